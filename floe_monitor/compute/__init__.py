@@ -1,0 +1,47 @@
+"""The plugin contract: all that a compute plugin needs to import.
+
+Nothing here imports the daemon, so a plugin tested against this package alone runs unchanged inside it.
+"""
+
+from floe_monitor.compute.checks import Check, Failure, Validation
+from floe_monitor.compute.deadline import Deadline
+from floe_monitor.compute.errors import (
+    ComputeConfigurationError,
+    ComputeConnectionError,
+    ComputeError,
+    ComputeTimeoutError,
+)
+from floe_monitor.compute.models import (
+    WORKLOAD_PRESETS,
+    CatalogConfig,
+    CheckResult,
+    ComputeConfig,
+    ConnectionResult,
+    ConnectionStatus,
+    DuckDBComputeConfig,
+    ErrorType,
+    ResourceSpec,
+)
+from floe_monitor.compute.plugin import ComputePlugin, get_resource_requirements
+
+__all__ = [
+    "WORKLOAD_PRESETS",
+    "CatalogConfig",
+    "Check",
+    "CheckResult",
+    "ComputeConfig",
+    "ComputeConfigurationError",
+    "ComputeConnectionError",
+    "ComputeError",
+    "ComputePlugin",
+    "ComputeTimeoutError",
+    "ConnectionResult",
+    "ConnectionStatus",
+    "Deadline",
+    "DuckDBComputeConfig",
+    "ErrorType",
+    "Failure",
+    "ResourceSpec",
+    "Validation",
+    "get_resource_requirements",
+]

@@ -1,0 +1,191 @@
+"""Recording the checks of one validation, so that every plugin reports them alike.
+
+    validation = Validation(classify)
+    with validation:
+        with validation.check("connect"):
+            connection = driver.connect(...)
+        with validation.check("query"):
+            connection.execute("SELECT 1")
+        with validation.check("extension:iceberg", on_failure=ConnectionStatus.DEGRADED):
+            connection.load_extension("iceberg")
+    return validation.result()
+
+A check that raises is recorded with the reason `classify` gives. One that fails UNHEALTHY ends the
+validation; one that fails DEGRADED lets the next run. `validation.result()` is the whole.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from floe_monitor.compute import deadline
+from floe_monitor.compute.errors import ComputeError
+from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+
+class Failure(NamedTuple):
+    """A driver's exception in the contract's words. The message must hold no credential."""
+
+    error_type: ErrorType
+    message: str
+
+
+class CheckLog:
+    """What a validation has recorded so far, readable from another thread while it runs.
+
+    The runner of a probe puts one in place, so that a validation past its deadline still tells which checks
+    had passed and which one it hangs in.
+    """
+
+    __slots__ = ("_done", "_running")
+
+    def __init__(self) -> None:
+        self._done: tuple[CheckResult, ...] = ()
+        self._running: tuple[str, float] | None = None
+
+    def begin(self, name: str, started_ms: float) -> None:
+        self._running = (name, started_ms)
+
+    def finish(self, result: CheckResult) -> None:
+        self._done = (*self._done, result)
+        self._running = None
+
+    @property
+    def done(self) -> tuple[CheckResult, ...]:
+        return self._done
+
+    @property
+    def running(self) -> tuple[str, float] | None:
+        """Name and start (ms into the validation) of the check under way."""
+        return self._running
+
+
+_log: ContextVar[CheckLog | None] = ContextVar("floe_monitor_check_log", default=None)
+
+
+@contextmanager
+def recording_into(log: CheckLog) -> Iterator[CheckLog]:
+    """Make validations record into `log`; for whoever calls a plugin, not for the plugin."""
+    token = _log.set(log)
+    try:
+        yield log
+    finally:
+        _log.reset(token)
+
+
+class _StopValidationError(Exception):
+    """Raised by a check that failed UNHEALTHY; the validation it belongs to absorbs it."""
+
+
+@dataclass(slots=True)
+class Check:
+    """The check under way: lets its body report something short of an exception."""
+
+    name: str
+    status: ConnectionStatus = ConnectionStatus.HEALTHY
+    message: str = ""
+    error_type: ErrorType | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def degrade(self, message: str, error_type: ErrorType | None = None) -> None:
+        """It works with a limitation, or not at this moment: say which."""
+        self._worsen(ConnectionStatus.DEGRADED, message, error_type)
+
+    def fail(self, message: str, error_type: ErrorType) -> None:
+        """It does not work. The validation ends with this check."""
+        self._worsen(ConnectionStatus.UNHEALTHY, message, error_type)
+
+    def warn(self, message: str) -> None:
+        """Worth knowing, without changing the verdict."""
+        self.warnings.append(message)
+
+    def _worsen(self, status: ConnectionStatus, message: str, error_type: ErrorType | None) -> None:
+        if status.severity > self.status.severity:
+            self.status, self.message, self.error_type = status, message, error_type
+
+
+class Validation:
+    """The checks of one `validate_connection` call, in order.
+
+    `classify` turns a driver's exception into a `Failure`; errors of the contract (`ComputeError`) need none.
+    An exception that surfaces after the deadline counts as a timeout whatever its class.
+    """
+
+    def __init__(self, classify: Callable[[Exception], Failure]) -> None:
+        self._classify = classify
+        self._started = time.perf_counter()
+        self._log = _log.get() or CheckLog()
+        self._warnings: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return isinstance(error, _StopValidationError)
+
+    @contextmanager
+    def check(
+        self, name: str, *, on_failure: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> Iterator[Check]:
+        """Run one check; `on_failure` is the status an exception in its body gives it."""
+        check = Check(name)
+        started_ms = self._elapsed_ms()
+        self._log.begin(name, started_ms)
+        try:
+            yield check
+        except _StopValidationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every driver raises its own; classify names it
+            failure = self._name(error)
+            check._worsen(on_failure, failure.message, failure.error_type)
+        self._log.finish(
+            CheckResult(
+                name=name,
+                status=check.status,
+                latency_ms=self._elapsed_ms() - started_ms,
+                message=check.message,
+                error_type=check.error_type,
+                started_ms=started_ms,
+            )
+        )
+        self._warnings += check.warnings
+        if check.status is ConnectionStatus.UNHEALTHY:
+            raise _StopValidationError
+
+    def warn(self, message: str) -> None:
+        self._warnings.append(message)
+
+    def result(self, message: str = "") -> ConnectionResult:
+        """The verdict: the worst check's status; its message unless all passed, then `message`."""
+        checks = self._log.done
+        worst = max(checks, key=lambda check: check.status.severity, default=None)
+        passed = worst is None or worst.status is ConnectionStatus.HEALTHY
+        return ConnectionResult(
+            status=ConnectionStatus.HEALTHY if worst is None else worst.status,
+            latency_ms=self._elapsed_ms(),
+            message=message if passed or worst is None else worst.message,
+            warnings=list(self._warnings),
+            checks=checks,
+            error_type=None if passed or worst is None else worst.error_type,
+        )
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000
+
+    def _name(self, error: Exception) -> Failure:
+        current = deadline.current()
+        if current is not None and current.expired:
+            return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
+        if isinstance(error, ComputeError):
+            return Failure(error.error_type, str(error))
+        return self._classify(error)

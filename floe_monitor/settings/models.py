@@ -1,0 +1,188 @@
+"""The configuration as models: every key, its default and its meaning.
+
+Field descriptions are the reference: `config schema` and `docs/configuration.md` are made from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from floe_monitor.settings.durations import Duration
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
+Isolation = Literal["thread", "process"]
+
+
+class Model(BaseModel):
+    """Unknown keys are errors; a configuration never changes once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProbeSettings(Model):
+    """How targets are probed. A target's own `probe` overrides key by key."""
+
+    interval: Duration = Field(default=30.0, gt=0, description="Time between probes of a target")
+    timeout: Duration = Field(default=5.0, gt=0, description="Deadline of one probe")
+    failure_threshold: int = Field(default=1, ge=1, description="Results in a row before a worse status")
+    success_threshold: int = Field(default=1, ge=1, description="Results in a row before a better status")
+    isolation: Isolation | None = Field(
+        default=None,
+        description="thread, or process (a stuck worker is killed); unset: the plugin's own default, "
+        "which is thread unless its driver cannot be bounded",
+    )
+
+
+class TargetProbeSettings(Model):
+    """Overrides of `probe` for one target."""
+
+    interval: Duration | None = Field(default=None, gt=0, description="Time between probes")
+    timeout: Duration | None = Field(default=None, gt=0, description="Deadline of one probe")
+    failure_threshold: int | None = Field(
+        default=None, ge=1, description="Results in a row before a worse status"
+    )
+    success_threshold: int | None = Field(
+        default=None, ge=1, description="Results in a row before a better status"
+    )
+    isolation: Isolation | None = Field(default=None, description="thread or process")
+
+
+class WorkerSettings(Model):
+    limit: int = Field(default=32, ge=1, description="Slots in all")
+    per_plugin: int = Field(default=16, ge=1, description="Slots of one plugin")
+    stuck_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Stuck workers at which /healthz fails; unset: the smaller of both limits",
+    )
+
+    @property
+    def stuck_limit_in_force(self) -> int:
+        return self.stuck_limit or min(self.limit, self.per_plugin)
+
+
+class HttpSettings(Model):
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+
+
+class CredentialReference(Model):
+    """Where a credential is found at probe time. Never the value itself."""
+
+    env: str | None = Field(
+        default=None, min_length=1, description="Environment variable; also its name in profiles.yml"
+    )
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File that holds it, read at each probe; one final newline is cut",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CredentialReference:
+        if self.env is None and self.file is None:
+            raise ValueError("give `env: NAME` or `file: PATH`")
+        return self
+
+
+class CatalogSettings(Model):
+    """An Iceberg REST catalog for `catalog-sql`, where the plugin's own connection does not name one."""
+
+    catalog_type: str = Field(default="rest", description="Catalog protocol: rest")
+    catalog_uri: str = Field(description="Base URI of the catalog")
+    catalog_name: str = Field(description="Name of the catalog")
+    warehouse: str | None = Field(default=None, description="Warehouse; the catalog's name if unset")
+    alias: str | None = Field(default=None, description="Name under which the engine sees the catalog")
+    oauth_server_uri: str | None = Field(default=None, description="OAuth2 token endpoint")
+    scope: str | None = Field(default=None, description="OAuth2 scope")
+    credentials: dict[str, CredentialReference] = Field(default_factory=dict, description="By reference")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the engine alone")
+
+
+class TargetSettings(BaseModel):
+    """One target. Keys beyond these belong to the plugin's own configuration model and are checked there."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    plugin: str = Field(min_length=1, description="Compute plugin")
+    distribution: str | None = Field(
+        default=None, description="Which distribution's plugin, where two claim the name"
+    )
+    timeout_seconds: int = Field(default=3600, ge=1, le=86400, description="Query timeout that dbt runs with")
+    threads: int = Field(default=4, ge=1, le=64, description="dbt threads")
+    connection: dict[str, Any] = Field(
+        default_factory=dict, description="The plugin's keys, under dbt's names"
+    )
+    credentials: dict[str, CredentialReference] = Field(default_factory=dict, description="By reference")
+    catalog: CatalogSettings | None = Field(default=None, description="A catalog for catalog-sql")
+    probe: TargetProbeSettings = Field(default_factory=TargetProbeSettings, description="Overrides of probe")
+    labels: dict[LabelName, str] = Field(
+        default_factory=dict, description="Exported on floe_compute_target_info"
+    )
+
+
+class ProfileSettings(Model):
+    """One profile kept in a profiles.yml."""
+
+    name: str = Field(min_length=1, description="Profile name, as dbt_project.yml has it")
+    path: str = Field(description="The profiles.yml; relative to the working directory")
+    target: str | None = Field(default=None, description="Default output; the first target if unset")
+    targets: list[str] | None = Field(default=None, description="Outputs to write; all targets if unset")
+    reconcile_interval: Duration = Field(default=10.0, gt=0, description="How often drift is looked for")
+
+
+class ReloadSettings(Model):
+    watch: bool = Field(default=True, description="Reload when a configuration file changes")
+    poll_interval: Duration = Field(
+        default=10.0, gt=0, description="Besides file events, compare the files' content this often"
+    )
+
+
+class LogSettings(Model):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level written"
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else json"
+    )
+    probes: bool = Field(default=False, description="One line per probe too, not per status change alone")
+
+
+class OtlpSettings(Model):
+    """OTLP export. The standard OTEL_* variables switch it on and configure it as well."""
+
+    enabled: bool | None = Field(
+        default=None, description="Unset: on when an OTEL_EXPORTER_OTLP_* endpoint is set"
+    )
+    endpoint: str | None = Field(default=None, description="Collector; OTEL_EXPORTER_OTLP_ENDPOINT if unset")
+    protocol: Literal["grpc", "http/protobuf"] | None = Field(
+        default=None, description="OTEL_EXPORTER_OTLP_PROTOCOL if unset, then http/protobuf"
+    )
+    headers: dict[str, CredentialReference] = Field(default_factory=dict, description="Headers, by reference")
+    export_interval: Duration = Field(default=15.0, gt=0, description="Time between metric exports")
+    traces: bool = Field(default=True, description="Export spans")
+    metrics: bool = Field(default=True, description="Export metrics")
+    resource: dict[str, str] = Field(default_factory=dict, description="More resource attributes")
+
+
+class Settings(Model):
+    """The whole configuration."""
+
+    probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How targets are probed")
+    workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Slots for validations")
+    http: HttpSettings = Field(
+        default_factory=HttpSettings, description="Metrics, health, API and status page"
+    )
+    profiles: list[ProfileSettings] = Field(default_factory=list, description="Profiles to keep in step")
+    targets: dict[Name, TargetSettings] = Field(default_factory=dict, description="What is watched, by name")
+    include: list[str] = Field(
+        default_factory=list, description="More files with targets and profiles; globs, relative to this file"
+    )
+    reload: ReloadSettings = Field(default_factory=ReloadSettings, description="When to reload")
+    log: LogSettings = Field(default_factory=LogSettings, description="Logging")
+    otlp: OtlpSettings = Field(default_factory=OtlpSettings, description="OpenTelemetry export")
+    history: int = Field(default=20, ge=0, le=1000, description="Results kept per target")
+    shutdown_grace: Duration = Field(default=10.0, ge=0, description="Time for an orderly stop")
