@@ -90,6 +90,15 @@ class LateReturn:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetStale:
+    """No probe of the target could run for `silent` seconds: its status is unknown from now on."""
+
+    target: str
+    plugin: str
+    silent: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReloaded:
     """A configuration was applied (`problems` empty) or refused. `problems` are ready to print."""
 
@@ -124,6 +133,7 @@ Event: TypeAlias = (
     | TickSkipped
     | ProbeStarted
     | LateReturn
+    | TargetStale
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled

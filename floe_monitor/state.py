@@ -38,6 +38,9 @@ class TargetSnapshot:
     def status(self) -> HealthStatus:
         return HealthStatus.UNKNOWN if self.stale else self.health.status
 
+    def as_stale(self) -> TargetSnapshot:
+        return replace(self, stale=True)
+
     def after(self, result: ProbeResult, health: Health, keep: int) -> TargetSnapshot:
         failed = result.status is ConnectionStatus.UNHEALTHY
         return replace(
