@@ -1,0 +1,133 @@
+"""What one scrape of many targets costs, beside joining strings that are ready, and what it does to the loop.
+
+    .venv/bin/python benchmarks/scrape.py [TARGETS]
+
+Ratios are of one run on one machine; the baseline is measured between the others, so that a busy neighbour
+hurts all alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import statistics
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus
+from floe_monitor.events import ProbeResult
+from floe_monitor.health import Health, HealthStatus, Thresholds
+from floe_monitor.settings.models import TargetSettings
+from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.targets import ProbePolicy, Target
+from floe_monitor.telemetry.exposition import MetricsPage
+from floe_monitor.telemetry.prometheus import PrometheusSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPENMETRICS = "application/openmetrics-text"
+ROUNDS = 7
+
+
+class Plugin:
+    def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:  # noqa: ARG002
+        return {"type": "duckdb"}
+
+
+def build(count: int) -> MonitorState:
+    state = MonitorState(started_at=0.0, config=ConfigStatus(time.time(), time.time()))
+    entry = cast("Any", SimpleNamespace(plugin=Plugin()))
+    policy = ProbePolicy(30.0, 5.0, Thresholds(), "thread")
+    for number in range(count):
+        name = f"warehouse-{number:05d}"
+        settings = TargetSettings.model_construct(plugin="duckdb", labels={"team": "core"})
+        target = Target(name, entry, settings, policy, "", ComputeConfig(plugin="duckdb"))
+        state.targets[name] = TargetSnapshot(target)
+    refresh(state)
+    return state
+
+
+def refresh(state: MonitorState) -> None:
+    """A new result for every target, so that nothing rendered before can be used again."""
+    now = time.time()
+    healthy = ConnectionStatus.HEALTHY
+    checks = (CheckResult("connect", healthy, 8.0), CheckResult("query", healthy, 1.0))
+    for name, snapshot in state.targets.items():
+        result = ProbeResult(name, "duckdb", healthy, 0.0123456789, now, "c0ffee", checks=checks)
+        health = Health(HealthStatus.HEALTHY, now, 0, 5, 1)
+        state.targets[name] = replace(snapshot, last=result, health=health, last_success_at=now)
+
+
+def median_ms(run: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        prepare()
+        gc.collect()
+        began = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)
+
+
+async def lag_ms(work: Callable[[], object]) -> float:
+    """The latest a 1 ms timer of the loop fired while `work` ran in a thread."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    worst = 0.0
+    while not task.done():
+        began = time.perf_counter()
+        await asyncio.sleep(0.001)
+        worst = max(worst, time.perf_counter() - began - 0.001)
+    await task
+    return worst * 1000
+
+
+def main(count: int) -> None:
+    state = build(count)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    page = MetricsPage(state, PrometheusSink(), "bench")
+    body, _ = page.render(OPENMETRICS)
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    lines = [line for line in body.decode().splitlines() if "target=" in line]
+    # Baselines: labels ready, each value formatted, all joined, as any exporter must; then the join alone.
+    parts = [line.rpartition(" ") for line in lines]
+    labelled = [(head, float(value)) for head, _, value in parts]
+    ready = [line + "\n" for line in lines]
+
+    def formatted() -> bytes:
+        return "".join([f"{head} {value}\n" for head, value in labelled]).encode()
+
+    def joined() -> bytes:
+        return "".join(ready).encode()
+
+    def render() -> object:
+        return page.render(OPENMETRICS)
+
+    format_ms, join_ms = median_ms(formatted), median_ms(joined)
+    fresh_ms, same_ms = median_ms(render, lambda: refresh(state)), median_ms(render)
+    lags = []
+    for _ in range(ROUNDS):
+        refresh(state)
+        lags.append(asyncio.run(lag_ms(render)))
+    lag = statistics.median(lags)
+    print(f"{count} targets, {len(lines)} series of targets, {len(body) / 1e6:.1f} MB")
+    print(f"baseline: values formatted into ready labels, joined   {format_ms:8.1f} ms")
+    print(f"baseline: ready lines joined                           {join_ms:8.1f} ms")
+    print(
+        f"scrape, every target has a new result                  {fresh_ms:8.1f} ms"
+        f"   {fresh_ms / format_ms:.2f}x formatted (target: at most 3x)"
+    )
+    print(
+        f"scrape, no target has a new result                     {same_ms:8.1f} ms"
+        f"   {same_ms / format_ms:.2f}x formatted, {same_ms / join_ms:.2f}x joined"
+    )
+    print(f"latest timer of an event loop during a scrape in a thread {lag:5.1f} ms")
+    print(f"memory kept for the page                               {memory:8.1f} MB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)

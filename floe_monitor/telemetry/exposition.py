@@ -1,0 +1,242 @@
+"""The page Prometheus scrapes: the state as it is now, and what the sink has counted.
+
+Series of targets are rendered by hand: ten thousand targets have a hundred thousand of them, for which the
+client library takes twenty times as long. A target's label block is made once, its lines once per result.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client.exposition import generate_latest as generate_text
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from floe_monitor.health import HealthStatus
+from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry.dbt_type import DbtTypes
+from floe_monitor.telemetry.instruments import Instrument, Kind
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Metric
+
+    from floe_monitor.state import MonitorState, TargetSnapshot
+    from floe_monitor.targets import Target
+    from floe_monitor.telemetry.prometheus import PrometheusSink
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+Rows = Iterable[tuple[tuple[str, ...], float]]
+
+PER_TARGET = (
+    table.TARGET_STATUS,
+    table.TARGET_UP,
+    table.TARGET_FAILURES,
+    table.TARGET_CHANGES,
+    table.TARGET_LAST_DURATION,
+    table.TARGET_LAST_VALIDATION,
+    table.TARGET_LAST_SUCCESS,
+    table.TARGET_CHECK,
+    table.TARGET_INTERVAL,
+    table.TARGET_INFO,
+)
+"""In the order of the texts of one target."""
+_STATUS, _UP, _FAILURES, _CHANGES, _DURATION, _VALIDATION, _SUCCESS, _CHECK, _INTERVAL, _INFO = (
+    instrument.name for instrument in PER_TARGET
+)
+
+
+def wants_openmetrics(accept: str | None) -> bool:
+    """Whether the Accept header ranks OpenMetrics at least as high as plain text, and names it at all."""
+    quality = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+    for part in (accept or "").split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if kind not in quality:
+            continue
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        quality[kind] = max(quality[kind], weight)
+    openmetrics = quality["application/openmetrics-text"]
+    return openmetrics > 0 and openmetrics >= quality["text/plain"]
+
+
+def escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def labels_block(names: Iterable[str], values: Iterable[str]) -> str:
+    inside = ",".join(f'{name}="{escape(value)}"' for name, value in zip(names, values, strict=True))
+    return f"{{{inside}}}" if inside else ""
+
+
+def header(instrument: Instrument, *, openmetrics: bool) -> str:
+    """HELP, TYPE and, for OpenMetrics, UNIT. Plain text knows no info type and keeps suffixes in the name."""
+    name = instrument.family if openmetrics else instrument.name
+    kind = "gauge" if instrument.kind is Kind.INFO and not openmetrics else instrument.kind.value
+    text = instrument.description.replace("\\", r"\\").replace("\n", r"\n")
+    unit = f"# UNIT {name} {instrument.unit}\n" if openmetrics and instrument.unit else ""
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{unit}"
+
+
+class _Rendered(NamedTuple):
+    """One target's text, a piece for each of `PER_TARGET`. `labels` holds for the Target, the rest for the
+    snapshot."""
+
+    snapshot: TargetSnapshot
+    labels: str
+    pieces: tuple[str, ...]
+
+
+def _fixed(target: Target, labels: str, dbt_type: str) -> tuple[str, str]:
+    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": dbt_type}
+    named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
+    return (
+        f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
+    )
+
+
+def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
+    status, health, last = snapshot.status, snapshot.health, snapshot.last
+    success = snapshot.last_success_at
+    up = 1 if status is HealthStatus.HEALTHY or status is HealthStatus.DEGRADED else 0
+    if last is None:
+        duration = validation = checks = ""
+    else:
+        duration = f"{_DURATION}{labels} {last.duration}\n"
+        validation = f"{_VALIDATION}{labels} {last.finished_at:.3f}\n"
+        checks = _check_lines(snapshot, labels) if last.checks else ""
+    return (
+        f"{_STATUS}{labels} {status.value}\n",
+        f"{_UP}{labels} {up}\n",
+        f"{_FAILURES}{labels} {health.consecutive_failures}\n",
+        f"{_CHANGES}{labels} {health.status_changes}\n",
+        duration,
+        validation,
+        "" if success is None else f"{_SUCCESS}{labels} {success:.3f}\n",
+        checks,
+    )
+
+
+def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
+    """A name that occurs twice is one series, of the worse status: a page with duplicates is refused."""
+    worst: dict[str, int] = {}
+    for check in snapshot.last.checks if snapshot.last else ():
+        severity = 0 if snapshot.stale else check.status.severity
+        if severity >= worst.get(check.name, 0):
+            worst[check.name] = severity
+    prefix = f'{_CHECK}{labels[:-1]},check="'
+    return "".join([f'{prefix}{escape(name)}"}} {severity}\n' for name, severity in worst.items()])
+
+
+class _WithoutCreated(Collector):
+    """The registry without `_created` samples: a second series for each counter, which nobody reads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+class MetricsPage:
+    """`render` blocks for some milliseconds per thousand targets: call it in a thread."""
+
+    def __init__(
+        self,
+        state: MonitorState,
+        sink: PrometheusSink,
+        version: str,
+        *,
+        dbt_type: Callable[[Target], str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._counted = _WithoutCreated(sink.registry)
+        self._version = version
+        self._dbt_type = dbt_type or DbtTypes()
+        self._monotonic = monotonic
+        self._cache: dict[str, _Rendered] = {}
+        self._lock = threading.Lock()
+
+    def render(self, accept: str | None) -> tuple[bytes, str]:
+        """The page and its content type, in the format the Accept header asks for."""
+        openmetrics = wants_openmetrics(accept)
+        with self._lock:
+            parts = list(self._target_families(openmetrics=openmetrics))
+        parts += [_family(each, rows, openmetrics=openmetrics) for each, rows in self._monitor_families()]
+        generate: Callable[[Collector], bytes] = generate_openmetrics if openmetrics else generate_text
+        parts.append(generate(self._counted))  # for OpenMetrics it ends with `# EOF`
+        return b"".join(parts), OPENMETRICS if openmetrics else TEXT
+
+    def _target_families(self, *, openmetrics: bool) -> Iterator[bytes]:
+        """Encoded family by family: no other thread waits long, and no second copy of the page is made."""
+        columns = zip(*[rendered.pieces for rendered in self._refresh()], strict=True)
+        for instrument, column in zip(PER_TARGET, columns, strict=False):
+            yield _encode(header(instrument, openmetrics=openmetrics) + "".join(column))
+
+    def _refresh(self) -> Iterable[_Rendered]:
+        old, new = self._cache, {}
+        for snapshot in self._state.view():
+            name = snapshot.target.name
+            known = old.get(name)
+            if known is None or known.snapshot.target is not snapshot.target:
+                known = self._meet(snapshot)
+            elif known.snapshot is not snapshot:
+                labels = known.labels
+                known = _Rendered(snapshot, labels, _varying(snapshot, labels) + known.pieces[-2:])
+            new[name] = known
+        self._cache = new
+        return new.values()
+
+    def _meet(self, snapshot: TargetSnapshot) -> _Rendered:
+        target = snapshot.target
+        labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
+        fixed = _fixed(target, labels, self._dbt_type(target))
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
+
+    def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
+        yield from monitor_rows(self._state)
+        beat = self._state.scheduler_beat
+        yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
+        yield table.READY, [((), int(self._state.first_round_done))]
+        yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
+        yield table.BUILD_INFO, [((self._version,), 1)]
+
+
+def monitor_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
+    """What both back ends read of the monitor itself: label values in the table's order, and the value."""
+    workers = tuple(state.workers.items())
+    yield table.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
+    yield table.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
+    yield table.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
+    yield table.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
+    profiles = tuple(state.profiles.items())
+    yield (
+        table.PROFILE_IN_SYNC,
+        [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
+    )
+    yield table.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+
+
+def _encode(text: str) -> bytes:
+    # Surrogates cannot be encoded, and one odd label value must not cost the whole page.
+    return text.encode("utf-8", "replace")
+
+
+def _family(instrument: Instrument, rows: Rows, *, openmetrics: bool) -> bytes:
+    lines = [
+        f"{instrument.name}{labels_block(instrument.labels, values)} {value}\n" for values, value in rows
+    ]
+    return _encode(header(instrument, openmetrics=openmetrics) + "".join(lines)) if lines else b""
