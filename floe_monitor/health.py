@@ -106,9 +106,7 @@ def _next_status(
     if status is HealthStatus.UNKNOWN:
         if at_most is not None and at_most.is_up:
             return at_most
-        if at_least is not None:
-            return at_least
-        return status
+        return HealthStatus.UNHEALTHY if at_least is HealthStatus.UNHEALTHY else status
     if at_least is not None and at_least > status:
         return at_least
     if at_most is not None and at_most < status:

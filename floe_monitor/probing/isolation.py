@@ -1,0 +1,217 @@
+"""Validations in a process of their own, killed at the deadline: the third bound.
+
+The worker thread that holds the slot hands the call to a child process over a socket and waits for the
+answer. At the deadline it kills the child with all it started, and the slot is free again. A child serves
+one call after another; it is started, and its plugin imported, before the deadline begins to count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.compute.errors import ComputeError
+from floe_monitor.compute.models import CheckResult, ConnectionResult, ErrorType
+
+if TYPE_CHECKING:
+    from floe_monitor.compute.checks import CheckLog
+    from floe_monitor.credentials import Resolved
+
+START_SECONDS = 30.0
+"""How long a child may take to start and to import its plugin."""
+
+IDLE_SECONDS = 300.0
+"""A child unused for this long is ended."""
+
+
+class WorkerProcessError(ComputeError):
+    """The child process ended, or could not start: the plugin's own fault, not the engine's."""
+
+    error_type = ErrorType.PLUGIN
+
+
+class ReclaimedError(ComputeError):
+    """The deadline passed and the child was killed."""
+
+    error_type = ErrorType.TIMEOUT
+
+
+class RemoteError(Exception):
+    """What a plugin raised in the child: described and scrubbed there, where its traceback stays too."""
+
+    def __init__(self, text: str, error_type: ErrorType) -> None:
+        super().__init__(text)
+        self.text = text
+        self.error_type = error_type
+
+
+@dataclass(frozen=True, slots=True)
+class PluginAddress:
+    """How a child finds the plugin."""
+
+    name: str
+    distribution: str | None
+
+
+class ChildPool:
+    """Idle children by plugin. Thread-safe: worker threads take from it and give back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[PluginAddress, list[Child]] = {}
+        self._all: set[Child] = set()
+        self._closed = False
+
+    def take(self, address: PluginAddress) -> Child:
+        """A child with the plugin imported and ready. Raises `WorkerProcessError`."""
+        self._trim()
+        with self._lock:
+            idle = self._idle.get(address, [])
+            while idle:
+                child = idle.pop()
+                if child.alive:
+                    return child
+                self._all.discard(child)
+                child.kill()
+        child = Child(address)
+        with self._lock:
+            self._all.add(child)
+            closed = self._closed
+        if closed:
+            child.kill()
+            raise WorkerProcessError("the monitor is stopping")
+        try:
+            child.wait_ready(START_SECONDS)
+        except BaseException:
+            self.discard(child)
+            raise
+        return child
+
+    def give_back(self, child: Child) -> None:
+        child.idle_since = time.monotonic()
+        with self._lock:
+            if not self._closed:
+                self._idle.setdefault(child.address, []).append(child)
+                return
+        self.discard(child)
+
+    def discard(self, child: Child) -> None:
+        with self._lock:
+            self._all.discard(child)
+        child.kill()
+
+    def close(self) -> None:
+        """Kill every child, busy ones too."""
+        with self._lock:
+            self._closed = True
+            children, self._all, self._idle = list(self._all), set(), {}
+        for child in children:
+            child.kill()
+
+    def _trim(self) -> None:
+        oldest = time.monotonic() - IDLE_SECONDS
+        with self._lock:
+            ended = []
+            for idle in self._idle.values():
+                ended += [child for child in idle if child.idle_since < oldest]
+                idle[:] = [child for child in idle if child.idle_since >= oldest]
+            self._all.difference_update(ended)
+        for child in ended:
+            child.kill()
+
+
+class Child:
+    """One child process with one plugin."""
+
+    def __init__(self, address: PluginAddress) -> None:
+        self.address = address
+        self.idle_since = time.monotonic()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._connection = Connection(ours.detach())
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "floe_monitor.probing.child", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                )
+            except OSError as error:
+                self._connection.close()
+                raise WorkerProcessError(f"no worker process could be started: {error.strerror}") from error
+        with contextlib.suppress(OSError):  # a child that ended at once is noticed by wait_ready
+            self._connection.send(address)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_ready(self, seconds: float) -> None:
+        try:
+            kind, problem = self._receive(time.monotonic() + seconds)
+        except ReclaimedError:
+            raise WorkerProcessError(f"the worker process was not ready within {seconds:g} s") from None
+        if kind != "ready":
+            raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
+
+    def call(self, resolved: Resolved, expires_at: float, log: CheckLog) -> ConnectionResult:
+        """Validate in the child. Checks appear in `log` as they happen.
+
+        Raises `ReclaimedError` at the deadline (the child is then to be discarded), `RemoteError` for what
+        the plugin raised, `WorkerProcessError` when the child ended.
+        """
+        try:
+            self._connection.send((resolved, max(0.0, expires_at - time.monotonic())))
+        except OSError:
+            raise self._ended() from None
+        while True:
+            kind, value = self._receive(expires_at)
+            if kind == "begin":
+                log.begin(*value)
+            elif kind == "check":
+                assert isinstance(value, CheckResult)  # noqa: S101 - our own protocol
+                log.finish(value)
+            elif kind == "error":
+                raise RemoteError(*value)
+            else:
+                assert isinstance(value, ConnectionResult)  # noqa: S101 - our own protocol
+                return value
+
+    def kill(self) -> None:
+        """End the child and everything in its session, and reap it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        with contextlib.suppress(OSError):
+            self._connection.close()
+
+    def _receive(self, expires_at: float) -> tuple[str, Any]:
+        try:
+            if not self._connection.poll(max(0.0, expires_at - time.monotonic())):
+                raise ReclaimedError("the worker process gave no answer in time and was ended")
+            message: tuple[str, Any] = self._connection.recv()
+        except (EOFError, OSError):
+            raise self._ended() from None
+        return message
+
+    def _ended(self) -> WorkerProcessError:
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return WorkerProcessError("the worker process closed its connection")
+        if code < 0:
+            return WorkerProcessError(f"the worker process died of {signal.Signals(-code).name}")
+        return WorkerProcessError(f"the worker process exited with status {code}")

@@ -1,0 +1,245 @@
+"""One attempt at one target, turned into exactly one `ProbeResult` whatever the plugin does."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error
+from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.credentials import CredentialError
+from floe_monitor.events import ProbeResult
+from floe_monitor.probing.faults import error_type_of
+from floe_monitor.probing.isolation import (
+    START_SECONDS,
+    ChildPool,
+    PluginAddress,
+    ReclaimedError,
+    RemoteError,
+    WorkerProcessError,
+)
+from floe_monitor.probing.tracing import NoTracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.credentials import Redactor
+    from floe_monitor.events import Trigger, WorkerOutcome
+    from floe_monitor.probing.tracing import SpanHandle, Tracing
+    from floe_monitor.probing.workers import Outcome, Slot, WorkerPool
+    from floe_monitor.targets import Target
+
+RECLAIM_SECONDS = 0.05
+"""How long past the deadline the runner waits for a child process to be killed before it reports."""
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One probe under way. `overdue_since` is set (monotonic) once it is past its deadline and still runs."""
+
+    target: Target
+    correlation_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    log: checks.CheckLog = field(default_factory=checks.CheckLog)
+    redactor: Redactor | None = None
+    expires_at: float | None = None
+    outcome: Outcome | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    overdue_since: float | None = None
+    worker_ended: Callable[[Attempt], None] | None = None
+    """Called on the event loop if the worker ends only after the result was published."""
+
+
+class Runner:
+    """Runs attempts on the workers of `pool`. For the event loop's thread only."""
+
+    def __init__(self, pool: WorkerPool, tracing: Tracing | None = None) -> None:
+        self._pool = pool
+        self._tracing: Tracing = tracing or NoTracing()
+        self._children = ChildPool()
+
+    def close(self) -> None:
+        self._children.close()
+
+    async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
+        """Validate in `slot`, which from here on is the worker's to give back. Never raises but `CancelledError`."""
+        target, policy = attempt.target, attempt.target.policy
+        span = self._tracing.start(
+            target=target.name,
+            plugin=target.plugin_name,
+            db_system=target.db_system,
+            correlation_id=attempt.correlation_id,
+        )
+        started_at, started = time.time(), time.monotonic()
+        process = policy.isolation == "process"
+        if not process:
+            attempt.expires_at = started + policy.timeout
+        call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
+        self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))
+        if process:
+            # Starting the process and importing the plugin is ours to bear, not part of the deadline.
+            await self._wait(attempt, started + START_SECONDS + 1)
+            started_at, started = time.time(), time.monotonic()
+            if attempt.expires_at is not None:
+                started = attempt.expires_at - policy.timeout
+                started_at -= max(0.0, time.monotonic() - started)
+        if attempt.outcome is None:
+            grace = RECLAIM_SECONDS if process else 0.0
+            await self._wait(attempt, (attempt.expires_at or started) + grace, final=True)
+        duration = time.monotonic() - started
+        result = self._result(attempt, span, trigger, started_at, duration)
+        if result.worker == "stuck":
+            attempt.overdue_since = attempt.expires_at or started
+            self._pool.mark_stuck(slot)
+        span.end(result)
+        return result
+
+    def without_worker(self, attempt: Attempt, trigger: Trigger) -> ProbeResult:
+        """The result where there is nothing to call: the plugin is missing or broken."""
+        return ProbeResult(
+            target=attempt.target.name,
+            plugin=attempt.target.plugin_name,
+            status=ConnectionStatus.UNHEALTHY,
+            duration=0.0,
+            started_at=time.time(),
+            correlation_id=attempt.correlation_id,
+            message=attempt.target.entry.problem or "the plugin cannot be used",
+            error_type=ErrorType.PLUGIN,
+            trigger=trigger,
+        )
+
+    async def _wait(self, attempt: Attempt, until: float, *, final: bool = False) -> None:
+        """Until the worker ended, the deadline is known (unless `final`), or the moment has come."""
+        while attempt.outcome is None and (final or attempt.expires_at is None):
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            attempt.changed.clear()
+            handle = asyncio.get_running_loop().call_later(left, attempt.changed.set)
+            try:
+                await attempt.changed.wait()
+            finally:
+                handle.cancel()
+
+    def _in_thread(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
+        plugin, expires_at = attempt.target.entry.plugin, attempt.expires_at
+        assert plugin is not None  # noqa: S101 - `without_worker` serves the others
+        assert expires_at is not None  # noqa: S101 - set by run
+
+        def validate() -> ConnectionResult:
+            resolved = attempt.target.resolve()
+            attempt.redactor = resolved.redactor
+            with (
+                deadline.running_until(deadline.Deadline(expires_at)),
+                checks.recording_into(attempt.log),
+                span.activate(),
+            ):
+                return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+
+        # A context of its own: what a plugin sets in one validation is not there in the next.
+        return lambda: Context().run(validate)
+
+    def _in_process(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
+        loop = asyncio.get_running_loop()
+        entry, timeout = attempt.target.entry, attempt.target.policy.timeout
+
+        def validate() -> ConnectionResult:
+            child = self._children.take(PluginAddress(entry.name, entry.distribution))
+            reusable = False
+            try:
+                attempt.expires_at = time.monotonic() + timeout
+                loop.call_soon_threadsafe(attempt.changed.set)
+                resolved = attempt.target.resolve()
+                attempt.redactor = resolved.redactor
+                with span.activate():
+                    result = child.call(resolved, attempt.expires_at, attempt.log)
+                reusable = True
+            except RemoteError:
+                reusable = True
+                raise
+            finally:
+                if reusable:
+                    self._children.give_back(child)
+                else:
+                    self._children.discard(child)
+            return result
+
+        return validate
+
+    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.outcome = outcome
+        attempt.changed.set()
+        if attempt.overdue_since is not None and attempt.worker_ended is not None:
+            attempt.worker_ended(attempt)
+
+    def _result(
+        self, attempt: Attempt, span: SpanHandle, trigger: Trigger, started_at: float, duration: float
+    ) -> ProbeResult:
+        found, worker = _judge(attempt, duration)
+        return ProbeResult(
+            target=attempt.target.name,
+            plugin=attempt.target.plugin_name,
+            status=found.status,
+            duration=duration,
+            started_at=started_at,
+            correlation_id=attempt.correlation_id,
+            message=found.message,
+            warnings=tuple(found.warnings),
+            checks=found.checks,
+            error_type=found.error_type,
+            trigger=trigger,
+            worker=worker,
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+        )
+
+
+def _judge(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerOutcome]:
+    """The result and what became of the worker. Results of our own making are cleaned like a plugin's."""
+    outcome = attempt.outcome
+    if outcome is None:
+        return adapt_result(_timed_out(attempt, duration), attempt.redactor), "stuck"
+    if outcome.error is None:
+        found: ConnectionResult = outcome.value
+        return found, "returned"
+    if isinstance(outcome.error, ReclaimedError):
+        return adapt_result(_timed_out(attempt, duration), attempt.redactor), "reclaimed"
+    raised = adapt_result(_raised(attempt, outcome.error), attempt.redactor)
+    return raised, "reclaimed" if isinstance(outcome.error, WorkerProcessError) else "returned"
+
+
+def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:
+    done, running = attempt.log.done, attempt.log.running
+    message = f"no answer within {attempt.target.policy.timeout:g} s"
+    if running is None:
+        return _unhealthy(ErrorType.TIMEOUT, message, done)
+    name, started_ms = running
+    message = f"{message}: check {name!r} did not return"
+    hung = CheckResult(
+        name=name,
+        status=ConnectionStatus.UNHEALTHY,
+        latency_ms=max(0.0, duration * 1000 - started_ms),
+        message=message,
+        error_type=ErrorType.TIMEOUT,
+        started_ms=started_ms,
+    )
+    return _unhealthy(ErrorType.TIMEOUT, message, (*done, hung))
+
+
+def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:
+    done = attempt.log.done
+    if isinstance(error, CredentialError):
+        return _unhealthy(ErrorType.CONFIGURATION, str(error), done)
+    if isinstance(error, ContractError | WorkerProcessError):
+        return _unhealthy(ErrorType.PLUGIN, str(error), done)
+    if isinstance(error, RemoteError):
+        return _unhealthy(error.error_type, error.text, done)
+    return _unhealthy(error_type_of(error), describe_error(error, attempt.redactor), done)
+
+
+def _unhealthy(error_type: ErrorType, message: str, done: tuple[CheckResult, ...]) -> ConnectionResult:
+    return ConnectionResult(ConnectionStatus.UNHEALTHY, 0.0, message, [], done, error_type)

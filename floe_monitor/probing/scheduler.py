@@ -1,0 +1,266 @@
+"""Wakes every target at its ticks and keeps the state of each.
+
+One task walks a heap of due times; a probe is a task of its own, so that no target waits for another. A tick
+that finds its target's last probe unfinished is skipped and counted, never queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from floe_monitor.events import LateReturn, ProbeFinished, ProbeStarted, TargetStale, TickSkipped
+from floe_monitor.health import advance
+from floe_monitor.probing.runner import Attempt
+from floe_monitor.probing.schedule import Timetable, first_delay, fraction
+from floe_monitor.state import TargetSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from anyio.abc import TaskGroup
+
+    from floe_monitor.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.probing.runner import Runner
+    from floe_monitor.probing.workers import WorkerPool
+    from floe_monitor.state import MonitorState
+    from floe_monitor.targets import Target
+
+BEAT_SECONDS = 1.0
+"""The scheduler turns at least this often, and says so in `state.scheduler_beat`."""
+
+STALE_INTERVALS = 3
+"""A target that could not be probed for this many intervals is UNKNOWN, whatever it was."""
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """A target on the schedule. Replaced whole when its configuration changes."""
+
+    target: Target
+    timetable: Timetable
+    since: float
+    attempt: Attempt | None = None
+    waiting_for_slot: bool = False
+    result: asyncio.Future[ProbeResult] | None = None
+
+    @property
+    def stuck(self) -> bool:
+        return self.attempt is not None and self.attempt.overdue_since is not None
+
+
+class Scheduler:
+    """Probes the targets it was given last. For the event loop's thread only."""
+
+    def __init__(
+        self,
+        state: MonitorState,
+        pool: WorkerPool,
+        runner: Runner,
+        publish: Publish,
+        *,
+        history: int = 20,
+        salt: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._pool = pool
+        self._runner = runner
+        self._publish = publish
+        self.history = history
+        self._salt = salt
+        self._clock = clock
+        self._origin = clock()
+        self._watched: dict[str, _Watched] = {}
+        self._due: list[tuple[float, int, _Watched]] = []
+        self._order = itertools.count()
+        self._wake = asyncio.Event()
+        self._awaiting_first: set[str] = set()
+        self._probes: TaskGroup | None = None
+
+    def apply(self, targets: Mapping[str, Target]) -> None:
+        """Watch exactly these targets.
+
+        One whose fingerprint is unchanged keeps its phase, state, history and probe under way; a changed one
+        starts anew, and what its former probe still reports is dropped.
+        """
+        now = self._clock()
+        former, self._watched = self._watched, {}
+        fresh = [
+            name
+            for name, target in targets.items()
+            if name not in former or former[name].target.fingerprint != target.fingerprint
+        ]
+        snapshots: dict[str, TargetSnapshot] = {}
+        for name, target in targets.items():
+            kept = former.get(name)
+            if kept is not None and kept.target.fingerprint == target.fingerprint:
+                self._watched[name] = kept
+                snapshots[name] = self._state.targets[name]
+                continue
+            place = fraction(name, self._salt)
+            watched = _Watched(target, Timetable(self._origin, target.policy.interval, place), now)
+            self._watched[name] = watched
+            snapshots[name] = TargetSnapshot(target)
+            self._push(now + first_delay(place, target.policy.interval, len(fresh)), watched)
+        self._state.targets = snapshots
+        self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
+        self._note_first_round()
+        plugins = {target.plugin_name for target in targets.values() if target.entry.plugin is not None}
+        for plugin in plugins:
+            self._pool.announce(plugin)
+        for watched in former.values():
+            if watched.target.plugin_name not in plugins:
+                self._pool.forget(watched.target.plugin_name)
+        self._state.workers = self._pool.counts
+        self._wake.set()
+
+    async def run(self, probes: TaskGroup) -> None:
+        """Start probes in `probes` until cancelled."""
+        self._probes = probes
+        try:
+            while True:
+                now = self._clock()
+                self._state.scheduler_beat = time.monotonic()
+                while self._due and self._due[0][0] <= now:
+                    due, _, watched = heapq.heappop(self._due)
+                    self._tick(watched, due, now)
+                self._state.workers = self._pool.counts
+                pause = min(self._due[0][0] - now, BEAT_SECONDS) if self._due else BEAT_SECONDS
+                await self._sleep(pause)
+        finally:
+            self._probes = None
+
+    async def validate(self, name: str) -> ProbeResult:
+        """Probe a target now, or join the probe under way. `KeyError` for an unknown target.
+
+        Where the target's last validation still hangs there is nothing to start: its timeout is the answer.
+        """
+        watched = self._watched[name]
+        last = self._state.targets[name].last
+        if watched.stuck and last is not None:
+            return last
+        if watched.attempt is None:
+            self._start(watched, None, "request")
+        assert watched.result is not None  # noqa: S101 - an attempt has one
+        return await asyncio.shield(watched.result)
+
+    @property
+    def hung_names(self) -> list[str]:
+        return [name for name, watched in self._watched.items() if watched.stuck]
+
+    async def _sleep(self, seconds: float) -> None:
+        self._wake.clear()
+        handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            handle.cancel()
+
+    def _push(self, due: float, watched: _Watched) -> None:
+        heapq.heappush(self._due, (due, next(self._order), watched))
+
+    def _is_current(self, watched: _Watched) -> bool:
+        return self._watched.get(watched.target.name) is watched
+
+    def _tick(self, watched: _Watched, due: float, now: float) -> None:
+        if not self._is_current(watched):
+            return
+        table = watched.timetable
+        first = watched.result is None and watched.attempt is None
+        late = 0 if first else table.missed(due, now)
+        self._push(table.after_first(due) if first else table.next_after(now), watched)
+        if late:
+            self._skip(watched, "late", late)
+        if watched.attempt is None:
+            self._start(watched, now - due, "schedule")
+            return
+        reason: SkipReason = (
+            "stuck" if watched.stuck else "no_slot" if watched.waiting_for_slot else "running"
+        )
+        self._skip(watched, reason)
+        if reason != "stuck":
+            self._note_staleness(watched, now)
+
+    def _skip(self, watched: _Watched, reason: SkipReason, count: int = 1) -> None:
+        self._publish(TickSkipped(watched.target.name, watched.target.plugin_name, reason, count))
+
+    def _start(self, watched: _Watched, lag: float | None, trigger: Trigger) -> None:
+        if self._probes is None:
+            raise RuntimeError("the scheduler is not running")
+        watched.attempt = Attempt(watched.target, worker_ended=lambda _: self._worker_ended(watched))
+        watched.result = asyncio.get_running_loop().create_future()
+        self._probes.start_soon(
+            self._probe,
+            watched,
+            watched.attempt,
+            watched.result,
+            lag,
+            trigger,
+            name=f"probe {watched.target.name}",
+        )
+
+    async def _probe(
+        self,
+        watched: _Watched,
+        attempt: Attempt,
+        future: asyncio.Future[ProbeResult],
+        lag: float | None,
+        trigger: Trigger,
+    ) -> None:
+        target = watched.target
+        try:
+            if target.entry.plugin is None:
+                result = self._runner.without_worker(attempt, trigger)
+            else:
+                asked = self._clock()
+                watched.waiting_for_slot = True
+                slot = await self._pool.acquire(target.plugin_name)
+                watched.waiting_for_slot = False
+                self._publish(ProbeStarted(target.name, target.plugin_name, lag, self._clock() - asked))
+                result = await self._runner.run(attempt, slot, trigger)
+        except BaseException:
+            future.cancel()
+            raise
+        if attempt.overdue_since is None:
+            watched.attempt = None
+        self._state.workers = self._pool.counts
+        if self._is_current(watched):
+            self._record(watched, result)
+        future.set_result(result)
+
+    def _record(self, watched: _Watched, result: ProbeResult) -> None:
+        target = watched.target
+        snapshot = self._state.targets[target.name]
+        health, transition = advance(
+            snapshot.health, result.status, result.finished_at, target.policy.thresholds
+        )
+        watched.since = self._clock()
+        self._state.targets[target.name] = snapshot.after(result, health, self.history)
+        self._awaiting_first.discard(target.name)
+        self._note_first_round()
+        self._publish(ProbeFinished(result, health, transition, target.db_system))
+
+    def _worker_ended(self, watched: _Watched) -> None:
+        attempt, watched.attempt = watched.attempt, None
+        self._state.workers = self._pool.counts
+        if attempt is None or attempt.overdue_since is None:
+            return
+        overdue = time.monotonic() - attempt.overdue_since
+        self._publish(LateReturn(watched.target.name, watched.target.plugin_name, overdue))
+
+    def _note_staleness(self, watched: _Watched, now: float) -> None:
+        policy = watched.target.policy
+        snapshot = self._state.targets[watched.target.name]
+        if snapshot.stale or now - watched.since <= STALE_INTERVALS * policy.interval + policy.timeout:
+            return
+        self._state.targets[watched.target.name] = snapshot.as_stale()
+        self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
+
+    def _note_first_round(self) -> None:
+        if not self._awaiting_first:
+            self._state.first_round_done = True
