@@ -1,0 +1,159 @@
+"""The configuration of a DuckDB target: dbt-duckdb's own keys, and a few that only the monitor reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from floe_monitor.compute import DuckDBComputeConfig
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=128)]
+Scalar = str | int | float | bool
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+MEMORY = ":memory:"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExtensionSource(_Part):
+    """An extension from a repository of its own, as dbt-duckdb takes it."""
+
+    name: Identifier = Field(description="Extension")
+    repo: str = Field(min_length=1, description="Repository: community, or a URL in single quotes")
+
+
+class Secret(BaseModel):
+    """One entry of DuckDB's secret manager; keys beyond these are the secret type's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: Identifier = Field(description="Kind of secret: s3, gcs, azure, iceberg, postgres …")
+    name: Identifier | None = Field(default=None, description="Name, for `attach` to refer to")
+    provider: Identifier | None = Field(default=None, description="Provider: config, credential_chain …")
+    persistent: bool | None = Field(default=None, description="Whether DuckDB stores it on disk")
+    scope: str | list[str] | None = Field(default=None, description="Path prefixes it is for")
+
+
+class Attachment(_Part):
+    """One more database for the session."""
+
+    path: str = Field(min_length=1, description="File, URL or catalog to attach")
+    alias: Identifier | None = Field(default=None, description="Name in SQL")
+    type: Identifier | None = Field(default=None, description="duckdb, sqlite, postgres, iceberg …")
+    secret: Identifier | None = Field(default=None, description="Name of the secret to use")
+    read_only: bool = Field(default=False, description="Attach without the right to write")
+    options: dict[SettingName, Scalar | None] | None = Field(default=None, description="More ATTACH options")
+    is_ducklake: bool | None = Field(default=None, description="Treat as DuckLake")
+
+
+class Retries(_Part):
+    """How often dbt tries again."""
+
+    connect_attempts: int = Field(default=1, ge=1, description="Attempts to open the database")
+    query_attempts: int | None = Field(default=None, ge=1, description="Attempts of one query")
+    retryable_exceptions: list[str] | None = Field(default=None, description="DuckDB exceptions to retry on")
+
+
+class DuckDBConfig(DuckDBComputeConfig):
+    """The keys of `connection`, under dbt-duckdb's names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plugin: Literal["duckdb"] = "duckdb"
+    path: str = Field(default=MEMORY, min_length=1, description="Database file, or :memory:")
+    memory_limit: str = Field(default="4GB", description="DuckDB's memory limit, written to settings")
+    extensions: list[Identifier | ExtensionSource] = Field(  # type: ignore[assignment]  # dbt takes both forms
+        default_factory=list, description="Extensions to load"
+    )
+    database: str | None = Field(default=None, description="dbt's database; must be what the path implies")
+    schema_: str | None = Field(default=None, alias="schema", description="dbt's default schema")
+    settings: dict[SettingName, Scalar | None] = Field(
+        default_factory=dict,
+        description="SET at every connection; null for memory_limit or threads leaves them to DuckDB",
+    )
+    config_options: dict[SettingName, Scalar] = Field(
+        default_factory=dict, description="Options given when the database is opened"
+    )
+    secrets: list[Secret] = Field(default_factory=list, description="DuckDB secrets, created in this order")
+    attach: list[Attachment] = Field(default_factory=list, description="Further databases and catalogs")
+    retries: Retries | None = Field(default=None, description="dbt's retries")
+    external_root: str | None = Field(default=None, description="Folder of external materializations")
+    use_credential_provider: str | None = Field(default=None, description="aws: the default credential chain")
+    filesystems: list[dict[str, Any]] | None = Field(default=None, description="fsspec file systems of dbt")
+    plugins: list[dict[str, Any]] | None = Field(default=None, description="dbt-duckdb plugins")
+    module_paths: list[str] | None = Field(default=None, description="Python paths for dbt")
+    disable_transactions: bool | None = Field(default=None, description="Run dbt without transactions")
+    keep_open: bool | None = Field(default=None, description="Keep the database open between invocations")
+    is_ducklake: bool | None = Field(default=None, description="Treat the database as DuckLake")
+
+    must_exist: bool = Field(
+        default=False, description="A missing file is UNHEALTHY; else dbt would create it. Not dbt's"
+    )
+    check_writable: bool = Field(
+        default=True,
+        description="Whether the monitor may write says whether dbt may; false where it runs as another "
+        "user or sees the file through a read-only mount. Not dbt's",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        given = self.settings.get("memory_limit")
+        if given is not None and "memory_limit" in self.model_fields_set and given != self.memory_limit:
+            raise ValueError("memory_limit is given twice, in `settings` and beside it, with two values")
+        aliases = [entry.alias for entry in self.attach if entry.alias]
+        if len(set(aliases)) < len(aliases):
+            raise ValueError("two entries of attach have the same alias")
+        names = [secret.name.lower() for secret in self.secrets if secret.name]
+        if len(set(names)) < len(names):
+            raise ValueError("two secrets have the same name")
+        if self.database is not None and "{{" not in self.path + self.database:
+            implied = database_name(self.path)
+            if self.database not in {implied, *aliases}:
+                raise ValueError(
+                    f"database must be {implied!r}, which dbt derives from the path, or an alias"
+                )
+        return self
+
+    @property
+    def is_memory(self) -> bool:
+        return self.path.startswith(MEMORY)
+
+    @property
+    def is_file(self) -> bool:
+        """False for :memory: and for what DuckDB reaches through an extension (`md:`, `s3://` …)."""
+        return not self.is_memory and not _SCHEME.match(self.path)
+
+    @property
+    def extension_names(self) -> list[str]:
+        return [item if isinstance(item, str) else item.name for item in self.extensions]
+
+    @property
+    def read_only(self) -> bool:
+        return str(self.config_options.get("access_mode", "")).lower() == "read_only"
+
+    @property
+    def extension_directory(self) -> str | None:
+        value = self.config_options.get("extension_directory")
+        return None if value is None else str(value)
+
+    def settings_in_force(self) -> dict[str, Scalar]:
+        """`settings` with memory_limit and threads, as the profile has them; null entries left out."""
+        merged: dict[str, Scalar | None] = {
+            "memory_limit": self.memory_limit,
+            "threads": self.threads,
+            **self.settings,
+        }
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+def database_name(path: str) -> str:
+    """The name dbt-duckdb gives the database of this path: the file's name up to its first dot."""
+    if path == MEMORY:
+        return "memory"
+    return path.split("?", 1)[0].rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]

@@ -1,0 +1,63 @@
+"""DuckDB's exceptions in the contract's words."""
+
+from __future__ import annotations
+
+import re
+
+from floe_monitor.compute import ErrorType, Failure
+
+_MAX_CHARS = 300
+_PATH = re.compile(r"""(?P<quote>["'])(?P<folder>(?:~|\.{0,2}/)[^"']*/)?(?P<name>[^"'/]*)(?P=quote)""")
+
+_BY_TEXT: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
+    (
+        re.compile(r"needs to be loaded|extension .* not found|could not be autoloaded", re.IGNORECASE),
+        ErrorType.EXTENSION,
+    ),
+    (
+        re.compile(r"Unauthorized_?401|\b401\b|invalid_client|Authentication|access token", re.IGNORECASE),
+        ErrorType.AUTHENTICATION,
+    ),
+    (
+        re.compile(r"Forbidden_?403|\b403\b|Permission denied|not authorized", re.IGNORECASE),
+        ErrorType.PERMISSION,
+    ),
+    (re.compile(r"interrupted|timed? ?out", re.IGNORECASE), ErrorType.TIMEOUT),
+)
+_BY_CLASS = {
+    "InvalidInputException": ErrorType.CONFIGURATION,
+    "ParserException": ErrorType.CONFIGURATION,
+    "SyntaxException": ErrorType.CONFIGURATION,
+    "CatalogException": ErrorType.CONFIGURATION,
+    "BinderException": ErrorType.CONFIGURATION,
+    "NotImplementedException": ErrorType.CONFIGURATION,
+    "ConversionException": ErrorType.CONFIGURATION,
+    "OutOfRangeException": ErrorType.CONFIGURATION,
+    "InvalidTypeException": ErrorType.CONFIGURATION,
+    "PermissionException": ErrorType.PERMISSION,
+    "InterruptException": ErrorType.TIMEOUT,
+    "IOException": ErrorType.CONNECTION,
+    "HTTPException": ErrorType.CONNECTION,
+    "ConnectionException": ErrorType.CONNECTION,
+}
+"""By the class's name, so that no driver is imported to name its failure."""
+
+
+def classify(error: Exception) -> Failure:
+    """The error type and one line of text, without folders that only this machine knows."""
+    text = str(error)
+    for pattern, error_type in _BY_TEXT:
+        if pattern.search(text):
+            return Failure(error_type, one_line(text))
+    error_type = next(
+        (_BY_CLASS[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _BY_CLASS),
+        ErrorType.QUERY,
+    )
+    return Failure(error_type, one_line(text) or type(error).__name__)
+
+
+def one_line(text: str) -> str:
+    """The first line of a driver's message, quoted paths cut down to their last part."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    short = _PATH.sub(lambda found: f"{found['quote']}{found['name']}{found['quote']}", first)
+    return short if len(short) <= _MAX_CHARS else short[: _MAX_CHARS - 1] + "…"
