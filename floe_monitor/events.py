@@ -100,13 +100,15 @@ class TargetStale:
 
 @dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """A configuration was applied (`problems` empty) or refused. `problems` are ready to print."""
+    """A configuration was applied (`problems` empty) or refused. `problems` are ready to print; `waiting`
+    names sections whose changes take effect at the next start."""
 
     at: float
     problems: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,57 @@
+# Each command does its own set-up: nothing else needs to be typed on a machine with Python 3.11+ and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format bench lock clean
+
+help: ## show the commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+install: $(VENV)/runtime.done ## set up .venv with the daemon and its plugins
+
+run: $(VENV)/runtime.done ## run the daemon on config/duckdb.yaml
+	@mkdir -p var
+	$(BIN)/floe-monitor run --config config/duckdb.yaml
+
+test: $(VENV)/dev.done ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/dev.done ## style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.done ## rewrite to the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
+	$(BIN)/python -m benchmarks
+
+lock: ## pin the newest versions allowed (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/runtime.in -o requirements/runtime.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/dev.in -o requirements/dev.lock
+
+clean: ## remove what the commands made
+	rm -rf $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "floe-monitor needs Python 3.11 or newer: set PYTHON=python3.x" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make virtual environments here: install python3-venv" >&2; exit 2; }
+	@touch $@
+
+$(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/created
+	@echo "setting up $(VENV) (once)"
+	@$(PIP) install --require-hashes --requirement requirements/runtime.lock
+	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.lock $(VENV)/runtime.done
+	@echo "adding what tests and lint need (once)"
+	@$(PIP) install --require-hashes --requirement requirements/dev.lock
+	@touch $@

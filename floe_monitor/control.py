@@ -1,0 +1,114 @@
+"""Applies configurations to the parts that run, and passes on what requests ask for."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from floe_monitor.compute.loader import discover
+from floe_monitor.events import ConfigReloaded
+from floe_monitor.reload import diff
+from floe_monitor.settings import ConfigurationError, load
+from floe_monitor.targets import build_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from floe_monitor.events import ProbeResult, Publish
+    from floe_monitor.probing.scheduler import Scheduler
+    from floe_monitor.probing.workers import WorkerPool
+    from floe_monitor.profiles import ProfileKeeper
+    from floe_monitor.settings import LoadedSettings, Settings
+    from floe_monitor.state import MonitorState
+    from floe_monitor.targets import Target
+
+AT_START_ONLY = ("http", "otlp", "log")
+"""Sections whose changes wait for a restart."""
+
+
+def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
+    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found."""
+    loaded = load(path, environ)
+    return loaded, build_targets(loaded.settings, discover(), loaded.locate)
+
+
+class Controller:
+    """Holds the configuration in force. For the event loop's thread only."""
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        loaded: LoadedSettings,
+        targets: dict[str, Target],
+        state: MonitorState,
+        scheduler: Scheduler,
+        pool: WorkerPool,
+        keeper: ProfileKeeper,
+        publish: Publish,
+    ) -> None:
+        self._path = path
+        self._environ = environ
+        self._loaded = loaded
+        self._targets = targets
+        self._state = state
+        self._scheduler = scheduler
+        self._pool = pool
+        self._keeper = keeper
+        self._publish = publish
+        self._reloading = anyio.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        return self._loaded.settings
+
+    @property
+    def loaded(self) -> LoadedSettings:
+        return self._loaded
+
+    async def validate(self, name: str) -> ProbeResult:
+        return await self._scheduler.validate(name)
+
+    async def reload(self) -> ConfigReloaded:
+        """Load again and apply; an invalid configuration changes nothing. One at a time."""
+        async with self._reloading:
+            try:
+                loaded, targets = await anyio.to_thread.run_sync(
+                    functools.partial(read_configuration, self._path, self._environ), abandon_on_cancel=True
+                )
+            except ConfigurationError as error:
+                event = ConfigReloaded(time.time(), tuple(str(problem) for problem in error.problems))
+                self._state.config = replace(
+                    self._state.config, attempted_at=event.at, problems=event.problems
+                )
+            else:
+                event = self._apply(loaded, targets)
+        self._publish(event)
+        return event
+
+    def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
+        former, settings = self._loaded.settings, loaded.settings
+        changes = diff(self._targets, targets)
+        self._loaded, self._targets = loaded, targets
+        self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
+        self._scheduler.history = settings.history
+        self._scheduler.apply(targets)
+        self._keeper.apply(settings.profiles, targets)
+        now = time.time()
+        config = self._state.config
+        self._state.config = replace(
+            config, loaded_at=now, attempted_at=now, problems=(), generation=config.generation + 1
+        )
+        return ConfigReloaded(
+            now,
+            added=changes.added,
+            changed=changes.changed,
+            removed=changes.removed,
+            waiting=tuple(name for name in AT_START_ONLY if getattr(former, name) != getattr(settings, name)),
+        )

@@ -1,0 +1,199 @@
+"""The composition root: builds the parts, runs them in one task group, stops them in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from floe_monitor import __version__
+from floe_monitor.control import Controller, read_configuration
+from floe_monitor.http import LivenessLimits, create_app, listen, serve
+from floe_monitor.probing.runner import Runner
+from floe_monitor.probing.scheduler import Scheduler
+from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.profiles import ProfileKeeper
+from floe_monitor.reload import ConfigWatcher
+from floe_monitor.state import ConfigStatus, MonitorState
+from floe_monitor.telemetry import (
+    Fanout,
+    LogSink,
+    MetricsPage,
+    PrometheusSink,
+    build_otel,
+    configure_logging,
+    get_logger,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
+
+    from floe_monitor.events import Sink
+    from floe_monitor.http import Listener
+    from floe_monitor.settings import LoadedSettings
+    from floe_monitor.targets import Target
+
+PROBES_SHARE = 0.5
+"""Of the grace period, what probes under way may use to finish."""
+
+
+def run(config: Path, *, environ: Mapping[str, str], announce: Callable[[Listener, MonitorState], None]) -> int:
+    """Watch until SIGTERM or SIGINT; the exit status. `announce` is called once requests are answered.
+
+    Raises `ConfigurationError` and `ListenError` before anything has started. Validations may still hang
+    when it returns: the caller ends the process with `os._exit`.
+    """
+    loaded, targets = read_configuration(config, environ)
+    listener = listen(loaded.settings.http.host, loaded.settings.http.port)
+    try:
+        daemon = _Daemon(config, environ, loaded, targets, listener)
+    except BaseException:
+        listener.close()
+        raise
+    return daemon.run(announce)
+
+
+class _Daemon:
+    def __init__(
+        self,
+        config: Path,
+        environ: Mapping[str, str],
+        loaded: LoadedSettings,
+        targets: dict[str, Target],
+        listener: Listener,
+    ) -> None:
+        settings = loaded.settings
+        now = time.time()
+        self._listener = listener
+        self._settings = settings
+        self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
+        self._started = time.monotonic()
+        self._writer = configure_logging(settings.log, sys.stderr)
+        self._log = get_logger()
+        prometheus = PrometheusSink()
+        self._otel = build_otel(settings.otlp, environ, __version__, self._state)
+        sinks: list[Sink] = [prometheus, LogSink(settings.log)]
+        if self._otel is not None:
+            sinks.append(self._otel)
+        self._fanout = Fanout(sinks)
+        self._state.dropped = self._fanout.dropped
+        self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin)
+        self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
+        self._page = MetricsPage(self._state, prometheus, __version__)
+        self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
+
+    def run(self, announce: Callable[[Listener, MonitorState], None]) -> int:
+        self._fanout.start()
+        try:
+            anyio.run(self._main, announce)
+        finally:
+            self._flush()
+        return 0
+
+    async def _main(self, announce: Callable[[Listener, MonitorState], None]) -> None:
+        self._stop = anyio.Event()
+        scheduler = Scheduler(
+            self._state,
+            self._pool,
+            self._runner,
+            self._fanout.publish,
+            history=self._settings.history,
+            salt=socket.gethostname(),
+        )
+        keeper = ProfileKeeper(self._state, self._fanout.publish)
+        self._control = Controller(
+            self._config,
+            self._environ,
+            self._loaded,
+            self._targets,
+            self._state,
+            scheduler,
+            self._pool,
+            keeper,
+            self._fanout.publish,
+        )
+        app = create_app(self._state, self._page, self._control, limits=self._limits, host=self._listener.host)
+        async with anyio.create_task_group() as services:
+            services.start_soon(self._obey_signals, name="signals")
+            await services.start(serve, app, self._listener, name="http")
+            keeper.apply(self._settings.profiles, self._targets)
+            services.start_soon(keeper.run, name="profiles")
+            services.start_soon(self._follow_configuration, name="configuration")
+            async with anyio.create_task_group() as probes:
+                scheduler.apply(self._targets)
+                await self._probe_until_stopped(scheduler, probes, announce)
+            services.cancel_scope.cancel()
+        self._pool.close()
+        self._runner.close()
+
+    async def _probe_until_stopped(
+        self, scheduler: Scheduler, probes: TaskGroup, announce: Callable[[Listener, MonitorState], None]
+    ) -> None:
+        ticking = anyio.CancelScope()
+
+        async def tick() -> None:
+            with ticking:
+                await scheduler.run(probes)
+
+        probes.start_soon(tick, name="scheduler")
+        announce(self._listener, self._state)
+        await self._stop.wait()
+        ticking.cancel()
+        with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
+            while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
+                await anyio.sleep(0.02)
+                self._state.workers = self._pool.counts
+        probes.cancel_scope.cancel()
+
+    async def _obey_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    await self._control.reload()
+                elif self._stop.is_set():
+                    self._log.warning("stopping at once: asked twice")
+                    self._writer.close(0.5)
+                    os._exit(0)
+                else:
+                    self._stop.set()
+                    grace = self._control.settings.shutdown_grace
+                    self._log.info("stopping", signal=signal.Signals(number).name, grace_seconds=grace)
+                    self._guard_exit(grace)
+
+    async def _follow_configuration(self) -> None:
+        settings = self._control.settings.reload
+        if not settings.watch:
+            return
+        watcher = ConfigWatcher(self._config, lambda: self._control.loaded, settings.poll_interval)
+        async for _ in watcher:
+            await self._control.reload()
+
+    def _limits(self) -> LivenessLimits:
+        return LivenessLimits(stuck=self._control.settings.workers.stuck_limit_in_force)
+
+    def _guard_exit(self, grace: float) -> None:
+        """Leave when the grace is over, whatever still runs or hangs."""
+        self._leave_by = time.monotonic() + grace
+
+        def leave() -> None:
+            time.sleep(grace + 0.5)
+            os._exit(0)
+
+        threading.Thread(target=leave, name="exit-guard", daemon=True).start()
+
+    def _flush(self) -> None:
+        left = max(0.5, getattr(self, "_leave_by", time.monotonic() + 2.0) - time.monotonic())
+        self._fanout.close(left / 2)
+        if self._otel is not None:
+            self._otel.shutdown(max(0.2, left / 2))
+        self._log.info("stopped", stuck_workers=self._state.stuck_workers)
+        self._writer.close(0.5)

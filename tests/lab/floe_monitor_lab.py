@@ -1,0 +1,219 @@
+"""A plugin that misbehaves on request, for the tests of what surrounds plugins. A real plugin to the loader.
+
+`connection: {behave: WORD, seconds: N}` chooses; `BEHAVIOURS` lists the words.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from floe_monitor.compute import (
+    ComputeConfig,
+    ComputeConnectionError,
+    ComputePlugin,
+    ConnectionResult,
+    ConnectionStatus,
+    ErrorType,
+    Failure,
+    Validation,
+    deadline,
+)
+
+FOREVER = threading.Event()
+"""Never set by the plugin; a test that set it lets every hung validation return."""
+
+CALLS: list[str] = []
+"""Behaviours in the order they were called, in this process."""
+
+
+class UnreadableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+class LabComputePlugin(ComputePlugin):
+    @property
+    def name(self) -> str:
+        return "lab"
+
+    @property
+    def version(self) -> str:
+        return "1.0"
+
+    @property
+    def floe_api_version(self) -> str:
+        return "1.0"
+
+    @property
+    def is_self_hosted(self) -> bool:
+        return True
+
+    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+        behaviour = str(config.connection.get("behave", "healthy"))
+        CALLS.append(behaviour)
+        result: ConnectionResult = BEHAVIOURS[behaviour](config)
+        return result
+
+    def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
+        secrets = {name: value.get_secret_value() for name, value in config.credentials.items()}
+        return {"type": "lab", "threads": config.threads, **secrets, **config.connection}
+
+    def get_required_dbt_packages(self) -> list[str]:
+        return ["dbt-core>=1.8"]
+
+
+def _result(status: ConnectionStatus, message: str = "", **more: Any) -> ConnectionResult:
+    return ConnectionResult(status=status, latency_ms=1.0, message=message, **more)
+
+
+def _healthy(config: ComputeConfig) -> ConnectionResult:
+    return _result(ConnectionStatus.HEALTHY, "fine")
+
+
+def _degraded(config: ComputeConfig) -> ConnectionResult:
+    return _result(ConnectionStatus.DEGRADED, "an extension is missing", error_type=ErrorType.EXTENSION)
+
+
+def _unhealthy(config: ComputeConfig) -> ConnectionResult:
+    return _result(ConnectionStatus.UNHEALTHY, "refused", error_type=ErrorType.CONNECTION)
+
+
+def _sleep(config: ComputeConfig) -> ConnectionResult:
+    time.sleep(float(config.connection.get("seconds", 0.1)))
+    return _result(ConnectionStatus.HEALTHY, "late but well")
+
+
+def _hang(config: ComputeConfig) -> ConnectionResult:
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY, "from another age")
+
+
+def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("connect"):
+            pass
+        with validation.check("query"):
+            FOREVER.wait()
+    return validation.result("from another age")
+
+
+def _obey_the_deadline(config: ComputeConfig) -> ConnectionResult:
+    left = deadline.remaining()
+    FOREVER.wait(left * 0.5)
+    return _result(ConnectionStatus.UNHEALTHY, f"gave up with {left:.3f} s given", error_type=ErrorType.TIMEOUT)
+
+
+def _raise(config: ComputeConfig) -> ConnectionResult:
+    raise ValueError("it broke")
+
+
+def _raise_compute_error(config: ComputeConfig) -> ConnectionResult:
+    raise ComputeConnectionError("refused by the door", "abc")
+
+
+def _raise_secret(config: ComputeConfig) -> ConnectionResult:
+    values = [value.get_secret_value() for value in config.credentials.values()]
+    raise ValueError(f"cannot log in with {values}")
+
+
+def _return_secret(config: ComputeConfig) -> ConnectionResult:
+    values = " ".join(value.get_secret_value() for value in config.credentials.values())
+    validation = Validation(lambda error: Failure(ErrorType.AUTHENTICATION, str(error)))
+    with validation:
+        with validation.check("connect") as check:
+            check.warn(f"warned of {values}")
+        with validation.check("query") as check:
+            check.fail(f"denied for {values}", ErrorType.AUTHENTICATION)
+    return validation.result(values)
+
+
+def _raise_base(config: ComputeConfig) -> ConnectionResult:
+    raise KeyboardInterrupt
+
+
+def _exit(config: ComputeConfig) -> ConnectionResult:
+    sys.exit(3)
+
+
+def _generator_exit(config: ComputeConfig) -> ConnectionResult:
+    raise GeneratorExit
+
+
+def _unreadable(config: ComputeConfig) -> ConnectionResult:
+    raise UnreadableError
+
+
+def _close_stdout(config: ComputeConfig) -> ConnectionResult:
+    os.close(1)
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _fork(config: ComputeConfig) -> ConnectionResult:
+    os.fork()
+    return _result(ConnectionStatus.HEALTHY, "forked")
+
+
+def _segfault(config: ComputeConfig) -> ConnectionResult:
+    ctypes.string_at(0)
+    raise AssertionError("still here")
+
+
+def _os_exit(config: ComputeConfig) -> ConnectionResult:
+    os._exit(7)
+
+
+def _spawn_and_hang(config: ComputeConfig) -> ConnectionResult:
+    if os.fork() == 0:
+        time.sleep(600)
+        os._exit(0)
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _tell_pid(config: ComputeConfig) -> ConnectionResult:
+    return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
+
+
+def _tell_credentials(config: ComputeConfig) -> ConnectionResult:
+    lengths = {name: len(value.get_secret_value()) for name, value in config.credentials.items()}
+    return _result(ConnectionStatus.HEALTHY, f"lengths {lengths}")
+
+
+BEHAVIOURS: dict[str, Any] = {
+    "healthy": _healthy,
+    "degraded": _degraded,
+    "unhealthy": _unhealthy,
+    "sleep": _sleep,
+    "hang": _hang,
+    "hang_in_a_check": _hang_in_a_check,
+    "obey_the_deadline": _obey_the_deadline,
+    "raise": _raise,
+    "raise_compute_error": _raise_compute_error,
+    "raise_secret": _raise_secret,
+    "return_secret": _return_secret,
+    "raise_base": _raise_base,
+    "exit": _exit,
+    "generator_exit": _generator_exit,
+    "unreadable": _unreadable,
+    "nothing": lambda config: None,
+    "a_string": lambda config: "healthy",
+    "a_dictionary": lambda config: {"status": "healthy"},
+    "negative_latency": lambda config: ConnectionResult(ConnectionStatus.HEALTHY, -5.0),
+    "infinite_latency": lambda config: ConnectionResult(ConnectionStatus.HEALTHY, float("inf")),
+    "megabyte": lambda config: _result(ConnectionStatus.UNHEALTHY, "x" * 1_000_000),
+    "binary": lambda config: _result(ConnectionStatus.UNHEALTHY, b"\xff\xfe\x00\x80bin"),  # type: ignore[arg-type]
+    "surrogates": lambda config: _result(ConnectionStatus.UNHEALTHY, "lone \ud800 half"),
+    "close_stdout": _close_stdout,
+    "fork": _fork,
+    "segfault": _segfault,
+    "os_exit": _os_exit,
+    "spawn_and_hang": _spawn_and_hang,
+    "tell_pid": _tell_pid,
+    "tell_credentials": _tell_credentials,
+}
