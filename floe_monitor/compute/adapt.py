@@ -89,7 +89,7 @@ def adapt_result(value: object, redact: Callable[[str], str] | None = None) -> C
     """
     try:
         status = _required_status(value, "validate_connection returned", "a result")
-        checks = _checks(getattr(value, "checks", ()), redact)
+        checks = adapt_checks(getattr(value, "checks", ()), redact)
         error_type = _error_type(getattr(value, "error_type", None))
         if status is ConnectionStatus.HEALTHY:
             error_type = None
@@ -108,6 +108,28 @@ def adapt_result(value: object, redact: Callable[[str], str] | None = None) -> C
         raise
     except Exception as error:  # noqa: BLE001 - attributes and texts may run the plugin's code
         raise ContractError(f"reading the result raised {type(error).__name__}") from None
+
+
+def adapt_checks(value: object, redact: Callable[[str], str] | None = None) -> tuple[CheckResult, ...]:
+    """The checks of a result, or of a validation that never returned one, with distinct well-formed names."""
+    if not isinstance(value, list | tuple):
+        return ()
+    checks: list[CheckResult] = []
+    names: set[str] = set()
+    for item in value[:MAX_ITEMS]:
+        status = _required_status(item, "among the checks is", "a check")
+        healthy = status is ConnectionStatus.HEALTHY
+        checks.append(
+            CheckResult(
+                name=_unique(_check_name(getattr(item, "name", ""), redact), names),
+                status=status,
+                latency_ms=_milliseconds(getattr(item, "latency_ms", 0.0)),
+                message=clean_text(getattr(item, "message", ""), redact),
+                error_type=None if healthy else _error_type(getattr(item, "error_type", None)),
+                started_ms=_milliseconds(getattr(item, "started_ms", 0.0)),
+            )
+        )
+    return tuple(checks)
 
 
 def _as_text(value: object) -> str:
@@ -158,27 +180,6 @@ def _warnings(value: object, redact: Callable[[str], str] | None) -> list[str]:
     if len(value) > MAX_ITEMS:
         texts[-1] = f"… and {len(value) - MAX_ITEMS + 1} more"
     return [text for text in texts if text]
-
-
-def _checks(value: object, redact: Callable[[str], str] | None) -> tuple[CheckResult, ...]:
-    if not isinstance(value, list | tuple):
-        return ()
-    checks: list[CheckResult] = []
-    names: set[str] = set()
-    for item in value[:MAX_ITEMS]:
-        status = _required_status(item, "among the checks is", "a check")
-        healthy = status is ConnectionStatus.HEALTHY
-        checks.append(
-            CheckResult(
-                name=_unique(_check_name(getattr(item, "name", ""), redact), names),
-                status=status,
-                latency_ms=_milliseconds(getattr(item, "latency_ms", 0.0)),
-                message=clean_text(getattr(item, "message", ""), redact),
-                error_type=None if healthy else _error_type(getattr(item, "error_type", None)),
-                started_ms=_milliseconds(getattr(item, "started_ms", 0.0)),
-            )
-        )
-    return tuple(checks)
 
 
 def _check_name(value: object, redact: Callable[[str], str] | None) -> str:
