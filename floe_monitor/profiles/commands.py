@@ -1,0 +1,151 @@
+"""What the commands `profiles show`, `diff` and `write` do. They block."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.profiles import files
+from floe_monitor.profiles.dump import dump_block
+from floe_monitor.profiles.locks import owner_lock
+from floe_monitor.profiles.merge import MergeRefusedError
+from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, plan, render_with_secrets
+from floe_monitor.profiles.render import OutputError
+from floe_monitor.profiles.yaml_text import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from floe_monitor.events import Event
+    from floe_monitor.settings.models import ProfileSettings
+    from floe_monitor.targets import Target
+
+_MASKED = "***"
+_SENSITIVE = re.compile(
+    r"pass|pwd|secret|token|credential|private|keyfile_json|key_id|access_key|api_?key|sas", re.IGNORECASE
+)
+_IN_TEXT = re.compile(
+    r"(?P<before>://[^/\s:@]*:)[^@\s]+(?=@)"  # a URL's password
+    r"|(?P<name>\b\w*(?:pass|pwd|secret|token|key)\w*\s*[=:]\s*)(?:'[^']*'|\S+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDiff:
+    """`text` is a unified diff of the profile's own lines, empty where the file is in step.
+
+    `problem` says why there is no diff, or which outputs could not be rendered.
+    """
+
+    profile: str
+    path: str
+    text: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileWrite:
+    """`owner` names the daemon that keeps the profile, which will make it what its own configuration says."""
+
+    profile: str
+    path: str
+    outcome: Outcome
+    owner: str | None = None
+
+
+def show(
+    profiles: Sequence[ProfileSettings], targets: Mapping[str, Target], environ: Mapping[str, str]
+) -> str:
+    """Each profile as the configuration alone makes it: YAML, with its path and problems as comments."""
+    parts = []
+    for profile in profiles:
+        rendered = render_with_secrets(Assignment(profile, targets), _ignore, environ)
+        head = [f"# {profile.path}"] + [
+            f"# output {name!r}: {why}" for name, why in rendered.problems.items()
+        ]
+        try:
+            body = dump_block({profile.name: rendered.over(None)})
+        except OutputError:
+            body = f"# profile {profile.name!r} has no output\n"
+        parts.append("\n".join(head) + "\n" + body)
+    return "\n".join(parts)
+
+
+def diff(
+    profiles: Sequence[ProfileSettings], targets: Mapping[str, Target], environ: Mapping[str, str]
+) -> list[ProfileDiff]:
+    """What `write` would change, one entry per profile. No line of another profile is in it.
+
+    It compares values, not their spelling; what the file has and the configuration has not is shown
+    without what looks like a secret.
+    """
+    return [_diff(Assignment(profile, targets), environ) for profile in profiles]
+
+
+def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
+    profile = assignment.profile
+    try:
+        rendered = render_with_secrets(assignment, _ignore, environ)
+        now = plan(files.read(profile.path), rendered)
+    except (files.FileError, MergeRefusedError, OutputError) as error:
+        return ProfileDiff(profile.name, profile.path, "", str(error))
+    if not now.changed:
+        return ProfileDiff(profile.name, profile.path, "", now.problems)
+    new = load(now.text)[profile.name]
+    old = _masked(now.existing.own, frozenset(_texts(new)))
+    before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
+    after = dump_block({profile.name: new}).splitlines(keepends=True)
+    lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")
+    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems)
+
+
+def write(
+    profiles: Sequence[ProfileSettings], targets: Mapping[str, Target], environ: Mapping[str, str]
+) -> list[ProfileWrite]:
+    """Bring every profile in step once. A daemon that keeps one is no obstacle: writers take turns."""
+    written = []
+    for profile in profiles:
+        outcome = Reconciler(_ignore, environ, owns=False).run(Assignment(profile, targets))
+        owner = owner_lock(files.real_path(profile.path), profile.name).holder()
+        written.append(ProfileWrite(profile.name, profile.path, outcome, owner))
+    return written
+
+
+def _ignore(event: Event) -> None:
+    """One-shot commands export nothing."""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)
+        case _:
+            yield str(value)
+
+
+def _masked(value: Any, open_texts: frozenset[str], sensitive: bool = False) -> Any:
+    """`value` without what looks like a secret. What the configuration says too is none."""
+    match value:
+        case dict():
+            return {
+                key: _masked(item, open_texts, sensitive or bool(_SENSITIVE.search(str(key))))
+                for key, item in value.items()
+            }
+        case list():
+            return [_masked(item, open_texts, sensitive) for item in value]
+        case None | bool():
+            return value
+    text = str(value)
+    if text in open_texts or re.fullmatch(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}']*\}\}", text):
+        return value
+    if sensitive:
+        return _MASKED
+    masked = _IN_TEXT.sub(lambda m: (m["before"] or m["name"]) + _MASKED, text)
+    return value if masked == text else masked

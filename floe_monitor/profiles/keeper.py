@@ -1,0 +1,214 @@
+"""Profiles kept equal to the configuration for as long as the daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from floe_monitor.events import ProfileReconciled
+from floe_monitor.profiles.files import real_path
+from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler
+from floe_monitor.profiles.threads import DirectoryWatch, JobThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from anyio.abc import TaskGroup
+
+    from floe_monitor.events import Publish
+    from floe_monitor.settings.models import ProfileSettings
+    from floe_monitor.state import MonitorState
+    from floe_monitor.targets import Target
+
+PATIENCE_SECONDS = 10.0
+_BREATH_SECONDS = 0.5
+"""Least time between two passes that file events ask for: a file under constant change costs no more."""
+_FAREWELL_SECONDS = 0.5
+_STANDBY_SECONDS = 2.0
+"""At most this long until a profile whose owner has gone is taken over."""
+
+
+class ProfileKeeper:
+    """Reconciles every profile at the start, when the configuration changes, and when its file drifts.
+
+    Each profile has its own task and its own threads, so that a file system that does not answer holds up
+    nothing but its own profile.
+    """
+
+    def __init__(
+        self,
+        profiles: Sequence[ProfileSettings],
+        targets: Mapping[str, Target],
+        *,
+        publish: Publish,
+        state: MonitorState,
+        environ: Mapping[str, str],
+        now: Callable[[], float] = time.time,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._publish = publish
+        self._state = state
+        self._environ = environ
+        self._now = now
+        self._patience = patience
+        self._wanted = _by_label(profiles, targets)
+        self._applied = anyio.Event()
+        self._kept: dict[str, _Kept] = {}
+
+    def apply(self, profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]) -> None:
+        """Take over a new configuration. Returns at once; to be called on the event loop."""
+        self._wanted = _by_label(profiles, targets)
+        self._applied.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Then every profile is let go, so that another daemon can keep it."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._applied = anyio.Event()
+                self._settle(tasks)
+                await self._applied.wait()
+
+    def _settle(self, tasks: TaskGroup) -> None:
+        for label, kept in list(self._kept.items()):
+            wanted = self._wanted.get(label)
+            if wanted is None or wanted.profile.path != kept.assignment.profile.path:
+                self._kept.pop(label).leave()
+                self._state.profiles.pop(label, None)
+        for label, assignment in self._wanted.items():
+            if label in self._kept:
+                self._kept[label].reassign(assignment)
+            else:
+                self._kept[label] = kept = _Kept(self, label, assignment)
+                tasks.start_soon(kept.run, name=f"profile {label}")
+
+    def report(self, kept: _Kept, outcome: Outcome) -> None:
+        """Publish what is news: a write always, anything else when it differs from the last."""
+        if self._kept.get(kept.label) is not kept:
+            return
+        before = self._state.profiles.get(kept.label)
+        event = ProfileReconciled(kept.label, outcome.result, self._now(), outcome.message)
+        self._state.profiles[kept.label] = event
+        same = before is not None and (before.result, before.message) == (event.result, event.message)
+        if outcome.result == "written" or not same:
+            self._publish(event)
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self._publish, self._environ, owns=True)
+
+    @property
+    def patience(self) -> float:
+        return self._patience
+
+
+def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]) -> dict[str, Assignment]:
+    """Profiles by the name they are shown under: their own, with the path where two share it."""
+    names = [profile.name for profile in profiles]
+    return {
+        p.name if names.count(p.name) == 1 else f"{p.name} ({p.path})": Assignment(p, dict(targets))
+        for p in profiles
+    }
+
+
+class _Kept:
+    """One profile under care."""
+
+    def __init__(self, keeper: ProfileKeeper, label: str, assignment: Assignment) -> None:
+        self.label = label
+        self.assignment = assignment
+        self._keeper = keeper
+        self._reconciler = keeper.reconciler()
+        self._scope = anyio.CancelScope()
+        self._asked = anyio.Event()
+        self._stopped = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._standing_by = False
+        self._watch: DirectoryWatch | None = None
+
+    def reassign(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self._asked.set()
+
+    def leave(self) -> None:
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        thread = JobThread(f"profile-{self.label}")
+        try:
+            with self._scope:
+                while True:
+                    self._asked = anyio.Event()
+                    await self._pass(thread)
+                    await self._until_asked()
+        finally:
+            self._stopped.set()
+            if self._watch is not None:
+                self._watch.stop()
+            released = thread.submit(self._reconciler.release)
+            thread.close()
+            with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
+                await self._done(released)
+
+    async def _pass(self, thread: JobThread) -> None:
+        assignment = self.assignment
+        future = thread.submit(lambda: self._work(assignment))
+        with anyio.move_on_after(self._keeper.patience) as limit:
+            await self._done(future)
+        if limit.cancelled_caught:
+            text = (
+                f"no answer for {self._keeper.patience:g} s from the file system or a plugin; still waiting"
+            )
+            self._keeper.report(self, Outcome("failed", text))
+            await self._done(future)
+        outcome, paths = future.result()
+        self._standing_by = outcome.result == "foreign_owner"
+        if assignment is self.assignment:
+            self._keeper.report(self, outcome)
+        self._watch_over(paths)
+
+    def _work(self, assignment: Assignment) -> tuple[Outcome, frozenset[Path]]:
+        """In the thread: also where to watch, since following links may hang as well."""
+        outcome = self._reconciler.run(assignment, self._stopped)
+        with suppress(OSError, RuntimeError):
+            configured = Path(assignment.profile.path).expanduser()
+            paths = {real_path(str(configured.parent)) / configured.name, real_path(str(configured))}
+            return outcome, frozenset(path for path in paths if path.parent.is_dir())
+        return outcome, frozenset()
+
+    async def _until_asked(self) -> None:
+        interval = self.assignment.profile.reconcile_interval
+        with anyio.move_on_after(min(interval, _STANDBY_SECONDS) if self._standing_by else interval):
+            assignment = self.assignment
+            await self._asked.wait()
+            if assignment is self.assignment:
+                await anyio.sleep(_BREATH_SECONDS)
+
+    def _watch_over(self, paths: frozenset[Path]) -> None:
+        if self._watch is not None and (self._watch.paths != paths or not self._watch.alive):
+            self._watch.stop()
+            self._watch = None
+        if self._watch is None and paths:
+            self._watch = DirectoryWatch(f"watch-{self.label}", paths, self._notify)
+
+    def _notify(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._ask)
+
+    def _ask(self) -> None:
+        self._asked.set()
+
+    async def _done(self, future: Future[Any]) -> None:
+        event = anyio.Event()
+
+        def wake(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(event.set)
+
+        future.add_done_callback(wake)
+        await event.wait()

@@ -1,0 +1,204 @@
+"""One pass over one profile: render, compare, and write where the file differs.
+
+Everything here blocks and belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from floe_monitor.profiles import files
+from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
+from floe_monitor.profiles.merge import Existing, MergeRefusedError, merge, read
+from floe_monitor.profiles.render import OutputError, Rendered, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from floe_monitor.events import Publish
+    from floe_monitor.settings.models import ProfileSettings
+    from floe_monitor.targets import Target
+
+WRITE_WAIT_SECONDS = 5.0
+"""How long to wait for another writer of the same file; each holds it for one read and one write."""
+_ATTEMPTS = 5
+_SECRET_FILE_BYTES = 64 << 10
+
+Result = Literal["written", "unchanged", "refused", "foreign_owner", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    result: Result
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """What one profile should be."""
+
+    profile: ProfileSettings
+    targets: Mapping[str, Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a file should become. `problems` names outputs that are not as configured."""
+
+    existing: Existing
+    text: str
+    problems: str
+
+    @property
+    def changed(self) -> bool:
+        return self.text != self.existing.text
+
+
+def plan(snapshot: files.Snapshot, rendered: Rendered) -> Plan:
+    """Raises `MergeRefusedError` and `OutputError`."""
+    data = snapshot.data or b""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MergeRefusedError(f"line {line}: the existing file is not UTF-8") from None
+    existing = read(text, rendered.name)
+    merged = merge(existing, rendered.over(existing.own))
+    return Plan(existing, merged, rendered.problem_text(existing.own))
+
+
+class Reconciler:
+    """Brings one profile in step, again and again; remembers what needs no second look."""
+
+    def __init__(self, publish: Publish, environ: Mapping[str, str], *, owns: bool) -> None:
+        self._publish = publish
+        self._environ = environ
+        self._owns = owns
+        self._owner: FileLock | None = None
+        self._note = ""
+        self._assignment: Assignment | None = None
+        self._rendered: Rendered | None = None
+        self._in_step: bytes | None = None
+
+    def run(self, assignment: Assignment, cancelled: threading.Event | None = None) -> Outcome:
+        """One pass. Once `cancelled` is set nothing is written any more. Does not raise."""
+        try:
+            return self._pass(assignment, cancelled or threading.Event())
+        except MergeRefusedError as error:
+            return Outcome("refused", str(error))
+        except (files.FileError, OutputError) as error:
+            return Outcome("failed", str(error))
+        except HeldError as error:
+            return Outcome("failed", f"it has been locked for {WRITE_WAIT_SECONDS:g} s by {error}")
+        except Exception as error:  # noqa: BLE001 - an odd file must not end the daemon; its text is not echoed
+            return Outcome("failed", f"a defect of the monitor: {type(error).__name__}")
+
+    def release(self) -> None:
+        """Let another daemon keep the profile."""
+        if self._owner is not None:
+            self._owner.release()
+            self._owner = None
+
+    def _pass(self, assignment: Assignment, cancelled: threading.Event) -> Outcome:
+        path = assignment.profile.path
+        files.make_directory(path)
+        real = files.real_path(path)
+        if self._owns and (owner := self._claim(real, assignment.profile.name)):
+            return Outcome("foreign_owner", f"kept by {owner}; standing by")
+        rendered = self._render(assignment)
+        snapshot = files.read(path)
+        if snapshot.data is not None and snapshot.data == self._in_step and not rendered.problems:
+            return self._outcome("unchanged", "")
+        now = plan(snapshot, rendered)
+        if snapshot.data is not None and not now.changed:
+            self._in_step = snapshot.data
+            return self._outcome("unchanged", now.problems)
+        with writing(real, WRITE_WAIT_SECONDS) as exclusive:
+            if exclusive:
+                files.sweep(real)
+            return self._write(path, real, rendered, cancelled)
+
+    def _write(self, path: str, real: Path, rendered: Rendered, cancelled: threading.Event) -> Outcome:
+        for _ in range(_ATTEMPTS):
+            snapshot = files.read(path)
+            if snapshot.real != real:
+                break
+            now = plan(snapshot, rendered)
+            if snapshot.data is not None and not now.changed:
+                return self._outcome("unchanged", now.problems)
+            if cancelled.is_set():
+                return Outcome("failed", "stopped before it was written")
+            data = now.text.encode()
+            try:
+                files.replace(snapshot, data)
+            except files.ChangedMeanwhileError:
+                continue
+            self._in_step = data
+            return self._outcome("written", now.problems)
+        return Outcome("failed", "somebody else keeps changing it")
+
+    def _outcome(self, result: Result, problems: str) -> Outcome:
+        if problems:
+            return Outcome("failed", f"written, except: {problems}" if result == "written" else problems)
+        return Outcome(result, self._note)
+
+    def _claim(self, real: Path, name: str) -> str | None:
+        """Become the profile's owner in that file; who is it, if somebody else."""
+        wanted = owner_lock(real, name)
+        if self._owner is not None and (self._owner.path != wanted.path or not self._owner.current()):
+            self.release()
+        if self._owner is not None:
+            return None
+        try:
+            wanted.acquire()
+        except HeldError as error:
+            return str(error)
+        except NoLocksError as error:
+            # Whatever it is that forbids the lock file either forbids writing too, which will be said, or
+            # leaves two daemons to agree by their configuration alone.
+            self._note = f"kept without a lock against a second daemon: {error}"
+            return None
+        self._owner, self._note = wanted, ""
+        return None
+
+    def _render(self, assignment: Assignment) -> Rendered:
+        """Anew for a new assignment, and as long as an output is missing."""
+        if self._rendered is None or self._assignment is not assignment or self._rendered.problems:
+            self._rendered = render_with_secrets(assignment, self._publish, self._environ)
+            self._assignment = assignment
+            self._in_step = None
+        return self._rendered
+
+
+def render_with_secrets(assignment: Assignment, publish: Publish, environ: Mapping[str, str]) -> Rendered:
+    """Render, knowing the credentials of this moment, so that none of them gets into an output."""
+    secrets = {
+        name: _secrets(assignment.targets[name], environ)
+        for name in (assignment.profile.targets or assignment.targets)
+        if name in assignment.targets
+    }
+    return render(assignment.profile, assignment.targets, publish=publish, secrets=secrets)
+
+
+def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
+    found = []
+    for reference in target.settings.credentials.values():
+        if reference.env is not None:
+            found.append(environ.get(reference.env, ""))
+        if reference.file is not None:
+            found.append(_head(Path(reference.file)))
+    return tuple(value for value in found if value)
+
+
+def _head(path: Path) -> str:
+    """A credential's file without its final newline; empty if unreadable, which the probe reports."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return file.read(_SECRET_FILE_BYTES).decode(errors="replace").removesuffix("\n")
+    except OSError:
+        return ""
