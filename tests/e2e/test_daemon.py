@@ -1,0 +1,226 @@
+"""The whole daemon as its users meet it: a process, its port, its files, its signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Start = Callable[..., Any]
+
+pytestmark = pytest.mark.e2e
+
+CANARIES = {
+    "CANARY_ENV": "canary-env-7Q!x/+=%&",
+    "CANARY_INLINE": "canary-inline-9Z'\"\\",
+    "CANARY_UNUSED": "canary-unused-55",
+}
+
+
+def test_duckdb_is_watched_exported_and_kept_in_profiles(start_daemon: Start, tmp_path: Path) -> None:
+    daemon = start_daemon(
+        """
+profiles: [{name: floe_project, path: var/profiles.yml, target: dev}]
+targets:
+  dev: {plugin: duckdb, threads: 4, connection: {path: ":memory:"}}
+"""
+    )
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
+    assert daemon.metric("floe_compute_target_status", target="dev", plugin="duckdb") == 1
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    assert daemon.get("/healthz")[0] == 200
+    profiles = yaml.safe_load(daemon.until(lambda: (tmp_path / "var/profiles.yml").read_text()))
+    assert profiles["floe_project"]["target"] == "dev"
+    assert profiles["floe_project"]["outputs"]["dev"]["type"] == "duckdb"
+    assert daemon.metric("floe_monitor_profile_in_sync", profile="floe_project") == 1
+    assert "dev" in daemon.get("/", Accept="text/html")[1]
+    assert daemon.stop() == 0
+
+
+def test_the_first_result_is_served_within_seconds_of_start(start_daemon: Start) -> None:
+    started = time.monotonic()
+    daemon = start_daemon('targets: {dev: {plugin: duckdb, connection: {path: ":memory:"}}}')
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
+    # The claim is 1.5 s on a quiet machine (benchmarks); here only that nothing waits for an interval.
+    assert time.monotonic() - started < 10
+
+
+def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start) -> None:
+    well = "".join(f"  well{n}: {{plugin: lab, connection: {{behave: healthy}}}}\n" for n in range(40))
+    hung = "".join(f"  hung{n}: {{plugin: lab, connection: {{behave: hang}}}}\n" for n in range(10))
+    daemon = start_daemon(
+        "probe: {interval: 1s, timeout: 200ms}\n"
+        "workers: {limit: 32, per_plugin: 20, stuck_limit: 10}\nshutdown_grace: 3s\n"
+        f"targets:\n{well}{hung}"
+    )
+    daemon.until(lambda: daemon.metric("floe_monitor_workers_stuck", plugin="lab") == 10)
+    daemon.until(lambda: daemon.get("/healthz")[0] == 503)
+    assert "10 stuck workers" in daemon.get("/healthz")[1]
+    first = daemon.metrics()
+    time.sleep(3)
+    second = daemon.metrics()
+
+    def series(name: str, **labels: str) -> dict[str, tuple[float, float]]:
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return {
+            key: (first.get(key, 0.0), value)
+            for key, value in second.items()
+            if key.startswith(name + "{") and all(each in key for each in wanted)
+        }
+
+    for key, (_, status) in series("floe_compute_target_status").items():
+        assert status == (3 if "hung" in key else 1), key
+    stamps = series("floe_compute_target_last_validation_timestamp_seconds")
+    for key, (before, after) in stamps.items():
+        if "well" in key:
+            assert 1.5 < after - before < 4.5, key  # three ticks of a second, one of play
+        else:
+            assert after == before, key
+    [(skipped_before, skipped_after)] = series("floe_monitor_probes_skipped_total", reason="stuck").values()
+    assert skipped_after - skipped_before == pytest.approx(30, abs=10)  # ten targets, a tick a second
+    assert not series("floe_monitor_probes_skipped_total", reason="no_slot")
+    [(_, timeouts)] = series("floe_compute_validation_errors_total", error_type="timeout").values()
+    assert timeouts == 10
+    answer = json.loads(daemon.get("/api/v1/targets/hung3")[1])
+    assert answer["status"] == "unhealthy"
+    assert answer["last"]["error_type"] == "timeout"
+    stopping = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - stopping < 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_at_once_when_nothing_runs(start_daemon: Start, number: int) -> None:
+    daemon = start_daemon("targets: {dev: {plugin: lab}}")
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    stopping = time.monotonic()
+    assert daemon.stop(number) == 0
+    assert time.monotonic() - stopping < 3
+
+
+def test_a_probe_under_way_may_finish_before_the_stop(start_daemon: Start) -> None:
+    daemon = start_daemon(
+        "log: {probes: true}\ntargets: {dev: {plugin: lab, connection: {behave: sleep, seconds: 1}}}"
+    )
+    daemon.until(lambda: daemon.metric("floe_monitor_workers_busy", plugin="lab") == 1)
+    assert daemon.stop() == 0
+    assert "late but well" in daemon.log.read_text()
+
+
+def test_reload_by_file_signal_and_request(start_daemon: Start) -> None:
+    daemon = start_daemon("probe: {interval: 1s}\ntargets: {one: {plugin: lab}}")
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="one") == 1)
+
+    daemon.config.write_text("probe: {interval: 1s}\ntargets: {one: {plugin: lab}, two: {plugin: lab}}")
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="two") == 1)
+
+    daemon.config.write_text("reload: {watch: false}\nprobe: {interval: 1s}\ntargets: {two: {plugin: lab}}")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="one") is None)
+
+    daemon.config.write_text("reload: {watch: false}\nprobe: {interval: 1s}\ntargets: {three: {plugin: lab}}")
+    status, answer = daemon.post("/-/reload")
+    assert status == 200, answer
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="three") == 1)
+    assert daemon.metric("floe_compute_target_up", target="two") is None
+
+
+def test_an_invalid_configuration_changes_nothing_and_is_told(start_daemon: Start) -> None:
+    daemon = start_daemon("probe: {interval: 1s}\ntargets: {one: {plugin: lab}}")
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="one") == 1)
+    daemon.config.write_text("probe:\n  intervall: 1s\ntargets: {two: {plugin: lab}}")
+    daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 0)
+    status = json.loads(daemon.get("/api/v1/status")[1])
+    [problem] = status["config"]["problems"]
+    assert "floe-monitor.yaml:2" in problem
+    assert "interval" in problem
+    assert daemon.metric("floe_compute_target_up", target="one") == 1
+    assert "floe-monitor.yaml:2" in daemon.log.read_text()
+    daemon.config.write_text("probe: {interval: 1s}\ntargets: {two: {plugin: lab}}")
+    daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 1)
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="two") == 1)
+
+
+def test_validation_on_request(start_daemon: Start) -> None:
+    daemon = start_daemon("probe: {interval: 1h}\ntargets: {dev: {plugin: lab, connection: {behave: degraded}}}")
+    status, answer = daemon.post("/api/v1/targets/dev/validate")
+    assert status == 200
+    assert "degraded" in json.dumps(answer)
+    assert daemon.post("/api/v1/targets/nobody/validate")[0] == 404
+
+
+def test_an_unexpected_end_of_the_scheduler_is_seen(start_daemon: Start, tmp_path: Path) -> None:
+    """A target that blocks the whole loop is not possible by configuration, so the process is stopped
+    (SIGSTOP) as a stand-in for a frozen loop: the health route then must not answer 200."""
+    daemon = start_daemon("targets: {dev: {plugin: lab}}")
+    daemon.until(lambda: daemon.get("/healthz")[0] == 200)
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    with pytest.raises(OSError):  # noqa: PT011 - a timeout, by whatever name
+        daemon.get("/healthz", timeout=1)
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    daemon.until(lambda: daemon.get("/healthz")[0] == 200)
+
+
+def test_canaries_reach_no_output(start_daemon: Start, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary-file-31.{}[]\n")
+    daemon = start_daemon(
+        f"""
+probe: {{interval: 1s}}
+log: {{level: debug, probes: true}}
+profiles: [{{name: p, path: profiles.yml}}]
+targets:
+  raises:
+    plugin: lab
+    connection: {{behave: raise_secret}}
+    credentials: {{password: {{env: CANARY_ENV}}, key: {{file: {secret}}}}}
+  returns:
+    plugin: lab
+    connection: {{behave: return_secret, password: "{{{{ env_var('CANARY_INLINE') }}}}"}}
+    credentials: {{password: {{env: CANARY_ENV}}, inline: {{env: CANARY_INLINE}}}}
+  in_a_process:
+    plugin: lab
+    probe: {{isolation: process}}
+    connection: {{behave: raise_secret}}
+    credentials: {{password: {{env: CANARY_ENV}}, key: {{file: {secret}}}}}
+""",
+        **CANARIES,
+    )
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    time.sleep(1.2)
+    outputs = {
+        path: daemon.get(path)[1]
+        for path in ("/", "/metrics", "/readyz", "/healthz", "/api/v1/targets", "/api/v1/status")
+    }
+    for name in ("raises", "returns", "in_a_process"):
+        outputs[name] = daemon.get(f"/api/v1/targets/{name}")[1]
+        outputs[f"page of {name}"] = daemon.get(f"/targets/{name}")[1]
+        outputs[f"validate {name}"] = json.dumps(daemon.post(f"/api/v1/targets/{name}/validate")[1])
+    outputs["command line"] = Path(f"/proc/{daemon.process.pid}/cmdline").read_text()
+    outputs["profiles.yml"] = (tmp_path / "profiles.yml").read_text()
+    assert daemon.stop() == 0
+    outputs["log"] = daemon.log.read_text()
+    for where, text in outputs.items():
+        for canary in (*CANARIES.values(), "canary-file-31.{}[]"):
+            assert canary not in text, f"{canary} in {where}"
+            assert json.dumps(canary)[1:-1] not in text, f"{canary} (escaped) in {where}"
+    assert "CANARY_ENV" in outputs["profiles.yml"]
+    assert "***" in outputs["raises"]
+
+
+def test_a_busy_port_is_one_clear_line(start_daemon: Start) -> None:
+    first = start_daemon("targets: {dev: {plugin: lab}}")
+    port = re.search(r":(\d+)$", first.url)
+    assert port is not None
+    with pytest.raises(AssertionError, match="in use"):
+        start_daemon("targets: {dev: {plugin: lab}}", FLOE_MONITOR_HTTP__PORT=port.group(1))

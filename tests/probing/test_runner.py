@@ -1,0 +1,246 @@
+"""Whatever a plugin does, one attempt gives exactly one honest `ProbeResult`, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute.models import ConnectionStatus, ErrorType
+from floe_monitor.probing.runner import Attempt, Runner
+from floe_monitor.probing.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from floe_monitor.events import ProbeResult
+    from floe_monitor.targets import Target
+
+    MakeTarget = Callable[..., Target]
+    Probe = Callable[[Target], Any]
+
+TOLERANCE = 0.1
+CANARY = "c4nary-Sup3r/s3cret+value="
+
+
+@pytest.fixture
+async def pool() -> WorkerPool:
+    return WorkerPool(4, 4)
+
+
+@pytest.fixture
+async def runner(pool: WorkerPool) -> AsyncIterator[Runner]:
+    runner = Runner(pool)
+    yield runner
+    runner.close()
+    pool.close()
+
+
+@pytest.fixture
+def probe(pool: WorkerPool, runner: Runner) -> Probe:
+    async def run(target: Target) -> ProbeResult:
+        return await runner.run(Attempt(target), await pool.acquire("lab"), "schedule")
+
+    return run
+
+
+HONEST = [
+    ("healthy", ConnectionStatus.HEALTHY, None, "fine"),
+    ("degraded", ConnectionStatus.DEGRADED, ErrorType.EXTENSION, "an extension is missing"),
+    ("unhealthy", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "refused"),
+    ("raise", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "ValueError: it broke"),
+    ("raise_compute_error", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "refused by the door"),
+    ("raise_base", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "KeyboardInterrupt"),
+    ("exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "SystemExit: 3"),
+    ("generator_exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "GeneratorExit"),
+    ("unreadable", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "UnreadableError"),
+    ("nothing", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "nothing"),
+    ("a_string", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "str"),
+    ("a_dictionary", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "dict"),
+    ("negative_latency", ConnectionStatus.HEALTHY, None, ""),
+    ("infinite_latency", ConnectionStatus.HEALTHY, None, ""),
+    ("binary", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "bin"),
+    ("surrogates", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "lone"),
+    ("megabyte", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "xxx"),
+]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_every_behaviour_becomes_one_result(
+    probe: Probe, make_target: MakeTarget, isolation: str
+) -> None:
+    for behaviour, status, error_type, text in HONEST:
+        result = await probe(make_target(behaviour, isolation=isolation))
+        assert (behaviour, result.status, result.error_type) == (behaviour, status, error_type)
+        assert text in result.message
+        assert len(result.message) <= 2_000
+        result.message.encode()  # no lone surrogate is left
+        assert 0 <= result.duration < 5
+        assert result.worker == "returned"
+
+
+async def test_a_hang_is_a_timeout_on_time_and_stays_stuck(
+    probe: Probe, pool: WorkerPool, make_target: MakeTarget, lab: Any
+) -> None:
+    started = time.monotonic()
+    result = await probe(make_target("hang", timeout=0.2))
+    assert 0.2 <= time.monotonic() - started < 0.2 + TOLERANCE
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
+    assert (result.message, result.worker) == ("no answer within 0.2 s", "stuck")
+    assert (pool.counts["lab"].busy, pool.counts["lab"].stuck) == (1, 1)
+    lab.FOREVER.set()
+    for _ in range(100):
+        if not pool.counts["lab"].busy:
+            break
+        await asyncio.sleep(0.02)
+    assert (pool.counts["lab"].busy, pool.counts["lab"].stuck) == (0, 0)
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_timeout_names_the_check_it_hangs_in(
+    probe: Probe, make_target: MakeTarget, isolation: str
+) -> None:
+    result = await probe(make_target("hang_in_a_check", timeout=0.3, isolation=isolation))
+    assert "check 'query' did not return" in result.message
+    assert [(check.name, check.status.value, check.error_type) for check in result.checks] == [
+        ("connect", "healthy", None),
+        ("query", "unhealthy", ErrorType.TIMEOUT),
+    ]
+
+
+async def test_the_deadline_is_visible_to_the_plugin(probe: Probe, make_target: MakeTarget) -> None:
+    result = await probe(make_target("obey_the_deadline", timeout=0.4))
+    assert result.worker == "returned"
+    assert 0.3 < float(result.message.split()[3]) <= 0.4
+
+
+async def test_a_child_is_killed_with_what_it_started_and_its_slot_is_free(
+    probe: Probe, pool: WorkerPool, make_target: MakeTarget
+) -> None:
+    await probe(make_target("healthy", isolation="process"))  # the child is up: only the deadline counts below
+    started = time.monotonic()
+    result = await probe(make_target("spawn_and_hang", timeout=0.3, isolation="process"))
+    assert time.monotonic() - started < 0.3 + TOLERANCE
+    assert (result.error_type, result.worker) == (ErrorType.TIMEOUT, "reclaimed")
+    assert pool.counts["lab"].busy == 0
+    for _ in range(100):
+        if not _sessions_of_children():
+            break
+        await asyncio.sleep(0.02)
+    assert _sessions_of_children() == []
+
+
+def _sessions_of_children() -> list[int]:
+    """Processes still running that this test's children started (Linux: their sessions are not ours)."""
+    left = []
+    for entry in Path("/proc").iterdir() if Path("/proc").exists() else ():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if b"floe_monitor.probing.child" in command and state != "Z" and _started_by_us(int(entry.name)):
+            left.append(int(entry.name))
+    return left
+
+
+def _started_by_us(pid: int) -> bool:
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return f"PYTEST_CURRENT_TEST={os.environ['PYTEST_CURRENT_TEST'].split('::')[0]}".encode() in environment
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "text"), [("segfault", "SIGSEGV"), ("os_exit", "status 7")], ids=["segfault", "exit"]
+)
+async def test_a_child_that_dies_says_how(
+    probe: Probe, make_target: MakeTarget, behaviour: str, text: str
+) -> None:
+    result = await probe(make_target(behaviour, isolation="process"))
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
+    assert text in result.message
+    assert (await probe(make_target("healthy", isolation="process"))).status is ConnectionStatus.HEALTHY
+
+
+async def test_a_child_is_used_again(probe: Probe, make_target: MakeTarget) -> None:
+    target = make_target("tell_pid", isolation="process")
+    pids = {(await probe(target)).message for _ in range(5)}
+    assert len(pids) == 1
+    assert pids != {str(os.getpid())}
+
+
+async def test_children_end_with_the_runner(probe: Probe, runner: Runner, make_target: MakeTarget) -> None:
+    pid = int((await probe(make_target("tell_pid", isolation="process"))).message)
+    runner.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_closing_standard_output_hurts_nobody(
+    probe: Probe, make_target: MakeTarget, capfd: pytest.CaptureFixture[str]
+) -> None:
+    keep = os.dup(1)
+    try:
+        result = await probe(make_target("close_stdout"))
+        assert result.status is ConnectionStatus.HEALTHY
+        os.fstat(1)  # open again: no later socket can get its number
+    finally:
+        os.dup2(keep, 1)
+        os.close(keep)
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize("behaviour", ["raise_secret", "return_secret"])
+async def test_no_credential_gets_out(
+    probe: Probe,
+    make_target: MakeTarget,
+    monkeypatch: pytest.MonkeyPatch,
+    isolation: str,
+    behaviour: str,
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", CANARY)
+    target = make_target(
+        behaviour, extra={"credentials": {"password": {"env": "LAB_PASSWORD"}}}, isolation=isolation
+    )
+    result = await probe(target)
+    assert result.status is ConnectionStatus.UNHEALTHY
+    assert CANARY not in repr(result)
+    assert "***" in result.message
+
+
+async def test_a_rotated_credential_is_used_at_the_next_probe(
+    probe: Probe, make_target: MakeTarget, tmp_path: Path
+) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("four\n")
+    target = make_target("tell_credentials", extra={"credentials": {"password": {"file": str(secret)}}})
+    assert "'password': 4" in (await probe(target)).message
+    secret.write_text("sevenxx\n")
+    assert "'password': 7" in (await probe(target)).message
+
+
+async def test_a_missing_credential_is_named_not_guessed(probe: Probe, make_target: MakeTarget) -> None:
+    target = make_target("healthy", extra={"credentials": {"password": {"env": "NOT_SET_ANYWHERE"}}})
+    result = await probe(target)
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.CONFIGURATION)
+    assert "NOT_SET_ANYWHERE" in result.message
+
+
+async def test_a_missing_plugin_is_a_result_too(runner: Runner) -> None:
+    from floe_monitor.compute.loader import discover
+    from floe_monitor.settings.models import Settings
+    from floe_monitor.targets import build_targets
+
+    settings = Settings.model_validate({"targets": {"dev": {"plugin": "snowflaek"}}})
+    target = build_targets(settings, discover())["dev"]
+    result = runner.without_worker(Attempt(target), "schedule")
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
+    assert "snowflaek" in result.message

@@ -1,0 +1,219 @@
+"""Ticks, skips, reloads and staleness, with real threads and short intervals."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from floe_monitor.events import Event, LateReturn, ProbeFinished, ProbeStarted, TargetStale, TickSkipped
+from floe_monitor.health import HealthStatus
+from floe_monitor.probing.runner import Runner
+from floe_monitor.probing.scheduler import Scheduler
+from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.state import ConfigStatus, MonitorState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from floe_monitor.targets import Target
+
+    MakeTargets = Callable[..., dict[str, Target]]
+
+
+class Monitor:
+    """The parts around a scheduler, for real; events are kept."""
+
+    def __init__(self, limit: int = 32, per_plugin: int = 16, history: int = 20) -> None:
+        self.state = MonitorState(started_at=time.time(), config=ConfigStatus(0, 0))
+        self.pool = WorkerPool(limit, per_plugin)
+        self.events: list[Event] = []
+        self.runner = Runner(self.pool)
+        self.scheduler = Scheduler(
+            self.state, self.pool, self.runner, self.events.append, history=history, salt="test"
+        )
+
+    @asynccontextmanager
+    async def watching(self, targets: dict[str, Target]) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as probes:
+            self.scheduler.apply(targets)
+            probes.start_soon(self.scheduler.run, probes)
+            yield
+            probes.cancel_scope.cancel()
+        self.runner.close()
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+        with anyio.fail_after(seconds):
+            while not condition():
+                await anyio.sleep(0.005)
+
+    def results(self, name: str) -> list[ProbeFinished]:
+        return [e for e in self.events if isinstance(e, ProbeFinished) and e.result.target == name]
+
+    def skips(self, name: str) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for event in self.events:
+            if isinstance(event, TickSkipped) and event.target == name:
+                counted[event.reason] += event.count
+        return counted
+
+
+async def test_every_target_is_probed_at_its_ticks(make_targets: MakeTargets) -> None:
+    monitor = Monitor()
+    names = {f"t{number}": "healthy" for number in range(20)}
+    async with monitor.watching(make_targets(names, interval=0.2)):
+        await monitor.until(lambda: all(len(monitor.results(name)) >= 4 for name in names))
+    lags = [e.lag for e in monitor.events if isinstance(e, ProbeStarted) and e.lag is not None]
+    assert min(lags) >= 0
+    assert sorted(lags)[len(lags) // 2] < 0.05
+    for name in names:
+        starts = [event.result.started_at for event in monitor.results(name)]
+        for earlier, later in zip(starts[1:], starts[2:], strict=False):
+            assert later - earlier == pytest.approx(0.2, abs=0.1)
+
+
+async def test_readiness_waits_for_the_first_round(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    targets = make_targets({"quick": "healthy", "slow": {"behave": "sleep", "seconds": 0.3}})
+    async with monitor.watching(targets):
+        await monitor.until(lambda: monitor.results("quick"))
+        assert not monitor.state.first_round_done
+        await monitor.until(lambda: monitor.state.first_round_done)
+        assert monitor.results("slow")
+
+
+async def test_nothing_to_watch_is_ready_at_once() -> None:
+    monitor = Monitor()
+    async with monitor.watching({}):
+        assert monitor.state.first_round_done
+
+
+async def test_hung_targets_cost_the_others_nothing(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    behaviours = {f"well{n}": "healthy" for n in range(8)} | {f"hung{n}": "hang" for n in range(3)}
+    async with monitor.watching(make_targets(behaviours, interval=0.25, timeout=0.1)):
+        await monitor.until(lambda: all(len(monitor.results(f"well{n}")) >= 5 for n in range(8)))
+        await monitor.until(lambda: all(monitor.skips(f"hung{n}")["stuck"] >= 3 for n in range(3)))
+        for number in range(3):
+            [finished] = monitor.results(f"hung{number}")
+            assert finished.result.error_type == "timeout"
+            assert monitor.state.targets[f"hung{number}"].status is HealthStatus.UNHEALTHY
+        assert monitor.state.workers["lab"].stuck == 3
+        assert all(not monitor.skips(f"well{n}") for n in range(8))
+        lab.FOREVER.set()
+        await monitor.until(lambda: sum(isinstance(e, LateReturn) for e in monitor.events) == 3)
+        await monitor.until(lambda: all(len(monitor.results(f"hung{n}")) >= 2 for n in range(3)))
+        assert monitor.state.workers["lab"].stuck == 0
+        # A result from another age is never reported: the second one is a fresh probe's.
+        assert monitor.results("hung0")[1].result.message == "from another age"
+        assert monitor.results("hung0")[1].result.duration < 0.1
+
+
+async def test_a_tick_during_a_probe_is_skipped_not_queued(make_targets: MakeTargets) -> None:
+    monitor = Monitor()
+    targets = make_targets({"slow": {"behave": "sleep", "seconds": 0.35}}, interval=0.1, timeout=2)
+    async with monitor.watching(targets):
+        await monitor.until(lambda: len(monitor.results("slow")) >= 3)
+    assert monitor.skips("slow")["running"] >= 6
+    assert monitor.skips("slow")["stuck"] == 0
+
+
+async def test_a_target_without_a_slot_grows_stale(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    targets = make_targets({"hung": "hang", "starved": "healthy"}, interval=0.1, timeout=0.1)
+    async with monitor.watching({"starved": targets["starved"]}):
+        await monitor.until(lambda: monitor.results("starved"))
+        monitor.scheduler.apply(targets)
+        await monitor.until(lambda: monitor.skips("starved")["no_slot"] >= 3)
+        await monitor.until(lambda: monitor.state.targets["starved"].status is HealthStatus.UNKNOWN)
+        assert [e.target for e in monitor.events if isinstance(e, TargetStale)] == ["starved"]
+        assert monitor.state.targets["hung"].status is HealthStatus.UNHEALTHY
+        lab.FOREVER.set()
+        await monitor.until(lambda: monitor.state.targets["starved"].status is HealthStatus.HEALTHY)
+
+
+async def test_waiting_for_a_slot_is_not_in_the_latency(make_targets: MakeTargets) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    targets = make_targets({f"t{n}": {"behave": "sleep", "seconds": 0.15} for n in range(4)}, timeout=0.3)
+    async with monitor.watching(targets):
+        await monitor.until(lambda: monitor.state.first_round_done)
+    waits = sorted(e.slot_wait for e in monitor.events if isinstance(e, ProbeStarted))
+    assert waits[-1] > 0.3
+    for name in targets:
+        [finished] = monitor.results(name)
+        assert finished.result.status.value == "healthy"
+        assert finished.result.duration < 0.3
+
+
+async def test_an_unchanged_target_keeps_everything_over_a_reload(make_targets: MakeTargets) -> None:
+    monitor = Monitor()
+    async with monitor.watching(make_targets({"kept": "healthy", "gone": "healthy"}, interval=0.1)):
+        await monitor.until(lambda: len(monitor.results("kept")) >= 3)
+        before = monitor.state.targets["kept"]
+        monitor.scheduler.apply(make_targets({"kept": "healthy", "new": "unhealthy"}, interval=0.1))
+        assert monitor.state.targets["kept"] is before
+        assert list(monitor.state.targets) == ["kept", "new"]
+        await monitor.until(lambda: monitor.results("new"))
+        count = len(monitor.results("gone"))
+        await monitor.until(lambda: len(monitor.results("kept")) >= 6)
+        assert len(monitor.results("gone")) == count
+
+
+async def test_a_probe_under_way_cannot_report_under_a_new_configuration(
+    make_targets: MakeTargets, lab: Any
+) -> None:
+    monitor = Monitor()
+    async with monitor.watching(make_targets({"dev": "hang"}, timeout=5)):
+        await monitor.until(lambda: lab.CALLS == ["hang"])
+        monitor.scheduler.apply(make_targets({"dev": "unhealthy"}, timeout=5))
+        await monitor.until(lambda: monitor.results("dev"))
+        lab.FOREVER.set()
+        await monitor.until(lambda: monitor.pool.taken == 0)
+        await asyncio.sleep(0.05)
+        assert [event.result.message for event in monitor.results("dev")] == ["refused"]
+        assert monitor.state.targets["dev"].status is HealthStatus.UNHEALTHY
+
+
+async def test_history_is_bounded_and_failures_outlive_it(make_targets: MakeTargets) -> None:
+    monitor = Monitor(history=3)
+    async with monitor.watching(make_targets({"dev": "unhealthy"}, interval=0.05)):
+        await monitor.until(lambda: len(monitor.results("dev")) >= 8)
+        snapshot = monitor.state.targets["dev"]
+        assert (len(snapshot.history), len(snapshot.failures)) == (3, 5)
+
+
+async def test_validate_joins_the_probe_under_way(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    targets = make_targets({"dev": {"behave": "sleep", "seconds": 0.2}}, interval=60)
+    async with monitor.watching(targets):
+        await monitor.until(lambda: monitor.results("dev"))
+        first, second = await asyncio.gather(
+            monitor.scheduler.validate("dev"), monitor.scheduler.validate("dev")
+        )
+        assert first is second
+        assert first.trigger == "request"
+        assert lab.CALLS.count("sleep") == 2
+        with pytest.raises(KeyError):
+            await monitor.scheduler.validate("nobody")
+
+
+async def test_validating_a_hung_target_answers_at_once(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    async with monitor.watching(make_targets({"dev": "hang"}, timeout=0.1, interval=60)):
+        await monitor.until(lambda: monitor.results("dev"))
+        result = await asyncio.wait_for(monitor.scheduler.validate("dev"), 0.5)
+        assert result.error_type == "timeout"
+        assert lab.CALLS == ["hang"]
+
+
+async def test_the_scheduler_beats_while_idle() -> None:
+    monitor = Monitor()
+    async with monitor.watching({}):
+        await monitor.until(lambda: monitor.state.scheduler_beat > 0)
+        first = monitor.state.scheduler_beat
+        await monitor.until(lambda: monitor.state.scheduler_beat > first, seconds=3)
