@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
-from floe_monitor_duckdb import locks, storage
+from floe_monitor_duckdb import locks, storage, wal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,11 @@ _OPEN_ERRORS = {
     errno.ELOOP: ("cannot be found: its symlinks lead in a circle", ErrorType.CONFIGURATION),
     errno.ENAMETOOLONG: ("cannot exist: its name is too long", ErrorType.CONFIGURATION),
 }
+
+
+_sound_logs: dict[str, tuple[int, int, int, int]] = {}
+"""Logs found sound, by their state then: a log that has not changed is not read again."""
+_MAX_SOUND_LOGS = 1024
 
 
 class UnusableFileError(Exception):
@@ -116,7 +121,7 @@ def _inspect_once(path: str, *, read_only: bool, check_writable: bool) -> Found:
     _check_space(path, notes)
     try:
         with locks.reading(path, status) as descriptor:
-            return _read(descriptor, path, read_only=read_only, notes=notes)
+            return _read(descriptor, path, read_only=read_only, check_writable=check_writable, notes=notes)
     except locks.HeldHereError:
         return _found(notes, holder=locks.Holder(os.getpid(), exclusive=True))
     except FileNotFoundError:
@@ -125,20 +130,19 @@ def _inspect_once(path: str, *, read_only: bool, check_writable: bool) -> Found:
         raise _unusable(error) from None
 
 
-def _read(descriptor: int, path: str, *, read_only: bool, notes: _Notes) -> Found:
+def _read(descriptor: int, path: str, *, read_only: bool, check_writable: bool, notes: _Notes) -> Found:
     holder = _conflicting(descriptor, read_only=read_only)
     size = os.fstat(descriptor).st_size
     try:
         headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size)
         if holder is None:
             _check_catalog(descriptor, headers)
+            _check_wal(path, notes, writable=not read_only and check_writable)
     except storage.StorageError:
         holder = holder or _conflicting(descriptor, read_only=read_only)
         if holder is None:
             raise
         return _found(notes, holder=holder)
-    if holder is None:
-        _check_wal(path)
     return _found(notes, headers=headers, holder=holder)
 
 
@@ -199,15 +203,31 @@ def _check_space(path: str, notes: _Notes) -> None:
         notes.warnings.append(f"only {free // (1024 * 1024)} MiB are free on the file system of the database")
 
 
-def _check_wal(path: str) -> None:
-    """DuckDB replays `<path>.wal` on opening; where it may not read it, the open fails."""
-    wal = path + ".wal"
+def _check_wal(path: str, notes: _Notes, *, writable: bool) -> None:
+    """DuckDB replays `<path>.wal` on opening; where it cannot read it, the open fails."""
+    log = path + ".wal"
     try:
-        size = os.stat(wal).st_size  # noqa: PTH116
+        status = os.stat(log)  # noqa: PTH116
     except OSError:
         return
-    if size and not _may(wal, os.R_OK):
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableFileError("has a log (.wal) that is not a file", ErrorType.CONFIGURATION)
+    if not _may(log, os.R_OK):
         raise UnusableFileError("has a log (.wal) that this user may not read", ErrorType.PERMISSION)
+    if writable and not _may(log, os.W_OK):
+        notes.limitations.append("its log (.wal) is not writable: dbt can read, but not write")
+    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if _sound_logs.get(log) == key:
+        return
+    with locks.reading(log, status) as descriptor:
+        altered = wal.altered_at(os.pread(descriptor, wal.MAX_BYTES, 0))
+    if altered is not None:
+        raise storage.StorageError(
+            storage.Fault.CORRUPT, f"has a corrupt log (.wal): the entry at byte {altered} was altered"
+        )
+    if len(_sound_logs) >= _MAX_SOUND_LOGS:
+        _sound_logs.clear()
+    _sound_logs[log] = key
 
 
 def _may(path: str, mode: int) -> bool:

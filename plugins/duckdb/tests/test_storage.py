@@ -1,0 +1,146 @@
+"""The file format as read here, against what DuckDB itself says of the same bytes."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pytest
+from floe_monitor_duckdb import files, storage
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+VERSIONS = ("v0.10.2", "v1.0.0", "v1.2.0", "v1.3.0", "v1.4.0", "v1.5.0")
+
+
+def make(path: Path, version: str = "v1.0.0") -> bytes:
+    with duckdb.connect(str(path), config={"storage_compatibility_version": version}) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(100)")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make(tmp_path_factory.mktemp("storage") / "sound.duckdb")
+
+
+def with_checksum(data: bytes, header: int) -> bytes:
+    """The bytes with the checksum of that header (0, 1, 2) made right."""
+    at = header * storage.HEADER_SIZE
+    rest = data[at + 8 : at + storage.HEADER_SIZE]
+    return data[:at] + struct.pack("<Q", storage.checksum(rest)) + data[at + 8 :]
+
+
+def put(data: bytes, header: int, offset: int, value: int) -> bytes:
+    at = header * storage.HEADER_SIZE + offset
+    return with_checksum(data[:at] + struct.pack("<Q", value) + data[at + 8 :], header)
+
+
+def verdicts(data: bytes) -> tuple[bool, bool]:
+    """Whether the bytes are accepted here, and whether DuckDB opens them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "copy.duckdb")
+        path.write_bytes(data)
+        try:
+            files.inspect(str(path), read_only=False, check_writable=True, time_left=lambda: 0.0)
+            ours = True
+        except files.UnusableFileError:
+            ours = False
+        try:
+            duckdb.connect(str(path)).close()
+        except duckdb.Error:
+            return ours, False
+        return ours, True
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_header_and_block_of_a_real_file_is_intact(tmp_path: Path, version: str) -> None:
+    data = make(tmp_path / "real.duckdb", version)
+    headers = storage.read_headers(data[: storage.HEADERS_SIZE], len(data))
+    assert headers.block_count >= 1
+    assert headers.root is not None
+    for block in range(headers.block_count):
+        at = headers.location(block)
+        assert storage.is_intact(data[at : at + headers.block_size])
+
+
+def test_the_checksum_is_the_sum_over_single_words() -> None:
+    data = bytes(range(256)) * 16
+    expected = 5381
+    for (word,) in struct.iter_unpack("<Q", data):
+        expected ^= word * 0xBF58476D1CE4E5B9 & (1 << 64) - 1
+    assert storage.checksum(data) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    offset=st.one_of(
+        st.builds(lambda header, at: header * 4096 + at, st.integers(0, 2), st.integers(0, 110)),
+        st.integers(0, storage.HEADERS_SIZE - 1),
+    ),
+    bit=st.integers(0, 7),
+)
+@example(offset=8, bit=0)
+@example(offset=storage.HEADERS_SIZE - 1, bit=7)
+def test_one_flipped_bit_is_judged_as_duckdb_judges_it(sound: bytes, offset: int, bit: int) -> None:
+    broken = bytearray(sound)
+    broken[offset] ^= 1 << bit
+    ours, duckdbs = verdicts(bytes(broken))
+    assert ours == duckdbs
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    header=st.integers(0, 2),
+    field=st.integers(0, 7),
+    value=st.one_of(st.integers(0, 300), st.sampled_from([1 << 18, 1 << 56, 1 << 62, (1 << 64) - 1])),
+)
+def test_no_false_alarm_over_any_consistent_header(sound: bytes, header: int, field: int, value: int) -> None:
+    ours, duckdbs = verdicts(put(sound, header, (12 if header == 0 else 8) + 8 * field, value))
+    assert ours or not duckdbs
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0, 1))
+def test_a_truncated_file_is_no_false_alarm_and_never_healthy_without_its_catalog(
+    sound: bytes, share: float
+) -> None:
+    ours, duckdbs = verdicts(sound[: int(len(sound) * share)])
+    assert ours == duckdbs
+
+
+@pytest.mark.parametrize(
+    ("header", "offset", "value", "fault"),
+    [
+        (0, 12, 999, storage.Fault.NEWER),
+        (0, 12, 69, storage.Fault.NEWER),
+        (0, 12, 63, storage.Fault.OLDER),
+        (0, 20, 1, storage.Fault.ENCRYPTED),
+        (1, 48, 1024, storage.Fault.CORRUPT),
+        (2, 48, 7, storage.Fault.CORRUPT),
+        (1, 40, 1024, storage.Fault.CORRUPT),
+        (1, 24, 900, storage.Fault.TRUNCATED),
+        (1, 24, (1 << 64) - 1, storage.Fault.CORRUPT),
+    ],
+)
+def test_each_fault_has_its_name(
+    sound: bytes, header: int, offset: int, value: int, fault: storage.Fault
+) -> None:
+    broken = put(sound, header, offset, value)
+    with pytest.raises(storage.StorageError) as caught:
+        storage.read_headers(broken[: storage.HEADERS_SIZE], len(broken))
+    assert caught.value.fault is fault
+    assert verdicts(broken) == (False, False)
+
+
+def test_a_database_whose_end_was_freed_is_sound(tmp_path: Path) -> None:
+    """DuckDB cuts free blocks off the end without telling the header."""
+    path = tmp_path / "shrunk.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE big AS SELECT hash(range) AS a FROM range(1000000)")
+        connection.execute("CHECKPOINT")
+        connection.execute("DROP TABLE big")
+        connection.execute("CHECKPOINT")
+    assert verdicts(path.read_bytes()) == (True, True)
