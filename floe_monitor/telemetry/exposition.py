@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import generate_latest as generate_text
@@ -19,8 +18,11 @@ from floe_monitor.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.dbt_type import DbtTypes
 from floe_monitor.telemetry.instruments import Instrument, Kind
+from floe_monitor.telemetry.monitor import Rows, monitor_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from prometheus_client import CollectorRegistry, Metric
 
     from floe_monitor.state import MonitorState, TargetSnapshot
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-Rows = Iterable[tuple[tuple[str, ...], float]]
 
 PER_TARGET = (
     table.TARGET_STATUS,
@@ -213,21 +213,6 @@ class MetricsPage:
         yield table.READY, [((), int(self._state.first_round_done))]
         yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
         yield table.BUILD_INFO, [((self._version,), 1)]
-
-
-def monitor_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
-    """What both back ends read of the monitor itself: label values in the table's order, and the value."""
-    workers = tuple(state.workers.items())
-    yield table.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
-    yield table.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
-    yield table.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
-    yield table.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
-    profiles = tuple(state.profiles.items())
-    yield (
-        table.PROFILE_IN_SYNC,
-        [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
-    )
-    yield table.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
 
 
 def _encode(text: str) -> bytes:

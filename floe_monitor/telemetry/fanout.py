@@ -77,8 +77,10 @@ class _Lane:
     def _run(self) -> None:
         while True:
             self.wake.wait()
-            closing = self._closing.wait(COALESCE)
+            self._closing.wait(COALESCE)
             self.wake.clear()
+            # Looked at after clearing: closing sets the one, then the other.
+            closing = self._closing.is_set()
             self._drain()
             if closing and not self.queue:
                 return

@@ -17,6 +17,7 @@ from floe_monitor.events import (
     TickSkipped,
 )
 from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry.monitor import error_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 
 EXEMPLAR_VALUE_LIMIT = 100
 """OpenMetrics allows 128 characters for the names and values of an exemplar together."""
-
-
-def error_type_of(result: ProbeResult) -> ErrorType | None:
-    """The reason under which a result is counted: an unhealthy one always has one."""
-    if result.error_type is None and result.status is ConnectionStatus.UNHEALTHY:
-        return ErrorType.QUERY
-    return result.error_type
 
 
 def _exemplar(result: ProbeResult) -> dict[str, str] | None:

@@ -148,6 +148,18 @@ def test_publishing_from_many_threads_loses_nothing() -> None:
     assert fanout.dropped["collecting"] == 0
 
 
+def test_closing_at_any_moment_ends_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("floe_monitor.telemetry.fanout.COALESCE", 0.0005)
+    for number in range(300):
+        sink = Collecting()
+        fanout = Fanout([sink])
+        fanout.start()
+        fanout.publish(EVENT)
+        time.sleep(0.00001 * (number % 100))
+        assert fanout.close(3)
+        assert sink.events == [EVENT]
+
+
 def test_closing_what_was_never_started_returns() -> None:
     assert Fanout([Collecting()]).close(1)
 

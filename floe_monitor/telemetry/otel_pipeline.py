@@ -1,0 +1,206 @@
+"""The OpenTelemetry SDK at work: providers, exporters and the sink that feeds them.
+
+Imported only when export is configured. Everything that talks to a collector runs in the SDK's own daemon
+threads; a collector that refuses, hangs or answers 503 costs spans, which are counted, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+# gRPC's core writes to standard error by itself, past every bound of ours.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from opentelemetry import trace
+from opentelemetry.sdk.metrics import (
+    Counter,
+    Histogram,
+    MeterProvider,
+    ObservableCounter,
+    ObservableGauge,
+)
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.util.re import parse_env_headers
+
+from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
+from floe_monitor.telemetry.otel_spans import BoundedSpanProcessor, NoSpans, SpanTracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from floe_monitor.events import Event
+    from floe_monitor.state import MonitorState
+    from floe_monitor.telemetry.fanout import Drops
+    from floe_monitor.telemetry.otel import Plan, Scrubber
+
+log = logging.getLogger("floe_monitor.telemetry")
+
+CARDINALITY = 1_000_000
+"""Series per instrument: the SDK merges what goes beyond its default of 2,000."""
+POINTS_PER_REQUEST = 10_000
+"""Well under the 4 MB that gRPC servers take."""
+REPORT_EVERY = 60.0
+TEXT_LIMIT = 500
+
+
+class OtelSink:
+    """Records events as metrics; `tracing` makes the spans. `shutdown` flushes both."""
+
+    name = "otlp"
+
+    def __init__(
+        self, plan: Plan, version: str, state: MonitorState, drops: Drops | None, *, scrub: Scrubber
+    ) -> None:
+        self._quiet = _Quiet(scrub)
+        resource = _resource(plan, version)
+        self.tracing: SpanTracing | NoSpans = NoSpans()
+        self._recorder: Recorder | None = None
+        self._closers: list[Callable[[float], object]] = []
+        if plan.traces is not None:
+            spans = BoundedSpanProcessor(_span_exporter(plan), drops)
+            tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+            tracers.add_span_processor(spans)
+            self.tracing = SpanTracing(tracers, spans, version)
+            self._closers.append(lambda _: tracers.shutdown())
+            _offer_to_plugins(tracers)
+        if plan.metrics is not None:
+            kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
+            reader = PeriodicExportingMetricReader(
+                _metric_exporter(plan),
+                export_interval_millis=plan.metric_interval * 1000,
+                cardinality_limits=dict.fromkeys(kinds, CARDINALITY),
+            )
+            meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+            meter = meters.get_meter("floe_monitor", version)
+            self._recorder = Recorder(meter)
+            observe_state(meter, state)
+            self._closers.append(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+
+    def handle(self, event: Event) -> None:
+        if self._recorder is not None:
+            self._recorder.handle(event)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Flush, for at most `timeout` seconds. False if the collector did not take it all in time."""
+        deadline = time.monotonic() + timeout
+        # The SDK's own bounds do not hold against a collector that hangs: wait beside it, not in it.
+        threads = [
+            threading.Thread(target=close, args=(timeout,), name="otlp-shutdown", daemon=True)
+            for close in self._closers
+        ]
+        self._closers.clear()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        done = not any(thread.is_alive() for thread in threads)
+        self._quiet.restore()
+        return done
+
+
+def _resource(plan: Plan, version: str) -> Resource:
+    """The configuration's attributes over our own, the environment's over both."""
+    ours = {"service.name": "floe-monitor", "service.version": version, "service.instance.id": _instance()}
+    named = Resource.create().merge(Resource({**ours, **plan.resource}))
+    return named.merge(OTELResourceDetector().detect())
+
+
+def _instance() -> str:
+    return socket.gethostname() or str(os.getpid())
+
+
+def _offer_to_plugins(tracers: TracerProvider) -> None:
+    """Make ours the global provider, unless there is one already: spans of plugins and drivers nest in it."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(tracers)
+
+
+def _span_exporter(plan: Plan) -> SpanExporter:
+    destination = plan.traces
+    assert destination is not None  # noqa: S101 - the caller asks for traces only then
+    headers = dict(plan.headers) or None
+    if destination.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - gRPC is heavy
+            OTLPSpanExporter as GrpcSpanExporter,
+        )
+
+        return GrpcSpanExporter(endpoint=destination.endpoint, headers=_with_environment(headers, "TRACES"))
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    return OTLPSpanExporter(endpoint=destination.endpoint, headers=headers)
+
+
+def _metric_exporter(plan: Plan) -> MetricExporter:
+    destination = plan.metrics
+    assert destination is not None  # noqa: S101 - the caller asks for metrics only then
+    headers = dict(plan.headers) or None
+    if destination.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - gRPC is heavy
+            OTLPMetricExporter as GrpcMetricExporter,
+        )
+
+        return GrpcMetricExporter(
+            endpoint=destination.endpoint,
+            headers=_with_environment(headers, "METRICS"),
+            max_export_batch_size=POINTS_PER_REQUEST,
+        )
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    return OTLPMetricExporter(
+        endpoint=destination.endpoint, headers=headers, max_export_batch_size=POINTS_PER_REQUEST
+    )
+
+
+def _with_environment(headers: dict[str, str] | None, signal: str) -> dict[str, str] | None:
+    """The configuration's headers over the environment's, as the HTTP exporter does by itself."""
+    if headers is None:
+        return None
+    named = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS") or os.environ.get(
+        "OTEL_EXPORTER_OTLP_HEADERS", ""
+    )
+    return {**parse_env_headers(named, liberal=True), **headers}
+
+
+class _Quiet(logging.Handler):
+    """The SDK's own log, through ours: each message once a minute, scrubbed, without tracebacks."""
+
+    def __init__(self, scrub: Scrubber) -> None:
+        super().__init__()
+        self._scrub = scrub
+        self._said: dict[tuple[str, str], float] = {}
+        self._swallowed: dict[tuple[str, str], int] = {}
+        self._logger = logging.getLogger("opentelemetry")
+        self._before = (self._logger.handlers[:], self._logger.propagate, self._logger.level)
+        self._logger.handlers[:] = [self]
+        self._logger.propagate = False
+        self._logger.setLevel(logging.WARNING)
+
+    def restore(self) -> None:
+        self._logger.handlers[:], self._logger.propagate, level = self._before
+        self._logger.setLevel(level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        key = (record.name, str(record.msg))
+        now = time.monotonic()
+        if now - self._said.get(key, -REPORT_EVERY) < REPORT_EVERY:
+            self._swallowed[key] = self._swallowed.get(key, 0) + 1
+            return
+        self._said[key] = now
+        again = self._swallowed.pop(key, 0)
+        log.warning("%s%s", self._text(record), f" ({again} more times before)" if again else "")
+
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self._scrub(record.getMessage())[:TEXT_LIMIT]
+        except Exception:  # noqa: BLE001 - a message that does not fit its arguments
+            return str(record.msg)

@@ -1,0 +1,509 @@
+"""OTLP export against receivers that are real in protocol and wire, and as ill as collectors get."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from opentelemetry import trace
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.events import (
+    LateReturn,
+    ProbeStarted,
+    ProfileGenerated,
+    ProfileReconciled,
+    TickSkipped,
+)
+from floe_monitor.settings.models import OtlpSettings
+from floe_monitor.state import WorkerCounts
+from floe_monitor.telemetry.fanout import Drops, Fanout
+from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
+from floe_monitor.telemetry.otel import Scrubber, build_otel, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from floe_monitor.telemetry.otel_pipeline import OtelSink
+    from tests.telemetry.conftest import MakeFinished, MakeResult, World
+
+    Eventually = Callable[[Callable[[], object]], None]
+
+HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+
+
+@dataclass
+class Received:
+    """What a receiver got, decoded."""
+
+    endpoint: str = ""
+    requests: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
+
+    def spans(self) -> list[Any]:
+        return [
+            span
+            for kind, request, _ in list(self.requests)
+            if kind == "traces"
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def metrics(self) -> dict[str, Any]:
+        """By name, the newest of each."""
+        return {
+            metric.name: metric
+            for kind, request, _ in list(self.requests)
+            if kind == "metrics"
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+@contextmanager
+def http_receiver(status: int = 200) -> Iterator[Received]:
+    received = Received()
+    kinds: dict[str, tuple[str, Any]] = {
+        "/v1/traces": ("traces", trace_service_pb2.ExportTraceServiceRequest),
+        "/v1/metrics": ("metrics", metrics_service_pb2.ExportMetricsServiceRequest),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            kind, message = kinds[self.path]
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            received.requests.append((kind, message.FromString(body), headers))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    received.endpoint = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def grpc_receiver() -> Iterator[Received]:
+    received = Received()
+
+    def keep(kind: str, request: Any, context: Any) -> None:
+        received.requests.append((kind, request, dict(context.invocation_metadata())))
+
+    class Traces(trace_service_pb2_grpc.TraceServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+            keep("traces", request, context)
+            return trace_service_pb2.ExportTraceServiceResponse()
+
+    class Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
+        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+            keep("metrics", request, context)
+            return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(), server)  # type: ignore[no-untyped-call]
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)  # type: ignore[no-untyped-call]
+    received.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield received
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def silent_receiver() -> Iterator[Received]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield Received(endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+@contextmanager
+def refusing_receiver() -> Iterator[Received]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    yield Received(endpoint=f"http://127.0.0.1:{port}")
+
+
+def attributes(thing: Any) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in thing.attributes}
+
+
+def build(world: World, drops: Drops | None = None, **settings: Any) -> OtelSink:
+    sink = build_otel(OtlpSettings(enabled=True, **settings), {}, "1.2.3", world.state, drops)
+    assert sink is not None
+    return sink
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_both_signals_arrive(
+    protocol: str, world: World, make_result: MakeResult, make_finished: MakeFinished
+) -> None:
+    receive = grpc_receiver if protocol == "grpc" else http_receiver
+    with receive() as received:
+        world.add(world.target(), make_result())
+        sink = build(
+            world, endpoint=received.endpoint, protocol=protocol, resource={"deployment.environment": "test"}
+        )
+        span = sink.tracing.start(
+            target="dev", plugin="postgres", db_system="postgres", correlation_id="c0ffee"
+        )
+        result = make_result(
+            UNHEALTHY, plugin="postgres", trace_id=span.trace_id, span_id=span.span_id, started_at=time.time()
+        )
+        with span.activate():
+            assert format(trace.get_current_span().get_span_context().span_id, "016x") == span.span_id
+        span.end(result)
+        sink.handle(make_finished(UNHEALTHY, plugin="postgres", trace_id=span.trace_id, span_id=span.span_id))
+        assert sink.shutdown(10)
+        validation, connect, query = sorted(received.spans(), key=lambda each: bool(each.parent_span_id))
+        assert validation.name == "validate_connection"
+        assert validation.trace_id.hex() == span.trace_id
+        assert validation.span_id.hex() == span.span_id
+        assert attributes(validation) == {
+            "compute.plugin": "postgres",
+            "compute.target": "dev",
+            "compute.correlation_id": "c0ffee",
+            "compute.status": "unhealthy",
+            "compute.trigger": "schedule",
+            "compute.worker": "returned",
+            "error.type": "connection",
+            "db.system.name": "postgresql",
+        }
+        assert (validation.status.code, validation.status.message) == (2, "refused")
+        assert [each.name for each in (connect, query)] == ["connect", "query"]
+        assert {each.parent_span_id for each in (connect, query)} == {validation.span_id}
+        assert {each.trace_id for each in (connect, query)} == {validation.trace_id}
+        assert validation.start_time_unix_nano <= connect.start_time_unix_nano
+        assert query.end_time_unix_nano <= validation.end_time_unix_nano
+        assert (connect.status.code, query.status.code) == (0, 2)
+        metrics = received.metrics()
+        (point,) = metrics["floe.compute.validation.duration_ms"].histogram.data_points
+        assert attributes(point) == {"plugin": "postgres", "status": "unhealthy"}
+        assert point.sum == pytest.approx(12.0)
+        assert [each.trace_id.hex() for each in point.exemplars] == [span.trace_id]
+        (error,) = metrics["floe.compute.validation.errors"].sum.data_points
+        assert attributes(error) == {"plugin": "postgres", "error_type": "connection"}
+        (up,) = metrics["floe.compute.target.up"].gauge.data_points
+        assert (attributes(up), up.as_int) == ({"target": "dev", "plugin": "duckdb"}, 1)
+        resource = attributes(received.requests[0][1].ListFields()[0][1][0].resource)
+        assert resource["service.name"] == "floe-monitor"
+        assert resource["service.version"] == "1.2.3"
+        assert resource["deployment.environment"] == "test"
+
+
+def test_otlp_is_the_table_and_nothing_else(
+    world: World, make_result: MakeResult, make_finished: MakeFinished
+) -> None:
+    with http_receiver() as received:
+        world.add(world.target(), make_result())
+        world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
+        world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
+        world.state.dropped = {"otlp": 2}
+        sink = build(world, endpoint=received.endpoint, traces=False)
+        assert sink.tracing.start(target="", plugin="", db_system="", correlation_id="").trace_id is None
+        for event in (
+            make_finished(UNHEALTHY),
+            ProbeStarted("dev", "duckdb", 0.004, 0.25),
+            TickSkipped("dev", "duckdb", "stuck", 3),
+            LateReturn("dev", "duckdb", 9.0),
+            ProfileGenerated("duckdb", 0.0004),
+            ProfileReconciled("p", "written", 1.0),
+            ProfileReconciled("p", "unchanged", 1.0),
+        ):
+            sink.handle(event)
+        assert sink.shutdown(10)
+        assert received.spans() == []
+        metrics = received.metrics()
+    assert metrics.keys() == {instrument.otlp for instrument in INSTRUMENTS if instrument.otlp}
+    data = {Kind.HISTOGRAM: "histogram", Kind.COUNTER: "sum", Kind.GAUGE: "gauge"}
+    for instrument in INSTRUMENTS:
+        if instrument.otlp is None:
+            continue
+        metric = metrics[instrument.otlp]
+        assert metric.unit == instrument.otlp_unit
+        assert metric.description == instrument.description
+        assert metric.WhichOneof("data") == data[instrument.kind]
+        points = getattr(metric, data[instrument.kind]).data_points
+        assert points
+        for point in points:
+            assert set(attributes(point)) == set(instrument.labels)
+            if instrument.kind is Kind.HISTOGRAM:
+                assert list(point.explicit_bounds) == instrument.otlp_buckets
+    (skipped,) = metrics["floe.monitor.probes.skipped"].sum.data_points
+    assert skipped.as_int == 3
+
+
+def test_ten_thousand_targets_and_then_fewer(world: World, make_result: MakeResult) -> None:
+    with http_receiver() as received:
+        for number in range(10_500):
+            world.add(world.target(f"t{number}"), make_result())
+        sink = build(world, endpoint=received.endpoint, traces=False, export_interval=0.3)
+        status = "floe.compute.target.status"
+
+        def names() -> set[str]:
+            # A request holds at most ten thousand points: gather those of the latest export.
+            newest = max((point.time_unix_nano for point in points()), default=0)
+            return {attributes(point)["target"] for point in points() if point.time_unix_nano == newest}
+
+        def points() -> list[Any]:
+            return [
+                point
+                for _, request, _ in list(received.requests)
+                for resource in request.resource_metrics
+                for scope in resource.scope_metrics
+                for metric in scope.metrics
+                if metric.name == status
+                for point in metric.gauge.data_points
+            ]
+
+        deadline = time.monotonic() + 20
+        while len(names()) < 10_500 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert len(names()) == 10_500
+        for number in range(10_490):
+            del world.state.targets[f"t{number}"]
+        received.requests.clear()
+        assert sink.shutdown(20)
+        assert names() == {f"t{number}" for number in range(10_490, 10_500)}
+
+
+ILL: dict[str, Callable[[], AbstractContextManager[Received]]] = {
+    "silent": silent_receiver,
+    "refusing": refusing_receiver,
+    "503": lambda: http_receiver(503),
+}
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("how", ILL)
+def test_an_ill_collector_is_not_felt(
+    how: str,
+    protocol: str,
+    *,
+    world: World,
+    make_result: MakeResult,
+    make_finished: MakeFinished,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+    monkeypatch.setattr("floe_monitor.telemetry.otel_spans.PENDING_LIMIT", 2000)
+    drops = Drops()
+    with ILL[how]() as received:
+        sink = build(world, drops, endpoint=received.endpoint, protocol=protocol, export_interval=0.2)
+        fanout = Fanout([sink], drops=drops)
+        fanout.start()
+        slowest = 0.0
+        for _ in range(1500):  # with its two checks each is three spans
+            began = time.perf_counter()
+            span = sink.tracing.start(target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c")
+            span.end(make_result(started_at=time.time()))
+            fanout.publish(make_finished())
+            slowest = max(slowest, time.perf_counter() - began)
+        assert slowest < 0.5
+        assert fanout.close(5)
+        assert drops["otlp"] == 0
+        began = time.monotonic()
+        sink.shutdown(0.5)
+        assert time.monotonic() - began < 2
+        assert drops["otlp_spans"] > 0
+    # One line per kind of message, not one per span or attempt; what is under way may still add some.
+    assert len(caplog.records) < 12
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_secrets_of_headers_reach_the_collector_and_nobody_else(
+    world: World,
+    make_result: MakeResult,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+    secret = tmp_path / "token"
+    secret.write_text("canary-file\n")
+    headers = {
+        "Authorization": {"env": "TOKEN"},
+        "x-api-key": {"file": str(secret)},
+        "x-gone": {"env": "GONE"},
+    }
+    for receive in (http_receiver, grpc_receiver, refusing_receiver):
+        with receive() as received:
+            settings = OtlpSettings.model_validate(
+                {
+                    "endpoint": received.endpoint.replace("//", "//user:canary-url@")
+                    if receive is refusing_receiver
+                    else received.endpoint,
+                    "protocol": "grpc" if receive is grpc_receiver else "http/protobuf",
+                    "headers": headers,
+                    "metrics": False,
+                }
+            )
+            environ = {"TOKEN": "canary-env"}
+            assert "canary" not in repr(plan(settings, environ))
+            sink = build_otel(settings, environ, "1", world.state)
+            assert sink is not None
+            sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c").end(make_result())
+            sink.shutdown(5)
+            for _, _, sent in received.requests:
+                assert sent["authorization"] == "canary-env"
+                assert sent["x-api-key"] == "canary-file"
+            assert bool(received.requests) == (receive is not refusing_receiver)
+    assert "canary" not in caplog.text
+    assert "otlp.headers.x-gone: GONE cannot be read" in caplog.text
+
+
+def test_scrubbing_what_the_sdk_says() -> None:
+    scrub = Scrubber(("hunter2", "", "hunter2-longer"))
+    assert scrub("to http://u:p@host with hunter2-longer") == "to http://***@host with ***"
+
+
+HTTP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("environ", "settings", "traces", "metrics"),
+    [
+        ({}, {}, None, None),
+        ({HTTP: ""}, {}, None, None),
+        ({HTTP: "http://c:4318/"}, {}, "http://c:4318/v1/traces", "http://c:4318/v1/metrics"),
+        ({HTTP: "http://c:4318"}, {"enabled": False}, None, None),
+        ({HTTP: "http://c:4318", "OTEL_SDK_DISABLED": "TRUE"}, {"enabled": True}, None, None),
+        ({HTTP: "http://c", "OTEL_TRACES_EXPORTER": "none"}, {}, None, "http://c/v1/metrics"),
+        ({HTTP: "http://c", "OTEL_METRICS_EXPORTER": "none"}, {}, "http://c/v1/traces", None),
+        ({HTTP: "http://c", "OTEL_METRICS_EXPORTER": "prometheus"}, {}, "http://c/v1/traces", None),
+        (
+            {HTTP: "http://c", "OTEL_TRACES_EXPORTER": "console, otlp"},
+            {"metrics": False},
+            "http://c/v1/traces",
+            None,
+        ),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://t/as/is"}, {}, "http://t/as/is", None),
+        ({}, {"enabled": True}, "http://localhost:4318/v1/traces", "http://localhost:4318/v1/metrics"),
+        ({}, {"enabled": True, "protocol": "grpc"}, "http://localhost:4317", "http://localhost:4317"),
+        (
+            {HTTP: "http://env"},
+            {"endpoint": "http://own/v1/traces"},
+            "http://own/v1/traces",
+            "http://own/v1/metrics",
+        ),
+        ({HTTP: "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, {"traces": False}, None, "http://c"),
+        (
+            {HTTP: "http://c", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"},
+            {},
+            "http://c/v1/traces",
+            "http://c",
+        ),
+        (
+            {HTTP: "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+            {"metrics": False},
+            "http://c/v1/traces",
+            None,
+        ),
+    ],
+)
+def test_what_configuration_and_environment_ask_for(
+    environ: Mapping[str, str], settings: dict[str, Any], traces: str | None, metrics: str | None
+) -> None:
+    made = plan(OtlpSettings(**settings), environ)
+    found = (made.traces, made.metrics) if made else (None, None)
+    assert tuple(each.endpoint if each else None for each in found) == (traces, metrics)
+
+
+def test_the_standard_interval_variable_counts() -> None:
+    environ = {HTTP: "http://c", "OTEL_METRIC_EXPORT_INTERVAL": "2500"}
+    made = plan(OtlpSettings(), environ)
+    assert made is not None
+    assert made.metric_interval == 2.5
+    made = plan(OtlpSettings(export_interval=7.0), {**environ, "OTEL_METRIC_EXPORT_INTERVAL": "junk"})
+    assert made is not None
+    assert made.metric_interval == 7.0
+
+
+@pytest.mark.parametrize("variables", [{}, {"OTEL_SERVICE_NAME": "mine", "OTEL_RESOURCE_ATTRIBUTES": "a=1"}])
+def test_the_environments_resource_goes_over_ours(
+    variables: dict[str, str], world: World, make_result: MakeResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with http_receiver() as received:
+        sink = build(world, endpoint=received.endpoint, metrics=False, resource={"a": "0", "b": "2"})
+        sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c").end(make_result())
+        assert sink.shutdown(10)
+        resource = attributes(received.requests[0][1].resource_spans[0].resource)
+    expected = ("mine", "1", "2") if variables else ("floe-monitor", "0", "2")
+    assert (resource["service.name"], resource["a"], resource["b"]) == expected
+
+
+OFF = """
+import sys
+from floe_monitor.settings.models import OtlpSettings
+from floe_monitor.telemetry.otel import build_otel
+assert build_otel(OtlpSettings(), {}, "1", None) is None
+loaded = [name for name in sys.modules if name.startswith(("opentelemetry", "grpc", "requests"))]
+assert not loaded, loaded
+"""
+
+NESTED = """
+import sys, time
+from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.events import ProbeResult
+from floe_monitor.settings.models import OtlpSettings
+from floe_monitor.state import ConfigStatus, MonitorState
+from floe_monitor.telemetry.otel import build_otel
+from opentelemetry import trace
+state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
+early = trace.get_tracer("a.driver")  # as a driver does at import
+sink = build_otel(OtlpSettings(endpoint=sys.argv[1], metrics=False), {}, "1", state)
+span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
+import threading
+def work():
+    with span.activate():
+        with early.start_as_current_span("of the plugin"):
+            pass
+thread = threading.Thread(target=work); thread.start(); thread.join()
+span.end(ProbeResult("t", "p", ConnectionStatus.HEALTHY, 0.1, time.time(), "c"))
+assert sink.shutdown(10)
+"""
+
+
+def test_without_configuration_the_sdk_is_not_imported() -> None:
+    subprocess.run([sys.executable, "-c", OFF], check=True, timeout=30)
+
+
+def test_a_plugins_own_spans_nest() -> None:
+    with http_receiver() as received:
+        subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=30)
+        spans = {span.name: span for span in received.spans()}
+    assert spans["of the plugin"].parent_span_id == spans["validate_connection"].span_id
+    assert spans["of the plugin"].trace_id == spans["validate_connection"].trace_id
