@@ -1,0 +1,225 @@
+"""A TCP proxy that misbehaves on demand, for tests of plugins: loopback and the standard library alone.
+
+with FaultProxy(server_port) as proxy:
+    ...                                # passes everything
+    proxy.set(Fault.FREEZE)            # from now on nothing moves, on open connections either
+    assert validate(port=proxy.port).error_type is ErrorType.TIMEOUT
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+from enum import Enum
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LOOPBACK = "127.0.0.1"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_CHUNK = 65536
+
+
+class Fault(Enum):
+    PASS = "pass"  # noqa: S105 - no password
+    REFUSE = "refuse"
+    """Nobody listens: connecting is refused."""
+    BLACKHOLE = "blackhole"
+    """Packets of new connections are dropped: connecting never ends (Linux)."""
+    HANG = "hang"
+    """Accepts, and never reads or answers; what is open already goes on."""
+    FREEZE = "freeze"
+    """Nothing is forwarded any more, on open connections either."""
+    DRIP = "drip"
+    """The server's bytes arrive at `rate` a second."""
+    HANG_AFTER = "hang_after"
+    """Each new connection freezes once `after` bytes of the server's have passed."""
+    RESET = "reset"
+    """Every connection, open or new, is reset."""
+    HALF_CLOSE = "half_close"
+    """New connections get an end of file and stay open the other way."""
+
+
+_DEAF = frozenset({Fault.REFUSE, Fault.BLACKHOLE})
+
+
+class FaultProxy:
+    """Listens on a free loopback port, the same through all faults; a pure fault needs no `upstream_port`."""
+
+    def __init__(
+        self, upstream_port: int | None = None, fault: Fault = Fault.PASS, *, rate: int = 10, after: int = 0
+    ) -> None:
+        self._upstream_port = upstream_port
+        self._changed = threading.Condition()
+        self._open: set[socket.socket] = set()
+        self._fillers: list[socket.socket] = []
+        self._closed = False
+        self.accepted = 0
+        """Connections accepted so far."""
+        self._fault, self._rate, self._after = fault, rate, after
+        self._listener = _bound(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._listen()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def fault(self) -> Fault:
+        return self._fault
+
+    def set(self, fault: Fault, *, rate: int | None = None, after: int | None = None) -> None:
+        with self._changed:
+            deaf_before, self._fault = self._fault in _DEAF, fault
+            self._rate = self._rate if rate is None else rate
+            self._after = self._after if after is None else after
+            victims = list(self._open) if fault is Fault.RESET else []
+            self._changed.notify_all()
+        for victim in victims:
+            _end(victim, reset=True)
+        if deaf_before or fault in _DEAF:
+            self._stop_listening()
+            self._listener = _bound(self.port)
+            self._listen()
+
+    def close(self) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+            victims = list(self._open)
+        self._stop_listening()
+        for victim in victims:
+            _end(victim, reset=True)
+
+    # ------------------------------------------------------------ listening
+
+    def _listen(self) -> None:
+        if self._fault is Fault.REFUSE:
+            return  # bound, so that nobody else gets the port, but deaf
+        if self._fault is Fault.BLACKHOLE:
+            self._listener.listen(0)
+            self._fill()
+            return
+        self._listener.listen(128)
+        threading.Thread(
+            target=self._accept, args=(self._listener,), name=f"faultproxy-{self.port}", daemon=True
+        ).start()
+
+    def _fill(self) -> None:
+        """Occupy the backlog until a connection stays pending: the kernel drops all that come after it."""
+        for _ in range(16):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((LOOPBACK, self.port))
+            self._fillers.append(filler)
+            if not select.select([], [filler], [], 0.1)[1]:
+                return
+        raise RuntimeError("this system does not drop connections beyond a listener's backlog")
+
+    def _stop_listening(self) -> None:
+        for filler in self._fillers:
+            filler.close()
+        self._fillers.clear()
+        # A close alone leaves the thread in accept(), and with it the port.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self.accepted += 1
+                fault = self._fault
+                self._open.add(client)
+            if fault is Fault.RESET or self._closed:
+                self._drop(client)
+            elif fault is Fault.HALF_CLOSE:
+                client.shutdown(socket.SHUT_WR)
+            elif fault is not Fault.HANG and self._upstream_port is not None:
+                self._couple(client, self._upstream_port)
+
+    def _couple(self, client: socket.socket, upstream_port: int) -> None:
+        try:
+            server = socket.create_connection((LOOPBACK, upstream_port), timeout=5)
+        except OSError:
+            self._drop(client)
+            return
+        server.settimeout(None)
+        with self._changed:
+            self._open.add(server)
+        for source, sink, answers in ((client, server, False), (server, client, True)):
+            threading.Thread(
+                target=self._pump, args=(source, sink, answers), name=f"faultproxy-{self.port}", daemon=True
+            ).start()
+
+    # ------------------------------------------------------------ forwarding
+
+    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        passed = 0
+        try:
+            while data := source.recv(_CHUNK):
+                while data:
+                    size = self._allowance(answers, passed)
+                    sink.sendall(data[:size])
+                    passed, data = passed + len(data[:size]), data[size:]
+            if self._fault is not Fault.RESET and not self._closed:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one side is gone
+        finally:
+            if answers:
+                self._drop(source)
+                self._drop(sink)
+
+    def _allowance(self, answers: bool, passed: int) -> int:
+        """How many bytes may go on now; waits while none may."""
+        with self._changed:
+            while not self._closed:
+                if self._fault is Fault.DRIP and answers:
+                    self._changed.wait(1 / self._rate)
+                    return 1
+                if self._fault is Fault.HANG_AFTER and answers and passed < self._after:
+                    return self._after - passed
+                if self._fault is Fault.FREEZE or (self._fault is Fault.HANG_AFTER and answers):
+                    self._changed.wait()
+                    continue
+                return _CHUNK
+        raise OSError("closed")
+
+    def _drop(self, end: socket.socket) -> None:
+        with self._changed:
+            self._open.discard(end)
+            reset = self._fault is Fault.RESET
+        _end(end, reset=reset)
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((LOOPBACK, port))
+    return listener
+
+
+def _end(end: socket.socket, *, reset: bool) -> None:
+    """Close it, also from under a thread that reads it; `reset` instead of an orderly end."""
+    with contextlib.suppress(OSError):
+        if reset:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        # A reader keeps the connection open until it returns; only an orderly end may tell the peer already.
+        end.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
+    end.close()
