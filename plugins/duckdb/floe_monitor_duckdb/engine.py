@@ -19,8 +19,11 @@ _OF_THE_FILE = frozenset({"access_mode"})
 """Options that concern the database file, and that an in-memory database refuses."""
 
 
-def connect(config: DuckDBConfig) -> DuckDBPyConnection:
-    """Open it with the target's options, memory limit and threads, and without downloads."""
+def connect(config: DuckDBConfig, *, bare: bool = False) -> DuckDBPyConnection:
+    """Open it with the target's options, memory limit and threads, and without downloads.
+
+    `bare` leaves all options out but where extensions lie.
+    """
     import duckdb  # noqa: PLC0415 - the driver is imported only when used
 
     settings = config.settings_in_force()
@@ -29,7 +32,8 @@ def connect(config: DuckDBConfig) -> DuckDBPyConnection:
         **{
             name: value
             for name, value in config.config_options.items()
-            if config.is_memory or name.lower() not in _OF_THE_FILE
+            if (config.is_memory or name.lower() not in _OF_THE_FILE)
+            and (not bare or name.lower() == "extension_directory")
         },
         **{name: settings[name] for name in ("memory_limit", "threads") if name in settings},
     }

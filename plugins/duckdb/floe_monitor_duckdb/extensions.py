@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
+from floe_monitor_duckdb import engine
+from floe_monitor_duckdb.errors import classify
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from floe_monitor_duckdb.config import DuckDBConfig
 
 REQUIRES = {"iceberg": ("avro",), "ducklake": ()}
 """What an extension loads by itself: it must be in place before."""
@@ -28,9 +32,7 @@ _installing = threading.Lock()
 
 
 class MissingExtensionError(Exception):
-    """The extension is not here, and it is not fetched: `error_type` is extension."""
-
-    error_type = ErrorType.EXTENSION
+    """The extension is not here or does not load, and none is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,36 @@ def packaged(name: str) -> tuple[Packaged, ...]:
 def load(connection: DuckDBPyConnection, name: str) -> str | None:
     """LOAD it, after installing it from its package where needed.
 
-    Raises `MissingExtensionError` or what DuckDB raises.
+    Raises `MissingExtensionError`.
 
     Returns a warning where it had to be installed aside of the directory that dbt uses.
     """
-    row = connection.execute(
-        "SELECT coalesce(bool_or(loaded), false), coalesce(bool_or(installed), false) "
-        "FROM duckdb_extensions() WHERE extension_name = $1",
-        [name],
-    ).fetchone()
-    loaded, installed = row or (False, False)
-    if loaded:
-        return None
-    warning = None if installed else _install(connection, name)
-    connection.load_extension(name)
+    warning = None if _is_installed(connection, name) else _install(connection, name)
+    try:
+        connection.load_extension(name)
+    except Exception as error:
+        failure = classify(error)
+        if failure.error_type is ErrorType.TIMEOUT:
+            raise
+        raise MissingExtensionError(f"extension {name!r} does not load: {failure.message}") from None
     return warning
+
+
+def install_packaged(config: DuckDBConfig) -> bool:
+    """Install the target's extensions from their packages before its own options are in force.
+
+    True where all are now in place where dbt looks for them, so that another attempt to connect may succeed.
+    """
+    if not config.extensions:
+        return False
+    connection = engine.connect(config, bare=True)
+    try:
+        missing = [name for name in config.extension_names if not _is_installed(connection, name)]
+        return bool(missing) and not any(_install(connection, name) for name in missing)
+    except MissingExtensionError:
+        return False
+    finally:
+        connection.close()
 
 
 def _install(connection: DuckDBPyConnection, name: str) -> str | None:

@@ -67,9 +67,9 @@ class DuckDBComputePlugin(ComputePlugin):
                 if own.is_file:
                     with validation.check("file") as check:
                         _check_file(own, check)
-                with validation.check("connect"):
+                with validation.check("connect") as check:
                     engine.require_time()
-                    connection = engine.connect(own)
+                    connection = _connect(own, check)
                 assert connection is not None  # noqa: S101 - a failed check above has left the block
                 with validation.check("query"):
                     connection.execute("SELECT 1").fetchall()
@@ -134,6 +134,22 @@ def _check_file(config: DuckDBConfig, check: Check) -> None:
         check.degrade(f"{path} is in use{how} by {found.holder}")
     elif found.limitations:
         check.degrade(f"{path}: {'; '.join(found.limitations)}", ErrorType.PERMISSION)
+
+
+def _connect(config: DuckDBConfig, check: Check) -> DuckDBPyConnection:
+    if not config.is_memory and not config.is_file:
+        check.degrade(f"{config.path} is not checked: it is reached through an extension")
+    try:
+        return engine.connect(config)
+    except Exception as error:
+        failure = classify(error)
+        if failure.error_type is not ErrorType.EXTENSION:
+            raise
+    # An option of an extension that is not here: dbt would fetch it, so this is no verdict on the engine.
+    if extensions.install_packaged(config):
+        return engine.connect(config)
+    check.degrade(f"{failure.message} dbt would have to download it", ErrorType.EXTENSION)
+    return engine.connect(config, bare=True)
 
 
 def _check_session(config: DuckDBConfig, connection: DuckDBPyConnection, validation: Validation) -> None:

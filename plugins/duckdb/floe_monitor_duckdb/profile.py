@@ -48,8 +48,9 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
     settings = config.settings_in_force()
     if settings:
         output["settings"] = settings
-    if config.secrets:
-        output["secrets"] = [_secret(secret) for secret in with_credentials(config)]
+    secrets = with_credentials(config)
+    if secrets:
+        output["secrets"] = [secret.model_dump(exclude_none=True) for secret in secrets]
     if config.attach:
         output["attach"] = [_attachment(entry) for entry in config.attach]
     if config.retries is not None:
@@ -121,10 +122,6 @@ def _reference(value: object) -> dict[str, str]:
             "motherduck_token is a literal: put it in an environment variable and name that"
         )
     return {"env": found[1]}
-
-
-def _secret(secret: Secret) -> dict[str, Any]:
-    return secret.model_dump(exclude_none=True)
 
 
 def _attachment(entry: Attachment) -> dict[str, Any]:

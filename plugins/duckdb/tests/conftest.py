@@ -39,9 +39,9 @@ os._exit(0)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small database that is closed and sound."""
-    path = tmp_path / "shop.duckdb"
+    path = tmp_path_factory.mktemp("data") / "shop.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(1000)")
     return path

@@ -1,0 +1,292 @@
+"""Configuration, profile and checks beside the file's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from floe_monitor_duckdb import DuckDBComputePlugin, extensions
+from floe_monitor_duckdb.config import database_name
+from packaging.requirements import Requirement
+
+from floe_monitor.compute import (
+    ComputeConfig,
+    ComputeConfigurationError,
+    ConnectionResult,
+    ConnectionStatus,
+    Deadline,
+    ErrorType,
+    deadline,
+)
+from floe_monitor.compute.configuring import ConfigProblems, build_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+SECRET = "{{ env_var('AWS_SECRET_ACCESS_KEY') }}"
+
+
+@pytest.fixture
+def plugin() -> DuckDBComputePlugin:
+    return DuckDBComputePlugin()
+
+
+def target(plugin: DuckDBComputePlugin, **fields: Any) -> ComputeConfig:
+    return build_config(plugin, {"plugin": "duckdb", **fields})
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("connection", "path", "text"),
+        [
+            ({"pth": "x"}, ("connection", "pth"), "unknown key"),
+            ({"attach": [{"path": "x", "alais": "y"}]}, ("connection", "attach", 0, "alais"), "unknown key"),
+            ({"attach": [{"path": "x", "alias": "a; b"}]}, ("connection", "attach", 0, "alias"), "pattern"),
+            ({"settings": {"a = 1; --": 1}}, ("connection", "settings", "a = 1; --"), "pattern"),
+            ({"extensions": ["a'b"]}, ("connection", "extensions", 0), "pattern"),
+            ({"path": ""}, ("connection", "path"), "at least 1"),
+            ({"memory_limit": "1GB", "settings": {"memory_limit": "2GB"}}, (), "given twice"),
+            ({"path": "/data/shop.duckdb", "database": "store"}, (), "derives from the path"),
+            ({"attach": [{"path": "x", "alias": "a"}, {"path": "y", "alias": "a"}]}, (), "same alias"),
+        ],
+    )
+    def test_what_cannot_work_is_refused_where_it_stands(
+        self, plugin: DuckDBComputePlugin, connection: dict[str, Any], path: tuple[Any, ...], text: str
+    ) -> None:
+        with pytest.raises(ConfigProblems) as caught:
+            target(plugin, connection=connection)
+        problem = caught.value.problems[0]
+        assert problem.path[: len(path)] == path
+        assert text in str(problem)
+
+    def test_a_plain_configuration_serves_as_well(self, plugin: DuckDBComputePlugin) -> None:
+        assert plugin.validate_connection(ComputeConfig(plugin="duckdb")).status is HEALTHY
+        with pytest.raises(ComputeConfigurationError, match="not a DuckDB configuration: threds"):
+            plugin.validate_connection(ComputeConfig.model_validate({"plugin": "duckdb", "threds": 3}))
+
+    @pytest.mark.parametrize(
+        ("path", "name"),
+        [
+            (":memory:", "memory"),
+            ("/data/shop.duckdb", "shop"),
+            ("my.db.duckdb", "my"),
+            (".hidden.duckdb", "hidden"),
+            ("s3://bucket/x/shop.duckdb?region=a", "shop"),
+        ],
+    )
+    def test_the_database_has_the_name_dbt_gives_it(self, path: str, name: str) -> None:
+        assert database_name(path) == name
+
+
+class TestProfile:
+    def test_it_has_the_seeds_structure(self, plugin: DuckDBComputePlugin) -> None:
+        config = target(
+            plugin,
+            connection={
+                "path": "/data/shop.duckdb",
+                "memory_limit": "2GB",
+                "extensions": ["httpfs", {"name": "h3", "repo": "community"}],
+                "settings": {"TimeZone": "UTC"},
+                "config_options": {"http_timeout": 2},
+                "secrets": [
+                    {
+                        "type": "s3",
+                        "name": "lake",
+                        "region": "us-east-1",
+                        "key_id": "{{ env_var('AWS_ACCESS_KEY_ID') }}",
+                        "secret": SECRET,
+                    }
+                ],
+                "attach": [{"path": "/data/more.duckdb", "alias": "more", "read_only": True}],
+                "retries": {"connect_attempts": 3},
+                "schema": "public",
+                "must_exist": True,
+            },
+        )
+        assert plugin.generate_dbt_profile(config) == {
+            "type": "duckdb",
+            "path": "/data/shop.duckdb",
+            "schema": "public",
+            "threads": 4,
+            "extensions": ["httpfs", {"name": "h3", "repo": "community"}],
+            "config_options": {"http_timeout": 2},
+            "settings": {"memory_limit": "2GB", "threads": 4, "TimeZone": "UTC"},
+            "secrets": [
+                {
+                    "type": "s3",
+                    "name": "lake",
+                    "region": "us-east-1",
+                    "key_id": "{{ env_var('AWS_ACCESS_KEY_ID') }}",
+                    "secret": SECRET,
+                }
+            ],
+            "attach": [{"path": "/data/more.duckdb", "alias": "more", "read_only": True}],
+            "retries": {"connect_attempts": 3},
+        }
+
+    def test_a_credential_fills_the_secret_it_names(self, plugin: DuckDBComputePlugin) -> None:
+        config = target(
+            plugin,
+            connection={"secrets": [{"type": "s3", "name": "lake"}]},
+            credentials={"lake.secret": SECRET, "motherduck_token": "{{ env_var('TOKEN') }}"},
+        )
+        profile = plugin.generate_dbt_profile(config)
+        assert profile["secrets"] == [{"type": "s3", "name": "lake", "secret": SECRET}]
+        assert profile["motherduck_token"] == "{{ env_var('TOKEN') }}"
+
+    @pytest.mark.parametrize(
+        "connection",
+        [
+            {"secrets": [{"type": "s3", "secret": "hunter2"}]},
+            {"secrets": [{"type": "s3", "secret": "{{ env_var('A') }}hunter2"}]},
+            {"secrets": [{"type": "azure", "connection_string": "hunter2"}]},
+            {"attach": [{"path": "x", "options": {"credential": "me:hunter2"}}]},
+            {"settings": {"s3_secret_access_key": "hunter2"}},
+            {"config_options": {"motherduck_token": "hunter2"}},
+        ],
+    )
+    def test_a_literal_credential_is_refused_and_not_repeated(
+        self, plugin: DuckDBComputePlugin, connection: dict[str, Any]
+    ) -> None:
+        with pytest.raises(ComputeConfigurationError, match="literal credential") as caught:
+            plugin.generate_dbt_profile(target(plugin, connection=connection))
+        assert "hunter2" not in str(caught.value)
+
+    def test_a_credential_without_a_use_is_refused(self, plugin: DuckDBComputePlugin) -> None:
+        config = target(plugin, credentials={"password": "{{ env_var('A') }}"})
+        with pytest.raises(ComputeConfigurationError, match="'password' has no use"):
+            plugin.generate_dbt_profile(config)
+
+    @pytest.mark.parametrize(
+        "output",
+        [
+            {"type": "duckdb", "path": ":memory:", "threads": 4},
+            {
+                "type": "duckdb",
+                "path": "/data/shop.duckdb",
+                "threads": 8,
+                "schema": "s",
+                "database": "shop",
+                "extensions": ["httpfs"],
+                "settings": {"memory_limit": "2GB", "threads": 2, "TimeZone": "UTC"},
+                "secrets": [{"type": "s3", "secret": SECRET}],
+                "attach": [{"path": "x.db", "type": "sqlite"}],
+                "keep_open": False,
+                "motherduck_token": "{{ env_var('TOKEN') }}",
+            },
+        ],
+    )
+    def test_an_imported_output_is_generated_again(
+        self, plugin: DuckDBComputePlugin, output: dict[str, Any]
+    ) -> None:
+        fields = plugin.import_dbt_output(output)
+        credentials = {
+            name: f"{{{{ env_var('{reference['env']}') }}}}"
+            for name, reference in fields.pop("credentials", {}).items()
+        }
+        config = target(plugin, **fields, credentials=credentials)
+        assert plugin.generate_dbt_profile(config) == output
+
+    def test_an_import_names_what_it_cannot_carry(self, plugin: DuckDBComputePlugin) -> None:
+        with pytest.raises(ComputeConfigurationError, match="flights, remote"):
+            plugin.import_dbt_output({"type": "duckdb", "remote": {}, "flights": {}})
+
+    def test_packages_are_requirements(self, plugin: DuckDBComputePlugin) -> None:
+        names = [Requirement(line).name for line in plugin.get_required_dbt_packages()]
+        assert names == ["dbt-duckdb", "duckdb"]
+
+
+class TestChecks:
+    def test_an_extension_is_a_check_of_its_own(self, probe: Callable[..., ConnectionResult]) -> None:
+        result = probe(extensions=["json", "nosuch", "icu"])
+        checks = {check.name: check for check in result.checks}
+        assert checks["extension:json"].status is HEALTHY
+        assert checks["extension:icu"].status is HEALTHY
+        assert checks["extension:nosuch"].error_type is ErrorType.EXTENSION
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        assert "extension 'nosuch' is not installed for DuckDB v" in result.message
+
+    def test_an_extension_is_installed_from_its_package_where_dbt_looks(
+        self, tmp_path: Path, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        folder = tmp_path / "extensions"
+        options = {"extension_directory": str(folder)}
+        result = probe(extensions=["httpfs"], config_options=options)
+        assert result.status is HEALTHY, result
+        assert not result.warnings
+        assert [path.name for path in folder.rglob("*.duckdb_extension")] == ["httpfs.duckdb_extension"]
+        assert probe(extensions=["httpfs"], config_options=options).status is HEALTHY
+
+    @pytest.mark.usefixtures("bound_by_permissions")
+    def test_where_that_may_not_be_written_a_private_directory_serves(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        monkeypatch.setattr(extensions.tempfile, "gettempdir", lambda: str(tmp_path))
+        extensions.private_directory.cache_clear()
+        sealed = tmp_path / "sealed"
+        sealed.mkdir(mode=0o555)
+        result = probe(extensions=["httpfs"], config_options={"extension_directory": str(sealed / "x")})
+        extensions.private_directory.cache_clear()
+        assert result.status is HEALTHY, result
+        assert "was loaded from its package" in result.warnings[0]
+
+    def test_a_package_for_another_version_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.4.4"
+        folder.mkdir(parents=True)
+        (folder / "older.duckdb_extension").write_bytes(b"not for this version")
+        monkeypatch.syspath_prepend(tmp_path)
+        extensions.packaged.cache_clear()
+        result = probe(extensions=["older"])
+        assert result.status is DEGRADED
+        assert "is for DuckDB v1.4.4, not v" in result.message
+
+    def test_an_option_of_an_extension_that_is_not_there(
+        self, tmp_path: Path, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        result = probe(config_options={"http_timeout": 2, "extension_directory": str(tmp_path)})
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        result = probe(
+            extensions=["httpfs"], config_options={"http_timeout": 2, "extension_directory": str(tmp_path)}
+        )
+        assert result.status is HEALTHY, result
+
+    def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
+        result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
+        assert result.warnings == ["attach more: not checked"]
+
+    def test_a_database_behind_an_extension_is_no_healthy_claim(
+        self, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        result = probe(path="md:shop")
+        assert result.status is DEGRADED
+        assert "not checked" in result.message
+
+    def test_a_deadline_that_has_passed_is_a_timeout(self, probe: Callable[..., ConnectionResult]) -> None:
+        with deadline.running_until(Deadline.after(-1)):
+            result = probe()
+        assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
+
+    def test_messages_name_no_folder_of_this_machine(
+        self, tmp_path: Path, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        folder = tmp_path / "extensions"
+        assert (
+            probe(extensions=["httpfs"], config_options={"extension_directory": str(folder)}).status
+            is HEALTHY
+        )
+        [file] = folder.rglob("*.duckdb_extension")
+        file.write_bytes(b"damaged")
+        result = probe(extensions=["httpfs"], config_options={"extension_directory": str(folder)})
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        assert str(tmp_path) not in result.message
+
+
+def test_importing_the_plugin_imports_no_driver() -> None:
+    script = "import sys, floe_monitor_duckdb; sys.exit(any('duckdb' == name for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
