@@ -1,16 +1,19 @@
-"""Spans: one per validation, live while it runs so that a plugin's own nest in it; one per check below it."""
+"""Spans: one per validation, current while it runs so that a plugin's own nest in it; one per check below."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import threading
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from floe_monitor.compute.models import ConnectionStatus
@@ -22,15 +25,16 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, TracerProvider
 
-    from floe_monitor.compute.models import CheckResult
     from floe_monitor.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
 
+OUR_SCOPE = "floe_monitor"
 SPAN_NAME = "validate_connection"
 DB_SYSTEMS = {"postgres": "postgresql", "bigquery": "gcp.bigquery"}
 """OpenTelemetry's names where plugins go by another."""
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
+_EXCEPTION_TEXTS = ("exception.message", "exception.stacktrace")
 DELAY_MS = 1000
 BATCH = 512
 """The SDK's own default: larger ones hold the interpreter longer at a time."""
@@ -67,7 +71,7 @@ class BoundedSpanProcessor(SpanProcessor):
         if full:
             self.lost(1)
         else:
-            self._batches.on_end(span)
+            self._batches.on_end(span if _is_ours(span) else _without_texts(span))
 
     def left(self, count: int) -> None:
         with self._lock:
@@ -106,6 +110,38 @@ class _Counting(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
+def _is_ours(span: ReadableSpan) -> bool:
+    return span.instrumentation_scope is not None and span.instrumentation_scope.name == OUR_SCOPE
+
+
+def _without_texts(span: ReadableSpan) -> ReadableSpan:
+    """A plugin's span without what exceptions said: their texts may quote a credential."""
+    if not span.events and not span.status.description:
+        return span
+    events = [
+        Event(
+            event.name,
+            {key: value for key, value in (event.attributes or {}).items() if key not in _EXCEPTION_TEXTS},
+            event.timestamp,
+        )
+        for event in span.events
+    ]
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=span.attributes,
+        events=events,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
 def _from_environment(name: str, default: int) -> int:
     try:
         return max(1, min(int(os.environ.get(name, default)), 2 * PENDING_LIMIT))
@@ -114,102 +150,111 @@ def _from_environment(name: str, default: int) -> int:
 
 
 class SpanTracing:
-    """Starts the spans of validations."""
+    """Makes the spans of validations.
+
+    What is current while a validation runs is its context alone; the span is made whole when the result is
+    there, like those of its checks. That costs a third of the SDK's live span, and nothing of what a plugin
+    does to the current span is exported under our name.
+    """
 
     def __init__(self, provider: TracerProvider, processor: BoundedSpanProcessor, version: str) -> None:
-        self.provider = provider
+        self._provider = provider
         self._processor = processor
-        self._tracer = provider.get_tracer("floe_monitor", version)
-        seed = int.from_bytes(os.urandom(8), "big")
-        self._ids = itertools.count(seed)
+        self._scope = InstrumentationScope(OUR_SCOPE, version)
+        # Unlike any other of this process by counting, and of others by the random beginning.
+        self._ids = itertools.count(int.from_bytes(os.urandom(8), "big"))
 
     def start(self, *, target: str, plugin: str, db_system: str, correlation_id: str) -> ValidationSpan:
-        span = self._tracer.start_span(
-            SPAN_NAME,
-            kind=SpanKind.CLIENT,
-            attributes={
-                "compute.plugin": plugin,
-                "compute.target": target,
-                "compute.correlation_id": correlation_id,
-                "db.system.name": DB_SYSTEMS.get(db_system, db_system),
-            },
-        )
-        return ValidationSpan(span, self)
+        attributes = {
+            "compute.plugin": plugin,
+            "compute.target": target,
+            "compute.correlation_id": correlation_id,
+            "db.system.name": DB_SYSTEMS.get(db_system, db_system),
+        }
+        trace_id = self._provider.id_generator.generate_trace_id()
+        decision = self._provider.sampler.should_sample(
+            None, trace_id, SPAN_NAME, SpanKind.CLIENT, attributes
+        ).decision
+        flags = _SAMPLED if decision is Decision.RECORD_AND_SAMPLE else _UNSAMPLED
+        context = SpanContext(trace_id, self._next_id(), is_remote=False, trace_flags=flags)
+        return ValidationSpan(self, context, attributes, time.time_ns())
 
-    def checks_of(self, span: ReadableSpan, result: ProbeResult) -> None:
-        """A child span for each check. Made whole: started one by one they would cost three times as much."""
-        parent = span.context
-        began, ended = span.start_time, span.end_time
-        if parent is None or began is None or ended is None:
-            return
+    def end(self, context: SpanContext, attributes: dict[str, str], began: int, result: ProbeResult) -> None:
         origin = int(result.started_at * 1e9)
+        ended = max(int(result.finished_at * 1e9), began)
+        whole = attributes | {"compute.status": result.status.value}
+        if result.error_type is not None:
+            whole["error.type"] = result.error_type.value
+        if result.trigger != "schedule":
+            whole["compute.trigger"] = result.trigger
+        if result.worker != "returned":
+            whole["compute.worker"] = result.worker
+        status = _status_of(result.status, result.message)
+        self._emit(SPAN_NAME, context, None, whole, status, began, ended)
         for check in result.checks:
             start = min(max(origin + int(check.started_ms * 1e6), began), ended)
             end = min(max(start + int(check.latency_ms * 1e6), start), ended)
-            self._processor.on_end(self._check_span(check, parent, span, start, end))
+            found = {"compute.status": check.status.value}
+            if check.error_type is not None:
+                found["error.type"] = check.error_type.value
+            child = SpanContext(
+                context.trace_id, self._next_id(), is_remote=False, trace_flags=context.trace_flags
+            )
+            status = _status_of(check.status, check.message)
+            self._emit(check.name or "check", child, context, found, status, start, end)
 
-    def _check_span(
-        self, check: CheckResult, parent: SpanContext, span: ReadableSpan, start: int, end: int
-    ) -> ReadableSpan:
-        attributes = {"compute.check": check.name, "compute.status": check.status.value}
-        if check.error_type is not None:
-            attributes["error.type"] = check.error_type.value
-        return ReadableSpan(
-            name=check.name or "check",
-            context=SpanContext(
-                parent.trace_id, self._next_id(), is_remote=False, trace_flags=parent.trace_flags
-            ),
+    def _emit(  # noqa: PLR0917 - a span is this much
+        self,
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        attributes: dict[str, str],
+        status: Status,
+        start: int,
+        end: int,
+    ) -> None:
+        span = ReadableSpan(
+            name=name,
+            context=context,
             parent=parent,
-            resource=span.resource,
+            resource=self._provider.resource,
             attributes=attributes,
-            status=_status_of(check.status, check.message),
+            kind=SpanKind.INTERNAL if parent else SpanKind.CLIENT,
+            status=status,
             start_time=start,
             end_time=end,
-            instrumentation_scope=span.instrumentation_scope,
+            instrumentation_scope=self._scope,
         )
+        self._processor.on_end(span)
 
     def _next_id(self) -> int:
-        """Unlike any other of the process, and of others by its random beginning."""
         return (next(self._ids) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
 
 
 class ValidationSpan:
-    """The live span of one validation, as the runner needs it."""
+    """The span of one validation, as the runner needs it."""
 
-    __slots__ = ("_span", "_tracing", "span_id", "trace_id")
+    __slots__ = ("_attributes", "_began", "_context", "_tracing", "span_id", "trace_id")
 
-    def __init__(self, span: trace.Span, tracing: SpanTracing) -> None:
-        self._span = span
+    def __init__(
+        self, tracing: SpanTracing, context: SpanContext, attributes: dict[str, str], began: int
+    ) -> None:
         self._tracing = tracing
-        context = span.get_span_context()
+        self._context = context
+        self._attributes = attributes
+        self._began = began
         # A trace that is not exported leads nowhere.
         sampled = context.trace_flags.sampled
         self.trace_id = format(context.trace_id, "032x") if sampled else None
         self.span_id = format(context.span_id, "016x") if sampled else None
 
     def activate(self) -> AbstractContextManager[object]:
-        return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
+        current = trace.NonRecordingSpan(self._context)
+        return trace.use_span(current, record_exception=False, set_status_on_exception=False)
 
     def end(self, result: ProbeResult) -> None:
-        span = self._span
-        if not span.is_recording():
-            return
-        span.set_attributes(
-            {
-                "compute.status": result.status.value,
-                "compute.trigger": result.trigger,
-                "compute.worker": result.worker,
-            }
-        )
-        if result.error_type is not None:
-            span.set_attribute("error.type", result.error_type.value)
-        status = _status_of(result.status, result.message)
-        if status.status_code is not StatusCode.UNSET:
-            span.set_status(status)
-        ended = int(result.finished_at * 1e9)
-        if isinstance(span, ReadableSpan):
-            span.end(max(ended, span.start_time or ended))
-            self._tracing.checks_of(span, result)
+        if self._context.trace_flags.sampled:
+            self._tracing.end(self._context, self._attributes, self._began, result)
 
 
 class NoSpans:
@@ -229,6 +274,8 @@ class NoSpans:
 
 
 _UNSET = Status(StatusCode.UNSET)
+_SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+_UNSAMPLED = trace.TraceFlags(trace.TraceFlags.DEFAULT)
 
 
 def _status_of(status: ConnectionStatus, message: str) -> Status:

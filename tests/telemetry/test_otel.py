@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from floe_monitor.probing.tracing import SpanHandle, Tracing
     from floe_monitor.telemetry.otel_pipeline import OtelSink
     from tests.telemetry.conftest import MakeFinished, MakeResult, World
 
@@ -193,8 +194,6 @@ def test_both_signals_arrive(
             "compute.target": "dev",
             "compute.correlation_id": "c0ffee",
             "compute.status": "unhealthy",
-            "compute.trigger": "schedule",
-            "compute.worker": "returned",
             "error.type": "connection",
             "db.system.name": "postgresql",
         }
@@ -489,8 +488,11 @@ span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id=
 import threading
 def work():
     with span.activate():
-        with early.start_as_current_span("of the plugin"):
-            pass
+        try:
+            with early.start_as_current_span("of the plugin"):
+                raise ValueError("canary")
+        except ValueError:
+            trace.get_current_span().set_attribute("leak", "canary")
 thread = threading.Thread(target=work); thread.start(); thread.join()
 span.end(ProbeResult("t", "p", ConnectionStatus.HEALTHY, 0.1, time.time(), "c"))
 assert sink.shutdown(10)
@@ -505,5 +507,32 @@ def test_a_plugins_own_spans_nest() -> None:
     with http_receiver() as received:
         subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=30)
         spans = {span.name: span for span in received.spans()}
+        assert "canary" not in str(received.requests)
+    (event,) = spans["of the plugin"].events
+    assert attributes(event)["exception.type"] == "ValueError"
     assert spans["of the plugin"].parent_span_id == spans["validate_connection"].span_id
     assert spans["of the plugin"].trace_id == spans["validate_connection"].trace_id
+
+
+def test_a_trace_that_is_not_sampled_is_neither_exported_nor_named(
+    world: World, make_result: MakeResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    with http_receiver() as received:
+        sink = build(world, endpoint=received.endpoint, metrics=False)
+        span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
+        span.end(make_result())
+        assert sink.shutdown(10)
+    assert (span.trace_id, span.span_id) == (None, None)
+    assert received.requests == []
+
+
+def test_the_runner_can_use_what_is_built(world: World) -> None:
+    with http_receiver() as received:
+        for traces in (True, False):
+            sink = build(world, endpoint=received.endpoint, traces=traces, metrics=not traces)
+            tracing: Tracing = sink.tracing
+            handle: SpanHandle = tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
+            with handle.activate():
+                pass
+            assert sink.shutdown(10)
