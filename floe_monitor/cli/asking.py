@@ -1,0 +1,128 @@
+"""Questions about plugins and targets: what there is, what dbt needs, what a job pod needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.cli.loading import load_targets, pick
+from floe_monitor.cli.terminal import OK, CliError, console, nearest, note, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from floe_monitor.compute.loader import PluginEntry
+    from floe_monitor.targets import Target
+
+
+def list_plugins(*, as_json: bool) -> int:
+    from floe_monitor.compute.loader import GROUP, discover  # noqa: PLC0415 - read by this command alone
+
+    entries = discover().entries()
+    if as_json:
+        from floe_monitor.http.present import encode  # noqa: PLC0415 - as above
+
+        keys = ("name", "distribution", "version", "target", "problem")
+        write(encode([{key: getattr(entry, key) for key in keys} for entry in entries]).decode())
+        return OK
+    if not entries:
+        note(f"no plugins are installed (entry points of the group {GROUP}); try floe-monitor-duckdb")
+        return OK
+    from rich.table import Table  # noqa: PLC0415 - JSON does without
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    table = Table("NAME", "DISTRIBUTION", "VERSION", "STATE", box=None, pad_edge=False, header_style="bold")
+    for entry in entries:
+        state = Text(f"✕ {entry.problem}", "red") if entry.problem else Text("✓ usable", "green")
+        table.add_row(Text(entry.name), Text(entry.distribution or "–"), Text(entry.version or "–"), state)
+    console().print(table)
+    return OK
+
+
+def show_plugin(name: str) -> int:
+    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - read by this command alone
+
+    registry = discover()
+    entries = [entry for entry in registry.entries() if entry.name == name]
+    if not entries:
+        raise CliError(registry.get(name).problem or f"no plugin {name!r}{nearest(name, registry.names())}")
+    write("\n\n".join("\n".join(_description(entry)) for entry in entries))
+    return OK
+
+
+def _description(entry: PluginEntry) -> list[str]:
+    lines = [f"name          {entry.name}", f"from          {entry.provenance}", f"entry point   {entry.target}"]
+    if entry.problem:
+        lines.append(f"problem       {entry.problem}")
+    plugin = entry.plugin
+    if plugin is None:
+        return lines
+    hosted = "in the platform's own pods" if plugin.is_self_hosted else "a service"
+    lines += [
+        f"plugin        {plugin.version}, contract {plugin.floe_api_version}",
+        f"engine runs   {hosted}",
+        f"dbt packages  {', '.join(plugin.get_required_dbt_packages())}",
+    ]
+    get_schema = getattr(plugin, "get_config_schema", None)
+    schema = get_schema() if get_schema is not None else None
+    if schema is not None:
+        from floe_monitor.compute.models import ComputeConfig  # noqa: PLC0415 - as above
+
+        lines.append("keys of connection:")
+        for key, info in schema.model_fields.items():
+            if key not in ComputeConfig.model_fields:
+                lines.append(f"  {info.alias or key:<20} {info.description or ''}".rstrip())
+    return lines
+
+
+def print_packages(names: Sequence[str], config: Path | None) -> int:
+    """Each requirement once; two that differ for one package are both printed, for pip to refuse or join."""
+    _, targets = load_targets(config)
+    needed: dict[str, str] = {}
+    for target in pick(targets, names):
+        for requirement in _plugin_of(target).get_required_dbt_packages():
+            needed.setdefault("".join(requirement.split()).lower().replace("_", "-"), requirement.strip())
+    write("\n".join(sorted(needed.values(), key=str.lower)))
+    return OK
+
+
+def print_resources(size: str, plugin: str | None) -> int:
+    from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements  # noqa: PLC0415 - as above
+    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - as above
+
+    ask: Any = get_resource_requirements
+    if plugin is not None:
+        entry = discover().get(plugin)
+        if entry.plugin is None:
+            raise CliError(f"{plugin}: {entry.problem}")
+        ask = entry.plugin.get_resource_requirements
+    try:
+        spec = ask(size)
+    except ValueError:
+        raise CliError(f"no workload size {size!r}{nearest(size, WORKLOAD_PRESETS)}") from None
+    lines = ["resources:"]
+    for kind in ("request", "limit"):
+        lines += [
+            f"  {kind}s:",
+            f"    cpu: {getattr(spec, f'cpu_{kind}')}",
+            f"    memory: {getattr(spec, f'memory_{kind}')}",
+            f"    ephemeral-storage: {getattr(spec, f'ephemeral_storage_{kind}')}",
+        ]
+    write("\n".join(lines))
+    return OK
+
+
+def print_catalog_sql(name: str, config: Path | None, *, show_secrets: bool) -> int:
+    from floe_monitor.cli.catalogs import statements  # noqa: PLC0415 - as above
+
+    _, targets = load_targets(config)
+    (target,) = pick(targets, [name])
+    for statement in statements(target, _plugin_of(target), show_secrets=show_secrets):
+        write(statement.rstrip().rstrip(";") + ";")
+    return OK
+
+
+def _plugin_of(target: Target) -> Any:
+    if target.entry.plugin is None:
+        raise CliError(f"target {target.name}: {target.entry.problem}")
+    return target.entry.plugin

@@ -1,0 +1,69 @@
+"""The way in and out: errors become short messages and exit codes, and a hung worker delays no exit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from floe_monitor.cli.terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, CliError, complain, note
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or bool(os.environ.get("FLOE_MONITOR_DEBUG"))
+    code = run([word for word in given if word != "--debug"], debug=debug)
+    leave(code)
+
+
+def run(arguments: Sequence[str], *, debug: bool = False) -> int:
+    """The exit code of one command line. `debug`: tracebacks too."""
+    import click  # noqa: PLC0415 - with the commands, after the process could already say no
+
+    from floe_monitor.cli.commands import app  # noqa: PLC0415 - as above
+
+    try:
+        with contextlib.suppress(AttributeError, ValueError):
+            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        code = app(list(arguments), prog_name="floe-monitor", standalone_mode=False)
+        sys.stdout.flush()
+    except CliError as error:
+        complain(str(error))
+        code = error.code
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except (KeyboardInterrupt, click.Abort):
+        note("interrupted")
+        code = INTERRUPTED
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        if debug:
+            traceback.print_exc()
+        complain(f"unexpected {type(error).__name__}: {_first_line(error)}")
+        if not debug:
+            note("This is a fault of floe-monitor. Run it again with --debug to see where.")
+        code = FAULT
+    return code if isinstance(code, int) else 0
+
+
+def leave(code: int) -> NoReturn:
+    """End at once: a worker that hangs in its driver would hold a normal exit back, or abort it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else "no message"

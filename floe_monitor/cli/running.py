@@ -1,0 +1,50 @@
+"""`run`: the daemon, and where to look at it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from floe_monitor import __version__
+from floe_monitor.cli.loading import find_config, refused
+from floe_monitor.cli.terminal import CliError, note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from floe_monitor.http import Listener
+    from floe_monitor.settings import Settings
+    from floe_monitor.state import MonitorState
+
+
+def run_daemon(config: Path | None) -> int:
+    from floe_monitor import daemon  # noqa: PLC0415 - with everything
+    from floe_monitor.http import ListenError  # noqa: PLC0415 - as above
+    from floe_monitor.settings import ConfigurationError, load  # noqa: PLC0415 - as above
+
+    path = find_config(config)
+    try:
+        settings = load(path, os.environ).settings
+
+        def announce(listener: Listener, state: MonitorState) -> None:
+            for line in greeting(listener.url, path, settings, len(state.targets)):
+                note(line)
+
+        return daemon.run(path, environ=os.environ, announce=announce)
+    except ConfigurationError as error:
+        raise refused(path, error) from None
+    except ListenError as error:
+        raise CliError(str(error)) from None
+
+
+def greeting(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
+    """Where to look, one thing to a line."""
+    count = "1 target" if targets == 1 else f"{targets} targets"
+    lines = [
+        f"floe-monitor {__version__} watches {count} of {path}",
+        f"  status page  {url}/",
+        f"  metrics      {url}/metrics",
+        f"  health       {url}/healthz  {url}/readyz",
+        f"  API          {url}/api/v1/targets",
+    ]
+    return lines + [f"  profile      {profile.name} in {profile.path}" for profile in settings.profiles]

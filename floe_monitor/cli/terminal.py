@@ -1,0 +1,85 @@
+"""Writing to people and to pipes: colour and width for a terminal, plain unwrapped lines for anything else."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from typing import IO, TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+OK, NO, USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 70, 130, 141
+_PIPE_WIDTH = 10_000
+
+SYMBOLS = {"healthy": "✓", "degraded": "!", "unhealthy": "✕", "unknown": "?"}
+STYLES = {"healthy": "green", "degraded": "yellow", "unhealthy": "bold red", "unknown": "dim"}
+
+
+class CliError(Exception):
+    """What went wrong, for stderr, without a traceback: what, where, and what to do."""
+
+    def __init__(self, *lines: str, code: int = USAGE) -> None:
+        super().__init__("\n".join(lines))
+        self.code = code
+
+
+def write(text: str) -> None:
+    """One text to stdout as it is, with a newline if it ends in none."""
+    sys.stdout.write(_encodable(text if text.endswith("\n") else f"{text}\n", sys.stdout))
+
+
+def complain(text: str) -> None:
+    """One text to stderr, `error:` before it."""
+    red, off = ("\x1b[1;31m", "\x1b[0m") if colours(sys.stderr) else ("", "")
+    note(f"{red}error:{off} {text}")
+
+
+def note(text: str) -> None:
+    """One line to stderr."""
+    sys.stderr.write(_encodable(f"{text}\n", sys.stderr))
+    sys.stderr.flush()
+
+
+def colours(stream: IO[str]) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def console(stream: IO[str] | None = None) -> Console:
+    """A rich console for stdout, or the stream given."""
+    from rich.console import Console  # noqa: PLC0415 - JSON output does without
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            raise BrokenPipeError
+
+    stream = stream or sys.stdout
+    terminal = stream.isatty()
+    return Piped(
+        file=stream,
+        width=None if terminal else _PIPE_WIDTH,
+        no_color=not colours(stream),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'dev'?`, or the words there are; empty where there are none."""
+    words = list(known)
+    found = difflib.get_close_matches(word[:128], words, n=1, cutoff=0.5)
+    if found:
+        return f"; did you mean {found[0]!r}?"
+    shown = ", ".join(words[:10]) + (" …" if len(words) > 10 else "")
+    return f"; there is: {shown}" if words else ""
+
+
+def _encodable(text: str, stream: IO[str]) -> str:
+    """`text` with what the stream's encoding lacks as `?` (a C locale has no ✓)."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
