@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
@@ -152,7 +152,7 @@ def _may_create(directory: Path) -> bool:
 @functools.cache
 def private_directory() -> Path:
     """A directory of this user's own in the system's temporary one; what it holds is signed."""
-    directory = Path(tempfile.gettempdir(), f"floe-monitor-duckdb-{os.getuid()}")
+    directory = Path(gettempdir(), f"floe-monitor-duckdb-{os.getuid()}")
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()
     if status.st_uid != os.getuid() or directory.is_symlink():

@@ -225,7 +225,7 @@ class TestChecks:
     def test_where_that_may_not_be_written_a_private_directory_serves(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
-        monkeypatch.setattr(extensions.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setattr(extensions, "gettempdir", lambda: str(tmp_path))
         extensions.private_directory.cache_clear()
         sealed = tmp_path / "sealed"
         sealed.mkdir(mode=0o555)
@@ -255,6 +255,13 @@ class TestChecks:
             extensions=["httpfs"], config_options={"http_timeout": 2, "extension_directory": str(tmp_path)}
         )
         assert result.status is HEALTHY, result
+
+    @pytest.mark.parametrize("settings", [{"nosuch": 1}, {"threads": 0}, {"memory_limit": "much"}])
+    def test_a_setting_that_dbt_would_fail_on(
+        self, probe: Callable[..., ConnectionResult], settings: dict[str, Any]
+    ) -> None:
+        result = probe(settings=settings)
+        assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION)
 
     def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
