@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from floe_monitor.compute.adapt import catalog_attachment_sql, catalog_configs, resource_requirements
 from floe_monitor.compute.configuring import ConfigProblems, build_config
 from floe_monitor.compute.conformance.kit import Kit, fault, fields_of, secrets_of, texts_in
+from floe_monitor.compute.conformance.watch import watching
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import WORKLOAD_PRESETS, CatalogConfig, ComputeConfig
 from floe_monitor.compute.plugin import ComputePlugin
@@ -23,6 +22,10 @@ from floe_monitor.compute.plugin import ComputePlugin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_TOUCHING = frozenset(
+    {"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.fork", "os.posix_spawn"}
+    | {"os.remove", "os.rename", "os.mkdir", "os.listdir", "sqlite3.connect", "os.putenv", "os.unsetenv"}
+)
 _UNKNOWN_KEY = "no_such_key_as_this"
 _CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]i?|k|)")
@@ -57,10 +60,10 @@ class DescribingConformance(Kit):
     def test_profile_touches_nothing(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
         stored = _for_profile(plugin, config)
         plugin.generate_dbt_profile(stored)  # imports may read files, once
-        with _watch:
+        with watching(_TOUCHING, this_thread_only=True) as seen:
             plugin.generate_dbt_profile(stored)
-        if _watch.seen:
-            fault(f"generate_dbt_profile is not pure, it caused: {', '.join(sorted(_watch.seen))}")
+        if seen:
+            fault(f"generate_dbt_profile is not pure, it caused: {', '.join(sorted(seen))}")
 
     def test_profile_has_credentials_by_reference(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
         stored = _for_profile(plugin, config)
@@ -205,35 +208,3 @@ def _quantity(text: str, pattern: re.Pattern[str]) -> float:
     if match is None:
         fault(f"{text!r} is no Kubernetes quantity")
     return float(match[1]) * (0.001 if match[2] == "m" else _FACTORS[match[2]])
-
-
-class _Watch:
-    """Sees what this thread does to the world while it is entered. An audit hook cannot be removed: one is
-    added, once, at first use, and looks at nothing otherwise."""
-
-    EVENTS = frozenset(
-        {"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.fork", "os.posix_spawn"}
-        | {"os.remove", "os.rename", "os.mkdir", "os.listdir", "sqlite3.connect", "os.putenv", "os.unsetenv"}
-    )
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self._thread: int | None = None
-        self._hooked = False
-
-    def __enter__(self) -> None:
-        if not self._hooked:
-            sys.addaudithook(self._look)
-            self._hooked = True
-        self.seen = set()
-        self._thread = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread = None
-
-    def _look(self, event: str, _: object) -> None:
-        if self._thread is not None and event in self.EVENTS and threading.get_ident() == self._thread:
-            self.seen.add(event)
-
-
-_watch = _Watch()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import pytest
 
 from floe_monitor.compute import checks, deadline
 from floe_monitor.compute.configuring import ConfigProblems, build_config
-from floe_monitor.compute.loader import discover
+from floe_monitor.compute.loader import PluginRegistry, discover
 from floe_monitor.compute.models import ComputeConfig
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Kit:
         name = getattr(self, "plugin_name", None)
         if name is None:
             fault("give `plugin_name`, the name of the entry point, or override the fixture `plugin`")
-        entry = discover().get(name, self.distribution)
+        entry = _installed(tuple(sys.path)).get(name, self.distribution)
         if entry.plugin is None:
             fault(f"plugin {name!r}: {entry.problem}")
         return entry.plugin
@@ -73,6 +75,12 @@ class Kit:
     def config(self, plugin: ComputePlugin, healthy_config: Given) -> ComputeConfig:
         """`healthy_config` as the plugin's methods take it. Not to be overridden."""
         return build(plugin, healthy_config)
+
+
+@cache
+def _installed(_: tuple[str, ...]) -> PluginRegistry:
+    """Reading every distribution's metadata for each test would be most of the kit's time."""
+    return discover()
 
 
 def build(plugin: ComputePlugin, given: Given) -> ComputeConfig:

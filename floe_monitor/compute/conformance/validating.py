@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import os
 import pickle
 import socket
 import sys
@@ -27,6 +26,7 @@ from floe_monitor.compute.conformance.kit import (
     secrets_of,
     validate,
 )
+from floe_monitor.compute.conformance.watch import watching
 from floe_monitor.compute.models import ConnectionResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class ValidatingConformance(Kit):
         targets = [config, *(build(plugin, given) for given in broken_configs.values())]
         for target in targets:
             self._validate(plugin, target)  # imports, and whatever is made once
+            gc.collect()
             before = _Resources()
             limit = time.monotonic() + 10
             for _ in range(_REPEATS):
@@ -115,8 +116,12 @@ class ValidatingConformance(Kit):
         monkeypatch.chdir(tmp_path)
         before = _process_state()
         kept = config.model_copy(deep=True)
-        self._validate(plugin, config)
-        plugin.generate_dbt_profile(config)
+        # The state alone would miss a variable that an earlier validation has set already.
+        with watching({"os.putenv", "os.unsetenv", "os.chdir"}, this_thread_only=False) as seen:
+            self._validate(plugin, config)
+            plugin.generate_dbt_profile(config)
+        if seen:
+            fault(f"a validation changes the environment or working directory: {', '.join(sorted(seen))}")
         for what, value in _process_state().items():
             if value != before[what]:
                 fault(f"a validation changes {what}")
@@ -229,7 +234,6 @@ class _Resources:
     """Threads and descriptors of this process at one moment."""
 
     def __init__(self) -> None:
-        gc.collect()
         self._threads = threading.active_count()
         self._descriptors = _descriptors()
 
@@ -246,6 +250,7 @@ class _Resources:
                 grown.append(f"descriptors ({now._descriptors - self._descriptors})")
             if not grown or time.monotonic() > limit:
                 return " and ".join(grown)
+            gc.collect()
             time.sleep(0.05)
 
 
@@ -258,8 +263,6 @@ def _descriptors() -> int:
 
 def _process_state() -> dict[str, object]:
     return {
-        "the environment": dict(os.environ),
-        "the working directory": Path.cwd(),
         "the default socket timeout": socket.getdefaulttimeout(),
         "the root logger": (logging.root.level, list(logging.root.handlers)),
         "sys.path": list(sys.path),
