@@ -1,9 +1,6 @@
 """What one scrape of many targets costs, beside joining strings that are ready, and what it does to the loop.
 
-    .venv/bin/python benchmarks/scrape.py [TARGETS]
-
-Ratios are of one run on one machine; the baseline is measured between the others, so that a busy neighbour
-hurts all alike.
+.venv/bin/python -m benchmarks scrape
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus
 from floe_monitor.events import ProbeResult
 from floe_monitor.health import Health, HealthStatus, Thresholds
@@ -28,7 +26,7 @@ from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 OPENMETRICS = "application/openmetrics-text"
 ROUNDS = 7
@@ -63,15 +61,11 @@ def refresh(state: MonitorState) -> None:
         state.targets[name] = replace(snapshot, last=result, health=health, last_success_at=now)
 
 
-def median_ms(run: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        prepare()
-        gc.collect()
-        began = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+def cpu_ms(run: Callable[[], object]) -> float:
+    gc.collect()
+    began = time.thread_time()
+    run()
+    return (time.thread_time() - began) * 1000
 
 
 async def lag_ms(work: Callable[[], object]) -> float:
@@ -86,7 +80,7 @@ async def lag_ms(work: Callable[[], object]) -> float:
     return worst * 1000
 
 
-def main(count: int) -> None:
+def rows(count: int = 10_000) -> Iterator[Row]:
     state = build(count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     page = MetricsPage(state, PrometheusSink(), "bench")
@@ -107,27 +101,38 @@ def main(count: int) -> None:
     def render() -> object:
         return page.render(OPENMETRICS)
 
-    format_ms, join_ms = median_ms(formatted), median_ms(joined)
-    fresh_ms, same_ms = median_ms(render, lambda: refresh(state)), median_ms(render)
+    rounds = []
+    for _ in range(ROUNDS):  # in turns, so that a busy neighbour hurts all alike
+        refresh(state)
+        rounds.append(tuple(cpu_ms(run) for run in (render, formatted, render, joined)))
+    fresh_ms, format_ms, same_ms, join_ms = (
+        statistics.median(column) for column in zip(*rounds, strict=True)
+    )
     lags = []
     for _ in range(ROUNDS):
         refresh(state)
         lags.append(asyncio.run(lag_ms(render)))
+    size = f"{count} targets, {len(lines)} series, {len(body) / 1e6:.1f} MB"
+    yield Row(
+        "scrape, every target with a new result",
+        f"{fresh_ms / format_ms:.2f}x",
+        "<= 3x",
+        fresh_ms <= 3 * format_ms,
+        f"{size}: {fresh_ms:.0f} ms of CPU, joining values into prebuilt labels {format_ms:.0f} ms",
+    )
+    yield Row(
+        "scrape, no target with a new result",
+        f"{same_ms / format_ms:.2f}x",
+        "<= 3x",
+        same_ms <= 3 * format_ms,
+        f"{same_ms:.0f} ms; the bare join of finished lines {join_ms:.0f} ms",
+    )
     lag = statistics.median(lags)
-    print(f"{count} targets, {len(lines)} series of targets, {len(body) / 1e6:.1f} MB")
-    print(f"baseline: values formatted into ready labels, joined   {format_ms:8.1f} ms")
-    print(f"baseline: ready lines joined                           {join_ms:8.1f} ms")
-    print(
-        f"scrape, every target has a new result                  {fresh_ms:8.1f} ms"
-        f"   {fresh_ms / format_ms:.2f}x formatted (target: at most 3x)"
+    yield Row(
+        "event loop's latest timer during a scrape", f"{lag:.1f} ms", "< 100 ms", lag < 100, "in a thread"
     )
-    print(
-        f"scrape, no target has a new result                     {same_ms:8.1f} ms"
-        f"   {same_ms / format_ms:.2f}x formatted, {same_ms / join_ms:.2f}x joined"
-    )
-    print(f"latest timer of an event loop during a scrape in a thread {lag:5.1f} ms")
-    print(f"memory kept for the page                               {memory:8.1f} MB")
+    yield Row("memory for the page and what it keeps", f"{memory:.0f} MB", "", None, "part of the 250 MB")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    show(list(rows(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)))

@@ -1,6 +1,6 @@
 """What exporting one probe costs, sink by sink, beside the client library's bare observe.
 
-    .venv/bin/python benchmarks/telemetry.py
+    .venv/bin/python -m benchmarks.telemetry
 
 Microseconds of CPU time of the whole process, the SDK's exporting threads included; the collector is another
 process. A probe is one ProbeStarted and one ProbeFinished with two checks.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ConnectionStatus
 from floe_monitor.events import Event, ProbeFinished, ProbeResult, ProbeStarted
 from floe_monitor.health import Health, HealthStatus
@@ -31,7 +32,7 @@ from floe_monitor.telemetry.otel import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROBES = 20_000
 COLLECTOR = """
@@ -114,72 +115,72 @@ def idle(seconds: float) -> float:
     return time.process_time() - began
 
 
-def main() -> None:
-    bare = Histogram("bare", "bare", ["plugin", "status"], registry=CollectorRegistry()).labels(
-        "duckdb", "healthy"
-    )
+def rows() -> Iterator[Row]:
+    children = Histogram("bare", "bare", ["plugin", "status"], registry=CollectorRegistry())
+    bare = children.labels("duckdb", "healthy")
     bare_us = cost_us(lambda: bare.observe(0.003), PROBES * 5)
     started, done = ProbeStarted("dev", "duckdb", 0.001, 0.0), finished(result())
-    print(f"{'bare prometheus_client observe':58} {bare_us:7.2f} us")
 
-    def report(what: str, us: float) -> None:
-        print(f"{what:58} {us:7.2f} us   {us / bare_us:6.1f}x bare observe")
+    def row(claim: str, us: float, limit: float | None = None) -> Row:
+        target = f"<= {limit:.0f} us" if limit else ""
+        compared = f"{us / bare_us:.1f}x a bare prometheus_client observe ({bare_us:.2f} us)"
+        return Row(claim, f"{us:.1f} us", target, us <= limit if limit else None, compared)
 
     fanout = Fanout([Nothing(), Nothing(), Nothing()], capacity=10**9)
-    report("publish to 3 sinks, nobody draining", cost_us(lambda: fanout.publish(done), PROBES))
-    empty = idle(2)
-    report(
-        "event through the fan-out, 3 empty sinks, 2,500 events/s",
-        pace(Fanout([Nothing(), Nothing(), Nothing()]), 2500, 2) - empty / 5000 * 1e6,
-    )
+    yield row("publish to 3 sinks", cost_us(lambda: fanout.publish(done), PROBES))
+    empty = idle(2) / 5000 * 1e6
+    paced = pace(Fanout([Nothing(), Nothing(), Nothing()]), 2500, 2) - empty
+    yield row("event through the fan-out, 2,500 events/s, 3 sinks", paced)
     prometheus = PrometheusSink()
-    one = cost_us(lambda: prometheus.handle(done), PROBES)
-    report("prometheus: handle(ProbeFinished)", one)
-    report("prometheus: a probe", one + cost_us(lambda: prometheus.handle(started), PROBES))
+    probe = cost_us(lambda: prometheus.handle(done), PROBES) + cost_us(
+        lambda: prometheus.handle(started), PROBES
+    )
+    yield row("Prometheus: a probe", probe, 40)
     settings = LogSettings(probes=True)
     writer = configure_logging(settings, io.StringIO())
     quiet, talking = LogSink(LogSettings()), LogSink(settings)
-    report("log: handle(ProbeFinished), no change of status", cost_us(lambda: quiet.handle(done), PROBES))
-    report("log: handle(ProbeFinished), a line per probe", cost_us(lambda: talking.handle(done), PROBES // 4))
+    yield row("log: a probe without a change of status", cost_us(lambda: quiet.handle(done), PROBES))
+    yield row("log: a line per probe", cost_us(lambda: talking.handle(done), PROBES // 4))
     writer.close(10)
-    otlp(report, started)
-
-
-def otlp(report: Callable[[str, float], None], started: ProbeStarted) -> None:
     with subprocess.Popen([sys.executable, "-c", COLLECTOR], stdout=subprocess.PIPE, text=True) as collector:
         assert collector.stdout is not None
-        endpoint = f"http://127.0.0.1:{int(collector.stdout.readline())}"
-        state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
-        sink = build_otel(OtlpSettings(endpoint=endpoint, export_interval=1.0), os.environ, "bench", state)
-        assert sink is not None
-        done = finished(result("ab" * 16, "cd" * 8))
-
-        def record() -> None:
-            sink.handle(started)
-            sink.handle(done)
-
-        metrics = cost_us(record, PROBES)
-        report("otlp: metrics of a probe", metrics)
-        tracing = sink.tracing
-        lock = threading.Semaphore(0)
-
-        def probe() -> None:
-            span = tracing.start(target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c")
-            with span.activate():
-                pass
-            span.end(result(span.trace_id, span.span_id))
-            lock.acquire(timeout=0.0002)  # as fast as the exporter can follow, so that nothing is dropped
-
-        def only_waiting() -> None:
-            result()
-            lock.acquire(timeout=0.0002)
-
-        waiting = cost_us(only_waiting, PROBES // 2)
-        made = cost_us(probe, PROBES // 2, lambda: sink.shutdown(30)) - waiting
-        report("otlp: spans of a probe (1 + 2 checks), exported", made)
-        report("otlp: a probe, in all (target: at most 300 us)", metrics + made)
+        metrics, spans = otlp(int(collector.stdout.readline()), started)
         collector.terminate()
+    yield row("OTLP: metrics of a probe", metrics)
+    yield row("OTLP: its three spans, exported over HTTP", spans)
+    yield row("OTLP: a probe in all", metrics + spans, 300)
+
+
+def otlp(port: int, started: ProbeStarted) -> tuple[float, float]:
+    """CPU µs of one probe's metrics and of its spans."""
+    state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
+    settings = OtlpSettings(endpoint=f"http://127.0.0.1:{port}", export_interval=1.0)
+    sink = build_otel(settings, os.environ, "bench", state)
+    assert sink is not None
+    done = finished(result("ab" * 16, "cd" * 8))
+
+    def record() -> None:
+        sink.handle(started)
+        sink.handle(done)
+
+    metrics = cost_us(record, PROBES)
+    tracing, never = sink.tracing, threading.Semaphore(0)
+
+    def probe() -> None:
+        span = tracing.start(target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c")
+        with span.activate():
+            pass
+        span.end(result(span.trace_id, span.span_id))
+        never.acquire(timeout=0.0002)  # the exporter's turn, so that nothing is dropped
+
+    def only_waiting() -> None:
+        result()
+        never.acquire(timeout=0.0002)
+
+    waiting = cost_us(only_waiting, PROBES // 2)
+    return metrics, cost_us(probe, PROBES // 2, lambda: sink.shutdown(30)) - waiting
 
 
 if __name__ == "__main__":
-    main()
+    for each in rows():
+        show([each])
