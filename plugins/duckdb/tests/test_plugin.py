@@ -288,6 +288,7 @@ class TestChecks:
             is HEALTHY
         )
         [file] = folder.rglob("*.duckdb_extension")
+        file.unlink()  # this process has it mapped: a new file, not other bytes under the old one
         file.write_bytes(b"damaged")
         result = probe(extensions=["httpfs"], config_options={"extension_directory": str(folder)})
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
