@@ -1,0 +1,38 @@
+"""The configurations beside the manifests and the image: accepted by the settings and by each plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.loader import discover
+from floe_monitor.settings.models import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CONFIGURATIONS = sorted(DEPLOY.rglob("floe-monitor.yaml"))
+
+
+def test_there_is_one_for_each_way_to_run() -> None:
+    assert [path.relative_to(DEPLOY).parts[:2] for path in CONFIGURATIONS] == [
+        ("docker", "floe-monitor.yaml"),
+        ("kubernetes", "daemonset"),
+        ("kubernetes", "sidecar"),
+    ]
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.parts[-3])
+def test_plugins_accept_every_target(path: Path) -> None:
+    settings = Settings.model_validate(yaml.safe_load(path.read_text()))
+    registry = discover()
+    for name, target in settings.targets.items():
+        entry = registry.get(target.plugin)
+        assert entry.plugin is not None, entry.problem
+        fields: dict[str, Any] = target.model_dump(
+            include={"plugin", "threads", "timeout_seconds", "connection"}
+        )
+        profile = entry.plugin.generate_dbt_profile(build_config(entry.plugin, fields))
+        assert profile["type"] == "duckdb", name
