@@ -21,15 +21,11 @@ from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.profiles import ProfileKeeper
 from floe_monitor.reload import ConfigWatcher
 from floe_monitor.state import ConfigStatus, MonitorState
-from floe_monitor.telemetry import (
-    Fanout,
-    LogSink,
-    MetricsPage,
-    PrometheusSink,
-    build_otel,
-    configure_logging,
-    get_logger,
-)
+from floe_monitor.telemetry.exposition import MetricsPage
+from floe_monitor.telemetry.fanout import Drops, Fanout
+from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
+from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +42,9 @@ PROBES_SHARE = 0.5
 """Of the grace period, what probes under way may use to finish."""
 
 
-def run(config: Path, *, environ: Mapping[str, str], announce: Callable[[Listener, MonitorState], None]) -> int:
+def run(
+    config: Path, *, environ: Mapping[str, str], announce: Callable[[Listener, MonitorState], None]
+) -> int:
     """Watch until SIGTERM or SIGINT; the exit status. `announce` is called once requests are answered.
 
     Raises `ConfigurationError` and `ListenError` before anything has started. Validations may still hang
@@ -77,15 +75,16 @@ class _Daemon:
         self._settings = settings
         self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
         self._started = time.monotonic()
-        self._writer = configure_logging(settings.log, sys.stderr)
+        drops = Drops()
+        self._writer = configure_logging(settings.log, sys.stderr, drops)
         self._log = get_logger()
         prometheus = PrometheusSink()
-        self._otel = build_otel(settings.otlp, environ, __version__, self._state)
+        self._otel = build_otel(settings.otlp, environ, __version__, self._state, drops)
         sinks: list[Sink] = [prometheus, LogSink(settings.log)]
         if self._otel is not None:
             sinks.append(self._otel)
-        self._fanout = Fanout(sinks)
-        self._state.dropped = self._fanout.dropped
+        self._fanout = Fanout(sinks, drops=drops)
+        self._state.dropped = drops
         self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
         self._page = MetricsPage(self._state, prometheus, __version__)
@@ -109,7 +108,13 @@ class _Daemon:
             history=self._settings.history,
             salt=socket.gethostname(),
         )
-        keeper = ProfileKeeper(self._state, self._fanout.publish)
+        keeper = ProfileKeeper(
+            self._settings.profiles,
+            self._targets,
+            publish=self._fanout.publish,
+            state=self._state,
+            environ=self._environ,
+        )
         self._control = Controller(
             self._config,
             self._environ,
@@ -121,11 +126,12 @@ class _Daemon:
             keeper,
             self._fanout.publish,
         )
-        app = create_app(self._state, self._page, self._control, limits=self._limits, host=self._listener.host)
+        app = create_app(
+            self._state, self._page, self._control, limits=self._limits, host=self._listener.host
+        )
         async with anyio.create_task_group() as services:
             services.start_soon(self._obey_signals, name="signals")
             await services.start(serve, app, self._listener, name="http")
-            keeper.apply(self._settings.profiles, self._targets)
             services.start_soon(keeper.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
             async with anyio.create_task_group() as probes:

@@ -1,0 +1,25 @@
+"""Everything claimed about speed, measured now: `make bench`, or `python -m benchmarks NAME…` for some."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from benchmarks.report import show
+
+ALL = ("overhead", "startup", "scrape", "scale")
+
+
+def main() -> int:
+    names = sys.argv[1:] or ALL
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names:
+        for row in importlib.import_module(f"benchmarks.{name}").rows():
+            show([row])
+    return 0
+
+
+sys.exit(main())
