@@ -48,11 +48,20 @@ _DEAF = frozenset({Fault.REFUSE, Fault.BLACKHOLE})
 
 
 class FaultProxy:
-    """Listens on a free loopback port, the same through all faults; a pure fault needs no `upstream_port`."""
+    """Listens on one loopback port, the same through all faults; a pure fault needs no `upstream_port`."""
 
     def __init__(
-        self, upstream_port: int | None = None, fault: Fault = Fault.PASS, *, rate: int = 10, after: int = 0
+        self,
+        upstream_port: int | None = None,
+        fault: Fault = Fault.PASS,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        rate: int = 10,
+        after: int = 0,
     ) -> None:
+        """`host` may be another loopback address: 127.0.0.2 and so on are all this machine on Linux."""
+        self.host = host
         self._upstream_port = upstream_port
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
@@ -61,7 +70,7 @@ class FaultProxy:
         self.accepted = 0
         """Connections accepted so far."""
         self._fault, self._rate, self._after = fault, rate, after
-        self._listener = _bound(0)
+        self._listener = _bound(host, port)
         self.port: int = self._listener.getsockname()[1]
         self._listen()
 
@@ -88,7 +97,7 @@ class FaultProxy:
             _end(victim, reset=True)
         if deaf_before or fault in _DEAF:
             self._stop_listening()
-            self._listener = _bound(self.port)
+            self._listener = _bound(self.host, self.port)
             self._listen()
 
     def close(self) -> None:
@@ -121,7 +130,7 @@ class FaultProxy:
         for _ in range(16):
             filler = socket.socket()
             filler.setblocking(False)
-            filler.connect_ex((LOOPBACK, self.port))
+            filler.connect_ex((self.host, self.port))
             self._fillers.append(filler)
             if not select.select([], [filler], [], 0.1)[1]:
                 return
@@ -208,10 +217,10 @@ class FaultProxy:
         _end(end, reset=reset)
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((LOOPBACK, port))
+    listener.bind((host, port))
     return listener
 
 

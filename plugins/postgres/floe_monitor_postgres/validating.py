@@ -1,0 +1,298 @@
+"""One validation: the way dbt goes to the server, step by step, and what dbt needs once there."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from floe_monitor.compute import (
+    ComputeConnectionError,
+    ComputeError,
+    ComputeTimeoutError,
+    ConnectionResult,
+    ConnectionStatus,
+    ErrorType,
+    Failure,
+    Validation,
+    deadline,
+)
+from floe_monitor_postgres.errors import LinkError, SessionError, TimedOutError, classify
+from floe_monitor_postgres.keeping import Kept
+from floe_monitor_postgres.profile import connection_parameters
+from floe_monitor_postgres.wire import Session, Stage, conninfo
+
+if TYPE_CHECKING:
+    from floe_monitor.compute import Check
+    from floe_monitor_postgres.config import PostgresConfig
+    from floe_monitor_postgres.keeping import KeptSessions
+    from floe_monitor_postgres.resolving import Resolver
+    from floe_monitor_postgres.wire import Row
+
+MARGIN = 0.05
+"""Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
+KEPT_SHARE = 1 / 3
+"""Share of the time a kept connection gets to prove itself before a new one takes its place."""
+
+_CONTEXT = """
+SELECT pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('default_transaction_read_only'),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
+       pg_catalog.current_database(), current_user, target.nspname,
+       pg_catalog.has_schema_privilege(target.oid, 'USAGE'),
+       pg_catalog.has_schema_privilege(target.oid, 'CREATE'),
+       (SELECT min(other.nspname) FROM pg_catalog.pg_namespace other
+         WHERE lower(other.nspname) = lower({schema}) AND other.nspname <> {schema})
+  FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the server says about the place dbt would work in."""
+
+    in_recovery: bool
+    read_only: bool
+    may_create_schemas: bool
+    may_use_temporary: bool
+    database: str
+    user: str
+    schema_exists: bool
+    may_use_schema: bool
+    may_create_in_schema: bool
+    same_but_for_case: str | None
+
+
+def validate(config: PostgresConfig, resolver: Resolver, kept: KeptSessions) -> ConnectionResult:
+    return _Run(config, resolver, kept).result()
+
+
+class _Run:
+    def __init__(self, config: PostgresConfig, resolver: Resolver, kept: KeptSessions) -> None:
+        self._config = config
+        self._resolver = resolver
+        self._pool = kept
+        allowed = deadline.remaining()
+        self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
+        self._files: list[str] = []
+        self._validation = Validation(self._classify)
+
+    def result(self) -> ConnectionResult:
+        message = ""
+        with self._validation as validation:
+            parameters = self._parameters()
+            if not (self._config.connection_reuse and self._with_kept(parameters)):
+                kept = Kept(
+                    self._connect(parameters), time.monotonic(), self._config.connection_max_age_seconds
+                )
+                self._examine(kept, parameters)
+            message = f"dbt can work in schema {self._config.schema_!r}"
+        return validation.result(message)
+
+    # ------------------------------------------------------------ getting there
+
+    def _parameters(self) -> dict[str, str]:
+        if self._config.service is None:
+            parameters = connection_parameters(self._config)
+        else:
+            with self._validation.check("service"):
+                parameters = connection_parameters(self._config)
+        names = (parameters.get(key) for key in ("sslrootcert", "sslcert", "sslkey"))
+        self._files = [name for name in names if name and name != "system"]
+        return parameters
+
+    def _connect(self, parameters: dict[str, str]) -> Session:
+        validation = self._validation
+        with validation.check("network") as check:
+            session = self._dial(parameters, check)
+        try:
+            if "hostaddr" in session.parameters and parameters.get("sslmode") != "disable":
+                with validation.check("tls"):
+                    session.advance(Stage.LOGIN)
+            with validation.check("login"):
+                session.advance(Stage.DATABASE)
+            with validation.check("database"):
+                session.advance(Stage.OPEN)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _dial(self, parameters: dict[str, str], check: Check) -> Session:
+        """TCP to the first address that answers, in the order and with the fall-backs dbt's driver has."""
+        failed: list[ComputeError | SessionError] = []
+        candidates = self._candidates(parameters, failed)
+        for position, candidate in enumerate(candidates):
+            left = self._expires_at - time.monotonic()
+            share = left / (len(candidates) - position)
+            session = None
+            try:
+                session = Session(candidate, time.monotonic() + share)
+                session.advance(Stage.TLS)
+            except SessionError as error:
+                if session is not None:
+                    session.close()
+                failed.append(_of_address(error, candidate))
+                continue
+            session.expires_at = self._expires_at
+            self._note(failed, check)
+            return session
+        if len(failed) == 1:
+            raise failed[0]
+        text = "; ".join(map(str, failed))
+        timed_out = any(isinstance(error, TimedOutError | ComputeTimeoutError) for error in failed)
+        raise (ComputeTimeoutError if timed_out else ComputeConnectionError)(text)
+
+    def _candidates(
+        self, parameters: dict[str, str], failed: list[ComputeError | SessionError]
+    ) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = []
+        for host in parameters["host"].split(","):
+            if host.startswith(("/", "@")):
+                found.append({**parameters, "host": host})
+                continue
+            try:
+                addresses = self._resolver.resolve(host, self._expires_at - time.monotonic())
+            except ComputeError as error:
+                failed.append(error)
+                continue
+            found += [{**parameters, "host": host, "hostaddr": address} for address in addresses]
+        return found
+
+    def _note(self, failed: list[ComputeError | SessionError], check: Check) -> None:
+        for error in failed:
+            if isinstance(error, TimedOutError | ComputeTimeoutError):
+                check.degrade(f"{error}: dbt waits for it at every connection", ErrorType.CONNECTION)
+            else:
+                check.warn(str(error))
+
+    # ------------------------------------------------------------ once there
+
+    def _with_kept(self, parameters: dict[str, str]) -> bool:
+        """Whether a kept connection served; False where there was none or it had broken."""
+        kept = self._pool.take(self._key(parameters))
+        if kept is None:
+            return False
+        now = time.monotonic()
+        kept.session.expires_at = now + (self._expires_at - now) * KEPT_SHARE
+        try:
+            kept.session.run("SELECT 1")
+        except SessionError:
+            kept.session.close()
+            return False
+        kept.session.expires_at = self._expires_at
+        self._examine(kept, parameters)
+        return True
+
+    def _examine(self, kept: Kept, parameters: dict[str, str]) -> None:
+        session = kept.session
+        try:
+            self._use(session)
+            if self._config.connection_reuse:
+                session.run("ROLLBACK")
+                self._pool.keep(self._key(parameters), kept, self._config.connection_idle_seconds)
+            else:
+                session.close()
+        except SessionError:
+            # The verdict stands; a connection that cannot be put in order is not kept.
+            session.close()
+        except BaseException:
+            session.close()
+            raise
+
+    def _use(self, session: Session) -> None:
+        """All in one read-only transaction: nothing outlives it, behind a pooler neither."""
+        left = int(max(0.0, self._expires_at - time.monotonic()) * 1000) + 1
+        # A server that goes on waiting (for a lock on its catalog) ends the statement itself.
+        # and where the network breaks between statements, it ends the session.
+        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+        begin = "; ".join(("BEGIN READ ONLY", *(f"SET LOCAL {limit} = {left}" for limit in limits)))
+        if self._config.role is not None:
+            with self._validation.check("role"):
+                session.run(f"{begin}; SET LOCAL ROLE {self._config.role}")
+            begin = ""
+        with self._validation.check("query"):
+            session.run(f"{begin}; SELECT 1 AS id")
+        with self._validation.check("schema", on_failure=ConnectionStatus.DEGRADED) as check:
+            context = _context(session.run(_CONTEXT.format(schema=session.literal(self._config.schema_))))
+            self._judge_schema(context, check)
+        if check.status is ConnectionStatus.HEALTHY:
+            with self._validation.check("write") as check:
+                self._judge_writing(context, check)
+
+    def _judge_schema(self, context: Context, check: Check) -> None:
+        schema = self._config.schema_
+        if context.schema_exists:
+            rights = {"USAGE": context.may_use_schema, "CREATE": context.may_create_in_schema}
+            lacking = [right for right, held in rights.items() if not held]
+            if lacking:
+                check.degrade(
+                    f"{context.user!r} lacks {' and '.join(lacking)} on schema {schema!r}: dbt cannot build",
+                    ErrorType.PERMISSION,
+                )
+        elif context.same_but_for_case is not None:
+            check.degrade(
+                f"schema {schema!r} does not exist but {context.same_but_for_case!r} does, and dbt takes "
+                "the one for the other",
+                ErrorType.CONFIGURATION,
+            )
+        elif context.may_create_schemas:
+            check.warn(f"schema {schema!r} does not exist yet; dbt will create it")
+        else:
+            check.degrade(
+                f"schema {schema!r} does not exist and {context.user!r} may not create schemas in database "
+                f"{context.database!r}",
+                ErrorType.PERMISSION,
+            )
+        if not context.may_use_temporary:
+            check.warn(
+                f"{context.user!r} may not create temporary tables in database {context.database!r}: dbt's "
+                "incremental models and snapshots need them"
+            )
+
+    def _judge_writing(self, context: Context, check: Check) -> None:
+        if context.in_recovery:
+            check.degrade("the server is a standby: dbt can read but not build", ErrorType.PERMISSION)
+        elif context.read_only:
+            check.degrade(
+                "default_transaction_read_only is on: dbt can read but not build", ErrorType.PERMISSION
+            )
+
+    def _key(self, parameters: dict[str, str]) -> bytes:
+        # Every parameter counts, the password too: a rotated one is proved by a new connection.
+        return hashlib.sha256(conninfo(parameters)).digest()
+
+    def _classify(self, error: Exception) -> Failure:
+        failure = classify(error, self._files)
+        password = self._config.password
+        if password and password in failure.message:
+            failure = failure._replace(message=failure.message.replace(password, "***"))
+        return failure
+
+
+def _of_address(error: SessionError, candidate: dict[str, str]) -> ComputeError | SessionError:
+    address, port = candidate.get("hostaddr", candidate["host"]), candidate["port"]
+    text = f"{address} port {port}: {error}"
+    if isinstance(error, TimedOutError):
+        return ComputeTimeoutError(text)
+    return ComputeConnectionError(text) if isinstance(error, LinkError) else error
+
+
+def _context(row: Row | None) -> Context:
+    if row is None:
+        raise LookupError("the server answered without a row")
+    recovery, read_only, create, temporary, database, user, schema, usage, build, other = row
+    return Context(
+        in_recovery=recovery == "t",
+        read_only=read_only == "on",
+        may_create_schemas=create == "t",
+        may_use_temporary=temporary == "t",
+        database=database or "",
+        user=user or "",
+        schema_exists=schema is not None,
+        may_use_schema=usage == "t",
+        may_create_in_schema=build == "t",
+        same_but_for_case=other,
+    )

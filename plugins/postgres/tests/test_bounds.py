@@ -1,0 +1,175 @@
+"""Every way a server can fail to answer: a result in time, and no thread or descriptor left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+TIMEOUT = 0.6
+
+
+@pytest.fixture(scope="session")
+def server(plain_server: Any) -> Any:
+    return plain_server
+
+
+@pytest.fixture
+def proxy(server: Any) -> Iterator[FaultProxy]:
+    with FaultProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "kind", "checks"),
+    [
+        (Fault.REFUSE, {}, ErrorType.CONNECTION, {"network"}),
+        (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT, {"network"}),
+        (Fault.HANG, {}, ErrorType.TIMEOUT, {"tls"}),
+        (Fault.RESET, {}, ErrorType.CONNECTION, {"network", "tls"}),
+        (Fault.HALF_CLOSE, {}, ErrorType.CONNECTION, {"tls"}),
+        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"tls", "login", "database"}),
+        (Fault.HANG_AFTER, {"after": 1}, ErrorType.TIMEOUT, {"tls", "login"}),
+        (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT, {"tls", "login"}),
+    ],
+)
+def test_faults_of_the_network(  # noqa: PLR0917 - one row of the table
+    probe: Probe, proxy: FaultProxy, fault: Fault, options: dict[str, int], kind: ErrorType, checks: set[str]
+) -> None:
+    threads = threading.active_count()
+    before = _descriptors()
+    proxy.set(fault, **options)
+    result = probe(timeout=TIMEOUT, port=proxy.port)
+    assert result.status is ConnectionStatus.UNHEALTHY
+    assert result.error_type is kind, result
+    assert result.checks[-1].name in checks, result
+    proxy.close()
+    _settled(lambda: threading.active_count() < threads and _descriptors() <= before)
+
+
+def test_frozen_in_the_middle_of_a_query(probe: Probe, proxy: FaultProxy, server: Any) -> None:
+    """The lock holds the query up until the network is frozen: no answer can come any more."""
+    import psycopg
+
+    with psycopg.connect(
+        host=str(server.directory), port=server.port, user="postgres", dbname="analytics"
+    ) as holder:
+        holder.execute("LOCK TABLE pg_catalog.pg_namespace IN ACCESS EXCLUSIVE MODE")
+        freeze = threading.Timer(TIMEOUT / 2, proxy.set, [Fault.FREEZE])
+        freeze.start()
+        result = probe(timeout=TIMEOUT, port=proxy.port)
+        freeze.join()
+        assert (result.status, result.error_type) != (ConnectionStatus.HEALTHY, None)
+        assert result.error_type is ErrorType.TIMEOUT, result
+        assert result.checks[-1].name in {"schema", "query"}
+        # statement_timeout ends what the server still waits for, though nobody tells it.
+        _settled(lambda: "active" not in server.states())
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(probe: Probe, server: Any) -> None:
+    with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=server.port):
+        result = probe(timeout=2 * TIMEOUT, host="127.0.0.9,127.0.0.1")
+    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.CONNECTION)
+    assert result.checks[-1].name == "write"
+    assert "127.0.0.9" in result.message
+
+
+def test_an_address_that_refuses_costs_nothing(probe: Probe) -> None:
+    result = probe(host="127.0.0.9,127.0.0.1")
+    assert result.status is ConnectionStatus.HEALTHY
+    assert "127.0.0.9" in result.warnings[0]
+
+
+def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
+    """In a network namespace of its own, with a name server that takes questions and says nothing."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    script = tmp_path / "probe.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import fcntl, socket, struct, threading, time
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
+            deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            deaf.bind(("127.0.0.1", 53))
+            from floe_monitor_postgres import PostgresComputePlugin
+            from floe_monitor_postgres.config import PostgresConfig
+            from floe_monitor.compute import Deadline
+            from floe_monitor.compute.deadline import running_until
+            plugin = PostgresComputePlugin()
+            config = PostgresConfig(host="db.example.org", user="u", dbname="d", schema="s")
+            for _ in range(3):
+                started = time.monotonic()
+                with running_until(Deadline.after(0.4)):
+                    result = plugin.validate_connection(config)
+                took = time.monotonic() - started
+                threads = [t for t in threading.enumerate() if t.name.startswith("resolve-")]
+                print(result.error_type.value, result.checks[-1].name, took < 0.5, len(threads))
+            while any(t.name.startswith("resolve-") for t in threading.enumerate()):
+                time.sleep(0.05)
+            print("gone")
+            """
+        )
+    )
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network namespace (unshare)")
+    binds = " && ".join(
+        f"mount --bind {tmp_path / name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
+    )
+    done = subprocess.run(
+        [*unshare, f"{binds} && exec {sys.executable} {script}"],
+        capture_output=True, text=True, timeout=50, check=False, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["timeout network True 1"] * 3 + ["gone"], done
+
+
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
+    late: list[float] = []
+
+    def run() -> None:
+        config = build_config(plugin, keys(port=hang.port))
+        started = time.monotonic()
+        with running_until(Deadline.after(TIMEOUT)):
+            assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
+        late.append(time.monotonic() - started - TIMEOUT)
+
+    with FaultProxy(fault=Fault.HANG) as hang:
+        threads = [threading.Thread(target=run) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(late) == 20
+    assert max(late) < 0.1
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+
+def _settled(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -1,0 +1,126 @@
+"""Kept connections: proved, replaced, and let go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.compute import ConnectionResult
+
+HEALTHY = ConnectionStatus.HEALTHY
+
+
+@pytest.fixture(scope="session")
+def server(plain_server: Any) -> Any:
+    return plain_server
+
+
+@pytest.fixture
+def again(plugin: Any, keys: Callable[..., dict[str, Any]]) -> Callable[..., ConnectionResult]:
+    """One more validation of a target that keeps its connection."""
+
+    def run(
+        timeout: float = 5.0, *, settings: dict[str, Any] | None = None, **changes: Any
+    ) -> ConnectionResult:
+        fields = {**keys(**changes), "connection_reuse": True, **(settings or {})}
+        started = time.monotonic()
+        with running_until(Deadline.after(timeout)):
+            result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
+        assert time.monotonic() - started < timeout + 0.1
+        return result
+
+    return run
+
+
+def backends(server: Any) -> list[int]:
+    found = server.execute(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'floe-monitor' ORDER BY 1"
+    )
+    return [pid for (pid,) in found]
+
+
+def settled(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_one_connection_serves_many_and_ends_with_the_plugin(again: Any, plugin: Any, server: Any) -> None:
+    assert "login" in {check.name for check in again().checks}
+    (first,) = backends(server)
+    for _ in range(3):
+        result = again()
+        assert result.status is HEALTHY
+        assert [check.name for check in result.checks] == ["query", "schema", "write"]
+        assert backends(server) == [first]
+    state = server.execute(f"SELECT state FROM pg_stat_activity WHERE pid = {first}")
+    assert state == [("idle",)]
+    plugin.shutdown()
+    settled(lambda: backends(server) == [])
+
+
+def test_a_role_leaves_no_trace(again: Any) -> None:
+    assert again(user="reader", role="builders").status is HEALTHY
+    assert again(user="reader", role="builders").status is HEALTHY
+    assert again(user="reader").status is ConnectionStatus.DEGRADED
+
+
+def test_a_terminated_backend_is_replaced_within_the_probe(again: Any, server: Any) -> None:
+    again()
+    (first,) = backends(server)
+    server.execute(f"SELECT pg_terminate_backend({first}, 5000)")
+    assert again().status is HEALTHY
+    assert backends(server) != [first]
+
+
+def test_a_frozen_connection_is_replaced_within_the_probe(again: Any, server: Any) -> None:
+    with FaultProxy(server.port) as proxy:
+        again(port=proxy.port)
+        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
+        threading.Timer(0.6, proxy.set, [Fault.PASS]).start()
+        result = again(timeout=1.5, port=proxy.port)
+        assert result.status is HEALTHY, result
+        proxy.set(Fault.FREEZE)
+        assert again(timeout=0.6, port=proxy.port).error_type is ErrorType.TIMEOUT
+
+
+def test_never_idle_past_its_limit_nor_older_than_allowed(again: Any, plugin: Any, server: Any) -> None:
+    again(settings={"connection_idle_seconds": 0.3})
+    assert len(backends(server)) == 1
+    settled(lambda: backends(server) == [])
+    again(settings={"connection_max_age_seconds": 0.3})
+    settled(lambda: backends(server) == [])
+    assert not [thread for thread in threading.enumerate() if thread.name == "postgres-idle"]
+
+
+def test_a_rotated_password_is_proved_anew(again: Any) -> None:
+    assert again().status is HEALTHY
+    assert again(password="old").error_type is ErrorType.AUTHENTICATION
+
+
+def test_two_at_once_never_share(again: Any, server: Any) -> None:
+    results: list[ConnectionResult] = []
+
+    def run() -> None:
+        for _ in range(10):
+            results.append(again())  # noqa: PERF401 - those made before a failure count
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.status for result in results] == [HEALTHY] * 40
+    settled(lambda: len(backends(server)) == 1)
