@@ -51,7 +51,11 @@ def show_plugin(name: str) -> int:
 
 
 def _description(entry: PluginEntry) -> list[str]:
-    lines = [f"name          {entry.name}", f"from          {entry.provenance}", f"entry point   {entry.target}"]
+    lines = [
+        f"name          {entry.name}",
+        f"from          {entry.provenance}",
+        f"entry point   {entry.target}",
+    ]
     if entry.problem:
         lines.append(f"problem       {entry.problem}")
     plugin = entry.plugin

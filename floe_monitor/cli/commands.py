@@ -2,7 +2,7 @@
 
 # Imports inside the commands keep `check` and completion quick: a web server takes longer to import than a
 # database takes to answer.
-# ruff: noqa: PLC0415, FBT002
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from floe_monitor.cli.terminal import write
 HELP = "Watch the compute engines a dbt platform runs on, and keep profiles.yml in step."
 
 app = typer.Typer(
-    name="floe-monitor", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+    name="floe-monitor",
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 profiles_app = typer.Typer(help="Look after profiles.yml.", no_args_is_help=True)
@@ -44,9 +48,7 @@ class DurationType(click.ParamType):
 
     name = "duration"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         from floe_monitor.settings.durations import parse_duration
 
         try:
@@ -64,12 +66,18 @@ def _complete_targets(ctx: click.Context, incomplete: str) -> list[str]:
 ConfigOption = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it at run time
     typer.Option(
-        "--config", "-c", envvar="FLOE_MONITOR_CONFIG", show_default="./floe-monitor.yaml", help="Configuration file."
+        "--config",
+        "-c",
+        envvar="FLOE_MONITOR_CONFIG",
+        show_default="./floe-monitor.yaml",
+        help="Configuration file.",
     ),
 ]
 TargetArguments = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-    typer.Argument(metavar="[TARGET]...", autocompletion=_complete_targets, help="Targets; all if none is named."),
+    typer.Argument(
+        metavar="[TARGET]...", autocompletion=_complete_targets, help="Targets; all if none is named."
+    ),
 ]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", autocompletion=_complete_targets)]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", "-f", help="Output format.")]

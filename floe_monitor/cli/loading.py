@@ -77,7 +77,9 @@ def pick(targets: dict[str, Target], names: Sequence[str]) -> list[Target]:
         if name not in targets:
             raise CliError(f"no target {name!r}{nearest(name, targets)}")
     if not targets:
-        raise CliError("no targets are configured", "Add one under `targets:`; docs/configuration.md shows how.")
+        raise CliError(
+            "no targets are configured", "Add one under `targets:`; docs/configuration.md shows how."
+        )
     return [targets[name] for name in dict.fromkeys(names)] if names else list(targets.values())
 
 

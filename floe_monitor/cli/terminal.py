@@ -1,4 +1,4 @@
-"""Writing to people and to pipes: colour and width for a terminal, plain unwrapped lines for anything else."""
+"""Writing to people and to pipes: colour and width for a terminal, plain unwrapped lines for the rest."""
 
 from __future__ import annotations
 

@@ -133,7 +133,8 @@ class StatusPage:
 
 
 def _page(html: str, status: int = 200) -> Response:
-    return HTMLResponse(html, status, {"cache-control": "no-store", "vary": "accept"})
+    body = html.encode("utf-8", "replace")
+    return HTMLResponse(body, status, {"cache-control": "no-store", "vary": "accept"})
 
 
 def _strip(snapshot: TargetSnapshot) -> list[strip.Bar]:

@@ -5,7 +5,6 @@ Times are RFC 3339 in UTC, durations seconds.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,18 +27,32 @@ Json = dict[str, Any]
 
 
 def encode(value: object) -> bytes:
-    """JSON in UTF-8. Not-a-number becomes null; a lone surrogate is escaped."""
+    """JSON in UTF-8. Not-a-number becomes null; a lone surrogate a question mark."""
     try:
         return pydantic_core.to_json(value, inf_nan_mode="null")
     except (pydantic_core.PydanticSerializationError, UnicodeError):
-        return json.dumps(value, default=str).encode("ascii")
+        return pydantic_core.to_json(_encodable(value), inf_nan_mode="null")
+
+
+def _encodable(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+    return value
 
 
 def moment(at: float | None) -> str | None:
     """Unix seconds as `2026-11-22T10:00:00.000Z`."""
     if not at:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    except (ValueError, OverflowError, OSError):
+        return None  # a clock far off or a plugin's nonsense is no reason to answer nothing
 
 
 def check(result: CheckResult) -> Json:
@@ -175,4 +188,5 @@ def reloaded(outcome: ConfigReloaded) -> Json:
         "added": list(outcome.added),
         "changed": list(outcome.changed),
         "removed": list(outcome.removed),
+        "waiting_for_restart": list(outcome.waiting),
     }

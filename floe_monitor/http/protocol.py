@@ -105,10 +105,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self.server_state.tick()
         self.server_state.idle.pop(self, None)
+        if any(
+            name == b"content-length" and _number(value) > self._limits.body_bytes
+            for name, value in self.headers
+        ):
+            # Before the route is started: what is refused must not have happened.
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        if self.transport.is_closing():
+            return
         if self._body_bytes > self._limits.body_bytes:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
@@ -119,7 +128,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
-        super().on_message_complete()
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -150,3 +160,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.disconnected = True
         self.transport.close()
+
+
+def _number(value: bytes) -> int:
+    """A Content-Length; the parser has refused any that is none."""
+    return int(value) if value.isdigit() else 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -15,12 +16,14 @@ import pytest
 from floe_monitor.compute.loader import PluginEntry
 from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 from floe_monitor.events import ConfigReloaded, ProbeResult, ProfileReconciled
-from floe_monitor.health import Health, Thresholds, advance
+from floe_monitor.health import Thresholds, advance
 from floe_monitor.http import LivenessLimits, ProbeRefusedError, create_app, listen, serve
-from floe_monitor.http.protocol import Limits
 from floe_monitor.settings.models import TargetSettings
 from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot, WorkerCounts
 from floe_monitor.targets import ProbePolicy, Target
+
+if TYPE_CHECKING:
+    from floe_monitor.http.protocol import Limits
 
 NOW = 1_795_000_000.0
 
@@ -122,6 +125,16 @@ class Surface:
         self.state.targets[name] = replace(self.state.targets[name], stale=True)
 
 
+class Started:
+    """As much of a task status as `serve` uses."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def started(self, value: None = None) -> None:
+        self.event.set()
+
+
 Serving = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
@@ -156,20 +169,31 @@ def surface() -> Surface:
 
 
 @pytest.fixture
-def serving() -> Iterator[Serving]:
+def serving() -> Serving:
     @asynccontextmanager
     async def running(
         app: Any, *, limits: Limits | None = None, grace: float = 1.0
     ) -> AsyncIterator[httpx.AsyncClient]:
         listener = listen("127.0.0.1", 0)
-        async with anyio.create_task_group() as tasks:
-
-            async def run(task_status: Any) -> None:
-                await serve(app, listener, limits=limits, grace=grace, task_status=task_status)
-
-            await tasks.start(lambda *, task_status: run(task_status))
+        started = Started()
+        # Not a task group: fixtures are set up and torn down in different tasks.
+        task = asyncio.create_task(serve(app, listener, limits=limits, grace=grace, task_status=started))
+        try:
+            await started.event.wait()
             async with httpx.AsyncClient(base_url=listener.url, timeout=10) as client:
                 yield client
-            tasks.cancel_scope.cancel()
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
-    yield running
+    return running
+
+
+@pytest.fixture
+def target_of() -> Callable[..., Target]:
+    return make_target
+
+
+@pytest.fixture
+def result_of() -> Callable[..., ProbeResult]:
+    return make_result

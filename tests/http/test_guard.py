@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+def connect(app: Any, base: str = "http://127.0.0.1:9464") -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base)
+
+
+@pytest.fixture
+async def local(surface: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with connect(surface.app(host="127.0.0.1")) as client:
+        yield client
+
+
+async def test_every_answer_carries_the_security_headers(local: httpx.AsyncClient) -> None:
+    for path in ("/", "/metrics", "/nowhere", "/api/v1/targets", "/assets/page.js"):
+        headers = (await local.get(path)).headers
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://127.0.0.1:9464", "sec-fetch-site": "cross-site"},
+        {"origin": "http://127.0.0.1:1"},
+    ],
+)
+async def test_another_sites_page_cannot_act(
+    surface: Any, local: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    for path in ("/-/reload", "/api/v1/targets/dev/validate"):
+        answer = await local.post(path, headers=headers)
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert surface.control.reloads == 0
+    assert surface.control.validated == []
+
+
+async def test_our_own_page_and_scripts_can_act(surface: Any, local: httpx.AsyncClient) -> None:
+    own = {"origin": "http://127.0.0.1:9464", "sec-fetch-site": "same-origin"}
+    assert (await local.post("/-/reload", headers=own)).status_code == 200
+    assert (await local.post("/-/reload")).status_code == 200
+    assert surface.control.reloads == 2
+
+
+async def test_a_rebound_name_reads_nothing_from_a_loopback_listener(surface: Any) -> None:
+    async with connect(surface.app(host="127.0.0.1"), "http://evil.example:9464") as client:
+        for path in ("/metrics", "/api/v1/targets", "/"):
+            assert (await client.get(path)).status_code == 403
+        own = {"origin": "http://evil.example:9464", "sec-fetch-site": "same-origin"}
+        assert (await client.post("/-/reload", headers=own)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:9464", "127.0.0.1", "[::1]:9464", "dev.localhost:1", "LOCALHOST."]
+)
+async def test_local_names_pass(local: httpx.AsyncClient, host: str) -> None:
+    assert (await local.get("/healthz", headers={"host": host})).status_code == 200
+
+
+async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_ones(surface: Any) -> None:
+    app = surface.app(host="0.0.0.0", allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
+    for host, allowed in (("10.0.0.7:9464", True), ("monitor.example", True), ("other.example", False)):
+        async with connect(app, f"http://{host}") as client:
+            assert (await client.get("/metrics")).status_code == 200
+            own = {"origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+            answer = await client.post("/-/reload", headers=own)
+            assert answer.status_code == (200 if allowed else 403)
+            assert (await client.post("/-/reload")).status_code == 200
