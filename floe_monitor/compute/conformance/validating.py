@@ -92,9 +92,9 @@ class ValidatingConformance(Kit):
         self, plugin: ComputePlugin, config: ComputeConfig, broken_configs: Mapping[str, Given]
     ) -> None:
         targets = [config, *(build(plugin, given) for given in broken_configs.values())]
+        gc.collect()
         for target in targets:
             self._validate(plugin, target)  # imports, and whatever is made once
-            gc.collect()
             before = _Resources()
             limit = time.monotonic() + 10
             for _ in range(_REPEATS):
@@ -238,8 +238,8 @@ class _Resources:
         self._descriptors = _descriptors()
 
     def more_now(self) -> str:
-        """What there is more of, once it had two seconds to go; empty for nothing."""
-        limit = time.monotonic() + 2
+        """What there is more of, once it had a second to go; empty for nothing."""
+        limit = time.monotonic() + 1
         while True:
             now = _Resources()
             grown = []

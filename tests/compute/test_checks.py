@@ -1,0 +1,167 @@
+"""Checks and the deadline they run under."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextvars import copy_context
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floe_monitor.compute import (
+    ComputeConfigurationError,
+    ConnectionStatus,
+    Deadline,
+    ErrorType,
+    Failure,
+    Validation,
+    deadline,
+)
+from floe_monitor.compute.checks import CheckLog, recording_into
+
+HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+
+
+def classify(error: Exception) -> Failure:
+    return Failure(ErrorType.CONNECTION, f"classified {type(error).__name__}")
+
+
+def test_all_checks_pass() -> None:
+    validation = Validation(classify)
+    with validation:
+        with validation.check("connect"):
+            time.sleep(0.002)
+        with validation.check("query") as check:
+            check.warn("slow")
+    validation.warn("old server")
+    result = validation.result("fine")
+    assert (result.status, result.message, result.error_type) == (HEALTHY, "fine", None)
+    assert result.warnings == ["slow", "old server"]
+    connect, query = result.checks
+    assert (connect.name, query.name) == ("connect", "query")
+    assert connect.latency_ms >= 2
+    assert query.started_ms >= connect.started_ms + connect.latency_ms
+    assert result.latency_ms >= query.started_ms
+
+
+def test_an_unhealthy_check_ends_the_validation() -> None:
+    validation = Validation(classify)
+    with validation:
+        with validation.check("connect"):
+            raise ConnectionRefusedError
+        pytest.fail("the next check ran")
+    result = validation.result("fine")
+    assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONNECTION)
+    assert result.message == "classified ConnectionRefusedError"
+    assert [check.name for check in result.checks] == ["connect"]
+
+
+def test_a_degraded_check_lets_the_next_run_and_the_worst_speaks() -> None:
+    validation = Validation(classify)
+    with validation:
+        with validation.check("extension:a", on_failure=DEGRADED):
+            raise OSError
+        with validation.check("busy") as check:
+            check.degrade("in use")
+        with validation.check("login") as check:
+            check.fail("denied", ErrorType.AUTHENTICATION)
+            check.degrade("does not make it better")
+    result = validation.result()
+    assert [check.status for check in result.checks] == [DEGRADED, DEGRADED, UNHEALTHY]
+    assert (result.message, result.error_type) == ("denied", ErrorType.AUTHENTICATION)
+
+
+def test_errors_of_the_contract_speak_for_themselves() -> None:
+    validation = Validation(classify)
+    with validation, validation.check("connect"):
+        raise ComputeConfigurationError("no such role")
+    result = validation.result()
+    assert (result.message, result.error_type) == ("no such role", ErrorType.CONFIGURATION)
+
+
+def test_what_fails_past_the_deadline_is_a_timeout() -> None:
+    validation = Validation(classify)
+    with deadline.running_until(Deadline.after(0)), validation, validation.check("query"):
+        raise ComputeConfigurationError("cancelled, says the driver")
+    assert validation.result().error_type is ErrorType.TIMEOUT
+
+
+def test_exceptions_outside_checks_are_not_swallowed() -> None:
+    validation = Validation(classify)
+    with pytest.raises(KeyboardInterrupt), validation, validation.check("connect"):
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="outside"), Validation(classify):
+        raise ValueError("outside")
+
+
+def test_without_checks_nothing_is_wrong() -> None:
+    assert Validation(classify).result("fine").status is HEALTHY
+
+
+def test_a_log_tells_another_thread_where_a_validation_hangs() -> None:
+    log, reached, go_on = CheckLog(), threading.Event(), threading.Event()
+
+    def validate() -> None:
+        with recording_into(log):
+            validation = Validation(classify)
+        with validation:
+            with validation.check("connect"):
+                pass
+            with validation.check("query"):
+                reached.set()
+                go_on.wait(10)
+
+    thread = threading.Thread(target=validate, name="validation")
+    thread.start()
+    assert reached.wait(10)
+    assert [check.name for check in log.done] == ["connect"]
+    assert log.running is not None
+    assert log.running[0] == "query"
+    go_on.set()
+    thread.join(10)
+    assert log.running is None
+    assert [check.name for check in log.done] == ["connect", "query"]
+
+
+@given(st.lists(st.sampled_from(list(ConnectionStatus)), max_size=6))
+def test_the_verdict_is_the_worst_that_ran(statuses: list[ConnectionStatus]) -> None:
+    validation = Validation(classify)
+    with validation:
+        for number, status in enumerate(statuses):
+            with validation.check(f"check:{number}") as check:
+                if status is DEGRADED:
+                    check.degrade("d")
+                elif status is UNHEALTHY:
+                    check.fail("u", ErrorType.QUERY)
+    ran = statuses[: statuses.index(UNHEALTHY) + 1] if UNHEALTHY in statuses else statuses
+    result = validation.result()
+    assert [check.status for check in result.checks] == ran
+    assert result.status is max(ran, key=lambda status: status.severity, default=HEALTHY)
+
+
+def test_remaining_counts_down_and_stays_at_zero() -> None:
+    assert deadline.current() is None
+    assert deadline.remaining() == deadline.DEFAULT_SECONDS
+    assert deadline.remaining(default=1.5) == 1.5
+    with deadline.running_until(Deadline.after(60)) as outer:
+        assert deadline.current() is outer
+        assert 59 < deadline.remaining() <= 60
+        with deadline.running_until(Deadline.after(-1)) as inner:
+            assert inner.expired
+            assert deadline.remaining() == 0.0
+        assert not outer.expired
+        assert deadline.current() is outer
+    assert deadline.current() is None
+
+
+def test_a_deadline_belongs_to_its_context() -> None:
+    context = copy_context()
+    with deadline.running_until(Deadline.after(60)):
+        seen: list[object] = []
+        thread = threading.Thread(target=lambda: seen.append(deadline.current()), name="other")
+        thread.start()
+        thread.join()
+        assert seen == [None]
+        assert context.run(deadline.current) is None
