@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import anyio.to_thread
 from starlette.responses import PlainTextResponse, Response
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from floe_monitor.http.liveness import LivenessLimits
     from floe_monitor.state import MonitorState, TargetSnapshot
 
-_TEXT, _JSON = "text/plain", "application/json"
+_TEXT, _JSON, _HTML = "text/plain", "application/json", "text/html"
 
 
 class Api:
@@ -130,6 +131,10 @@ class Api:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND, f"target {name!r} was removed by a reload", nearest=None
             ) from None
+        if preferred(request.headers.get("accept"), (_JSON, _HTML)) == _HTML:
+            # The page's own button, in a browser without scripts.
+            back = f"../../../../targets/{quote(name)}"
+            return Response(None, HTTPStatus.SEE_OTHER, {"location": back, "cache-control": "no-store"})
         return json_now(present.probe(result))
 
     async def reload(self, _request: Request) -> Response:

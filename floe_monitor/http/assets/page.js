@@ -41,7 +41,7 @@
   toggle.hidden = false;
   toggle.addEventListener("click", () => {
     on = !on;
-    toggle.setAttribute("aria-pressed", String(on));
+    toggle.textContent = "Live updates: " + (on ? "on" : "off");
     if (on) refresh();
   });
   document.addEventListener("visibilitychange", () => { if (on && !document.hidden) refresh(); });
