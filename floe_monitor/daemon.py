@@ -155,7 +155,7 @@ class _Daemon:
         await self._stop.wait()
         ticking.cancel()
         with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
-            while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
+            while self._pool.taken > self._state.stuck_workers:
                 await anyio.sleep(0.02)
                 self._state.workers = self._pool.counts
         probes.cancel_scope.cancel()
@@ -179,7 +179,7 @@ class _Daemon:
         settings = self._control.settings.reload
         if not settings.watch:
             return
-        watcher = ConfigWatcher(self._config, lambda: self._control.loaded, settings.poll_interval)
+        watcher = ConfigWatcher(lambda: self._control.loaded, settings.poll_interval)
         async for _ in watcher:
             await self._control.reload()
 

@@ -31,7 +31,7 @@ def parse_duration(value: Any) -> float:
                     f"{value!r} is not a duration: write 250ms, 30s, 5m, 1h or a number of seconds"
                 ) from None
     else:
-        raise ValueError("expected a duration such as 30s, 5m or a number of seconds")
+        raise ValueError("expected a duration such as 30s, 5m or a number of seconds")  # noqa: TRY004 - as above
     if not math.isfinite(seconds) or seconds < 0:
         raise ValueError(f"{value!r} is not a finite, non-negative duration")
     return seconds
