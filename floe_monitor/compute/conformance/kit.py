@@ -95,8 +95,13 @@ def build(plugin: ComputePlugin, given: Given) -> ComputeConfig:
 def fields_of(config: ComputeConfig) -> dict[str, Any]:
     """The keys of a target that give `config` again, credentials as plain texts."""
     common = ComputeConfig.model_fields
-    own = {*config.model_fields_set, *(config.model_extra or {})} - common.keys() - config.connection.keys()
-    fields = {key: getattr(config, key) for key in (*common, *sorted(own))}
+    own = {
+        field.alias or name: getattr(config, name)
+        for name, field in type(config).model_fields.items()
+        if name in config.model_fields_set and name not in common
+    } | (config.model_extra or {})
+    fields = {key: getattr(config, key) for key in common}
+    fields |= {key: value for key, value in own.items() if key not in config.connection}
     return {**fields, "credentials": secrets_of(config)}
 
 
