@@ -147,7 +147,7 @@ class Validation:
             raise
         except Exception as error:  # noqa: BLE001 - every driver raises its own; classify names it
             failure = self._name(error)
-            check._worsen(on_failure, failure.message, failure.error_type)
+            check._worsen(on_failure, failure.message, failure.error_type)  # noqa: SLF001 - of this module
         self._log.finish(
             CheckResult(
                 name=name,

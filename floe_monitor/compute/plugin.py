@@ -68,7 +68,7 @@ class ComputePlugin(ABC):
 
     @abstractmethod
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
-        """The output block of dbt's `profiles.yml` for this target: plain YAML values, same input same output.
+        """This target's output block of dbt's `profiles.yml`: plain YAML values, same input same output.
 
         Raises `ComputeConfigurationError` where no working profile exists.
         """
@@ -90,7 +90,7 @@ class ComputePlugin(ABC):
         return []
 
     def get_config_schema(self) -> type[BaseModel] | None:
-        """The model of this plugin's targets: a subclass of `ComputeConfig`, or a model of `connection` alone."""
+        """The model of a target: a subclass of `ComputeConfig`, or a model of `connection` alone."""
         return None
 
     @property
@@ -111,12 +111,12 @@ class ComputePlugin(ABC):
     def tracer_name(self) -> str | None:
         return None
 
-    def configure(self, config: BaseModel | None) -> None:
+    def configure(self, config: BaseModel | None) -> None:  # noqa: B027 - nothing to do is the default
         """Upstream's registry calls this; configuration reaches a plugin's methods by argument here."""
 
-    def startup(self) -> None: ...
+    def startup(self) -> None: ...  # noqa: B027 - as above
 
-    def shutdown(self) -> None: ...
+    def shutdown(self) -> None: ...  # noqa: B027 - as above
 
     def get_dbt_macro_paths(self) -> list[Path]:
         return []
