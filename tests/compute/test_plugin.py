@@ -1,0 +1,75 @@
+"""The base class: what a plugin must have and what it gets for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from floe_monitor.compute import (
+    CatalogConfig,
+    ComputeConfig,
+    ComputeConfigurationError,
+    ComputePlugin,
+    ConnectionResult,
+    ConnectionStatus,
+)
+from floe_monitor.compute.loader import find_problem
+
+
+class Least(ComputePlugin):
+    name = "least"
+    version = "1.0"
+    floe_api_version = "1.0"
+    is_self_hosted = True
+
+    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+        return ConnectionResult(ConnectionStatus.HEALTHY, 0.0)
+
+    def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
+        return {"type": "least"}
+
+    def get_required_dbt_packages(self) -> list[str]:
+        return ["dbt-least"]
+
+
+def test_the_least_plugin_is_a_whole_one() -> None:
+    plugin = Least()
+    assert find_problem(plugin, "least") is None
+    config = ComputeConfig(plugin="least")
+    catalog = CatalogConfig(catalog_uri="http://c", catalog_name="c")
+    assert plugin.get_catalog_attachment_sql(catalog) is None
+    assert plugin.get_catalog_configs(config) == []
+    assert plugin.get_config_schema() is None
+    assert plugin.get_resource_requirements("small").cpu_limit == "500m"
+    assert (plugin.db_system_name, plugin.default_isolation) == ("least", "thread")
+    assert (plugin.description, plugin.dependencies, plugin.tracer_name) == ("", [], None)
+    assert plugin.augment_dbt_profile({"a": 1}) == {"a": 1}
+    assert plugin.get_dbt_macro_paths() == []
+    plugin.configure(config)
+    plugin.startup()
+    plugin.shutdown()
+    with pytest.raises(ComputeConfigurationError, match=r"least plugin cannot import profiles \(x\)"):
+        plugin.import_dbt_output({"type": "x"})
+
+
+@pytest.mark.parametrize("missing", sorted(ComputePlugin.__abstractmethods__))
+def test_what_is_abstract_must_be_there(missing: str) -> None:
+    partial = type("Partial", (ComputePlugin,), {k: v for k, v in vars(Least).items() if k != missing})
+    with pytest.raises(TypeError, match=missing):
+        partial()
+
+
+def test_the_contract_imports_neither_the_daemon_nor_pytest() -> None:
+    source = (
+        "import sys, floe_monitor.compute, floe_monitor.compute.loader, floe_monitor.compute.configuring\n"
+        "heavy = ('pytest', '_pytest', 'anyio', 'prometheus_client', 'opentelemetry', 'structlog')\n"
+        "ours = [m for m in sys.modules if m.startswith('floe_monitor.') and '.compute' not in m]\n"
+        "print([m for m in sys.modules if m.split('.')[0] in heavy] + ours)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
