@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Optional
 
-import click
 import typer
 
 from floe_monitor import __version__
@@ -43,21 +42,16 @@ class TextFormat(StrEnum):
     JSON = "json"
 
 
-class DurationType(click.ParamType):
-    """`250ms`, `30s`, `5m` or a number of seconds."""
+def _duration(text: str | float) -> float:
+    from floe_monitor.settings.durations import parse_duration
 
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from floe_monitor.settings.durations import parse_duration
-
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
-def _complete_targets(ctx: click.Context, incomplete: str) -> list[str]:
+def _complete_targets(ctx: typer.Context, incomplete: str) -> list[str]:
     from floe_monitor.cli.loading import names_for_completion
 
     return [name for name in names_for_completion(ctx.params.get("config")) if name.startswith(incomplete)]
@@ -129,10 +123,13 @@ def wait(
     targets: TargetArguments = None,
     config: ConfigOption = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", click_type=DurationType(), help="Give up after this time.")
+        float,
+        typer.Option(
+            "--timeout", "-t", parser=_duration, metavar="DURATION", help="Give up after this time."
+        ),
     ] = 60.0,
     interval: Annotated[
-        float, typer.Option("--interval", click_type=DurationType(), help="Time between attempts.")
+        float, typer.Option("--interval", parser=_duration, metavar="DURATION", help="Time between attempts.")
     ] = 1.0,
 ) -> int:
     """Wait until targets are up (HEALTHY or DEGRADED): a gate for an init container. Exit 1: not in time."""

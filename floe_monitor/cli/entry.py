@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given or bool(os.environ.get("FLOE_MONITOR_DEBUG"))
+    debug = "--debug" in given
     code = run([word for word in given if word != "--debug"], debug=debug)
     leave(code)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     """The exit code of one command line. `debug`: tracebacks too."""
-    import click  # noqa: PLC0415 - with the commands, after the process could already say no
+    import typer  # noqa: PLC0415 - after the process could already say no
 
     from floe_monitor.cli.commands import app  # noqa: PLC0415 - as above
+
+    # typer carries a click of its own, under a private name; its public errors tell which.
+    usage_errors = [kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"]
 
     try:
         with contextlib.suppress(AttributeError, ValueError):
@@ -36,17 +39,17 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except CliError as error:
         complain(str(error))
         code = error.code
-    except click.ClickException as error:
-        error.show()
-        code = USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         note("interrupted")
         code = INTERRUPTED
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+        if isinstance(error, tuple(usage_errors)):
+            error.show()
+            return USAGE
         if debug:
             traceback.print_exc()
         complain(f"unexpected {type(error).__name__}: {_first_line(error)}")
