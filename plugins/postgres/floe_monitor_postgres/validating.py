@@ -24,6 +24,8 @@ from floe_monitor_postgres.profile import connection_parameters
 from floe_monitor_postgres.wire import Session, Stage, conninfo
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from floe_monitor.compute import Check
     from floe_monitor_postgres.config import PostgresConfig
     from floe_monitor_postgres.keeping import KeptSessions
@@ -108,7 +110,7 @@ class _Run:
         with validation.check("network") as check:
             session = self._dial(parameters, check)
         try:
-            if "hostaddr" in session.parameters and parameters.get("sslmode") != "disable":
+            if self._encrypts(session.parameters):
                 with validation.check("tls"):
                     session.advance(Stage.LOGIN)
             with validation.check("login"):
@@ -119,6 +121,10 @@ class _Run:
             session.close()
             raise
         return session
+
+    def _encrypts(self, parameters: Mapping[str, str]) -> bool:
+        """Whether there is a TLS step: over a socket of the system's there is none."""
+        return parameters.get("sslmode") != "disable" and not parameters["host"].startswith(("/", "@"))
 
     def _dial(self, parameters: dict[str, str], check: Check) -> Session:
         """TCP to the first address that answers, in the order and with the fall-backs dbt's driver has."""
@@ -183,6 +189,11 @@ class _Run:
             kept.session.close()
             return False
         kept.session.expires_at = self._expires_at
+        tls = ("tls",) if self._encrypts(parameters) else ()
+        for name in ("network", *tls, "login", "database"):
+            # The same checks from one validation to the next: a series that comes and goes tells nothing.
+            with self._validation.check(name) as check:
+                check.message = "holds since the kept connection was made"
         self._examine(kept, parameters)
         return True
 

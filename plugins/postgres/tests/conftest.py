@@ -38,6 +38,7 @@ host    all      tls_only  127.0.0.1/32 reject
 """
 _HBA = """
 local   all      all                    trust
+local   replication all                 trust
 host    all      unlisted  127.0.0.1/32 reject
 host    all      all       127.0.0.1/32 scram-sha-256
 """
@@ -210,7 +211,7 @@ def launch(
     directory: Path, binaries: Path, certificates: tuple[Certificates, trustme.LeafCert, trustme.CA] | None
 ) -> Server:
     server = new_server(
-        directory, binaries, max_connections="12", superuser_reserved_connections="4", fsync="off"
+        directory, binaries, max_connections="24", superuser_reserved_connections="4", fsync="off"
     )
     server.run("initdb", "-D", str(server.data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
     files = {"pg_hba.conf": _HBA.encode()}
@@ -259,6 +260,12 @@ def server(request: pytest.FixtureRequest) -> Server:
     """Each of the two in turn."""
     found: Server = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def second_server(short_directory: Callable[[], Path]) -> Callable[[Server], Server]:
+    """Room for a cluster beside another, of the same version and settings."""
+    return lambda first: new_server(short_directory(), first.bin, **first.settings)
 
 
 @pytest.fixture

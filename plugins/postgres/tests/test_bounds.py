@@ -52,7 +52,7 @@ def proxy(server: Any) -> Iterator[FaultProxy]:
         (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT, {"tls", "login"}),
     ],
 )
-def test_faults_of_the_network(  # noqa: PLR0917 - one row of the table
+def test_faults_of_the_network(
     probe: Probe, proxy: FaultProxy, fault: Fault, options: dict[str, int], kind: ErrorType, checks: set[str]
 ) -> None:
     threads = threading.active_count()

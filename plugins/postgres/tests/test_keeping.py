@@ -58,12 +58,12 @@ def settled(condition: Callable[[], bool]) -> None:
 
 
 def test_one_connection_serves_many_and_ends_with_the_plugin(again: Any, plugin: Any, server: Any) -> None:
-    assert "login" in {check.name for check in again().checks}
+    assert again().checks[0].message == ""
     (first,) = backends(server)
     for _ in range(3):
         result = again()
         assert result.status is HEALTHY
-        assert [check.name for check in result.checks] == ["query", "schema", "write"]
+        assert "holds since" in result.checks[0].message
         assert backends(server) == [first]
     state = server.execute(f"SELECT state FROM pg_stat_activity WHERE pid = {first}")
     assert state == [("idle",)]

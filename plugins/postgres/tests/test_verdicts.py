@@ -125,7 +125,7 @@ def test_a_role_that_may_connect_once(probe: Probe, server: Any) -> None:
 def test_the_connection_limit(probe: Probe, server: Any) -> None:
     where = {"host": "127.0.0.1", "port": server.port, "user": "dbt", "dbname": "analytics"}
     with ExitStack() as held:
-        for _ in range(8):  # max_connections less those kept for superusers
+        for _ in range(20):  # max_connections less those kept for superusers
             held.enter_context(psycopg.connect(**where, password=PASSWORD))
         result = probe()
     assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONNECTION)

@@ -1,0 +1,64 @@
+"""The contract, as any plugin is held to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from floe_monitor_postgres import PostgresComputePlugin
+
+from floe_monitor.compute.conformance import ComputePluginConformance, Given
+from floe_monitor.compute.conformance.validating import ValidatingConformance
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Keys = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def server(plain_server: Any) -> Any:
+    return plain_server
+
+
+class Targets:
+    """The same for both ways to use connections."""
+
+    plugin_name = "postgres"
+    overrun_seconds = 0.1
+    more: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    @pytest.fixture
+    def healthy_config(self, keys: Keys) -> Given:
+        return {**keys(), **self.more}
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys) -> Mapping[str, Given]:
+        changes: dict[str, dict[str, Any]] = {
+            "wrong password": {"password": "wrong"},
+            "unknown database": {"dbname": "nothing"},
+            "closed port": {"port": 1},
+            "unknown host": {"host": "nowhere.invalid"},
+            "unknown role": {"role": "missing"},
+        }
+        return {name: {**keys(**change), **self.more} for name, change in changes.items()}
+
+    @pytest.fixture
+    def hanging_config(self, keys: Keys) -> Iterator[Given]:
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield {**keys(port=proxy.port), **self.more}
+
+
+class TestPostgres(Targets, ComputePluginConformance):
+    driver_modules = ("psycopg", "psycopg_binary")
+
+
+class TestKept(Targets, ValidatingConformance):
+    more = {"connection_reuse": True}  # noqa: RUF012 - never changed
+
+    @pytest.fixture
+    def plugin(self) -> Iterator[PostgresComputePlugin]:
+        plugin = PostgresComputePlugin()
+        yield plugin
+        plugin.shutdown()

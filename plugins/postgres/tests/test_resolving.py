@@ -1,0 +1,64 @@
+"""Name look-ups: shared, bounded, told apart."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from floe_monitor_postgres.resolving import Resolver
+
+from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, list[str]]]:
+    """A system resolver that answers on command, and the names it was asked for."""
+    answer, asked = threading.Event(), []
+
+    def getaddrinfo(name: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(name)
+        answer.wait(30)
+        return [(0, 0, 0, "", ("127.0.0.1", 0)), (0, 0, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield answer, asked
+    answer.set()
+
+
+def test_addresses_need_no_lookup(slow: tuple[threading.Event, list[str]]) -> None:
+    resolver = Resolver()
+    assert resolver.resolve("127.0.0.1", 0) == ["127.0.0.1"]
+    assert resolver.resolve("::1", 0) == ["::1"]
+    assert slow[1] == []
+
+
+def test_a_second_lookup_joins_the_first(slow: tuple[threading.Event, list[str]]) -> None:
+    resolver = Resolver()
+    for _ in range(3):
+        with pytest.raises(ComputeTimeoutError, match="'db'"):
+            resolver.resolve("db", 0.05)
+    assert slow[1] == ["db"]
+    slow[0].set()
+    assert resolver.resolve("db", 5) == ["127.0.0.1"]
+    assert resolver.under_way == 0
+
+
+def test_unanswered_lookups_are_limited(slow: tuple[threading.Event, list[str]]) -> None:
+    resolver = Resolver(limit=2)
+    for name in ("a", "b"):
+        with pytest.raises(ComputeTimeoutError):
+            resolver.resolve(name, 0.01)
+    with pytest.raises(ComputeTimeoutError, match="2 name look-ups"):
+        resolver.resolve("c", 5)
+    assert slow[1] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 70 + ".example", ".."])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(ComputeConnectionError, match="cannot resolve"):
+        Resolver().resolve(name, 20)
