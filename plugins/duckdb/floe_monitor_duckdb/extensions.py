@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from floe_monitor_duckdb.config import DuckDBConfig
 
-REQUIRES = {"iceberg": ("avro",), "ducklake": ()}
+REQUIRES = {"iceberg": ("avro",)}
 """What an extension loads by itself: it must be in place before."""
 
 _installing = threading.Lock()
@@ -58,11 +58,12 @@ def packaged(name: str) -> tuple[Packaged, ...]:
 def load(connection: DuckDBPyConnection, name: str) -> str | None:
     """LOAD it, after installing it from its package where needed.
 
-    Raises `MissingExtensionError`.
-
-    Returns a warning where it had to be installed aside of the directory that dbt uses.
+    Raises `MissingExtensionError`. Returns a warning where it had to be installed aside of the directory that
+    dbt uses.
     """
-    warning = None if _is_installed(connection, name) else _install(connection, name)
+    whole = (*REQUIRES.get(name, ()), name)
+    complete = all(_is_installed(connection, part) for part in whole)
+    warning = None if complete else _install(connection, name)
     try:
         connection.load_extension(name)
     except Exception as error:
@@ -91,15 +92,17 @@ def install_packaged(config: DuckDBConfig) -> bool:
 
 
 def _install(connection: DuckDBPyConnection, name: str) -> str | None:
-    import duckdb  # noqa: PLC0415 - the driver is imported only when used
-
-    wanted = f"v{duckdb.__version__}"
+    wanted = _version()
     candidates = packaged(name)
     source = next((candidate for candidate in candidates if candidate.version == wanted), None)
     if source is None:
         if candidates:
             raise MissingExtensionError(
                 f"the package of extension {name!r} is for DuckDB {candidates[0].version}, not {wanted}"
+            )
+        if _is_built_in(connection, name):
+            raise MissingExtensionError(
+                f"extension {name!r} is built into DuckDB, yet dbt downloads it: leave it out of `extensions`"
             )
         raise MissingExtensionError(
             f"extension {name!r} is not installed for DuckDB {wanted}, and there is no package of it"
@@ -122,11 +125,23 @@ def _install(connection: DuckDBPyConnection, name: str) -> str | None:
 
 
 def _is_installed(connection: DuckDBPyConnection, name: str) -> bool:
+    """Whether its file is where dbt's INSTALL looks. That wants the file even of one built into DuckDB."""
+    return any(_directory(connection).glob(f"{_version()}/*/{name}.duckdb_extension"))
+
+
+def _is_built_in(connection: DuckDBPyConnection, name: str) -> bool:
     row = connection.execute(
-        "SELECT coalesce(bool_or(installed), false) FROM duckdb_extensions() WHERE extension_name = $1",
+        "SELECT count(*) FROM duckdb_extensions() "
+        "WHERE extension_name = $1 AND install_mode = 'STATICALLY_LINKED'",
         [name],
     ).fetchone()
     return bool(row and row[0])
+
+
+def _version() -> str:
+    import duckdb  # noqa: PLC0415 - the driver is imported only when used
+
+    return f"v{duckdb.__version__}"
 
 
 def _directory(connection: DuckDBPyConnection) -> Path:

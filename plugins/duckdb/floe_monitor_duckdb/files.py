@@ -184,6 +184,8 @@ def _missing(path: str, *, read_only: bool, check_writable: bool) -> Found:
 
 
 def _check_writable(path: str, notes: _Notes) -> None:
+    if not _may(path, os.R_OK):
+        raise UnusableFileError("may not be read by this user", ErrorType.PERMISSION)
     if not _may(path, os.W_OK):
         raise UnusableFileError("may not be written by this user", ErrorType.PERMISSION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120

@@ -179,4 +179,4 @@ def _name(error: Exception) -> Failure:
 
 
 def _healthy_message(config: DuckDBConfig) -> str:
-    return "in-memory engine answers" if config.is_memory else "file is sound and free, engine answers"
+    return "in-memory engine answers" if config.is_memory else "file is sound, engine answers"

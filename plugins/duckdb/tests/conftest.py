@@ -38,6 +38,14 @@ os._exit(0)
 """
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own: DuckDB keeps extensions there."""
+    path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(path))
+    return path
+
+
 @pytest.fixture
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small database that is closed and sound."""

@@ -1,0 +1,57 @@
+"""`python -m conformance [ENGINE…]`: run the cases, print each verdict, write docs/verdicts.md.
+
+`--json FILE` writes the rows there and leaves the page alone; `--build` only builds dbt's environments and
+prints their interpreters. Exits 1 where a verdict disagrees.
+"""
+
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance import engines, environments, report, verdicts
+
+if TYPE_CHECKING:
+    from conformance.verdicts import Row
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument("engine", nargs="*", help=f"of {', '.join(engines.names())}; all where none is given")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, not the page")
+    parser.add_argument("--build", action="store_true", help="only build dbt's environments")
+    arguments = parser.parse_args()
+    chosen = arguments.engine or engines.names()
+    unknown = sorted(set(chosen) - set(engines.names()))
+    if unknown:
+        parser.error(f"no cases for {', '.join(unknown)}")
+    if arguments.build:
+        for name in chosen:
+            print(environments.python_of(engines.load(name)))
+        return 0
+    found = {name: verdicts.judge(engines.load(name), on_row=_print) for name in chosen}
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({name: [row.as_json() for row in rows] for name, rows in found.items()}, indent=1)
+        )
+    else:
+        page = environments.ROOT / "docs" / "verdicts.md"
+        report.write(page, {name: report.section(engines.load(name), rows) for name, rows in found.items()})
+    return int(not all(row.agrees for rows in found.values() for row in rows))
+
+
+def _print(row: Row) -> None:
+    mark = "agrees   " if row.agrees else "DISAGREES"
+    dbts = "passes" if row.dbt_passed else "fails "
+    print(f"{mark} {row.status:9} dbt {dbts}  {row.case}: {row.message or 'ok'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

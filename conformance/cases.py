@@ -1,0 +1,50 @@
+"""What an engine's module provides: cases, each a situation that can be brought about and undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A target in the state that the case wants.
+
+    `fields` are the target's keys without `plugin`. `credentials` names the environment variable of each
+    credential; `environment` holds their values, for the probe and for dbt alike.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`arrange` gets an empty directory of the case's own and keeps the situation up while its context lasts.
+
+    `ordinary_user` has both sides bound by file permissions even where this runs as root. `timeout` is the
+    probe's deadline in seconds.
+    """
+
+    name: str
+    arrange: Callable[[Path], AbstractContextManager[Situation]]
+    ordinary_user: bool = False
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
+    dbt is forked for each case. `about` goes above the table."""
+
+    plugin: str
+    requirements: str
+    cases: tuple[Case, ...]
+    modules: tuple[str, ...] = ()
+    about: str = ""

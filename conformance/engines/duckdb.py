@@ -1,0 +1,187 @@
+"""DuckDB: in memory and in files, sound, broken, held and forbidden."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases import Case, Engine, Situation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_HEADER = 4096
+_FACTOR = 0xBF58476D1CE4E5B9
+
+_HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
+print("held", flush=True)
+sys.stdin.read()
+"""
+_CRASH = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("CREATE TABLE logged (a VARCHAR)")
+connection.execute("INSERT INTO logged VALUES ('abc'), ('def')")
+os._exit(0)
+"""
+
+
+def _create(path: Path) -> None:
+    import duckdb  # noqa: PLC0415 - only where cases run
+
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(1000)")
+
+
+@contextmanager
+def _plain(folder: Path, **connection: Any) -> Iterator[Situation]:  # noqa: ARG001 - needs no directory
+    yield Situation({"connection": connection})
+
+
+@contextmanager
+def _file(
+    folder: Path,
+    change: Callable[[Path], object] | None = None,
+    *,
+    create: bool = True,
+    **connection: Any,
+) -> Iterator[Situation]:
+    """A target on shop.duckdb, after `change` was done to it; modes are put back at the end."""
+    path = folder / "shop.duckdb"
+    if create:
+        _create(path)
+    if change is not None:
+        change(path)
+    try:
+        yield Situation({"connection": {"path": str(path), **connection}})
+    finally:
+        folder.chmod(0o755)
+
+
+@contextmanager
+def _held(folder: Path, mode: str, **connection: Any) -> Iterator[Situation]:
+    with _file(folder, **connection) as situation:
+        command = [sys.executable, "-c", _HOLD, str(folder / "shop.duckdb"), mode]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            if process.stdout is None or process.stdout.readline() != b"held\n":
+                raise RuntimeError("the database could not be held")
+            yield situation
+
+
+def _crash(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _CRASH, str(path)], check=True)
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")
+
+
+def _alter_log(path: Path) -> None:
+    _crash(path)
+    _log(path).write_bytes(_log(path).read_bytes().replace(b"abc", b"abd"))
+
+
+def _seal_log(path: Path) -> None:
+    _crash(path)
+    _log(path).chmod(0)
+
+
+def _put(path: Path, offset: int, value: int, *, header: int = 0) -> None:
+    """Write a number into a header, with the checksum that belongs to it."""
+    data = bytearray(path.read_bytes())
+    start = header * _HEADER
+    struct.pack_into("<Q", data, start + offset, value)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", data[start + 8 : start + _HEADER]):
+        checksum ^= word * _FACTOR & (1 << 64) - 1
+    struct.pack_into("<Q", data, start, checksum)
+    path.write_bytes(data)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[_HEADER + 16] ^= 1
+    path.write_bytes(data)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: 3 * _HEADER + 5000])
+
+
+ENGINE = Engine(
+    plugin="duckdb",
+    requirements="dbt-duckdb.txt",
+    modules=("dbt.adapters.duckdb", "duckdb"),
+    about="dbt-core 1.11.16, dbt-duckdb 1.11.1, DuckDB 1.5.5, without a network. `/data` is the directory "
+    "of the case. Situations about permissions run as a user bound by them.",
+    cases=(
+        Case("in memory", _plain),
+        Case(
+            "in memory, settings and options",
+            partial(_plain, settings={"TimeZone": "UTC"}, config_options={"preserve_insertion_order": False}),
+        ),
+        Case("a sound file", _file),
+        Case("a sound file with retries", partial(_file, retries={"connect_attempts": 2})),
+        Case("an extension from its package", partial(_plain, extensions=["httpfs"])),
+        Case("an extension built in", partial(_plain, extensions=["json"])),
+        Case("an extension that is missing", partial(_plain, extensions=["spatial"])),
+        Case("an option of a missing extension", partial(_plain, config_options={"http_timeout": 5})),
+        Case("a setting that does not exist", partial(_plain, settings={"nosuch": 1})),
+        Case("a setting with a bad value", partial(_plain, settings={"threads": 0})),
+        Case("an option that does not exist", partial(_plain, config_options={"nosuch": 1})),
+        Case("a bad memory limit", partial(_plain, memory_limit="much")),
+        Case("no file", partial(_file, create=False)),
+        Case("no file, read only", partial(_file, create=False, config_options={"access_mode": "read_only"})),
+        Case("no directory", partial(_plain, path="/nonexistent/shop.duckdb")),
+        Case(
+            "a dangling symlink",
+            partial(_file, change=lambda path: path.symlink_to("/nonexistent/x"), create=False),
+        ),
+        Case("a directory", partial(_file, change=lambda path: path.mkdir(), create=False)),
+        Case("an empty file", partial(_file, change=lambda path: path.touch(), create=False)),
+        Case(
+            "a junk file", partial(_file, change=lambda path: path.write_bytes(b"junk" * 9000), create=False)
+        ),
+        Case("a truncated file", partial(_file, change=_cut)),
+        Case("a file with an altered header", partial(_file, change=_flip)),
+        Case("a file of a newer DuckDB", partial(_file, change=partial(_put, offset=12, value=999))),
+        Case("an encrypted file", partial(_file, change=partial(_put, offset=20, value=1))),
+        Case("a log left by a crash", partial(_file, change=_crash)),
+        Case("an altered log", partial(_file, change=_alter_log)),
+        Case("held by a writer", partial(_held, mode="write")),
+        Case("held by a reader", partial(_held, mode="read")),
+        Case(
+            "held by a reader, read only",
+            partial(_held, mode="read", config_options={"access_mode": "read_only"}),
+        ),
+        Case("a file not readable", partial(_file, change=lambda path: path.chmod(0)), ordinary_user=True),
+        Case(
+            "a file not writable", partial(_file, change=lambda path: path.chmod(0o444)), ordinary_user=True
+        ),
+        Case(
+            "a file not writable, read only",
+            partial(
+                _file, change=lambda path: path.chmod(0o444), config_options={"access_mode": "read_only"}
+            ),
+            ordinary_user=True,
+        ),
+        Case(
+            "a directory not writable",
+            partial(_file, change=lambda path: path.parent.chmod(0o555)),
+            ordinary_user=True,
+        ),
+        Case(
+            "no file, directory not writable",
+            partial(_file, change=lambda path: path.parent.chmod(0o555), create=False),
+            ordinary_user=True,
+        ),
+        Case("a log not readable", partial(_file, change=_seal_log), ordinary_user=True),
+    ),
+)

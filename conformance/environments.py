@@ -1,0 +1,36 @@
+"""dbt's environments: one for each adapter, pinned, under `.venvs/`, built on first use."""
+
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conformance.cases import Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def python_of(engine: Engine) -> Path:
+    """The environment's interpreter; builds the environment where it is missing or its pins have changed."""
+    pins = ROOT / "requirements" / engine.requirements
+    folder = ROOT / ".venvs" / pins.stem
+    folder.parent.mkdir(exist_ok=True)
+    stamp, wanted = folder / "pins.sha256", hashlib.sha256(pins.read_bytes()).hexdigest()
+    with (folder.parent / f"{pins.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            print(f"building {folder.relative_to(ROOT)} (once)", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
+            subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(pins)], check=True)
+            stamp.write_text(wanted)
+    return folder / "bin" / "python"

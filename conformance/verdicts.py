@@ -1,0 +1,135 @@
+"""Both verdicts of each case side by side, and whether they agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from conformance import environments
+from conformance.dbt import DbtRunner, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.cases import Case, Engine
+
+RULE = (
+    "HEALTHY: `dbt debug` passes. UNHEALTHY: it fails. DEGRADED: it works with a limitation, or not at this "
+    "moment, and the message says which."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    case: str
+    status: str
+    error_type: str
+    message: str
+    warnings: tuple[str, ...]
+    dbt_passed: bool
+    dbt_reason: str
+
+    @property
+    def agrees(self) -> bool:
+        """By `RULE`; a target that is refused before it is probed counts as UNHEALTHY."""
+        if self.status == "degraded":
+            return bool(self.message)
+        return self.dbt_passed == (self.status == "healthy")
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "agrees": self.agrees}
+
+
+def judge(engine: Engine, *, parallel: int = 2, on_row: Callable[[Row], None] | None = None) -> list[Row]:
+    """Every case of the engine, in order; each has a directory and a home of its own, removed afterwards."""
+    runners: SimpleQueue[DbtRunner] = SimpleQueue()
+    environments.python_of(engine)
+    opened = [DbtRunner(engine) for _ in range(parallel)]
+    for runner in opened:
+        runners.put(runner)
+
+    def run(case: Case) -> Row:
+        runner = runners.get()
+        try:
+            row = _run(engine, case, runner)
+        finally:
+            runners.put(runner)
+        if on_row is not None:
+            on_row(row)
+        return row
+
+    try:
+        with ThreadPoolExecutor(parallel, thread_name_prefix="case") as pool:
+            return list(pool.map(run, engine.cases))
+    finally:
+        for runner in opened:
+            runner.__exit__()
+
+
+def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
+    with tempfile.TemporaryDirectory(prefix="verdict-") as name:
+        folder = Path(name)
+        work, home, data = folder / "work", folder / "home", folder / "data"
+        for part in (work, home, data):
+            part.mkdir()
+        with case.arrange(data) as situation:
+            environment = {"HOME": str(home), "TMPDIR": str(home), **situation.environment}
+            request = {
+                "plugin": engine.plugin,
+                "folder": str(work),
+                "fields": dict(situation.fields),
+                "credentials": dict(situation.credentials),
+                "ordinary_user": case.ordinary_user,
+                "timeout": case.timeout,
+            }
+            answer = _ours(request, environment)
+            if answer["profile"] is None:
+                dbts = Verdict(passed=False, reason="no profile is written")
+            else:
+                dbts = runner.debug(
+                    work, answer["profile"], environment=environment, ordinary_user=case.ordinary_user
+                )
+        return Row(
+            case=case.name,
+            status=answer["status"],
+            error_type=answer["error_type"] or "",
+            message=_portable(answer["message"], folder),
+            warnings=tuple(_portable(text, folder) for text in answer.get("warnings", ())),
+            dbt_passed=dbts.passed,
+            dbt_reason=_portable(dbts.reason, folder),
+        )
+
+
+def _ours(request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance.ours"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=environments.ROOT,
+        env={**os.environ, **environment},
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the monitor's side failed: {done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _portable(text: str, folder: Path) -> str:
+    """The text without what differs from run to run."""
+    text = text.replace(f"{folder}/data", "/data").replace(str(folder), "…")
+    text = re.sub(r"\b(held in|at URL) (\"?)[^\s\"]+", r"\1 \2…", text)
+    text = re.sub(r"(;|\.)? ?See also https?:\S+", "", text)
+    text = re.sub(r"\bPID \d+(?: \([^)]*\))?", "PID n", text)
+    return re.sub(r"\b(\d{15,}|0x[0-9a-f]{8,})\b", "n", " ".join(text.split()))
