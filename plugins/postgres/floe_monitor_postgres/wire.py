@@ -201,7 +201,9 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    text = " ".join(text.split()) or "the connection was lost"
+    # libpq's advice to the reader stands on lines of its own, behind a tab.
+    lines = [line for line in text.splitlines() if not line.startswith("\t")]
+    text = " ".join(" ".join(lines).split()) or "the connection was lost"
     return re.sub(r"^connection to server (?:at|on socket) .*? failed: ", "", text)
 
 
