@@ -69,9 +69,7 @@ ConfigOption = Annotated[
 ]
 TargetArguments = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-    typer.Argument(
-        metavar="[TARGET]...", autocompletion=_complete_targets, help="Targets; all if none is named."
-    ),
+    typer.Argument(metavar="TARGET", autocompletion=_complete_targets, help="Targets; all if none is named."),
 ]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", autocompletion=_complete_targets)]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", "-f", help="Output format.")]

@@ -40,15 +40,15 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         complain(str(error))
         code = error.code
     except (KeyboardInterrupt, typer.Abort):
-        note("interrupted")
         code = INTERRUPTED
-    except typer.Exit as error:
-        code = error.exit_code
+    except SystemExit as error:
+        # typer ends so after a broken pipe, and after answering a shell's completion.
+        code = BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
         if isinstance(error, tuple(usage_errors)):
-            error.show()
+            error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
         if debug:
             traceback.print_exc()
@@ -56,6 +56,8 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         if not debug:
             note("This is a fault of floe-monitor. Run it again with --debug to see where.")
         code = FAULT
+    if code == INTERRUPTED:
+        note("interrupted")
     return code if isinstance(code, int) else 0
 
 

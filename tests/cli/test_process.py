@@ -1,0 +1,116 @@
+"""Whole processes: what only an exit, a signal, a pipe or a terminal shows."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
+HUNG = {
+    "plugin": "lab",
+    "connection": {"behave": "hang"},
+    "probe": {"timeout": "300ms", "isolation": "thread"},
+}
+HEAVY = ("uvicorn", "starlette", "opentelemetry", "watchfiles", "prometheus_client", "structlog", "httptools")
+
+
+def test_a_hung_worker_does_not_hold_the_exit(process: Any, configure: Any) -> None:
+    configure({"hung": HUNG, "dev": MEMORY})
+    began = time.monotonic()
+    running = process("check")
+    out, err = running.communicate(timeout=30)
+    assert running.returncode == 1, err
+    assert time.monotonic() - began < 10
+    assert "timeout" in out
+    assert "terminate called" not in err
+
+
+def test_ctrl_c_is_130_and_quiet(process: Any, configure: Any) -> None:
+    configure({"hung": {**HUNG, "probe": {"timeout": "60s", "isolation": "thread"}}})
+    running = process("check")
+    tasks, until = Path(f"/proc/{running.pid}/task"), time.monotonic() + 20
+    while len(list(tasks.iterdir())) < 2:
+        assert time.monotonic() < until, "no worker has been started"
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=10)
+    assert running.returncode == 130
+    assert err.strip() == "interrupted"
+
+
+def test_a_reader_that_leaves_is_survived(process: Any) -> None:
+    running = process("config", "schema")
+    running.stdout.close()
+    err = running.stderr.read()
+    running.stderr.close()
+    assert running.wait(timeout=20) in (0, 141)
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+
+
+def test_check_imports_nothing_it_does_not_need(place: Path, configure: Any) -> None:
+    configure({"dev": MEMORY})
+    code = (
+        "import sys; from floe_monitor.cli.entry import run; code = run(['check']); "
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr); raise SystemExit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colour_on_a_terminal_alone(
+    place: Path, configure: Any, environ: dict[str, str], coloured: bool
+) -> None:
+    configure({"dev": MEMORY, "file": {"plugin": "duckdb", "connection": {"path": "gone.duckdb"}}})
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "floe_monitor", "check"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "40", "LINES": "20", **environ},
+    ) as running:
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            said += chunk
+    os.close(ours)
+    assert running.returncode == 0
+    assert (b"\x1b[32m" in said) is coloured
+    assert b"healthy" in said
+
+
+def test_completion_knows_the_targets(place: Path, configure: Any) -> None:
+    configure({"warehouse": MEMORY, "dev": MEMORY})
+    done = subprocess.run(
+        [sys.executable, "-m", "floe_monitor"],
+        env={
+            **os.environ,
+            "_FLOE_MONITOR_COMPLETE": "complete_zsh",
+            "_TYPER_COMPLETE_ARGS": "floe-monitor check wa",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert "warehouse" in done.stdout
+    assert "dev" not in done.stdout
