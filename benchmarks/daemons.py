@@ -61,8 +61,8 @@ def daemon(configuration: str, **environ: str) -> Iterator[Measured]:
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "floe_monitor", "run", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             cwd=folder,
             env={**clean, "PYTHONPATH": str(LAB), "FLOE_MONITOR_HTTP__PORT": "0", **environ},
@@ -77,10 +77,11 @@ def daemon(configuration: str, **environ: str) -> Iterator[Measured]:
 
 
 def _announced(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
+    assert process.stderr is not None
+    for line in process.stderr:
         for word in line.split():
             if word.startswith("http://"):
+                # Nobody reads on: the daemon drops log lines rather than wait, which is part of the measure.
                 return "/".join(word.split("/")[:3])
     raise SystemExit("the daemon to be measured did not start")
 

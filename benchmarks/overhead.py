@@ -90,7 +90,7 @@ def throughput() -> Row:
         f"{ratio:.1%}",
         ">= 95 %",
         ratio >= 0.95,
-        f"{THREADS} threads connecting bare: {statistics.median(bares):.0f}/s; {min(ratios):.1%} to {max(ratios):.1%}",
+        f"{THREADS} threads, bare: {statistics.median(bares):.0f}/s; {min(ratios):.1%} to {max(ratios):.1%}",
     )
 
 

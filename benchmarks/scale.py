@@ -61,5 +61,9 @@ def rows() -> Iterator[Row]:
         "ten scrapes of the whole page",
     )
     yield Row(
-        "resident memory with 10,000 targets", f"{megabytes:.0f} MB", "< 250 MB", megabytes < 250, "after two rounds"
+        "resident memory with 10,000 targets",
+        f"{megabytes:.0f} MB",
+        "< 250 MB",
+        megabytes < 250,
+        "after two rounds",
     )

@@ -34,7 +34,9 @@ def idle() -> Iterator[Row]:
             time.sleep(5)
             megabytes = measured.megabytes
     first = statistics.median(times)
-    yield Row("first result served after the start", f"{first:.2f} s", "<= 1.5 s", first <= 1.5, "median of three")
+    yield Row(
+        "first result served after the start", f"{first:.2f} s", "<= 1.5 s", first <= 1.5, "median of three"
+    )
     yield Row(
         "resident memory of an idle sidecar with DuckDB",
         f"{megabytes:.0f} MB",
@@ -70,7 +72,11 @@ def check() -> Iterator[Row]:
     ratio = statistics.median(theirs / own for own, theirs in pairs)
     own, theirs = (statistics.median(values) for values in zip(*pairs, strict=True))
     yield Row(
-        claim, f"{ratio:.1f}", ">= 5", ratio >= 5, f"whole processes, same profile: {own:.2f} s and {theirs:.2f} s"
+        claim,
+        f"{ratio:.1f}",
+        ">= 5",
+        ratio >= 5,
+        f"whole processes, same profile: {own:.2f} s and {theirs:.2f} s",
     )
 
 

@@ -85,7 +85,7 @@ class _Daemon:
             sinks.append(self._otel)
         self._fanout = Fanout(sinks, drops=drops)
         self._state.dropped = drops
-        self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin)
+        self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
         self._page = MetricsPage(self._state, prometheus, __version__)
         self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
@@ -155,9 +155,8 @@ class _Daemon:
         await self._stop.wait()
         ticking.cancel()
         with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
-            while self._pool.taken > self._state.stuck_workers:
+            while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
-                self._state.workers = self._pool.counts
         probes.cancel_scope.cancel()
 
     async def _obey_signals(self) -> None:

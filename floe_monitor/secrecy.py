@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-SECRET_ENV_PREFIX = "DBT_ENV_SECRET"
+SECRET_ENV_PREFIX = "DBT_ENV_SECRET"  # noqa: S105 - a name
 """dbt keeps variables of this prefix out of its logs, and lets them appear in profiles.yml alone."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -55,7 +55,7 @@ def is_secret_variable(name: str) -> bool:
 
 
 def secrets_in(text: str) -> list[str]:
-    """The secrets written out inside a text: URL passwords, `password=…` values, the whole of a private key."""
+    """The secrets written out in a text: URL passwords, `password=…` values, the whole of a private key."""
     if not any(hint in text for hint in _HINTS):
         return []
     if _PEM.search(text):

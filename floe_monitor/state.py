@@ -91,10 +91,14 @@ class MonitorState:
     scheduler_beat: float = 0.0
     """`time.monotonic()` of the scheduler's last turn."""
     first_round_done: bool = False
+    """Every target has had a result."""
 
     @property
     def stuck_workers(self) -> int:
         return sum(counts.stuck for counts in self.workers.values())
+
+    def set_workers(self, counts: Mapping[str, WorkerCounts]) -> None:
+        self.workers = counts
 
     def view(self) -> tuple[TargetSnapshot, ...]:
         """The targets as they are now, safe to walk while the loop goes on."""

@@ -70,7 +70,7 @@ class Target:
     policy: ProbePolicy
     fingerprint: str
     profile_config: ComputeConfig | None
-    """For `generate_dbt_profile`: references unresolved, credentials as dbt expressions. None with the plugin."""
+    """For `generate_dbt_profile`: nothing resolved, credentials as dbt expressions. None without a plugin."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _memory: _Memory = field(default_factory=_Memory)
 

@@ -66,7 +66,7 @@ class Runner:
         self._children.close()
 
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
-        """Validate in `slot`, which from here on is the worker's to give back. Never raises but `CancelledError`."""
+        """Validate in `slot`, which from here on is the worker's to give back. Raises only when cancelled."""
         target, policy = attempt.target, attempt.target.policy
         span = self._tracing.start(
             target=target.name,

@@ -116,7 +116,6 @@ class Scheduler:
         for watched in former.values():
             if watched.target.plugin_name not in plugins:
                 self._pool.forget(watched.target.plugin_name)
-        self._state.workers = self._pool.counts
         self._wake.set()
 
     async def run(self, probes: TaskGroup) -> None:
@@ -129,7 +128,6 @@ class Scheduler:
                 while self._due and self._due[0][0] <= now:
                     due, _, watched = heapq.heappop(self._due)
                     self._tick(watched, due, now)
-                self._state.workers = self._pool.counts
                 pause = min(self._due[0][0] - now, BEAT_SECONDS) if self._due else BEAT_SECONDS
                 await self._sleep(pause)
         finally:
@@ -228,7 +226,6 @@ class Scheduler:
             raise
         if attempt.overdue_since is None:
             watched.attempt = None
-        self._state.workers = self._pool.counts
         if self._is_current(watched):
             self._record(watched, result)
         future.set_result(result)
@@ -247,7 +244,6 @@ class Scheduler:
 
     def _worker_ended(self, watched: _Watched) -> None:
         attempt, watched.attempt = watched.attempt, None
-        self._state.workers = self._pool.counts
         if attempt is None or attempt.overdue_since is None:
             return
         overdue = time.monotonic() - attempt.overdue_since

@@ -46,9 +46,18 @@ class _Waiter:
 
 
 class WorkerPool:
-    """Threads for at most `limit` calls at once, `per_plugin` of one plugin. For the event loop's thread only."""
+    """Threads for at most `limit` calls at once, `per_plugin` of one plugin.
 
-    def __init__(self, limit: int, per_plugin: int) -> None:
+    For the event loop's thread only, where `on_change` is called with every new `counts`.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        per_plugin: int,
+        on_change: Callable[[Mapping[str, WorkerCounts]], None] = lambda _: None,
+    ) -> None:
+        self._on_change = on_change
         self._limit = limit
         self._per_plugin = per_plugin
         self._taken = 0
@@ -90,6 +99,7 @@ class WorkerPool:
             self._busy.pop(plugin, None)
             self._stuck.pop(plugin, None)
             self._counts = {name: counts for name, counts in self._counts.items() if name != plugin}
+            self._on_change(self._counts)
 
     async def acquire(self, plugin: str) -> Slot:
         """Wait for a slot; first come first served among those whose plugin has room."""
@@ -139,7 +149,7 @@ class WorkerPool:
         self._grant()
 
     def close(self) -> None:
-        """End the idle threads. Busy ones are daemon threads: they end when they return, or with the process."""
+        """End the idle threads. Busy ones, daemon threads, end when they return or with the process."""
         for thread in self._idle:
             thread.stop()
         self._idle.clear()
@@ -172,6 +182,7 @@ class WorkerPool:
             **self._counts,
             plugin: WorkerCounts(self._busy.get(plugin, 0), self._stuck.get(plugin, 0), self._per_plugin),
         }
+        self._on_change(self._counts)
 
 
 class _Thread:

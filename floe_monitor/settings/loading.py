@@ -207,7 +207,7 @@ _WORDS = {
     "list_type": "must be a list",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
-    "string_pattern_mismatch": "may hold letters, digits, '_', '-' and '.' only, and begins with a letter or digit",
+    "string_pattern_mismatch": "may hold letters, digits, '_', '-' and '.', and starts with one of the first two",
 }
 
 

@@ -69,7 +69,9 @@ class Daemon:
                 if value := condition():
                     return value
             if self.process.poll() is not None:
-                raise AssertionError(f"the daemon ended with {self.process.returncode}:\n{self.log.read_text()}")
+                raise AssertionError(
+                    f"the daemon ended with {self.process.returncode}:\n{self.log.read_text()}"
+                )
             if time.monotonic() > give_up:
                 raise AssertionError(f"it did not happen in {seconds} s; the log:\n{self.log.read_text()}")
             time.sleep(0.05)
@@ -82,7 +84,9 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(5)
-            raise AssertionError(f"still running {timeout} s after the signal:\n{self.log.read_text()}") from None
+            raise AssertionError(
+                f"still running {timeout} s after the signal:\n{self.log.read_text()}"
+            ) from None
 
 
 @pytest.fixture
@@ -94,12 +98,11 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
         config = tmp_path / "floe-monitor.yaml"
         config.write_text(text)
         log = tmp_path / f"daemon-{len(started)}.log"
-        announced = tmp_path / f"announced-{len(started)}.txt"
-        with log.open("wb") as errors, announced.open("wb") as output:
+        with log.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "floe_monitor", "run", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=subprocess.DEVNULL,
                 stderr=errors,
                 cwd=tmp_path,
                 env={
@@ -112,7 +115,7 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
             )
         daemon = Daemon(process, "", log, config)
         started.append(daemon)
-        daemon.url = daemon.until(lambda: _address(announced.read_text()))
+        daemon.url = daemon.until(lambda: _address(log.read_text()))
         return daemon
 
     yield start

@@ -106,7 +106,9 @@ def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
 def _obey_the_deadline(config: ComputeConfig) -> ConnectionResult:
     left = deadline.remaining()
     FOREVER.wait(left * 0.5)
-    return _result(ConnectionStatus.UNHEALTHY, f"gave up with {left:.3f} s given", error_type=ErrorType.TIMEOUT)
+    return _result(
+        ConnectionStatus.UNHEALTHY, f"gave up with {left:.3f} s given", error_type=ErrorType.TIMEOUT
+    )
 
 
 def _raise(config: ComputeConfig) -> ConnectionResult:

@@ -16,9 +16,9 @@ LAB = Path(__file__).parents[1] / "lab"
 
 @pytest.fixture
 def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The misbehaving plugin, discoverable here and in child processes. Hung validations end with the test."""
+    """The misbehaving plugin, discoverable here and in children. Hung validations end with the test."""
     monkeypatch.syspath_prepend(str(LAB))
-    import floe_monitor_lab
+    import floe_monitor_lab  # type: ignore[import-not-found,unused-ignore] # on the path from here on
 
     floe_monitor_lab.FOREVER.clear()
     floe_monitor_lab.CALLS.clear()

@@ -121,7 +121,9 @@ async def test_the_deadline_is_visible_to_the_plugin(probe: Probe, make_target: 
 async def test_a_child_is_killed_with_what_it_started_and_its_slot_is_free(
     probe: Probe, pool: WorkerPool, make_target: MakeTarget
 ) -> None:
-    await probe(make_target("healthy", isolation="process"))  # the child is up: only the deadline counts below
+    await probe(
+        make_target("healthy", isolation="process")
+    )  # the child is up: only the deadline counts below
     started = time.monotonic()
     result = await probe(make_target("spawn_and_hang", timeout=0.3, isolation="process"))
     assert time.monotonic() - started < 0.3 + TOLERANCE

@@ -1,0 +1,58 @@
+"""What import-linter cannot see: plugins depend on the contract only, and drivers load late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("*/floe_monitor_*") if path.is_dir())
+ALLOWED = {"floe_monitor.compute", "pydantic", "pydantic_core", "typing_extensions"}
+
+
+def _imports(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("package", PLUGINS, ids=lambda path: path.parent.name)
+def test_plugins_import_the_contract_and_nothing_else_of_the_project(package: Path) -> None:
+    for path in package.rglob("*.py"):
+        for name in _imports(ast.parse(path.read_text())):
+            if name.split(".")[0] == "floe_monitor":
+                assert name.startswith("floe_monitor.compute"), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("package", PLUGINS, ids=lambda path: path.parent.name)
+def test_importing_a_plugin_loads_nothing_heavy(package: Path) -> None:
+    """Only the standard library, pydantic and the contract: a driver loads when a target needs it."""
+    code = (
+        "import sys\n"
+        "import floe_monitor.compute, pydantic, pydantic.v1\n"
+        "before = set(sys.modules)\n"
+        f"import {package.name}\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        f"print(*sorted(new - set(sys.stdlib_module_names) - {{'floe_monitor', '{package.name}'}}))\n"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert set(loaded.stdout.split()) <= {"pydantic_core", "annotated_types", "typing_extensions"}
+
+
+def test_modules_stay_small() -> None:
+    """One responsibility each. The limit is above the habit (250), so that no line is saved for its sake."""
+    sources = [*(REPOSITORY / "floe_monitor").rglob("*.py"), *(p for d in PLUGINS for p in d.rglob("*.py"))]
+    long = {
+        str(p.relative_to(REPOSITORY)): n for p in sources if (n := len(p.read_text().splitlines())) > 350
+    }
+    assert long == {}
