@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import (
@@ -19,6 +18,7 @@ from floe_monitor.compute import (
     deadline,
 )
 from floe_monitor_postgres.errors import LinkError, SessionError, TimedOutError, classify
+from floe_monitor_postgres.judging import CONTEXT_QUERY, judge_schema, judge_writing, read_context
 from floe_monitor_postgres.keeping import Kept
 from floe_monitor_postgres.profile import connection_parameters
 from floe_monitor_postgres.wire import Session, Stage, conninfo
@@ -30,41 +30,11 @@ if TYPE_CHECKING:
     from floe_monitor_postgres.config import PostgresConfig
     from floe_monitor_postgres.keeping import KeptSessions
     from floe_monitor_postgres.resolving import Resolver
-    from floe_monitor_postgres.wire import Row
 
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
 KEPT_SHARE = 1 / 3
 """Share of the time a kept connection gets to prove itself before a new one takes its place."""
-
-_CONTEXT = """
-SELECT pg_catalog.pg_is_in_recovery(),
-       pg_catalog.current_setting('default_transaction_read_only'),
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
-       pg_catalog.current_database(), current_user, target.nspname,
-       pg_catalog.has_schema_privilege(target.oid, 'USAGE'),
-       pg_catalog.has_schema_privilege(target.oid, 'CREATE'),
-       (SELECT min(other.nspname) FROM pg_catalog.pg_namespace other
-         WHERE lower(other.nspname) = lower({schema}) AND other.nspname <> {schema})
-  FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the server says about the place dbt would work in."""
-
-    in_recovery: bool
-    read_only: bool
-    may_create_schemas: bool
-    may_use_temporary: bool
-    database: str
-    user: str
-    schema_exists: bool
-    may_use_schema: bool
-    may_create_in_schema: bool
-    same_but_for_case: str | None
 
 
 def validate(config: PostgresConfig, resolver: Resolver, kept: KeptSessions) -> ConnectionResult:
@@ -227,49 +197,13 @@ class _Run:
         with self._validation.check("query"):
             session.run(f"{begin}; SELECT 1 AS id")
         with self._validation.check("schema", on_failure=ConnectionStatus.DEGRADED) as check:
-            context = _context(session.run(_CONTEXT.format(schema=session.literal(self._config.schema_))))
-            self._judge_schema(context, check)
+            context = read_context(
+                session.run(CONTEXT_QUERY.format(schema=session.literal(self._config.schema_)))
+            )
+            judge_schema(self._config.schema_, context, check)
         if check.status is ConnectionStatus.HEALTHY:
             with self._validation.check("write") as check:
-                self._judge_writing(context, check)
-
-    def _judge_schema(self, context: Context, check: Check) -> None:
-        schema = self._config.schema_
-        if context.schema_exists:
-            rights = {"USAGE": context.may_use_schema, "CREATE": context.may_create_in_schema}
-            lacking = [right for right, held in rights.items() if not held]
-            if lacking:
-                check.degrade(
-                    f"{context.user!r} lacks {' and '.join(lacking)} on schema {schema!r}: dbt cannot build",
-                    ErrorType.PERMISSION,
-                )
-        elif context.same_but_for_case is not None:
-            check.degrade(
-                f"schema {schema!r} does not exist but {context.same_but_for_case!r} does, and dbt takes "
-                "the one for the other",
-                ErrorType.CONFIGURATION,
-            )
-        elif context.may_create_schemas:
-            check.warn(f"schema {schema!r} does not exist yet; dbt will create it")
-        else:
-            check.degrade(
-                f"schema {schema!r} does not exist and {context.user!r} may not create schemas in database "
-                f"{context.database!r}",
-                ErrorType.PERMISSION,
-            )
-        if not context.may_use_temporary:
-            check.warn(
-                f"{context.user!r} may not create temporary tables in database {context.database!r}: dbt's "
-                "incremental models and snapshots need them"
-            )
-
-    def _judge_writing(self, context: Context, check: Check) -> None:
-        if context.in_recovery:
-            check.degrade("the server is a standby: dbt can read but not build", ErrorType.PERMISSION)
-        elif context.read_only:
-            check.degrade(
-                "default_transaction_read_only is on: dbt can read but not build", ErrorType.PERMISSION
-            )
+                judge_writing(context, check)
 
     def _key(self, parameters: dict[str, str]) -> bytes:
         # Every parameter counts, the password too: a rotated one is proved by a new connection.
@@ -289,21 +223,3 @@ def _of_address(error: SessionError, candidate: dict[str, str]) -> ComputeError 
     if isinstance(error, TimedOutError):
         return ComputeTimeoutError(text)
     return ComputeConnectionError(text) if isinstance(error, LinkError) else error
-
-
-def _context(row: Row | None) -> Context:
-    if row is None:
-        raise LookupError("the server answered without a row")
-    recovery, read_only, create, temporary, database, user, schema, usage, build, other = row
-    return Context(
-        in_recovery=recovery == "t",
-        read_only=read_only == "on",
-        may_create_schemas=create == "t",
-        may_use_temporary=temporary == "t",
-        database=database or "",
-        user=user or "",
-        schema_exists=schema is not None,
-        may_use_schema=usage == "t",
-        may_create_in_schema=build == "t",
-        same_but_for_case=other,
-    )
