@@ -14,6 +14,7 @@ from floe_monitor.profiles.merge import MergeRefusedError
 from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, plan, render_with_secrets
 from floe_monitor.profiles.render import OutputError
 from floe_monitor.profiles.yaml_text import load
+from floe_monitor.secrecy import is_secret_key, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +24,7 @@ if TYPE_CHECKING:
     from floe_monitor.targets import Target
 
 _MASKED = "***"
-_SENSITIVE = re.compile(
-    r"pass|pwd|secret|token|credential|private|keyfile_json|key_id|access_key|api_?key|sas", re.IGNORECASE
-)
-_IN_TEXT = re.compile(
-    r"(?P<before>://[^/\s:@]*:)[^@\s]+(?=@)"  # a URL's password
-    r"|(?P<name>\b\w*(?:pass|pwd|secret|token|key)\w*\s*[=:]\s*)(?:'[^']*'|\S+)",
-    re.IGNORECASE,
-)
+_EXPRESSION = re.compile(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}'\"]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +129,7 @@ def _masked(value: Any, open_texts: frozenset[str], sensitive: bool = False) -> 
     match value:
         case dict():
             return {
-                key: _masked(item, open_texts, sensitive or bool(_SENSITIVE.search(str(key))))
+                key: _masked(item, open_texts, sensitive or is_secret_key(str(key)))
                 for key, item in value.items()
             }
         case list():
@@ -143,9 +137,11 @@ def _masked(value: Any, open_texts: frozenset[str], sensitive: bool = False) -> 
         case None | bool():
             return value
     text = str(value)
-    if text in open_texts or re.fullmatch(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}']*\}\}", text):
+    if text in open_texts or _EXPRESSION.fullmatch(text):
         return value
     if sensitive:
         return _MASKED
-    masked = _IN_TEXT.sub(lambda m: (m["before"] or m["name"]) + _MASKED, text)
+    masked = text
+    for secret in secrets_in(text):
+        masked = masked.replace(secret, _MASKED)
     return value if masked == text else masked

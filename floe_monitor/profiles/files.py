@@ -62,16 +62,18 @@ def read(path: str) -> Snapshot:
         return Snapshot(real, None, None)
     except OSError as error:
         raise FileError(f"cannot read it: {_why(error)}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise FileError("it is not a regular file")
         if status.st_size > MAX_BYTES:
             raise FileError(f"it is larger than {MAX_BYTES} bytes")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             return Snapshot(real, file.read(MAX_BYTES), status)
-        except OSError as error:
-            raise FileError(f"cannot read it: {_why(error)}") from None
+    except OSError as error:
+        raise FileError(f"cannot read it: {_why(error)}") from None
+    finally:
+        os.close(descriptor)
 
 
 def make_directory(path: str) -> None:

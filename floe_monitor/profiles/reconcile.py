@@ -5,6 +5,7 @@ Everything here blocks and belongs to one thread at a time.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ from floe_monitor.profiles import files
 from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
 from floe_monitor.profiles.merge import Existing, MergeRefusedError, merge, read
 from floe_monitor.profiles.render import OutputError, Rendered, render
+from floe_monitor.secrecy import is_secret_key, is_secret_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from floe_monitor.events import Publish
     from floe_monitor.settings.models import ProfileSettings
@@ -26,6 +28,7 @@ WRITE_WAIT_SECONDS = 5.0
 """How long to wait for another writer of the same file; each holds it for one read and one write."""
 _ATTEMPTS = 5
 _SECRET_FILE_BYTES = 64 << 10
+_ENV_VAR = re.compile(r"env_var\(\s*['\"]([^'\"]+)['\"]")
 
 Result = Literal["written", "unchanged", "refused", "foreign_owner", "failed"]
 
@@ -184,13 +187,30 @@ def render_with_secrets(assignment: Assignment, publish: Publish, environ: Mappi
 
 
 def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
-    found = []
-    for reference in target.settings.credentials.values():
-        if reference.env is not None:
-            found.append(environ.get(reference.env, ""))
-        if reference.file is not None:
-            found.append(_head(Path(reference.file)))
-    return tuple(value for value in found if value)
+    """Values of the target's credentials, wherever it refers to them."""
+    settings = target.settings
+    references: list[object] = [reference.model_dump() for reference in settings.credentials.values()]
+    values = list(_referred(references, environ, secret=True))
+    values += _referred([settings.connection, settings.model_extra or {}], environ, secret=False)
+    return tuple({value for value in values if value})
+
+
+def _referred(value: object, environ: Mapping[str, str], *, secret: bool) -> Iterator[str]:
+    match value:
+        case dict() if value and value.keys() <= {"env", "file"}:
+            yield environ.get(str(value.get("env")), "")
+            if isinstance(value.get("file"), str):
+                yield _head(Path(value["file"]))
+        case dict():
+            for key, item in value.items():
+                yield from _referred(item, environ, secret=secret or is_secret_key(str(key)))
+        case list():
+            for item in value:
+                yield from _referred(item, environ, secret=secret)
+        case str():
+            for name in _ENV_VAR.findall(value):
+                if secret or is_secret_variable(name):
+                    yield environ.get(name, "")
 
 
 def _head(path: Path) -> str:

@@ -170,10 +170,9 @@ def _plain_text(text: str, place: str) -> str:
 
 def _refuse_leaks(output: dict[str, Any], target: Target, secrets: Collection[str]) -> None:
     """What the configuration itself says openly is no leak, even where a password happens to equal it."""
-    config = target.profile_config
-    expressions = {value.get_secret_value() for value in config.credentials.values()} if config else set()
     extra = target.settings.model_extra or {}
     said = {str(leaf) for _, leaf in _leaves([target.settings.connection, extra], "")}
+    expressions = _expressions(target)
     for place, leaf in _leaves({key: value for key, value in output.items() if key != "type"}, ""):
         text = str(leaf)
         if text in said:
@@ -183,6 +182,16 @@ def _refuse_leaks(output: dict[str, Any], target: Target, secrets: Collection[st
         for secret in secrets:
             if (isinstance(leaf, str) and secret == text) or (len(secret) >= _LONG and secret in text):
                 raise OutputError(f"{place} would hold a credential's value instead of its env_var")
+
+
+def _expressions(target: Target) -> set[str]:
+    """The `env_var` expressions the plugin was given, which name a credential without being one."""
+    config = target.profile_config
+    if config is None:
+        return set()
+    leaves = _leaves([config.connection, config.model_extra or {}], "")
+    given = {leaf for _, leaf in leaves if isinstance(leaf, str) and "env_var(" in leaf}
+    return given | {value.get_secret_value() for value in config.credentials.values()}
 
 
 def _leaves(value: Any, place: str) -> list[tuple[str, Any]]:
