@@ -86,7 +86,7 @@ class DuckDBComputePlugin(ComputePlugin):
         return profile.generate(_typed(config))
 
     def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-duckdb>=1.9.0", "duckdb>=1.1.0,<1.6"]
+        return ["dbt-duckdb>=1.9.0", "duckdb>=1.1.0,<=1.5.5"]
 
     def get_catalog_attachment_sql(self, catalog_config: CatalogConfig) -> list[str]:
         return catalogs.attachment_sql(catalog_config)
