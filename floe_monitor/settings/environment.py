@@ -133,10 +133,10 @@ def _near_variable(head: str) -> str:
 
 
 def _spelled(key: str, mapping: Mapping[str, Any]) -> str:
-    """A variable's name has no case, and `_` for `-` and `.`: an existing key that reads the same is meant."""
+    """A variable's name has no case, and `_` for `-` and `.`: an existing key that reads alike is meant."""
     if key in mapping:
         return key
-    alike = [each for each in mapping if isinstance(each, str) and _folded(each) == _folded(key)]
+    alike = [each for each in mapping if _folded(each) == _folded(key)]
     if len(alike) > 1:
         raise _AmbiguousError(" or ".join(map(repr, alike)))
     return alike[0] if alike else key
@@ -151,7 +151,9 @@ def _is_open(path: KeyPath) -> bool:
     if len(path) < 3 or path[0] != "targets":
         return False
     key = path[2]
-    return key == "connection" or key not in TargetSettings.model_fields or path[2:4] == ("catalog", "options")
+    return (
+        key == "connection" or key not in TargetSettings.model_fields or path[2:4] == ("catalog", "options")
+    )
 
 
 def _typed(text: str) -> Any:

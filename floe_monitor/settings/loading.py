@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from floe_monitor.settings.environment import overlay, variable_for
+from floe_monitor.settings.crosschecks import cross_check
+from floe_monitor.settings.environment import PREFIX, Overlay, place_of_variable
+from floe_monitor.settings.explaining import explain
+from floe_monitor.settings.literals import find_literals
 from floe_monitor.settings.located_yaml import LocatedDocument, parse, read_bytes
 from floe_monitor.settings.models import Settings
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem, suggestion
+from floe_monitor.settings.problems import ConfigurationError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Callable, Iterable, Mapping
 
     from floe_monitor.settings.problems import KeyPath
 
-INCLUDABLE = frozenset({"targets", "profiles"})
+INCLUDABLE = ("targets", "profiles")
 _GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Settings and where they came from. `watched` are the paths and patterns whose change matters."""
+    """Settings and where they came from. `watched` are the paths and patterns whose change matters;
+    `digest` is `digest_of(watched)` as the files were when they were read."""
 
     settings: Settings
     files: tuple[Path, ...]
@@ -37,79 +40,111 @@ class LoadedSettings:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
-    """Read and check a configuration. Blocking. Raises `ConfigurationError`."""
-    sources = _Sources()
-    document = sources.read(path)
-    data, problems = overlay(document, environ)
+    """Read and check a configuration. Blocking. Raises `ConfigurationError` with all that is wrong."""
+    files = _Files(path)
+    overlay = Overlay(files.read(environ), environ)
+
+    def locate(path: KeyPath) -> Place:
+        variable = overlay.variable(path)
+        return place_of_variable(variable) if variable is not None else files.place(path)
+
+    problems = [*files.problems, *overlay.problems]
+    problems += [
+        Problem(locate(found.path), found.message, found.path, found.hint)
+        for found in find_literals(overlay.document)
+    ]
+    refused = {problem.path for problem in problems}
+    settings: Settings | None = None
     try:
-        settings = Settings.model_validate(data)
+        settings = Settings.model_validate(overlay.document)
     except ValidationError as error:
-        located = [_translate(details, sources.locate) for details in error.errors(include_url=False)]
-        raise ConfigurationError([*problems, *located]) from None
-    problems += _cross_check(settings, sources.locate)
-    if problems:
+        explained = [explain(details, locate) for details in error.errors(include_url=False)]
+        problems += [problem for problem in explained if problem.path not in refused]
+    else:
+        problems += cross_check(settings, locate)
+    if settings is None or problems:
         raise ConfigurationError(problems)
-    return LoadedSettings(
-        settings, tuple(sources.files), tuple(sources.watched), digest_of(sources.watched), sources.locate
-    )
+    return LoadedSettings(settings, tuple(files.read_files), tuple(files.watched), files.digest, locate)
 
 
-def digest_of(watched: list[Path] | tuple[Path, ...]) -> str:
+def watched_by(path: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """What a load of `path` would read, were it to fail; for whoever waits for it to be put right."""
+    files = _Files(path)
+    try:
+        files.read(environ)
+    except ConfigurationError:
+        return (path,)
+    return tuple(files.watched)
+
+
+def digest_of(watched: Iterable[Path]) -> str:
     """A checksum of what the files say now; a file that cannot be read counts as its reason."""
-    total = hashlib.blake2b(digest_size=16)
+    found: dict[str, bytes] = {}
     for path in _expand(watched):
-        total.update(str(path).encode("utf-8", "surrogateescape") + b"\0")
         try:
-            total.update(hashlib.blake2b(path.read_bytes(), digest_size=16).digest())
+            found[os.path.abspath(path)] = _checksum(path.read_bytes()) if path.is_file() else b"no file"  # noqa: PTH100 - links stay
         except OSError as error:
-            total.update(type(error).__name__.encode())
+            found[os.path.abspath(path)] = type(error).__name__.encode()  # noqa: PTH100 - as above
+    return _combined(found)
+
+
+def is_pattern(path: Path) -> bool:
+    return any(_GLOB & set(part) for part in path.parts)
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _combined(found: Mapping[str, bytes]) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for name in sorted(found):
+        total.update(name.encode("utf-8", "surrogateescape") + b"\0" + found[name])
     return total.hexdigest()
 
 
-def _expand(watched: list[Path] | tuple[Path, ...]) -> list[Path]:
+def _expand(watched: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in watched:
-        found += _matches(path) if _is_pattern(path) else [path]
+        found += _matches(path) if is_pattern(path) else [path]
     return found
-
-
-def _is_pattern(path: Path) -> bool:
-    return any(_GLOB & set(part) for part in path.parts)
 
 
 def _matches(pattern: Path) -> list[Path]:
     anchor = Path(pattern.anchor or ".")
     relative = str(pattern.relative_to(anchor)) if pattern.anchor else str(pattern)
-    # What Kubernetes and editors leave beside the real files is not meant.
-    return sorted(p for p in anchor.glob(relative) if p.is_file() and not p.name.startswith("."))
+    try:
+        # What Kubernetes and editors leave beside the real files is not meant.
+        return sorted(p for p in anchor.glob(relative) if not p.name.startswith(".") and not p.is_dir())
+    except (OSError, ValueError):  # a directory vanishing under the walk; `**x`
+        return []
 
 
-class _Sources:
+class _Files:
     """The files read, merged into one document; knows whose every part is."""
 
-    def __init__(self) -> None:
-        self.files: list[Path] = []
-        self.watched: list[Path] = []
-        self._main: LocatedDocument | None = None
+    def __init__(self, path: Path) -> None:
+        self.read_files: list[Path] = []
+        self.watched: list[Path] = [path]
+        self.problems: list[Problem] = []
+        self._path = path
+        self._checksums: dict[str, bytes] = {}
+        self._main = LocatedDocument(str(path), "", {})
         self._targets: dict[str, LocatedDocument] = {}
         self._profiles: list[tuple[LocatedDocument, int]] = []
 
-    def read(self, path: Path) -> dict[str, Any]:
-        self.watched.append(path)
-        main = self._main = self._parse(path)
-        data = dict(main.value)
-        problems: list[Problem] = []
-        documents = [main]
-        patterns = data.get("include", [])
-        for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
-            if isinstance(pattern, str):
-                documents += self._included(path, pattern, ("include", index), problems)
+    @property
+    def digest(self) -> str:
+        return _combined(self._checksums)
+
+    def read(self, environ: Mapping[str, str]) -> dict[str, Any]:
+        """Raises `ConfigurationError` for the main file alone; others' problems are collected."""
+        self._main = self._parse(self._path)
+        data = {key: value for key, value in self._main.value.items() if value is not None}
         targets: dict[str, Any] = {}
         profiles: list[Any] = []
-        for document in documents:
-            self._gather(document, targets, profiles, problems)
-        if problems:
-            raise ConfigurationError(problems)
+        for document in [self._main, *self._included(data, environ)]:
+            self._gather(document, targets, profiles)
         # A section of the wrong kind stays as it is, for validation to name.
         if isinstance(data.get("targets", {}), dict):
             data["targets"] = targets
@@ -117,170 +152,88 @@ class _Sources:
             data["profiles"] = profiles
         return data
 
-    def locate(self, path: KeyPath) -> Place:
-        main = self._main
-        assert main is not None  # noqa: S101 - `read` comes first
-        head, rest = (path[0], path[1:]) if path else (None, ())
-        if head == "targets" and rest and (owner := self._targets.get(str(rest[0]))) is not None:
-            return owner.place(path)
-        if head == "profiles" and rest and isinstance(rest[0], int) and rest[0] < len(self._profiles):
-            document, index = self._profiles[rest[0]]
-            return document.place(("profiles", index, *rest[1:]))
-        if head is not None and head not in main.value:
-            return (
-                Place(f"environment {variable_for(path)}")
-                if head in Settings.model_fields
-                else main.place(())
-            )
-        return main.place(path)
+    def place(self, path: KeyPath) -> Place:
+        if len(path) > 1 and path[0] == "targets" and path[1] in self._targets:
+            return self._targets[str(path[1])].place(path)
+        known = range(len(self._profiles))
+        if len(path) > 1 and path[0] == "profiles" and isinstance(path[1], int) and path[1] in known:
+            document, index = self._profiles[path[1]]
+            return document.place(("profiles", index, *path[2:]))
+        return self._main.place(path)
 
     def _parse(self, path: Path) -> LocatedDocument:
-        self.files.append(path)
-        document = parse(path, read_bytes(path))
+        self.read_files.append(path)
+        data = read_bytes(path)
+        self._checksums[os.path.abspath(path)] = _checksum(data)  # noqa: PTH100 - links stay
+        document = parse(path, data)
         if document.value is None:
+            # A file cut short while it is written says nothing; a fragment all of comments does.
+            if path == self._path or not data.strip():
+                raise ConfigurationError([Problem(Place(str(path)), "is empty: it holds no settings")])
             document.value = {}
         if not isinstance(document.value, dict):
             raise ConfigurationError([Problem(document.place(()), "must be a mapping of settings")])
         return document
 
-    def _included(
-        self, main: Path, pattern: str, where: KeyPath, problems: list[Problem]
-    ) -> Iterator[LocatedDocument]:
-        path = main.parent / pattern
+    def _included(self, data: dict[str, Any], environ: Mapping[str, str]) -> list[LocatedDocument]:
+        ours = {key: value for key, value in environ.items() if key.upper().startswith(f"{PREFIX}INCLUDE")}
+        overlay = Overlay({"include": data.get("include", [])}, ours)
+        patterns = overlay.document["include"]
+        documents: list[LocatedDocument] = []
+        for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
+            if isinstance(pattern, str) and pattern:
+                variable = overlay.variable(("include", index))
+                place = place_of_variable(variable) if variable else self._main.place(("include", index))
+                documents += self._matching(pattern, place, ("include", index))
+        return documents
+
+    def _matching(self, pattern: str, place: Place, where: KeyPath) -> list[LocatedDocument]:
+        path = self._path.parent / pattern
         self.watched.append(path)
-        if not _is_pattern(path):
-            found = [path]
+        if is_pattern(path):
+            found = [match for match in _matches(path) if not self._is_read(match)]
+        elif not path.exists():
+            self.problems.append(Problem(place, f"{path} does not exist", where))
+            return []
         else:
-            found = [match for match in _matches(path) if match.resolve() != main.resolve()]
+            found = [path]
+        documents = []
         for match in found:
-            if match in self.files:
-                problems.append(Problem(self.locate(where), f"{match} is included twice", where))
+            if self._is_read(match):
+                self.problems.append(Problem(place, f"{match} is included twice", where))
                 continue
             try:
                 document = self._parse(match)
             except ConfigurationError as error:
-                problems += error.problems
+                self.problems += error.problems
                 continue
-            for key in document.value.keys() - INCLUDABLE:
+            for key in document.value.keys() - set(INCLUDABLE):
+                message = "an included file holds targets and profiles only"
                 hint = "settings that hold for all belong in the main file"
-                message = "an included file may hold targets and profiles only"
-                problems.append(Problem(document.place((key,)), message, (key,), hint))
-            yield document
+                self.problems.append(Problem(document.place((key,)), message, (key,), hint))
+            documents.append(document)
+        return documents
 
-    def _gather(
-        self, document: LocatedDocument, targets: dict[str, Any], profiles: list[Any], problems: list[Problem]
-    ) -> None:
+    def _is_read(self, path: Path) -> bool:
+        return os.path.abspath(path) in self._checksums  # noqa: PTH100 - links stay
+
+    def _gather(self, document: LocatedDocument, targets: dict[str, Any], profiles: list[Any]) -> None:
         mine = document.value.get("targets") or {}
         if isinstance(mine, dict):
             for name, target in mine.items():
                 if name in targets:
-                    first = self._targets[name].place(("targets", name))
-                    problems.append(
-                        Problem(
-                            document.place(("targets", name)),
-                            f"is already defined at {first}",
-                            ("targets", name),
-                        )
-                    )
+                    path: KeyPath = ("targets", name)
+                    first = self._targets[name].place(path)
+                    message = f"is already defined at {first}"
+                    self.problems.append(Problem(document.place(path), message, path))
                     continue
                 targets[name] = target
                 self._targets[name] = document
         elif document is not self._main:
-            problems.append(Problem(document.place(("targets",)), "must be a mapping", ("targets",)))
+            self.problems.append(Problem(document.place(("targets",)), "must be a mapping", ("targets",)))
         listed = document.value.get("profiles") or []
         if isinstance(listed, list):
             profiles += listed
             self._profiles += [(document, index) for index in range(len(listed))]
         elif document is not self._main:
-            problems.append(Problem(document.place(("profiles",)), "must be a list", ("profiles",)))
-
-
-_WORDS = {
-    "missing": "is required",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "dict_type": "must be a mapping",
-    "list_type": "must be a list",
-    "model_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
-    "string_pattern_mismatch": "may hold letters, digits, '_', '-' and '.', and starts with one of the first two",
-}
-
-
-def _translate(details: ErrorDetails, locate: Callable[[KeyPath], Place]) -> Problem:
-    path: KeyPath = tuple(part for part in details["loc"] if part != "[key]")
-    kind, context = details["type"], details.get("ctx", {})
-    if _under_credentials(path) and kind in ("model_type", "model_attributes_type"):
-        hint = "write {env: NAME} or {file: PATH}"
-        return Problem(locate(path), "a literal secret is refused", path, hint)
-    if kind == "extra_forbidden":
-        return Problem(locate(path), "unknown key", path, suggestion(str(path[-1]), _known(path[:-1])))
-    if kind == "value_error":
-        message = str(context.get("error", "is not valid"))
-    elif kind == "literal_error":
-        message = f"must be {context['expected']}"
-    elif kind in _WORDS:
-        message = _WORDS[kind]
-    else:
-        message = details["msg"][0].lower() + details["msg"][1:]
-    return Problem(locate(path), message, path)
-
-
-def _under_credentials(path: KeyPath) -> bool:
-    return len(path) >= 2 and path[-2] in ("credentials", "headers")
-
-
-def _known(path: KeyPath) -> list[str]:
-    """The keys that may stand at `path`."""
-    model: Any = Settings
-    for part in path:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = _model_in(field.annotation) if field is not None else None
-        # Below a mapping or a list the model is the one of its values.
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if (found := _model_in(argument)) is not None:
-            return found
-    return None
-
-
-def _cross_check(settings: Settings, locate: Callable[[KeyPath], Place]) -> list[Problem]:
-    problems: list[Problem] = []
-    seen: dict[tuple[str, str], int] = {}
-    for index, profile in enumerate(settings.profiles):
-        named = [("target", profile.target)] if profile.target is not None else []
-        chosen = settings.targets if profile.targets is None else profile.targets
-        for position, name in enumerate(profile.targets or ()):
-            if name not in settings.targets:
-                path: KeyPath = ("profiles", index, "targets", position)
-                problems.append(
-                    Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
-                )
-        for key, name in named:
-            if name not in chosen:
-                path = ("profiles", index, key)
-                problems.append(
-                    Problem(locate(path), "is none of the profile's targets", path, suggestion(name, chosen))
-                )
-        where = (profile.name, str(Path(profile.path)))
-        if where in seen:
-            path = ("profiles", index, "name")
-            problems.append(
-                Problem(locate(path), f"the same profile and path as profiles[{seen[where]}]", path)
-            )
-        seen.setdefault(where, index)
-    limits = settings.workers
-    if limits.stuck_limit is not None and limits.stuck_limit > limits.limit:
-        path = ("workers", "stuck_limit")
-        problems.append(Problem(locate(path), "is above workers.limit: /healthz could never fail", path))
-    return problems
+            self.problems.append(Problem(document.place(("profiles",)), "must be a list", ("profiles",)))

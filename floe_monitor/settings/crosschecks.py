@@ -1,0 +1,53 @@
+"""What no single key can say: rules between the parts of a configuration."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from floe_monitor.settings.problems import Problem, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from floe_monitor.settings.models import ProfileSettings, Settings
+    from floe_monitor.settings.problems import KeyPath, Place
+
+    Locator = Callable[[KeyPath], Place]
+
+
+def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for index, profile in enumerate(settings.profiles):
+        yield from _outputs(settings, profile, index, locate)
+        first = seen.setdefault((profile.name, os.path.abspath(profile.path)), index)  # noqa: PTH100 - text
+        if first != index:
+            path: KeyPath = ("profiles", index, "name")
+            yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
+    yield from _limits(settings, locate)
+
+
+def _outputs(settings: Settings, profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Problem]:
+    path: KeyPath
+    chosen = list(settings.targets) if profile.targets is None else profile.targets
+    for position, name in enumerate(profile.targets or ()):
+        path = ("profiles", index, "targets", position)
+        if name not in settings.targets:
+            yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
+        elif name in chosen[:position]:
+            yield Problem(locate(path), "is named twice", path)
+    if not chosen:
+        path = ("profiles", index)
+        yield Problem(locate(path), "a profile needs at least one target", path)
+    elif profile.target is not None and profile.target not in chosen:
+        path = ("profiles", index, "target")
+        yield Problem(
+            locate(path), "is none of the profile's targets", path, suggestion(profile.target, chosen)
+        )
+
+
+def _limits(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    limits = settings.workers
+    if limits.stuck_limit is not None and limits.stuck_limit > limits.limit:
+        path: KeyPath = ("workers", "stuck_limit")
+        yield Problem(locate(path), "is above workers.limit: /healthz could never fail", path)
