@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from floe_monitor.cli.terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, CliError, complain, note
@@ -51,6 +50,8 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
             error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
         if debug:
+            import traceback  # noqa: PLC0415 - 10 ms that only a fault is worth
+
             traceback.print_exc()
         complain(f"unexpected {type(error).__name__}: {_first_line(error)}")
         if not debug:
