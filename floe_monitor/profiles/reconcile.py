@@ -122,14 +122,17 @@ class Reconciler:
         with writing(real, WRITE_WAIT_SECONDS) as exclusive:
             if exclusive:
                 files.sweep(real)
-            return self._write(path, real, rendered, cancelled)
+            return self._write(path, snapshot, rendered, now, cancelled)
 
-    def _write(self, path: str, real: Path, rendered: Rendered, cancelled: threading.Event) -> Outcome:
+    def _write(
+        self, path: str, first: files.Snapshot, rendered: Rendered, now: Plan, cancelled: threading.Event
+    ) -> Outcome:
         for _ in range(_ATTEMPTS):
             snapshot = files.read(path)
-            if snapshot.real != real:
+            if snapshot.real != first.real:
                 break
-            now = plan(snapshot, rendered)
+            if snapshot.identity != first.identity:
+                now = plan(snapshot, rendered)
             if snapshot.data is not None and not now.changed:
                 return self._outcome("unchanged", now.problems)
             if cancelled.is_set():
@@ -138,6 +141,7 @@ class Reconciler:
             try:
                 files.replace(snapshot, data)
             except files.ChangedMeanwhileError:
+                first = snapshot
                 continue
             self._in_step = data
             return self._outcome("written", now.problems)

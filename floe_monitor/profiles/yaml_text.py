@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import yaml
 
-MAX_CHARACTERS = 1 << 20
+MAX_CHARACTERS = 1 << 19
 MAX_DEPTH = 100
 
 _DbtLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -82,6 +82,7 @@ def locate(text: str) -> Document:
 
 
 def _locate(text: str) -> Document:
+    # The pure parser: the ends of nodes are not the same in libyaml's events.
     builder = _Builder(len(text))
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         builder.take(event)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import Made  # type: ignore[attr-defined] - this directory's, not the one above
+from conftest import Made  # type: ignore[attr-defined]  # not the one of another directory
 from floe_monitor.profiles import ProfileKeeper, write
 from floe_monitor.state import ConfigStatus, MonitorState
 
