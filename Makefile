@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench lock clean
+.PHONY: help install run test lint format bench conformance lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,7 @@ lint: $(VENV)/dev.done ## style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@for tests in plugins/*/tests; do $(BIN)/mypy --no-error-summary $$tests || exit 1; done
 	$(BIN)/lint-imports
 
 format: $(VENV)/dev.done ## rewrite to the house style
@@ -32,6 +33,9 @@ format: $(VENV)/dev.done ## rewrite to the house style
 
 bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
+
+conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's; writes docs/verdicts.md
+	$(BIN)/python -m conformance
 
 lock: ## pin the newest versions allowed (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/runtime.in -o requirements/runtime.lock

@@ -147,7 +147,7 @@ def test_an_invalid_configuration_changes_nothing_and_is_told(start_daemon: Star
     assert "floe-monitor.yaml:2" in problem
     assert "interval" in problem
     assert daemon.metric("floe_compute_target_up", target="one") == 1
-    assert "floe-monitor.yaml:2" in daemon.log.read_text()
+    daemon.until(lambda: "floe-monitor.yaml:2" in daemon.log.read_text())
     daemon.config.write_text("probe: {interval: 1s}\ntargets: {two: {plugin: lab}}")
     daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 1)
     daemon.until(lambda: daemon.metric("floe_compute_target_up", target="two") == 1)

@@ -113,7 +113,7 @@ class Server:
         with psycopg.connect(
             host=str(self.directory), port=self.port, user="postgres", dbname=database, autocommit=True
         ) as connection:
-            cursor = connection.execute(sql)  # type: ignore[call-overload]  # not a literal
+            cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
     def states(self) -> list[str]:
