@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jinja2 import Environment, Template
 
@@ -45,6 +45,14 @@ class Reference:
         if not value:
             raise UnresolvedError(f"environment variable {self.env} is empty")
         return value
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as people write it: `connection.attach[0].path`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
 
 
 def as_reference(value: object) -> Reference | None:
@@ -141,7 +149,7 @@ def parse_expression(text: str) -> Expression:
         if len(calls) != sum(1 for name in tree.find_all(nodes.Name) if name.name == "env_var"):
             raise ExpressionError("env_var is to be called: {{ env_var('NAME') }}")
         variables = tuple(_arguments(call) for call in calls)
-        template = environment.from_string(tree)  # type: ignore[arg-type]  # a tree is taken too
+        template = environment.from_string(tree)
     except TemplateError as error:
         raise ExpressionError(_syntax_problem(error)) from None
     return Expression(text, variables, template)

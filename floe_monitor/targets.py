@@ -10,32 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from floe_monitor.compute import adapt
 from floe_monitor.compute.configuring import ConfigProblems, build_config
-from floe_monitor.credentials import (
-    CredentialError,
-    Redactor,
-    Resolved,
-    Resolver,
-    env_expression,
-    has_expression,
-    is_reference,
-    read_reference,
-    variable_in_profile,
-)
+from floe_monitor.credentials import CredentialError, Redactor, Resolved, Resolver
 from floe_monitor.health import Thresholds
-from floe_monitor.secrecy import is_secret_key, secrets_in
-from floe_monitor.settings.models import TargetSettings
+from floe_monitor.references import ExpressionError, Reference, dotted
 from floe_monitor.settings.problems import ConfigurationError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from floe_monitor.compute.loader import PluginEntry, PluginRegistry
     from floe_monitor.compute.models import ComputeConfig
-    from floe_monitor.settings.models import ProbeSettings, Settings
+    from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.credentials import ProfileName
+    from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
     from floe_monitor.settings.problems import KeyPath
 
-_OWN_KEYS = frozenset(TargetSettings.model_fields)
-_FOR_PLUGINS = ("plugin", "threads", "timeout_seconds")
+_FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +40,10 @@ class ProbePolicy:
 
 @dataclass(slots=True)
 class _Memory:
-    """The last configuration resolved, for as long as what it was made of stays the same."""
+    """What a target has worked out: `fixed` once nothing of its configuration is found late."""
 
-    fields: dict[str, Any] | None = None
-    resolved: Resolved | None = None
+    resolver: Resolver | None = None
+    fixed: Resolved | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,30 +80,20 @@ class Target:
     def resolve(self) -> Resolved:
         """The configuration to probe with, read afresh: environment and files as they are now.
 
-        Raises `CredentialError` naming the missing variable or unreadable file, never a value. Blocks on
-        files, so it belongs in a worker.
+        The same object as before where they have not changed. Raises `CredentialError` naming the missing
+        variable or unreadable file, never a value. Blocks on files, so it belongs in a worker.
         """
-        memory, plugin = self._memory, self.entry.plugin
+        memory = self._memory
+        if memory.fixed is not None:
+            return memory.fixed
+        plugin = self.entry.plugin
         if plugin is None:
             raise CredentialError(self.entry.problem or "the plugin cannot be used")
-        fields = _plain_fields(self.settings)
-        resolver = Resolver(self.environ)
-        if _is_dynamic(self.settings):
-            for key in fields.keys() - {*_FOR_PLUGINS}:
-                fields[key] = resolver.resolve(fields[key], secret=is_secret_key(key))
-            fields["credentials"] = {
-                key: read_reference(reference.env, reference.file, self.environ)
-                for key, reference in self.settings.credentials.items()
-            }
-            resolver.secrets.update(fields["credentials"].values())
-        if memory.resolved is not None and memory.fields == fields:
-            return memory.resolved
-        try:
-            config = build_config(plugin, fields)
-        except ConfigProblems as error:
-            raise CredentialError("; ".join(map(str, error.problems))) from None
-        resolved = Resolved(config, Redactor(resolver.secrets))
-        memory.fields, memory.resolved = fields, resolved
+        resolver = memory.resolver or _resolver(self.name, self.settings, self.environ)
+        memory.resolver = resolver
+        resolved = resolver.resolve(plugin)
+        if not resolver.is_late:
+            memory.fixed = resolved
         return resolved
 
 
@@ -127,84 +107,83 @@ def build_targets(
 
     A missing or broken plugin is none: its target exists and reports it.
     """
-    problems: list[Problem] = []
-    targets = {
-        name: _build(name, target, settings.probe, registry, locate, environ, problems)
-        for name, target in settings.targets.items()
-    }
-    problems += _colliding_variables(settings, locate)
-    if problems:
-        raise ConfigurationError(problems)
+    builder = _Builder(settings.probe, registry, locate, os.environ if environ is None else environ)
+    targets = {name: builder.build(name, target) for name, target in settings.targets.items()}
+    if builder.problems:
+        raise ConfigurationError(builder.problems)
     return targets
 
 
-def _build(
-    name: str,
-    target: TargetSettings,
-    common: ProbeSettings,
-    registry: PluginRegistry,
-    locate: Callable[[KeyPath], Place],
-    environ: Mapping[str, str] | None,
-    problems: list[Problem],
-) -> Target:
-    for path, message, hint in _literal_secrets(target):
-        whole = ("targets", name, *path)
-        problems.append(Problem(locate(whole), message, whole, hint))
-    entry = registry.get(target.plugin, target.distribution)
-    config = None
-    if entry.plugin is not None:
+class _Builder:
+    """Builds targets one after the other, collecting what is wrong with them."""
+
+    def __init__(
+        self,
+        common: ProbeSettings,
+        registry: PluginRegistry,
+        locate: Callable[[KeyPath], Place],
+        environ: Mapping[str, str],
+    ) -> None:
+        self.problems: list[Problem] = []
+        self._common = common
+        self._registry = registry
+        self._locate = locate
+        self._environ = environ
+        self._names: dict[str, tuple[str, ProfileName]] = {}
+
+    def build(self, name: str, settings: TargetSettings) -> Target:
+        entry = self._registry.get(settings.plugin, settings.distribution)
+        memory = _Memory()
+        config: ComputeConfig | None = None
         try:
-            config = build_config(entry.plugin, _profile_fields(name, target))
+            resolver = memory.resolver = _resolver(name, settings, self._environ)
+        except ExpressionError as error:
+            self._add(name, ("connection",), str(error))
+        else:
+            for reference in resolver.profile_names:
+                self._claim(name, reference)
+            if entry.plugin is not None:
+                config = self._checked(name, entry.plugin, resolver)
+            if config is not None and not resolver.is_late:
+                memory.fixed = Resolved(config, Redactor(()))
+        policy = _policy(settings, self._common, entry)
+        fingerprint = _fingerprint(settings, entry, policy)
+        return Target(name, entry, settings, policy, fingerprint, config, self._environ, memory)
+
+    def _checked(self, name: str, plugin: ComputePlugin, resolver: Resolver) -> ComputeConfig | None:
+        try:
+            return build_config(plugin, resolver.profile_fields())
         except ConfigProblems as error:
             for problem in error.problems:
-                whole = ("targets", name, *problem.path)
-                problems.append(Problem(locate(whole), problem.message, whole, problem.hint))
-    policy = _policy(target, common, entry)
-    made = Target(name, entry, target, policy, _fingerprint(target, entry, policy), config)
-    return (
-        made
-        if environ is None
-        else Target(name, entry, target, policy, made.fingerprint, config, environ=environ)
-    )
+                self._add(name, problem.path, problem.message, problem.hint)
+            return None
+
+    def _claim(self, target: str, reference: ProfileName) -> None:
+        """A variable stands for one source alone: else dbt could not tell two credentials apart."""
+        first_target, first = self._names.setdefault(reference.name, (target, reference))
+        if first.file == reference.file or not (
+            first.derived or reference.derived or _two_files(first, reference)
+        ):
+            return
+        message = (
+            f"profiles.yml would call this and {first_target}'s {dotted(first.path)} both {reference.name}"
+        )
+        self._add(target, reference.path, message, "add `env: NAME` to choose the name")
+
+    def _add(self, target: str, path: KeyPath, message: str, hint: str = "") -> None:
+        whole = ("targets", target, *path)
+        self.problems.append(Problem(self._locate(whole), message, whole, hint))
 
 
-def _plain_fields(target: TargetSettings) -> dict[str, Any]:
-    """What a plugin's model is built from, before anything is looked up."""
-    fields: dict[str, Any] = {key: getattr(target, key) for key in _FOR_PLUGINS}
-    fields.update(target.model_extra or {})
-    fields["connection"] = target.connection
-    return fields
+def _two_files(first: ProfileName, second: ProfileName) -> bool:
+    return first.file is not None and second.file is not None and first.file != second.file
 
 
-def _profile_fields(name: str, target: TargetSettings) -> dict[str, Any]:
-    fields = {key: _as_expressions(name, key, value) for key, value in _plain_fields(target).items()}
-    fields["credentials"] = {
-        key: env_expression(variable_in_profile(name, key, reference.env))
-        for key, reference in target.credentials.items()
-    }
-    return fields
-
-
-def _as_expressions(target: str, key: str, value: Any) -> Any:
-    if is_reference(value):
-        return env_expression(variable_in_profile(target, key, value.get("env")))
-    if isinstance(value, dict):
-        return {inner: _as_expressions(target, f"{key}_{inner}", item) for inner, item in value.items()}
-    if isinstance(value, list):
-        return [_as_expressions(target, f"{key}_{index}", item) for index, item in enumerate(value)]
-    return value
-
-
-def _is_dynamic(target: TargetSettings) -> bool:
-    return bool(target.credentials) or _has_lookups([target.connection, target.model_extra or {}])
-
-
-def _has_lookups(value: Any) -> bool:
-    if isinstance(value, dict):
-        return is_reference(value) or any(_has_lookups(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_has_lookups(item) for item in value)
-    return has_expression(value)
+def _resolver(name: str, settings: TargetSettings, environ: Mapping[str, str]) -> Resolver:
+    fields: dict[str, Any] = {key: getattr(settings, key) for key in _FOR_PLUGINS}
+    fields.update(settings.model_extra or {})
+    credentials = {key: Reference(each.env, each.file) for key, each in settings.credentials.items()}
+    return Resolver(name, fields, credentials, environ)
 
 
 def _policy(target: TargetSettings, common: ProbeSettings, entry: PluginEntry) -> ProbePolicy:
@@ -239,51 +218,3 @@ def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy
     ]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-_REFER = "write {env: NAME} or {file: PATH}, or dbt's {{ env_var('NAME') }}"
-
-
-def _literal_secrets(target: TargetSettings) -> Iterator[tuple[KeyPath, str, str]]:
-    yield from _literals_in(target.connection, ("connection",))
-    for key, value in (target.model_extra or {}).items():
-        yield from _literals_at(key, value, (key,))
-    if target.catalog is not None:
-        yield from _literals_in(target.catalog.options, ("catalog", "options"))
-
-
-def _literals_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
-    if isinstance(value, dict):
-        if not is_reference(value):
-            for key, item in value.items():
-                yield from _literals_at(key, item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _literals_in(item, (*path, index))
-    elif isinstance(value, str) and secrets_in(value):
-        yield path, "a literal secret inside this value is refused", _REFER
-
-
-def _literals_at(key: str, value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
-    # In an attach, `secret` is the name of one defined under `secrets`.
-    names_one = key.lower() == "secret" and "attach" in path
-    literal = isinstance(value, str | int) and not isinstance(value, bool)
-    if literal and value != "" and is_secret_key(key) and not names_one and not has_expression(value):
-        yield path, "a literal secret is refused", _REFER
-    else:
-        yield from _literals_in(value, path)
-
-
-def _colliding_variables(settings: Settings, locate: Callable[[KeyPath], Place]) -> Iterator[Problem]:
-    """Two files whose derived variables are one: dbt could not tell the credentials apart."""
-    owners: dict[str, tuple[str, str, str]] = {}
-    for name, target in settings.targets.items():
-        for key, reference in target.credentials.items():
-            if reference.env is not None or reference.file is None:
-                continue
-            variable = variable_in_profile(name, key, None)
-            first = owners.setdefault(variable, (name, key, reference.file))
-            if first[2] != reference.file:
-                path: KeyPath = ("targets", name, "credentials", key)
-                message = f"profiles.yml would call this and {first[0]}'s {first[1]} both {variable}"
-                yield Problem(locate(path), message, path, "add `env: NAME` to choose the name")

@@ -6,6 +6,8 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from floe_monitor.references import dotted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,14 +59,6 @@ class ConfigurationError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-def dotted(path: KeyPath) -> str:
-    """A path as people write it: `profiles[0].target`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
