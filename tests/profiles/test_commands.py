@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 
 from floe_monitor.profiles import diff, show, write
+from floe_monitor.profiles.files import marked
 from floe_monitor.profiles.locks import owner_lock
+from floe_monitor.profiles.reconcile import Assignment, Reconciler
 
 CANARY = "canary-55aa"
 
@@ -102,3 +104,15 @@ def test_a_plugin_that_writes_the_credential_down_is_refused(made: Any, tmp_path
         assert "innocent would hold a credential" in done.outcome.message
         assert CANARY not in done.outcome.message
         assert not made.path.exists()
+
+
+def test_where_no_lock_can_be_had_it_is_kept_all_the_same_and_said(made: Any) -> None:
+    owner = owner_lock(made.path, "ours").path
+    for lock in (owner, marked(made.path, "lock")):
+        lock.symlink_to("elsewhere")  # never followed
+    reconciler = Reconciler(made.publish, {}, owns=True)
+    assignment = Assignment(made.profile(), made.targets(made.target()))
+    outcomes = [reconciler.run(assignment), reconciler.run(assignment)]
+    assert [outcome.result for outcome in outcomes] == ["written", "unchanged"]
+    assert all("kept without a lock" in outcome.message for outcome in outcomes)
+    assert not made.path.with_name("elsewhere").exists()
