@@ -47,7 +47,9 @@ async def serve(
         timeout_keep_alive=limits.keep_alive,
     )
     # What clients send wrong is theirs; an exception in a route is ours and stays.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    uvicorn_log = logging.getLogger("uvicorn.error")
+    former_level = uvicorn_log.level
+    uvicorn_log.setLevel(logging.ERROR)
     config.load()
     state = Connections(limits)
     loop = asyncio.get_running_loop()
@@ -63,6 +65,7 @@ async def serve(
         with anyio.CancelScope(shield=True):
             await _close(servers, state, grace)
             listener.close()
+            uvicorn_log.setLevel(former_level)
 
 
 async def _close(servers: list[asyncio.Server], state: Connections, grace: float) -> None:
