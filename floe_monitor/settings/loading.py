@@ -106,11 +106,11 @@ def _combined(found: Mapping[str, bytes]) -> str:
 def _expand(watched: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in watched:
-        found += _matches(path) if is_pattern(path) else [path]
+        found += matches(path) if is_pattern(path) else [path]
     return found
 
 
-def _matches(pattern: Path) -> list[Path]:
+def matches(pattern: Path) -> list[Path]:
     anchor = Path(pattern.anchor or ".")
     relative = str(pattern.relative_to(anchor)) if pattern.anchor else str(pattern)
     try:
@@ -191,7 +191,7 @@ class _Files:
         path = self._path.parent / pattern
         self.watched.append(path)
         if is_pattern(path):
-            found = [match for match in _matches(path) if not self._is_read(match)]
+            found = [match for match in matches(path) if not self._is_read(match)]
         elif not path.exists():
             self.problems.append(Problem(place, f"{path} does not exist", where))
             return []
