@@ -54,7 +54,7 @@ def check() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         (project / "floe-monitor.yaml").write_text(CONFIG)
-        (project / "dbt_project.yml").write_text("name: bench\nversion: '1'\nprofile: floe_project\n")
+        (project / "dbt_project.yml").write_text("name: bench\nversion: '1.0.0'\nprofile: floe_project\n")
         ours = [sys.executable, "-m", "floe_monitor"]
         subprocess.run([*ours, "profiles", "write"], cwd=folder, check=True, capture_output=True)
         environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -30,8 +31,6 @@ from floe_monitor.telemetry.prometheus import PrometheusSink
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from anyio.abc import TaskGroup
 
     from floe_monitor.events import Sink
     from floe_monitor.http import Listener
@@ -134,30 +133,28 @@ class _Daemon:
             await services.start(serve, app, self._listener, name="http")
             services.start_soon(keeper.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
-            async with anyio.create_task_group() as probes:
-                scheduler.apply(self._targets)
-                await self._probe_until_stopped(scheduler, probes, announce)
+            with anyio.CancelScope() as probing:
+                async with asyncio.TaskGroup() as probes:
+                    scheduler.apply(self._targets)
+                    await self._probe_until_stopped(scheduler, probes, announce)
+                    probing.cancel()
             services.cancel_scope.cancel()
         self._pool.close()
         self._runner.close()
 
     async def _probe_until_stopped(
-        self, scheduler: Scheduler, probes: TaskGroup, announce: Callable[[Listener, MonitorState], None]
+        self,
+        scheduler: Scheduler,
+        probes: asyncio.TaskGroup,
+        announce: Callable[[Listener, MonitorState], None],
     ) -> None:
-        ticking = anyio.CancelScope()
-
-        async def tick() -> None:
-            with ticking:
-                await scheduler.run(probes)
-
-        probes.start_soon(tick, name="scheduler")
+        ticking = probes.create_task(scheduler.run(probes), name="scheduler")
         announce(self._listener, self._state)
         await self._stop.wait()
         ticking.cancel()
         with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
             while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
-        probes.cancel_scope.cancel()
 
     async def _obey_signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:

@@ -41,11 +41,12 @@ class Monitor:
 
     @asynccontextmanager
     async def watching(self, targets: dict[str, Target]) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as probes:
-            self.scheduler.apply(targets)
-            probes.start_soon(self.scheduler.run, probes)
-            yield
-            probes.cancel_scope.cancel()
+        with anyio.CancelScope() as probing:
+            async with asyncio.TaskGroup() as probes:
+                self.scheduler.apply(targets)
+                probes.create_task(self.scheduler.run(probes))
+                yield
+                probing.cancel()
         self.runner.close()
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
