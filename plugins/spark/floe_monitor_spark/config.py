@@ -1,0 +1,182 @@
+"""The configuration of a Spark target: dbt-spark's own keys, and one that only the monitor reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+
+Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
+Scalar = str | int | float | bool
+
+SECRET_KEYS = ("password", "token")
+MONITOR_ONLY = frozenset({"wake_cluster"})
+THRIFT_ONLY = ("user", "auth", "kerberos_service_name", "use_ssl")
+HTTP_ONLY = ("cluster", "organization", "wake_cluster")
+REFUSED_METHODS = {
+    "session": "the Spark of method `session` runs inside dbt's own process (or behind SPARK_REMOTE, whose "
+    "client has no timeout): there is nothing a daemon could ask. Watch a Thrift server with method: thrift",
+    "odbc": "method `odbc` goes through a vendor's ODBC driver, whose waits have no bound that holds, and "
+    "whose state no other way to the cluster shows. Clusters answer method: http too",
+}
+_PASSWORD_AUTHS = frozenset({"LDAP", "CUSTOM"})
+
+
+class SparkConfig(ComputeConfig):
+    """The keys of `connection`, under dbt-spark's names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plugin: Literal["spark"] = "spark"
+    method: Literal["thrift", "http"] = Field(
+        description="How dbt gets there: thrift (a Thrift server) or http (a Databricks cluster, by HTTPS)"
+    )
+    host: Text = Field(description="Server")
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port; with http 443 if unset. null leaves it to dbt-spark, whose default is 443",
+    )
+    user: Text | None = Field(
+        default=None, description="User to log in as; unset: the operating system's, as PyHive does"
+    )
+    database: Text | None = Field(default=None, description="The same as schema, as dbt allows")
+    schema_: Text = Field(alias="schema", description="Schema that dbt builds in")
+    auth: Auth | None = Field(
+        default=None,
+        description="hive.server2.authentication of the server; unset: NONE, SASL without a check",
+    )
+    kerberos_service_name: Text | None = Field(
+        default=None, description="Service part of the server's principal, with auth: KERBEROS"
+    )
+    use_ssl: bool | None = Field(
+        default=None, description="TLS to the Thrift server; dbt-spark then does not verify its certificate"
+    )
+    cluster: Text | None = Field(default=None, description="Cluster's id, with method: http")
+    organization: Text | None = Field(
+        default=None, description="Organization's id, with method: http; unset: 0"
+    )
+    wake_cluster: bool = Field(
+        default=False,
+        description="Probe a cluster that is terminated, or whose state is not told, though that starts it; "
+        "read by the monitor alone",
+    )
+    connect_retries: int | None = Field(
+        default=1, ge=0, description="Times dbt tries to connect again; null leaves it to dbt-spark: 0"
+    )
+    connect_timeout: int | None = Field(
+        default=10,
+        ge=0,
+        description="Seconds dbt waits between two tries, no limit of one; null leaves it to dbt-spark: 10",
+    )
+    retry_all: bool | None = Field(
+        default=None, description="Retry after any failure; unset: only where the server says it is not ready"
+    )
+    query_timeout: int | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds dbt waits for a query (dbt-spark 1.10); unset: timeout_seconds, if given",
+    )
+    query_retries: int | None = Field(
+        default=None,
+        ge=0,
+        description="Times dbt runs a query again after a lost connection (dbt-spark 1.10)",
+    )
+    poll_interval: int | None = Field(
+        default=None, ge=0, description="Seconds between dbt's looks at a running query (dbt-spark 1.10)"
+    )
+    server_side_parameters: dict[str, Scalar] = Field(
+        default_factory=dict, description="Spark settings of dbt's sessions"
+    )
+
+    def secret(self, key: str) -> str | None:
+        found = self.credentials.get(key)
+        return None if found is None else found.get_secret_value()
+
+    @property
+    def session_parameters(self) -> dict[str, str]:
+        """What dbt-spark opens its session with."""
+        given = {key: str(value) for key, value in self.server_side_parameters.items()}
+        return {**given, "spark.sql.ansi.enabled": "false"}
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_of_a_daemon(cls, method: Any) -> Any:
+        if isinstance(method, str) and method in REFUSED_METHODS:
+            raise ValueError(REFUSED_METHODS[method])
+        return method
+
+    @field_validator("auth", mode="before")
+    @classmethod
+    def _auth_by_its_name(cls, auth: Any) -> Any:
+        if auth == "PLAIN":
+            raise ValueError(
+                "PLAIN is the mechanism of NONE, LDAP and CUSTOM: dbt's driver takes one of those"
+            )
+        return auth
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_apart(cls, data: Any) -> Any:
+        connection = data.get("connection") if isinstance(data, dict) else None
+        if isinstance(connection, dict) and (found := [key for key in SECRET_KEYS if key in connection]):
+            raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
+        return data
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.database is not None and self.database != self.schema_:
+            raise ValueError("database and schema are the same to Spark: give schema alone")
+        unused = HTTP_ONLY if self.method == "thrift" else THRIFT_ONLY
+        given = [key for key in unused if getattr(self, key) not in {None, False}]
+        if given:
+            raise ValueError(f"{given[0]} has no use with method: {self.method}")
+        wanted = "password" if self.method == "thrift" else "token"
+        if unknown := sorted(self.credentials.keys() - {wanted}):
+            raise ValueError(f"credentials: {unknown[0]} has no use with method: {self.method}")
+        if self.method == "thrift":
+            self._thrift_complete()
+        else:
+            self._http_complete()
+        return self
+
+    def _thrift_complete(self) -> None:
+        if "port" not in self.model_fields_set:
+            raise ValueError(
+                "missing: port (a Thrift server's is 10000 or 10001 as a rule; dbt-spark's is 443)"
+            )
+        if "://" in self.host:
+            raise ValueError("host: a name or an address, without a scheme")
+        if self.auth in _PASSWORD_AUTHS and "password" not in self.credentials:
+            raise ValueError(f"auth: {self.auth} needs a password in `credentials`")
+        if "password" in self.credentials and self.auth not in _PASSWORD_AUTHS:
+            raise ValueError("credentials: dbt's driver takes a password with auth: LDAP or CUSTOM alone")
+        if (self.auth == "KERBEROS") != (self.kerberos_service_name is not None):
+            raise ValueError("auth: KERBEROS and kerberos_service_name go together")
+
+    def _http_complete(self) -> None:
+        if self.cluster is None:
+            raise ValueError("missing: cluster")
+        if "token" not in self.credentials:
+            raise ValueError("missing: a token in `credentials`")
+        if self.host.startswith("http://"):
+            raise ValueError("host: dbt-spark speaks HTTPS alone")
+
+
+def typed(config: ComputeConfig) -> SparkConfig:
+    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
+    if isinstance(config, SparkConfig):
+        return config
+    try:
+        return SparkConfig.model_validate(dict(config))
+    except ValidationError as error:
+        # pydantic's own text repeats values; location and rule are enough.
+        problems = [
+            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -1,0 +1,132 @@
+"""What can go wrong on the way to Spark, and the one place where it gets the contract's names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from floe_monitor.compute import ErrorType, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SparkError(Exception):
+    """The server could not be reached or used."""
+
+
+class TimedOutError(SparkError):
+    def __init__(self, waited_for: str) -> None:
+        super().__init__(f"no answer in time while waiting for {waited_for}")
+
+
+class LinkError(SparkError):
+    """The connection broke, or never came about."""
+
+
+class RefusedError(SparkError):
+    """The server refused the login."""
+
+
+class StrangeError(SparkError):
+    """An answer came, but not in the protocol that was expected."""
+
+
+class HttpError(SparkError):
+    """An HTTP answer other than 200, of the server's or of what stands before it."""
+
+    def __init__(self, status: int, reason: str, code: str | None = None) -> None:
+        super().__init__(f"HTTP {status} {reason}".rstrip())
+        self.status = status
+        self.code = code
+        """Databricks' own, where the answer has one."""
+
+
+class ServerError(SparkError):
+    """Spark's own word: a Thrift status, or the end of an operation, with an error."""
+
+    def __init__(self, message: str, sqlstate: str | None, information: Sequence[str] = ()) -> None:
+        text, self.condition = summary(message)
+        super().__init__(text if sqlstate is None or sqlstate in text else f"{text} (SQLSTATE {sqlstate})")
+        self.sqlstate = sqlstate or ""
+        self.java_classes = frozenset(_JAVA_ERROR.findall("\n".join((message, *information))))
+
+
+_JAVA_ERROR = re.compile(r"\b(?:[a-z][\w$]*\.)+([A-Z][\w$]*(?:Exception|Error))\b")
+_WRAPPING = re.compile(
+    r"^(?:Error (?:running|operating) \w+: |(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error): ?)"
+)
+_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
+_BY_SQLSTATE = {
+    "42501": ErrorType.PERMISSION,
+    "0L000": ErrorType.PERMISSION,
+    "57014": ErrorType.TIMEOUT,
+    "57KD0": ErrorType.CONNECTION,
+    "HYT00": ErrorType.TIMEOUT,
+}
+_BY_CLASS = {
+    "08": ErrorType.CONNECTION,
+    "28": ErrorType.AUTHENTICATION,
+    "42": ErrorType.CONFIGURATION,  # only configured names and settings can be wrong in what a probe sends
+    "3D": ErrorType.CONFIGURATION,
+    "3F": ErrorType.CONFIGURATION,
+    "53": ErrorType.CONNECTION,
+    "57": ErrorType.CONNECTION,
+    "58": ErrorType.CONNECTION,
+}
+_DENIALS = frozenset(
+    {
+        "AccessControlException",
+        "HiveAccessControlException",
+        "AuthorizationException",
+        "AccessDeniedException",
+        "UnauthorizedAccessException",
+    }
+)
+"""What authorization plugins throw, which give no SQLSTATE."""
+_BY_KIND = {
+    TimedOutError: ErrorType.TIMEOUT,
+    LinkError: ErrorType.CONNECTION,
+    RefusedError: ErrorType.AUTHENTICATION,
+    StrangeError: ErrorType.CONFIGURATION,
+}
+_BY_HTTP_STATUS = {
+    401: ErrorType.AUTHENTICATION,
+    403: ErrorType.PERMISSION,
+    407: ErrorType.CONFIGURATION,
+    408: ErrorType.TIMEOUT,
+    429: ErrorType.CONNECTION,
+    504: ErrorType.TIMEOUT,
+}
+
+
+def classify(error: Exception) -> Failure:
+    message = str(error)
+    if isinstance(error, ServerError):
+        return Failure(_of_server(error), message)
+    if isinstance(error, HttpError):
+        by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
+        return Failure(_BY_HTTP_STATUS.get(error.status, by_class), message)
+    for kind, error_type in _BY_KIND.items():
+        if isinstance(error, kind):
+            return Failure(error_type, message)
+    return Failure(ErrorType.QUERY, f"{type(error).__name__}: {message}")
+
+
+def _of_server(error: ServerError) -> ErrorType:
+    if error.java_classes & _DENIALS:
+        return ErrorType.PERMISSION
+    return _BY_SQLSTATE.get(error.sqlstate) or _BY_CLASS.get(error.sqlstate[:2], ErrorType.QUERY)
+
+
+def summary(message: str) -> tuple[str, str | None]:
+    """The first sentence of Spark's message, out of its wrappings and without stack trace; its condition."""
+    text = message.split("\n\tat ", 1)[0].strip()
+    while match := _WRAPPING.match(text):
+        text = text[match.end() :].lstrip()
+    found = _CONDITION.search(text)
+    if found is not None:
+        # Wrappings repeat the condition before each exception; the last one starts the message proper.
+        text = text[text.rindex(found[0]) :]
+    text = text.split("\n", 1)[0]
+    return " ".join(text.split()) or "no message", found[1] if found else None
