@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REFER = "write {env: NAME}, {file: PATH} or dbt's {{ env_var('NAME') }}"
 REFER_ONLY = "write {env: NAME} or {file: PATH}"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -36,6 +37,9 @@ def find_literals(document: Any) -> Iterator[Finding]:
 
 def _walk(value: Any, path: KeyPath, *, secret: bool = False) -> Iterator[Finding]:
     if isinstance(value, dict):
+        reference = as_reference(value) if path[0:1] == ("targets",) and len(path) > 2 else None
+        if reference is not None and reference.env and not _VARIABLE.fullmatch(reference.env):
+            yield Finding((*path, "env"), "is no name of an environment variable")
         for key, item in value.items():
             below = (*path, key)
             if _is_credential(below):
@@ -88,12 +92,3 @@ def _expression(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
 
 def _names_a_secret(text: str, path: KeyPath) -> bool:
     return "attach" in path and path[-1] == "secret" and _IDENTIFIER.fullmatch(text) is not None
-
-
-def is_late(value: Any) -> bool:
-    """Whether anything in `value` is found at probe time only."""
-    if isinstance(value, dict):
-        return as_reference(value) is not None or any(map(is_late, value.values()))
-    if isinstance(value, list):
-        return any(map(is_late, value))
-    return isinstance(value, str) and is_template(value)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from floe_monitor.settings.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 Isolation = Literal["thread", "process"]
 
@@ -72,8 +73,8 @@ class HttpSettings(Model):
 class CredentialReference(Model):
     """Where a credential is found at probe time. Never the value itself."""
 
-    env: str | None = Field(
-        default=None, min_length=1, description="Environment variable; also its name in profiles.yml"
+    env: VariableName | None = Field(
+        default=None, description="Environment variable; also its name in profiles.yml"
     )
     file: str | None = Field(
         default=None,
