@@ -203,7 +203,7 @@ class SpanTracing:
             status = _status_of(check.status, check.message)
             self._emit(check.name or "check", child, context, found, status, start, end)
 
-    def _emit(  # noqa: PLR0917 - a span is this much
+    def _emit(
         self,
         name: str,
         context: SpanContext,
