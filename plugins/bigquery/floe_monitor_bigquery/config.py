@@ -1,0 +1,199 @@
+"""The configuration of a BigQuery target: dbt-bigquery's own keys, and one that only the monitor reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
+"""Part of an API path: a project, a dataset, an account."""
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=2048)]
+
+DEFAULT_SCOPES = (
+    "https://www.googleapis.com/auth/bigquery",
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/drive",
+    "https://www.googleapis.com/auth/userinfo.email",
+)
+"""dbt-bigquery's."""
+MONITOR_ONLY = frozenset({"query"})
+SECRETS = ("token", "refresh_token", "client_secret", "private_key")
+
+_OF_METHOD = {
+    "oauth": frozenset[str](),
+    "service-account": frozenset({"keyfile"}),
+    "service-account-json": frozenset({"keyfile_json", "private_key"}),
+    "oauth-secrets": frozenset({"token", "refresh_token", "client_id", "client_secret", "token_uri"}),
+}
+_EVERY_METHODS = frozenset().union(*_OF_METHOD.values())
+_TO_REFRESH = ("refresh_token", "client_id", "client_secret", "token_uri")
+_OF_KEYFILE = ("client_email", "token_uri")
+
+
+class BigQueryConfig(ComputeConfig):
+    """The keys of `connection`, under dbt-bigquery's names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plugin: Literal["bigquery"] = "bigquery"
+    method: Literal["oauth", "service-account", "service-account-json", "oauth-secrets"] = Field(
+        description="How to authenticate; oauth means application default credentials"
+    )
+    project: Name | None = Field(default=None, description="Project that holds the dataset")
+    database: Name | None = Field(default=None, description="The same as project, as dbt allows")
+    dataset: Name | None = Field(default=None, description="Dataset that dbt builds in")
+    schema_: Name | None = Field(
+        default=None, alias="schema", description="The same as dataset, as dbt allows"
+    )
+    execution_project: Name | None = Field(
+        default=None, description="Project that runs and pays for the queries; unset: project"
+    )
+    quota_project: Name | None = Field(default=None, description="Project whose API quota is used")
+    location: Text | None = Field(default=None, description="Location of jobs and new datasets, e.g. EU")
+    priority: Literal["interactive", "batch"] | None = Field(default=None, description="Priority of jobs")
+    maximum_bytes_billed: int | None = Field(
+        default=None, ge=0, description="Queries that would bill more bytes fail"
+    )
+    api_endpoint: Url | None = Field(default=None, description="Another address of the BigQuery API")
+    impersonate_service_account: Name | None = Field(
+        default=None, description="Service account to act as, by its e-mail address"
+    )
+    scopes: list[Text] | None = Field(default=None, description="OAuth scopes; unset: dbt-bigquery's")
+    keyfile: Text | None = Field(default=None, description="File with the service account's key")
+    keyfile_json: dict[str, Any] | None = Field(
+        default=None,
+        description="The key file's fields, without private_key: that goes under credentials",
+    )
+    client_id: Text | None = Field(default=None, description="OAuth client of the refresh token")
+    token_uri: Url | None = Field(default=None, description="Token endpoint of the refresh token")
+    job_execution_timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds dbt waits for a job; unset: timeout_seconds; null: not written",
+    )
+    job_creation_timeout_seconds: int | None = Field(
+        default=None, ge=1, description="Seconds dbt waits for a job to be accepted"
+    )
+    job_retries: int | None = Field(
+        default=1, ge=0, description="Times dbt tries a job again; null leaves it to dbt-bigquery"
+    )
+    job_retry_deadline_seconds: int | None = Field(
+        default=None, ge=1, description="Seconds after which dbt stops trying again"
+    )
+    compute_region: Text | None = Field(default=None, description="Region of Python models' compute")
+    dataproc_cluster_name: Text | None = Field(default=None, description="Cluster for Python models")
+    dataproc_batch: dict[str, Any] | None = Field(
+        default=None, description="Dataproc batch for Python models"
+    )
+    gcs_bucket: Text | None = Field(default=None, description="Bucket for Python models")
+    submission_method: Text | None = Field(default=None, description="How Python models are run")
+    query: Literal["dry-run", "run"] = Field(
+        default="dry-run",
+        description="run: each probe also runs SELECT 1 as a job; read by the monitor alone",
+    )
+
+    @property
+    def project_name(self) -> str:
+        return self.project or self.database or ""
+
+    @property
+    def dataset_name(self) -> str:
+        return self.dataset or self.schema_ or ""
+
+    @property
+    def job_project(self) -> str:
+        return self.execution_project or self.project_name
+
+    @property
+    def scopes_to_ask(self) -> list[str]:
+        return list(DEFAULT_SCOPES if self.scopes is None else self.scopes)
+
+    def secret(self, key: str) -> str | None:
+        found = self.credentials.get(key)
+        return found.get_secret_value() if found is not None else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_apart(cls, data: Any) -> Any:
+        connection = data.get("connection") if isinstance(data, dict) else None
+        if not isinstance(connection, dict):
+            return data
+        if connection.get("method") == "external-oauth-wif":
+            raise ValueError(
+                "method external-oauth-wif is not supported: dbt's requests to the identity provider have no "
+                "time limit; use method oauth with a credential configuration file"
+            )
+        if found := [key for key in SECRETS if key in connection]:
+            raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
+        keyfile = connection.get("keyfile_json")
+        if isinstance(keyfile, dict) and "private_key" in keyfile:
+            raise ValueError(
+                "keyfile_json.private_key belongs under `credentials`, by reference: private_key"
+            )
+        if isinstance(keyfile, str) and "as_native" not in keyfile:
+            raise ValueError(
+                "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for one, other in (("project", "database"), ("dataset", "schema_")):
+            names = f"{one} and {other.rstrip('_')}"
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"{names} are the same key to dbt: give one")
+            if not getattr(self, one) and not getattr(self, other):
+                raise ValueError(f"missing: {one}")
+        unknown = sorted(self.credentials.keys() - set(SECRETS))
+        if unknown:
+            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _method_has_its_own(self) -> Self:
+        given = {key for key in _EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
+        without_use = sorted(given - _OF_METHOD.get(self.method, _EVERY_METHODS))
+        if without_use:
+            raise ValueError(f"method {self.method} leaves {', '.join(without_use)} without use")
+        if self.method == "service-account" and "keyfile" not in given:
+            raise ValueError("method service-account needs keyfile")
+        if self.method == "service-account-json":
+            self._has_whole_keyfile()
+        if self.method == "oauth-secrets" and given != {"token"}:
+            missing = [key for key in _TO_REFRESH if key not in given]
+            if missing:
+                raise ValueError(
+                    f"method oauth-secrets needs token, or {', '.join(_TO_REFRESH)}; "
+                    f"missing: {', '.join(missing)}"
+                )
+        return self
+
+    def _has_whole_keyfile(self) -> None:
+        if self.keyfile_json is None:
+            raise ValueError("method service-account-json needs keyfile_json")
+        if not isinstance(self.keyfile_json, dict):
+            return  # an expression, for the profile
+        if "private_key" not in self.credentials and "private_key" not in self.keyfile_json:
+            raise ValueError("method service-account-json needs credentials.private_key")
+        missing = [key for key in _OF_KEYFILE if not self.keyfile_json.get(key)]
+        if missing:
+            raise ValueError(f"keyfile_json: missing {', '.join(missing)}")
+
+
+def typed(config: ComputeConfig) -> BigQueryConfig:
+    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
+    if isinstance(config, BigQueryConfig):
+        return config
+    try:
+        return BigQueryConfig.model_validate(dict(config))
+    except ValidationError as error:
+        # pydantic's own text repeats values; location and rule are enough.
+        problems = [
+            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -1,0 +1,213 @@
+"""Google's credentials, made as dbt-bigquery makes them, without what would wait unseen.
+
+`google.auth.default` may run `gcloud` and asks the metadata server three times; here its order is followed
+step by step: the file named by GOOGLE_APPLICATION_CREDENTIALS, gcloud's own file, the metadata server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.auth import exceptions
+
+from floe_monitor.compute import ComputeConfigurationError, ComputeError, ErrorType
+from floe_monitor_bigquery import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from floe_monitor_bigquery.config import BigQueryConfig
+    from floe_monitor_bigquery.transport import Transport
+
+MAX_FILE_BYTES = 256 << 10
+METADATA_SECONDS = 3.0
+"""What the metadata server gets to answer, as in google-auth; or half of the time left, if that is less."""
+
+
+class NoCredentialsError(ComputeError):
+    error_type = ErrorType.AUTHENTICATION
+
+
+class RefusedKeyError(ComputeConfigurationError):
+    """Key material that is none."""
+
+
+def make(config: BigQueryConfig) -> Any:
+    """The credentials of the target's method; no request is made yet."""
+    scopes = config.scopes_to_ask
+    if config.method == "oauth":
+        return _default(scopes)
+    if config.method == "oauth-secrets":
+        from google.oauth2.credentials import Credentials
+
+        return Credentials(
+            token=config.secret("token"),
+            refresh_token=config.secret("refresh_token"),
+            client_id=config.client_id,
+            client_secret=config.secret("client_secret"),
+            token_uri=config.token_uri,
+            scopes=scopes,
+        )
+    if config.method == "service-account":
+        return _of_info(_read(Path(config.keyfile or ""), "keyfile"), scopes, only="service_account")
+    keyfile = dict(config.keyfile_json or {})
+    private_key = config.secret("private_key") or str(keyfile.get("private_key", ""))
+    keyfile["private_key"] = private_key.replace("\\n", "\n")
+    return _of_info(keyfile, scopes, only="service_account")
+
+
+def impersonating(source: Any, config: BigQueryConfig) -> Any:
+    from google.auth.impersonated_credentials import Credentials
+
+    return Credentials(
+        source_credentials=source,
+        target_principal=config.impersonate_service_account,
+        target_scopes=config.scopes_to_ask,
+    )
+
+
+def refresh(credentials: Any, transport: Transport) -> None:
+    """Get a token. Answers that refuse one raise `AnsweredError`."""
+    try:
+        if _is_metadatas(credentials):
+            with wire.until(time.monotonic() + min(METADATA_SECONDS, wire.left() / 2)):
+                credentials.refresh(transport)
+        else:
+            credentials.refresh(transport)
+    except exceptions.GoogleAuthError as error:
+        raise NoCredentialsError(_first_line(error)) from None
+    except ComputeError as error:
+        if not _is_metadatas(credentials):
+            raise
+        # Off Google's machines nobody answers there.
+        raise NoCredentialsError(f"{_NOWHERE}, and the metadata server does not answer ({error})") from None
+
+
+def headers(credentials: Any, config: BigQueryConfig) -> dict[str, str]:
+    found = {"authorization": f"Bearer {credentials.token}"}
+    quota_project = config.quota_project or credentials.quota_project_id
+    return {**found, "x-goog-user-project": quota_project} if quota_project else found
+
+
+# ------------------------------------------------------------ application default credentials
+
+_NOWHERE = "GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has stored no application default credentials"
+
+
+def _default(scopes: list[str]) -> Any:
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if named:
+        return _of_environment(_of_info(_read(Path(named), "GOOGLE_APPLICATION_CREDENTIALS"), scopes))
+    stored = _gcloud_directory() / "application_default_credentials.json"
+    if stored.is_file():
+        return _of_environment(_of_info(_read(stored, "gcloud's credentials"), scopes))
+    if os.environ.get("NO_GCE_CHECK") == "true":
+        raise NoCredentialsError(f"{_NOWHERE}, and NO_GCE_CHECK rules out the metadata server")
+    from google.auth.compute_engine import Credentials
+
+    return _of_environment(Credentials(scopes=scopes))
+
+
+def _of_environment(credentials: Any) -> Any:
+    return credentials.with_quota_project_from_environment()
+
+
+def _is_metadatas(credentials: Any) -> bool:
+    return type(credentials).__module__ == "google.auth.compute_engine.credentials"
+
+
+def _gcloud_directory() -> Path:
+    if found := os.environ.get("CLOUDSDK_CONFIG"):
+        return Path(found)
+    return Path("~").expanduser() / ".config" / "gcloud"
+
+
+# ------------------------------------------------------------ files and their kinds
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    """A JSON object; opening neither waits for a writer's end of a pipe nor reads without end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ComputeConfigurationError(f"{what}: {path} is no file")
+            content = json.loads(file.read(MAX_FILE_BYTES))
+    except OSError as error:
+        raise ComputeConfigurationError(f"{what}: cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise ComputeConfigurationError(f"{what}: {path} holds no JSON") from None
+    if not isinstance(content, dict):
+        raise ComputeConfigurationError(f"{what}: {path} holds no JSON object")
+    return content
+
+
+def _of_info(info: Mapping[str, Any], scopes: list[str], only: str | None = None) -> Any:
+    """Credentials of the kind that `info` says it is; a service account's key may leave it out."""
+    kind = info.get("type", "service_account")
+    if only is not None and kind != only:
+        raise RefusedKeyError(f"the key file is of type {str(kind)[:40]!r}, not {only}")
+    try:
+        return _of_kind(str(kind), info, scopes)
+    except (ValueError, TypeError, KeyError, exceptions.GoogleAuthError) as error:
+        # Texts about keys may quote them.
+        raise RefusedKeyError(
+            f"the credentials of type {kind!r} cannot be used: {_harmless(error)}"
+        ) from None
+
+
+def _of_kind(kind: str, info: Mapping[str, Any], scopes: list[str]) -> Any:
+    # ruff: noqa: PLC0415 - only what the kind needs is imported
+    if kind == "service_account":
+        from google.oauth2.service_account import Credentials as ServiceAccount
+
+        return ServiceAccount.from_service_account_info(info, scopes=scopes)
+    if kind == "authorized_user":
+        from google.oauth2.credentials import Credentials as User
+
+        return User.from_authorized_user_info(info, scopes=scopes)
+    if kind == "impersonated_service_account":
+        from google.auth.impersonated_credentials import Credentials as Impersonated
+
+        return Impersonated.from_impersonated_service_account_info(dict(info), scopes=scopes)
+    if kind == "external_account_authorized_user":
+        from google.auth.external_account_authorized_user import Credentials as Workforce
+
+        return Workforce.from_info(info, scopes=scopes)
+    if kind == "external_account":
+        return _external(info, scopes)
+    raise RefusedKeyError(f"credentials of type {kind[:40]!r} are not known")
+
+
+def _external(info: Mapping[str, Any], scopes: list[str]) -> Any:
+    source = info.get("credential_source") or {}
+    if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
+        from google.auth.aws import Credentials as Aws
+
+        return Aws.from_info(info, scopes=scopes)
+    if "executable" in source:
+        raise RefusedKeyError("it gets its token from a program, which the monitor does not run")
+    from google.auth.identity_pool import Credentials as Pool
+
+    return Pool.from_info(info, scopes=scopes)
+
+
+def _harmless(error: Exception) -> str:
+    if isinstance(error, exceptions.MalformedError) and "missing fields" in str(error):
+        return _first_line(error)
+    if isinstance(error, RefusedKeyError):
+        return str(error)
+    return (
+        "the key cannot be read"
+        if "private_key" in str(error) or "PEM" in str(error)
+        else (f"{type(error).__name__}")
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]
