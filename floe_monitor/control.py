@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.state import MonitorState
     from floe_monitor.targets import Target
 
-AT_START_ONLY = ("http", "otlp", "log")
+AT_START_ONLY = ("http", "otlp", "log", "reload")
 """Sections whose changes wait for a restart."""
 
 

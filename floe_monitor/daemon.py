@@ -32,10 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from anyio.abc import TaskGroup
+
     from floe_monitor.events import Sink
     from floe_monitor.http import Listener
     from floe_monitor.settings import LoadedSettings
     from floe_monitor.targets import Target
+
+SAME_REQUEST = 1.0
+"""Seconds within which a second signal is the same request: a shell and its group both pass one on."""
 
 PROBES_SHARE = 0.5
 """Of the grace period, what probes under way may use to finish."""
@@ -73,7 +78,7 @@ class _Daemon:
         self._listener = listener
         self._settings = settings
         self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
-        self._started = time.monotonic()
+        self._asked = self._leave_by = 0.0
         drops = Drops()
         self._writer = configure_logging(settings.log, sys.stderr, drops)
         self._log = get_logger()
@@ -129,7 +134,7 @@ class _Daemon:
             self._state, self._page, self._control, limits=self._limits, host=self._listener.host
         )
         async with anyio.create_task_group() as services:
-            services.start_soon(self._obey_signals, name="signals")
+            services.start_soon(self._obey_signals, services, name="signals")
             await services.start(serve, app, self._listener, name="http")
             services.start_soon(keeper.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
@@ -156,17 +161,21 @@ class _Daemon:
             while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
 
-    async def _obey_signals(self) -> None:
+    async def _obey_signals(self, services: TaskGroup) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async for number in signals:
                 if number == signal.SIGHUP:
-                    await self._control.reload()
+                    # Reading the configuration may hang with its file system; the next signal must be heard.
+                    services.start_soon(self._control.reload, name="reload")
                 elif self._stop.is_set():
+                    if time.monotonic() - self._asked < SAME_REQUEST:
+                        continue
                     self._log.warning("stopping at once: asked twice")
                     self._writer.close(0.5)
                     os._exit(0)
                 else:
                     self._stop.set()
+                    self._asked = time.monotonic()
                     grace = self._control.settings.shutdown_grace
                     self._log.info("stopping", signal=signal.Signals(number).name, grace_seconds=grace)
                     self._guard_exit(grace)
@@ -193,7 +202,7 @@ class _Daemon:
         threading.Thread(target=leave, name="exit-guard", daemon=True).start()
 
     def _flush(self) -> None:
-        left = max(0.5, getattr(self, "_leave_by", time.monotonic() + 2.0) - time.monotonic())
+        left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0
         self._fanout.close(left / 2)
         if self._otel is not None:
             self._otel.shutdown(max(0.2, left / 2))

@@ -58,7 +58,8 @@ def _one_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -
 
 
 def _to_json(fields: Any, **_: Any) -> str:
-    return json.dumps(fields, default=str, ensure_ascii=False)
+    first = {key: fields[key] for key in ("timestamp", "level", "event") if key in fields}
+    return json.dumps({**first, **fields}, default=str, ensure_ascii=False)
 
 
 def _error_without_text(
