@@ -101,7 +101,7 @@ class DescribingConformance(Kit):
         fields = {key: value for key, value in fields_of(config).items() if key != "credentials"}
         try:
             profile = plugin.generate_dbt_profile(build_config(plugin, fields))
-        except ComputeConfigurationError:
+        except (ComputeConfigurationError, ConfigProblems):
             return  # there is none without credentials
         try:
             imported = plugin.import_dbt_output(profile)
