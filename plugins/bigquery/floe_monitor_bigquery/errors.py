@@ -32,10 +32,16 @@ _BY_REASON = {
     "notFound": ErrorType.CONFIGURATION,
     "invalid": ErrorType.CONFIGURATION,
     "authError": ErrorType.AUTHENTICATION,
+    "invalid_grant": ErrorType.AUTHENTICATION,
+    "invalid_client": ErrorType.AUTHENTICATION,
+    "unauthorized_client": ErrorType.AUTHENTICATION,
+    "invalid_scope": ErrorType.CONFIGURATION,
+    "invalid_request": ErrorType.CONFIGURATION,
+    "unsupported_grant_type": ErrorType.CONFIGURATION,
     "backendError": ErrorType.CONNECTION,
     "internalError": ErrorType.CONNECTION,
 }
-"""BigQuery's reasons; `quotaExceeded`, `rateLimitExceeded` and what is not listed is of the query."""
+"""BigQuery's reasons and OAuth's; quotas and what is not listed count as `query`."""
 _BY_STATUS = {
     400: ErrorType.QUERY,
     401: ErrorType.AUTHENTICATION,
@@ -63,6 +69,6 @@ def _of_answer(error: AnsweredError) -> ErrorType:
         return ErrorType.QUERY
     if error.reason in _BY_REASON:
         return _BY_REASON[error.reason]
-    if error.status >= 500:
+    if error.status >= 500 or error.status < 400:
         return ErrorType.CONNECTION
     return _BY_STATUS.get(error.status, ErrorType.QUERY)

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,9 +165,7 @@ def _of_info(info: Mapping[str, Any], scopes: list[str], only: str | None = None
 def _of_kind(kind: str, info: Mapping[str, Any], scopes: list[str]) -> Any:
     # ruff: noqa: PLC0415 - only what the kind needs is imported
     if kind == "service_account":
-        from google.oauth2.service_account import Credentials as ServiceAccount
-
-        return ServiceAccount.from_service_account_info(info, scopes=scopes)
+        return _service_account(json.dumps(info, sort_keys=True)).with_scopes(scopes)
     if kind == "authorized_user":
         from google.oauth2.credentials import Credentials as User
 
@@ -182,6 +181,14 @@ def _of_kind(kind: str, info: Mapping[str, Any], scopes: list[str]) -> Any:
     if kind == "external_account":
         return _external(info, scopes)
     raise RefusedKeyError(f"credentials of type {kind[:40]!r} are not known")
+
+
+@lru_cache(maxsize=64)
+def _service_account(info: str) -> Any:
+    """Reading a key costs some 50 ms of CPU: done once. Copies of this have tokens of their own."""
+    from google.oauth2.service_account import Credentials
+
+    return Credentials.from_service_account_info(json.loads(info))
 
 
 def _external(info: Mapping[str, Any], scopes: list[str]) -> Any:

@@ -56,19 +56,31 @@ class Transport(google.auth.transport.Request):
         timeout: float | None = None,  # noqa: ARG002 - the moment set by `wire.until` counts
         **_: Any,
     ) -> Response:
-        response = self.send(method, url, body, headers)
+        response = self.send(method, url, body, headers, follow=True)
         if not 200 <= response.status < 300:
             raise answered(url, response)
         return response
 
     def send(
-        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        follow: bool = False,
     ) -> Response:
-        """The answer, whatever its status."""
+        """The answer, whatever its status; that of a redirection's end with `follow`."""
         where = urlsplit(url).netloc
         try:
             with self._session.request(
-                method, url, data=body, headers=headers, timeout=wire.left(), stream=True
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=wire.left(),
+                stream=True,
+                allow_redirects=follow,
             ) as answer:
                 return Response(answer.status_code, answer.headers, _read(answer, where))
         except requests.exceptions.RequestException as error:
