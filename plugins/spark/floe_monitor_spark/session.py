@@ -120,6 +120,8 @@ class Session:
 
     def run(self, sql: str) -> list[list[Any]]:
         """Execute it as dbt does, without blocking the server's thread; the columns of the result."""
+        if self._link is not None:
+            self._link.waits_for = "the answer to a statement"
         request = ttypes.TExecuteStatementReq(self._handle, sql, runAsync=True)
         # A server that goes on after we gave up ends the statement itself.
         request.queryTimeout = max(1, math.ceil(self._expires_at - time.monotonic()))

@@ -80,13 +80,14 @@ class _Run:
                     self._encrypt(link, context)
             if self._config.auth == "NOSASL":
                 transport = no_login(link)
+                link.waits_for = "the session to open (a server that wants a login ends here)"
             else:
                 with self._validation.check("login"):
                     transport = self._log_in(link)
+                link.waits_for = "the session to open"
         except BaseException:
             link.close()
             raise
-        link.waits_for = "the session to open"
         return Session(transport, link, self._expires_at)
 
     def _over_http(self) -> Session | None:

@@ -56,7 +56,7 @@ class Link:
         """At least one byte; `LinkError` at the end of the stream."""
         data = self._guarded(lambda: self._socket.recv(min(size, CHUNK)))
         if not data:
-            raise LinkError("the server closed the connection")
+            raise LinkError(f"the server closed the connection while we waited for {self.waits_for}")
         self._read += len(data)
         if self._read > LIMIT:
             raise StrangeError(f"the answer is longer than {LIMIT} bytes")

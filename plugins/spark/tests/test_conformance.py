@@ -1,0 +1,71 @@
+"""The contract, as any plugin is held to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute.conformance import ComputePluginConformance, Given
+from floe_monitor.compute.conformance.validating import ValidatingConformance
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Keys = Callable[..., dict[str, Any]]
+
+
+class TestThrift(ComputePluginConformance):
+    """Against the stand-in."""
+
+    plugin_name = "spark"
+    driver_modules = ("TCLIService", "pyhive", "thrift", "thrift_sasl", "puresasl")
+    overrun_seconds = 0.1
+
+    @pytest.fixture
+    def healthy_config(self, keys: Keys, launch: Any) -> Given:
+        server = launch(auth="LDAP", password="correct horse")
+        return keys(port=server.port, auth="LDAP", password="correct horse")
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys, launch: Any, healthy_config: dict[str, Any]) -> Mapping[str, Given]:
+        port = healthy_config["connection"]["port"]
+        return {
+            "wrong password": keys(port=port, auth="LDAP", password="wrong battery"),
+            "closed port": keys(port=1),
+            "unknown host": keys(host="nowhere.invalid"),
+            "no TLS there": keys(use_ssl=True),
+            "no login wanted here": keys(auth="NOSASL"),
+        }
+
+    @pytest.fixture
+    def hanging_config(self, keys: Keys) -> Iterator[Given]:
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield keys(port=proxy.port)
+
+
+class TestHttp(ValidatingConformance):
+    """Against the stand-in."""
+
+    plugin_name = "spark"
+    driver_modules = TestThrift.driver_modules
+    overrun_seconds = 0.1
+
+    @pytest.fixture
+    def healthy_config(self, http_keys: Keys, databricks: Any) -> Given:
+        return http_keys(databricks().port)
+
+    @pytest.fixture
+    def broken_configs(self, http_keys: Keys, healthy_config: dict[str, Any]) -> Mapping[str, Given]:
+        port = healthy_config["connection"]["port"]
+        return {
+            "wrong token": http_keys(port, token="dapi-wrong-0123456789"),
+            "closed port": http_keys(1),
+            "certificate for another name": http_keys(port, host="127.0.0.1"),
+        }
+
+    @pytest.fixture
+    def hanging_config(self, http_keys: Keys) -> Iterator[Given]:
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield http_keys(proxy.port)
