@@ -5,119 +5,145 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import CatalogConfig, ComputeConfigurationError
+from floe_monitor_duckdb import iceberg
+from floe_monitor_duckdb.quoting import identifier, listing, literal
 
 if TYPE_CHECKING:
-    from floe_monitor_duckdb.config import Attachment, DuckDBConfig
+    from collections.abc import Mapping
 
-_SECONDS = 5
-"""Bound on one HTTP exchange with the catalog: DuckDB's own default is 30 s, tried four times."""
+    from floe_monitor_duckdb.config import DuckDBConfig, Secret
+    from floe_monitor_duckdb.iceberg import Catalog
 
+HTTP_SECONDS = 5
+"""Bound on one HTTP exchange, set before anything connects: DuckDB's own is 30 s, tried four times."""
 
-def literal(value: object) -> str:
-    """A string literal that DuckDB reads as exactly this text."""
-    text = str(value)
-    if "\0" in text:
-        raise ComputeConfigurationError("a value for DuckDB holds a NUL character")
-    return "'" + text.replace("'", "''") + "'"
+_STORE_KEYS = frozenset({"key_id", "secret", "region", "session_token"})
+_STORE_OPTIONS = ("s3_endpoint", "s3_url_style", "s3_use_ssl")
 
 
-def identifier(name: str) -> str:
-    """A quoted identifier that DuckDB reads as exactly this name."""
-    if not name or "\0" in name:
-        raise ComputeConfigurationError("a name for DuckDB is empty or holds a NUL character")
-    return '"' + name.replace('"', '""') + '"'
-
-
-def attachment_sql(catalog: CatalogConfig) -> list[str]:
-    """Statements to run in order: extensions, HTTP bounds before anything that connects, secrets, ATTACH."""
-    if catalog.catalog_type.lower() != "rest":
+def attachment_sql(config: CatalogConfig) -> list[str]:
+    """Statements to run in order, as they are: extensions, HTTP bounds, secrets, ATTACH."""
+    if config.catalog_type.lower() != "rest":
         raise ComputeConfigurationError("DuckDB attaches Iceberg catalogs of type rest only")
-    alias = catalog.alias or catalog.catalog_name
-    secret = identifier(f"{alias}_catalog")
-    given = {name: value.get_secret_value() for name, value in catalog.credentials.items()}
-    oauth = _oauth(catalog, given)
-    statements = [f"{verb} {name}" for name in ("avro", "httpfs", "iceberg") for verb in ("INSTALL", "LOAD")]
-    statements += [f"SET http_timeout = {_SECONDS}", "SET http_retries = 0"]
-    if oauth:
-        statements.append(f"CREATE OR REPLACE SECRET {secret} (TYPE ICEBERG, {_listing(oauth)})")
-    store = _object_store(given, catalog.options)
+    given = {name: value.get_secret_value() for name, value in config.credentials.items()}
+    unknown = given.keys() - iceberg.CREDENTIAL_KEYS - _STORE_KEYS
+    if unknown:
+        raise ComputeConfigurationError(f"credential {min(unknown)!r} has no use for a catalog")
+    options = dict(config.options)
+    secrets = list(options.pop("secrets", ()))
+    alias = config.alias or config.catalog_name
+    store = _object_store(given, options)
     if store:
-        statements.append(
-            f"CREATE OR REPLACE SECRET {identifier(f'{alias}_storage')} (TYPE S3, {_listing(store)})"
-        )
-    options = [f"ENDPOINT {literal(catalog.catalog_uri)}"]
-    options += [f"SECRET {secret}"] if oauth else ["AUTHORIZATION_TYPE 'none'"]
-    warehouse = catalog.warehouse or catalog.catalog_name
-    statements.append(
-        f"ATTACH {literal(warehouse)} AS {identifier(alias)} (TYPE ICEBERG, {', '.join(options)})"
-    )
-    return statements
+        secrets.append({"type": "s3", "name": f"{alias}_storage", **store})
+    catalog = _catalog(config, alias, {k: given[k] for k in given.keys() - _STORE_KEYS}, options, secrets)
+    statements = [f"{verb} {name}" for name in iceberg.EXTENSIONS for verb in ("INSTALL", "LOAD")]
+    statements += [f"SET http_timeout = {HTTP_SECONDS}", "SET http_retries = 0"]
+    statements += [secret_sql(secret) for secret in secrets]
+    if catalog.makes_secret:
+        statements.append(secret_sql(oauth_secret(catalog)))
+    return [*statements, attach_sql(catalog)]
+
+
+def secret_sql(secret: Mapping[str, Any]) -> str:
+    """CREATE SECRET with everything quoted; `type` and `provider` are plain words by the configuration."""
+    first = {key: secret[key] for key in ("type", "provider") if secret.get(key) is not None}
+    parameters = {**first, **{key: item for key, item in secret.items() if key not in {"name", "persistent"}}}
+    name = f" {identifier(str(secret['name']))}" if secret.get("name") else ""
+    kind = "PERSISTENT SECRET" if secret.get("persistent") else "SECRET"
+    return f"CREATE OR REPLACE {kind}{name} ({listing(parameters)})"
+
+
+def oauth_secret(catalog: Catalog) -> dict[str, Any]:
+    """The secret that a catalog with credentials of its own is attached with, dbt-duckdb's form."""
+    needs_uri = "token" not in catalog.oauth
+    uri = {"oauth2_server_uri": catalog.token_uri} if needs_uri else {}
+    return {"type": "iceberg", "name": catalog.secret, **catalog.oauth, **uri}
+
+
+def attach_sql(catalog: Catalog, *, secret: str | None = None) -> str:
+    options: dict[str, Any] = {"type": "iceberg", **catalog.attach_options()}
+    parts = [listing(options)]
+    name = secret or catalog.secret
+    if name is not None:
+        parts.append(f"SECRET {identifier(name)}")
+    if catalog.read_only:
+        parts.append("READ_ONLY")
+    return f"ATTACH {literal(catalog.warehouse)} AS {identifier(catalog.alias)} ({', '.join(parts)})"
 
 
 def from_attachments(config: DuckDBConfig) -> list[CatalogConfig]:
-    """The Iceberg catalogs among the target's `attach` entries."""
-    return [_catalog(entry, config) for entry in config.attach if (entry.type or "").lower() == "iceberg"]
-
-
-def _catalog(entry: Attachment, config: DuckDBConfig) -> CatalogConfig:
-    options = {key.lower(): value for key, value in (entry.options or {}).items() if value is not None}
-    uri = options.pop("catalog_uri", None) or options.pop("endpoint", None)
-    if uri is None:
-        raise ComputeConfigurationError(f"attach {entry.alias or entry.path}: no catalog_uri or endpoint")
-    path_name = entry.path.removeprefix("iceberg:")
-    credentials: dict[str, Any] = {}
-    if "credential" in options:
-        credentials["credential"] = options.pop("credential")
-    secret = next((item for item in config.secrets if item.name and item.name == entry.secret), None)
-    for key, value in (secret.model_extra or {}).items() if secret else ():
-        if key.lower() in {"client_id", "client_secret", "token"}:
-            credentials[key.lower()] = str(value)
-        else:
-            options.setdefault(key.lower(), value)
-    oauth_uri = options.pop("oauth_server_uri", None) or options.pop("oauth2_server_uri", None)
-    return CatalogConfig.model_validate(
-        {
-            "catalog_uri": str(uri),
-            "catalog_name": str(options.pop("catalog_name", path_name)),
-            "warehouse": None if entry.path.startswith("iceberg:") else entry.path,
-            "alias": entry.alias,
-            "oauth_server_uri": oauth_uri,
-            "scope": options.pop("oauth2_scope", None),
-            "credentials": credentials,
-            "options": options,
-        }
-    )
-
-
-def _oauth(catalog: CatalogConfig, given: dict[str, str]) -> dict[str, str]:
-    if "token" in given:
-        return {"TOKEN": given["token"]}
-    client_id, client_secret = given.get("client_id"), given.get("client_secret")
-    if "credential" in given:
-        client_id, _, client_secret = given["credential"].partition(":")
-    if not client_id or client_secret is None:
-        return {}
-    found = {"CLIENT_ID": client_id, "CLIENT_SECRET": client_secret}
-    uri = catalog.oauth_server_uri or catalog.catalog_uri.rstrip("/") + "/v1/oauth/tokens"
-    found["OAUTH2_SERVER_URI"] = uri
-    if catalog.scope:
-        found["OAUTH2_SCOPE"] = catalog.scope
+    """The Iceberg catalogs among the target's `attach` entries, with the secrets that go with them."""
+    found = []
+    for catalog in config.catalogs():
+        secrets = [_dumped(each) for each in config.secrets if each.type.lower() != "iceberg"]
+        options: dict[str, Any] = {**catalog.options, "secrets": secrets}
+        for key in ("endpoint_type", "oauth2_grant_type"):
+            item = getattr(catalog, key, None) or catalog.oauth.get(key)
+            if item is not None:
+                options[key] = item
+        if catalog.authorization != "oauth2" and catalog.endpoint_type is None:
+            options["authorization_type"] = catalog.authorization
+        if catalog.authorization == "sigv4":
+            options["secret"] = catalog.secret
+        if catalog.read_only:
+            options["read_only"] = True
+        credentials = {k: str(v) for k, v in catalog.oauth.items() if k in iceberg.CREDENTIAL_KEYS}
+        found.append(
+            CatalogConfig.model_validate(
+                {
+                    "catalog_uri": catalog.endpoint or "",
+                    "catalog_name": catalog.warehouse,
+                    "alias": catalog.alias,
+                    "oauth_server_uri": catalog.oauth.get("oauth2_server_uri"),
+                    "scope": catalog.oauth.get("oauth2_scope"),
+                    "credentials": credentials,
+                    "options": options,
+                }
+            )
+        )
     return found
 
 
-def _object_store(given: dict[str, str], options: dict[str, Any]) -> dict[str, str]:
+def _catalog(
+    config: CatalogConfig,
+    alias: str,
+    given: dict[str, str],
+    options: dict[str, Any],
+    secrets: list[Mapping[str, Any]],
+) -> Catalog:
+    secret, read_only = options.pop("secret", None), bool(options.pop("read_only", False))
+    merged = {
+        "oauth_server_uri": config.oauth_server_uri if given else None,
+        "oauth2_scope": config.scope if given else None,
+        **options,
+    }
+    if config.catalog_uri:
+        merged["endpoint"] = config.catalog_uri
+    if not given and secret is None:
+        merged.setdefault("authorization_type", "none")
+    try:
+        return iceberg.read(
+            path=config.warehouse or config.catalog_name,
+            alias=alias,
+            kind="iceberg",
+            secret=secret,
+            options=merged,
+            secrets=secrets,
+            credentials=given,
+            read_only=read_only,
+        )
+    except iceberg.CatalogError as error:
+        raise ComputeConfigurationError(f"{'.'.join(map(str, error.path))}: {error}") from None
+
+
+def _object_store(given: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
+    extra = {key: options.pop(key) for key in _STORE_OPTIONS if key in options}
     if not given.get("key_id") or not given.get("secret"):
         return {}
-    store = {"KEY_ID": given["key_id"], "SECRET": given["secret"]}
-    for key in ("region", "session_token"):
-        if given.get(key):
-            store[key.upper()] = given[key]
-    for key in ("endpoint", "url_style", "use_ssl"):
-        value = options.get(f"s3_{key}")
-        if value is not None:
-            store[key.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
+    store: dict[str, Any] = {key: given[key] for key in sorted(_STORE_KEYS) if given.get(key)}
+    store.update({key.removeprefix("s3_"): item for key, item in extra.items() if item is not None})
     return store
 
 
-def _listing(items: dict[str, str]) -> str:
-    return ", ".join(f"{key} {literal(value)}" for key, value in items.items())
+def _dumped(secret: Secret) -> dict[str, Any]:
+    return secret.model_dump(exclude_none=True)

@@ -6,8 +6,11 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from floe_monitor.compute import DuckDBComputeConfig
+from floe_monitor_duckdb import iceberg
+from floe_monitor_duckdb.quoting import RESERVED
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=128)]
@@ -39,6 +42,13 @@ class Secret(BaseModel):
     persistent: bool | None = Field(default=None, description="Whether DuckDB stores it on disk")
     scope: str | list[str] | None = Field(default=None, description="Path prefixes it is for")
 
+    @model_validator(mode="after")
+    def _keys_are_words(self) -> Self:
+        for key in self.model_extra or {}:
+            if not key.isascii() or not key.isidentifier():
+                raise ValueError("the keys of a secret are plain words")
+        return self
+
 
 class Attachment(_Part):
     """One more database for the session."""
@@ -50,6 +60,17 @@ class Attachment(_Part):
     read_only: bool = Field(default=False, description="Attach without the right to write")
     options: dict[SettingName, Scalar | None] | None = Field(default=None, description="More ATTACH options")
     is_ducklake: bool | None = Field(default=None, description="Treat as DuckLake")
+
+    required: bool = Field(
+        default=False, description="Its failure is UNHEALTHY, not DEGRADED. Iceberg only. Not dbt's"
+    )
+    probe_table: Annotated[str, Field(pattern=r"^[^.\x00]+(\.[^.\x00]+)+$", max_length=512)] | None = Field(
+        default=None, description="namespace.table of which each probe reads a row. Iceberg only. Not dbt's"
+    )
+
+    @property
+    def is_iceberg(self) -> bool:
+        return iceberg.is_iceberg(self.path, self.type)
 
 
 class Retries(_Part):
@@ -107,7 +128,7 @@ class DuckDBConfig(DuckDBComputeConfig):
         if given is not None and "memory_limit" in self.model_fields_set and given != self.memory_limit:
             raise ValueError("memory_limit is given twice, in `settings` and beside it, with two values")
         aliases = [entry.alias for entry in self.attach if entry.alias]
-        if len(set(aliases)) < len(aliases):
+        if len({alias.lower() for alias in aliases}) < len(aliases):
             raise ValueError("two entries of attach have the same alias")
         names = [secret.name.lower() for secret in self.secrets if secret.name]
         if len(set(names)) < len(names):
@@ -118,7 +139,55 @@ class DuckDBConfig(DuckDBComputeConfig):
                 raise ValueError(
                     f"database must be {implied!r}, which dbt derives from the path, or an alias"
                 )
+        self._attachments_can_work()
         return self
+
+    def _attachments_can_work(self) -> None:
+        for index, entry in enumerate(self.attach):
+            for key in ("alias", "secret"):
+                if str(getattr(entry, key)).lower() in RESERVED:
+                    raise _located(index, (key,), "is a reserved word, which dbt-duckdb would write unquoted")
+            if entry.is_iceberg:
+                try:
+                    self._catalog(entry)
+                except iceberg.CatalogError as error:
+                    raise _located(index, error.path, str(error)) from None
+            elif entry.required or entry.probe_table is not None:
+                key = "required" if entry.required else "probe_table"
+                raise _located(index, (key,), "is for Iceberg catalogs alone: others are not checked")
+
+    def _catalog(self, entry: Attachment) -> iceberg.Catalog:
+        own = f"{entry.alias}."
+        names = {secret.name for secret in self.secrets if secret.name}
+        return iceberg.read(
+            path=entry.path,
+            alias=entry.alias,
+            kind=entry.type,
+            secret=entry.secret,
+            options=entry.options or {},
+            secrets=[secret.model_dump(exclude_none=True) for secret in self.all_secrets()],
+            credentials={
+                name.removeprefix(own): value.get_secret_value()
+                for name, value in self.credentials.items()
+                if name.startswith(own) and entry.alias not in names
+            },
+            read_only=entry.read_only,
+            required=entry.required,
+            probe_table=entry.probe_table,
+        )
+
+    def catalogs(self) -> list[iceberg.Catalog]:
+        """The Iceberg catalogs of `attach`, in order, in DuckDB's terms."""
+        return [self._catalog(entry) for entry in self.attach if entry.is_iceberg]
+
+    def all_secrets(self) -> list[Secret]:
+        """The secrets, each with the credentials that are named `<secret>.<key>` in their place."""
+        added: dict[str, dict[str, str]] = {}
+        for name, value in self.credentials.items():
+            owner, _, key = name.partition(".")
+            added.setdefault(owner, {})[key] = value.get_secret_value()
+        dumped = [secret.model_dump(exclude_none=True) for secret in self.secrets]
+        return [Secret.model_validate({**each, **added.get(each.get("name", ""), {})}) for each in dumped]
 
     @property
     def is_memory(self) -> bool:
@@ -131,7 +200,19 @@ class DuckDBConfig(DuckDBComputeConfig):
 
     @property
     def extension_names(self) -> list[str]:
-        return [item if isinstance(item, str) else item.name for item in self.extensions]
+        """Those configured; where an Iceberg catalog is attached, what it needs comes before them."""
+        return [item if isinstance(item, str) else item.name for item in self.extensions_in_force()]
+
+    def extensions_in_force(self) -> list[str | ExtensionSource]:
+        given = [item if isinstance(item, str) else item.name for item in self.extensions]
+        needed = iceberg.EXTENSIONS if any(entry.is_iceberg for entry in self.attach) else ()
+        return [*(name for name in needed if name not in given), *self.extensions]
+
+    @property
+    def ca_file(self) -> str | None:
+        """The certificates that DuckDB's HTTP trusts, where the configuration names a file."""
+        value = self.settings.get("ca_cert_file") or self.config_options.get("ca_cert_file")
+        return None if value is None else str(value)
 
     @property
     def read_only(self) -> bool:
@@ -150,6 +231,14 @@ class DuckDBConfig(DuckDBComputeConfig):
             **self.settings,
         }
         return {name: value for name, value in merged.items() if value is not None}
+
+
+def _located(index: int, path: tuple[str | int, ...], message: str) -> ValidationError:
+    """A problem of one entry of `attach`, which pydantic reports at its place."""
+    kind = PydanticCustomError("attachment", "{problem}", {"problem": message})
+    return ValidationError.from_exception_data(
+        "attach", [InitErrorDetails(type=kind, loc=("attach", index, *path), input=None)]
+    )
 
 
 def database_name(path: str) -> str:

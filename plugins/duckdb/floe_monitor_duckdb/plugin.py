@@ -17,9 +17,10 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor_duckdb import catalogs, engine, extensions, files, profile
+from floe_monitor_duckdb import attaching, catalogs, engine, extensions, files, profile
 from floe_monitor_duckdb.config import DuckDBConfig
 from floe_monitor_duckdb.errors import classify
+from floe_monitor_duckdb.tokens import TokenCache
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 class DuckDBComputePlugin(ComputePlugin):
     """DuckDB in memory or in a file. The user's file is never opened by DuckDB, so no lock is ever taken."""
+
+    def __init__(self) -> None:
+        self._tokens = TokenCache()
 
     @property
     def name(self) -> str:
@@ -73,9 +77,11 @@ class DuckDBComputePlugin(ComputePlugin):
                 assert connection is not None  # noqa: S101 - a failed check above has left the block
                 with validation.check("query"):
                     connection.execute("SELECT 1").fetchall()
-                if own.settings or own.extensions:
+                loaded: set[str] = set()
+                if own.settings or own.extension_names:
                     with engine.interrupted_in_time(connection):
-                        _check_session(own, connection, validation)
+                        loaded = _check_session(own, connection, validation)
+                attaching.check(own, connection, validation, self._tokens, loaded)
                 _tell_what_is_not_checked(own, validation)
         finally:
             if connection is not None:
@@ -152,20 +158,26 @@ def _connect(config: DuckDBConfig, check: Check) -> DuckDBPyConnection:
     return engine.connect(config, bare=True)
 
 
-def _check_session(config: DuckDBConfig, connection: DuckDBPyConnection, validation: Validation) -> None:
+def _check_session(config: DuckDBConfig, connection: DuckDBPyConnection, validation: Validation) -> set[str]:
+    """The extensions that are now loaded."""
+    loaded = set()
     for name in config.extension_names:
         with validation.check(f"extension:{name}", on_failure=ConnectionStatus.DEGRADED) as check:
             engine.require_time()
             warning = extensions.load(connection, name)
+            loaded.add(name)
             if warning:
                 check.warn(warning)
     if config.settings:
         with validation.check("settings"):
             engine.apply_settings(connection, config)
+    return loaded
 
 
 def _tell_what_is_not_checked(config: DuckDBConfig, validation: Validation) -> None:
     for entry in config.attach:
+        if entry.is_iceberg:
+            continue
         validation.warn(f"attach {entry.alias or entry.path}: not checked")
     for name in ("filesystems", "plugins"):
         if getattr(config, name):

@@ -6,10 +6,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
+from floe_monitor_duckdb.catalogs import oauth_secret
 from floe_monitor_duckdb.config import Attachment, DuckDBConfig, Secret
+from floe_monitor_duckdb.iceberg import CREDENTIAL_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from floe_monitor_duckdb.iceberg import Catalog
+
+HTTP_BOUNDS = {"http_timeout": 10, "http_retries": 1}
+"""Written to `config_options`, which is the one place in force before secrets and attach; without them a
+catalog that hangs holds dbt for four minutes."""
 
 _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _SENSITIVE = re.compile(
@@ -39,20 +47,26 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
     if config.schema_ is not None:
         output["schema"] = config.schema_
     output["threads"] = config.threads
-    if config.extensions:
-        output["extensions"] = [
-            item if isinstance(item, str) else item.model_dump() for item in config.extensions
-        ]
-    if config.config_options:
-        output["config_options"] = dict(config.config_options)
+    extensions = config.extensions_in_force()
+    if extensions:
+        output["extensions"] = [item if isinstance(item, str) else item.model_dump() for item in extensions]
+    catalogs = config.catalogs()
+    options = {**(HTTP_BOUNDS if catalogs else {}), **config.config_options}
+    if options:
+        output["config_options"] = options
     settings = config.settings_in_force()
     if settings:
         output["settings"] = settings
-    secrets = with_credentials(config)
+    secrets = [secret.model_dump(exclude_none=True) for secret in with_credentials(config)]
+    secrets += [oauth_secret(catalog) for catalog in catalogs if catalog.makes_secret]
     if secrets:
-        output["secrets"] = [secret.model_dump(exclude_none=True) for secret in secrets]
+        output["secrets"] = secrets
     if config.attach:
-        output["attach"] = [_attachment(entry) for entry in config.attach]
+        by_alias = {catalog.alias: catalog for catalog in catalogs}
+        output["attach"] = [
+            _catalog(by_alias[entry.alias or ""]) if entry.is_iceberg else _attachment(entry)
+            for entry in config.attach
+        ]
     if config.retries is not None:
         output["retries"] = config.retries.model_dump(exclude_none=True)
     for name in sorted(_OWN_FIELDS):
@@ -66,22 +80,19 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
 
 
 def with_credentials(config: DuckDBConfig) -> list[Secret]:
-    """The secrets, with each credential named `<secret>.<key>` put in its place."""
-    added: dict[str, dict[str, str]] = {}
+    """`config.all_secrets()`, after making sure that every credential has a use."""
     names = {secret.name for secret in config.secrets if secret.name}
-    for name, value in config.credentials.items():
+    aliases = {entry.alias for entry in config.attach if entry.is_iceberg and entry.alias} - names
+    for name in config.credentials:
         owner, dot, key = name.partition(".")
-        if dot and owner in names:
-            added.setdefault(owner, {})[key] = value.get_secret_value()
-        elif name != "motherduck_token":
+        used = dot and (owner in names or (owner in aliases and key in CREDENTIAL_KEYS))
+        if not used and name != "motherduck_token":
             raise ComputeConfigurationError(
-                f"credential {name!r} has no use: name it motherduck_token, or <secret>.<key> with the name "
-                "of one of the secrets"
+                f"credential {name!r} has no use: name it motherduck_token, <secret>.<key> with the name of "
+                "one of the secrets, or <alias>.<key> with the alias of an Iceberg catalog and one of "
+                f"{', '.join(sorted(CREDENTIAL_KEYS))}"
             )
-    return [
-        Secret.model_validate({**secret.model_dump(exclude_none=True), **added.get(secret.name or "", {})})
-        for secret in config.secrets
-    ]
+    return config.all_secrets()
 
 
 def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,8 +135,19 @@ def _reference(value: object) -> dict[str, str]:
     return {"env": found[1]}
 
 
+def _catalog(catalog: Catalog) -> dict[str, Any]:
+    """dbt-duckdb writes a true option as its name alone and leaves a false one out: that needs a text."""
+    options = {key: "false" if item is False else item for key, item in catalog.attach_options().items()}
+    found: dict[str, Any] = {"path": catalog.warehouse, "alias": catalog.alias, "type": "iceberg"}
+    if catalog.secret is not None:
+        found["secret"] = catalog.secret
+    if catalog.read_only:
+        found["read_only"] = True
+    return {**found, "options": options} if options else found
+
+
 def _attachment(entry: Attachment) -> dict[str, Any]:
-    dumped = entry.model_dump(exclude_none=True)
+    dumped = entry.model_dump(exclude_none=True, exclude={"required", "probe_table"})
     if not entry.read_only:
         dumped.pop("read_only")
     return dumped
