@@ -18,6 +18,7 @@ from google.auth import exceptions
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeError, ErrorType
 from floe_monitor_bigquery import wire
+from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +83,13 @@ def refresh(credentials: Any, transport: Transport) -> None:
             credentials.refresh(transport)
     except exceptions.GoogleAuthError as error:
         raise NoCredentialsError(_first_line(error)) from None
+    except (TypeError, LookupError, ValueError, AttributeError):
+        # The library trusts a success to be what it expects.
+        raise UnusableAnswerError("the token endpoint's answer holds no token") from None
+    except AnsweredError as error:
+        if error.status == 404 and _is_metadatas(credentials):
+            raise NoCredentialsError(f"{_NOWHERE}, and this machine has no service account") from None
+        raise
     except ComputeError as error:
         if not _is_metadatas(credentials):
             raise
