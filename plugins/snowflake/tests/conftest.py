@@ -1,0 +1,67 @@
+"""The stand-in for Snowflake on a loopback port, and one probe of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from floe_monitor_snowflake import SnowflakeComputePlugin
+
+from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
+from floe_monitor.compute import Deadline
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from floe_monitor.compute import ConnectionResult
+
+
+@pytest.fixture
+def standin() -> Iterator[StandIn]:
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture
+def plugin() -> SnowflakeComputePlugin:
+    return SnowflakeComputePlugin()
+
+
+@pytest.fixture
+def keys(standin: StandIn) -> Callable[..., dict[str, Any]]:
+    """A target's keys; None takes one away, `credentials` replaces the password."""
+
+    def build(credentials: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+        connection = {
+            "account": "acme-analytics",
+            "user": "dbt",
+            "host": LOOPBACK,
+            "port": standin.port,
+            "protocol": "http",
+            "role": "transformer",
+            "warehouse": "transforming",
+            "database": "analytics",
+            "schema": "marts",
+            **changes,
+        }
+        return {
+            "plugin": "snowflake",
+            "connection": {key: value for key, value in connection.items() if value is not None},
+            "credentials": {"password": PASSWORD} if credentials is None else credentials,
+        }
+
+    return build
+
+
+@pytest.fixture
+def probe(
+    plugin: SnowflakeComputePlugin, keys: Callable[..., dict[str, Any]]
+) -> Callable[..., ConnectionResult]:
+    def run(timeout: float = 5.0, **changes: Any) -> ConnectionResult:
+        config = build_config(plugin, keys(**changes))
+        with running_until(Deadline.after(timeout)):
+            return plugin.validate_connection(config)
+
+    return run

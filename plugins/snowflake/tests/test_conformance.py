@@ -1,0 +1,42 @@
+"""The contract, as any plugin is held to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute.conformance import ComputePluginConformance, Given
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Keys = Callable[..., dict[str, Any]]
+
+
+class TestSnowflake(ComputePluginConformance):
+    plugin_name = "snowflake"
+    driver_modules = ("snowflake.connector", "cryptography")
+    overrun_seconds = 0.1
+
+    @pytest.fixture
+    def healthy_config(self, keys: Keys) -> Given:
+        return keys()
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys) -> Mapping[str, Given]:
+        return {
+            "wrong password": keys(credentials={"password": "wrong password"}),
+            "unknown role": keys(role="missing"),
+            "unknown warehouse": keys(warehouse="missing"),
+            "unknown database": keys(database="missing"),
+            "closed port": keys(port=1),
+            "unknown host": keys(host="nowhere.invalid"),
+            "no TLS there": keys(protocol="https"),
+        }
+
+    @pytest.fixture
+    def hanging_config(self, keys: Keys) -> Iterator[Given]:
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield keys(port=proxy.port)
