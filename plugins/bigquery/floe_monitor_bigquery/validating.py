@@ -22,6 +22,8 @@ from floe_monitor_bigquery.errors import TRANSIENT, AnsweredError, classify
 from floe_monitor_bigquery.transport import Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from floe_monitor.compute import Check
     from floe_monitor_bigquery.config import BigQueryConfig
 
@@ -99,10 +101,8 @@ class _Run:
             check.degrade(f"{error}; dbt tries again", classify(error).error_type)
 
     def _look_at_dataset(self) -> None:
-        """What `dbt debug` does not look at: a failure here is DEGRADED."""
-        degraded = ConnectionStatus.DEGRADED
         found = False
-        with self._validation.check("dataset", on_failure=degraded) as check:
+        with self._beyond_debug("dataset") as check:
             try:
                 self._compare(self._api.dataset(), check)
                 found = True
@@ -112,8 +112,20 @@ class _Run:
                 check.warn(f"dataset {self._config.dataset_name!r} is not there; dbt creates it")
         if check.status is not ConnectionStatus.HEALTHY:
             return
-        with self._validation.check("write", on_failure=degraded) as check:
+        with self._beyond_debug("write") as check:
             self._dry_run(self._creation(found), check)
+
+    @contextlib.contextmanager
+    def _beyond_debug(self, name: str) -> Iterator[Check]:
+        """What `dbt debug` does not look at: a refusal is DEGRADED, and only no answer is worse."""
+        with self._validation.check(name) as check:
+            try:
+                yield check
+            except AnsweredError as error:
+                if error.status not in {400, 403, 404}:
+                    raise
+                failure = self._classify(error)
+                check.degrade(failure.message, failure.error_type)
 
     def _compare(self, dataset: dict[str, Any], check: Check) -> None:
         there, wanted = str(dataset.get("location", "")), self._config.location

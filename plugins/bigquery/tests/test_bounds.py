@@ -1,0 +1,268 @@
+"""Every way an API or a token endpoint can fail to answer: a result in time, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from conformance.bigquery_standin import StandIn
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+TIMEOUT = 0.6
+LOOPBACK = "http://127.0.0.1"
+FAULTS: list[tuple[Fault, dict[str, int], ErrorType, set[str]]] = [
+    (Fault.REFUSE, {}, ErrorType.CONNECTION, {"network"}),
+    (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT, {"network"}),
+    (Fault.HANG, {}, ErrorType.TIMEOUT, {"network"}),
+    (Fault.RESET, {}, ErrorType.CONNECTION, {"network"}),
+    (Fault.HALF_CLOSE, {}, ErrorType.CONNECTION, {"network"}),
+    (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"network"}),
+    (Fault.HANG_AFTER, {"after": 1}, ErrorType.TIMEOUT, {"network"}),
+    (Fault.HANG_AFTER, {"after": 400}, ErrorType.TIMEOUT, {"network", "query"}),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """A first probe imports the driver, which takes its time on a busy machine."""
+
+
+@pytest.fixture
+def proxy(standin: StandIn) -> Iterator[FaultProxy]:
+    with FaultProxy(standin.port) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(("fault", "options", "kind", "checks"), FAULTS)
+def test_faults_of_the_network(
+    probe: Probe, proxy: FaultProxy, fault: Fault, options: dict[str, int], kind: ErrorType, checks: set[str]
+) -> None:
+    threads, before = threading.active_count(), _descriptors()
+    proxy.set(fault, **options)
+    result = probe(timeout=TIMEOUT, api_endpoint=f"{LOOPBACK}:{proxy.port}")
+    _as_expected(result, kind, checks)
+    proxy.close()
+    _settled(lambda: threading.active_count() < threads + 1 and _descriptors() <= before)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "kind", "checks"),
+    [
+        (Fault.HANG, {}, ErrorType.TIMEOUT, {"network"}),
+        (Fault.RESET, {}, ErrorType.CONNECTION, {"network"}),
+        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"network"}),
+        (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT, {"network"}),
+        (Fault.HANG_AFTER, {"after": 300}, ErrorType.TIMEOUT, {"network"}),
+        (Fault.HANG_AFTER, {"after": 3000}, ErrorType.TIMEOUT, {"network", "query", "dataset", "write"}),
+    ],
+)
+def test_faults_within_tls_through_a_proxy(
+    probe: Probe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    options: dict[str, int],
+    kind: ErrorType,
+    checks: set[str],
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with StandIn(authority=authority) as google, FaultProxy(google.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{LOOPBACK}:{proxy.port}")
+        assert probe(api_endpoint=None).status is ConnectionStatus.HEALTHY
+        proxy.set(fault, **options)
+        result = probe(timeout=TIMEOUT, api_endpoint=None)
+        assert result.error_type is kind, result
+        assert result.checks[-1].name in checks, result
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "kind"),
+    [
+        (Fault.REFUSE, {}, ErrorType.CONNECTION),
+        (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT),
+        (Fault.HANG, {}, ErrorType.TIMEOUT),
+        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT),
+        (Fault.HANG_AFTER, {"after": 150}, ErrorType.TIMEOUT),
+        (Fault.RESET, {}, ErrorType.CONNECTION),
+    ],
+)
+def test_faults_of_the_token_endpoint(
+    probe: Probe,
+    proxy: FaultProxy,
+    keyfile: dict[str, Any],
+    fault: Fault,
+    options: dict[str, int],
+    kind: ErrorType,
+) -> None:
+    """The driver's own limit there is 120 s, with two more attempts."""
+    proxy.set(fault, **options)
+    credentials = {"private_key": keyfile.pop("private_key")}
+    keyfile["token_uri"] = f"{LOOPBACK}:{proxy.port}/token"
+    result = probe(
+        timeout=TIMEOUT, credentials=credentials, method="service-account-json", keyfile_json=keyfile
+    )
+    _as_expected(result, kind, {"token"})
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.BLACKHOLE, Fault.REFUSE, Fault.DRIP])
+def test_a_metadata_server_that_is_none(
+    probe: Probe, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """The driver asks it three times, then five more."""
+    from google.auth.compute_engine import _metadata
+
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", f"127.0.0.1:{proxy.port}")
+    proxy.set(fault)
+    result = probe(timeout=TIMEOUT, method="oauth", credentials={})
+    _as_expected(result, ErrorType.AUTHENTICATION, {"token"})
+
+
+@pytest.mark.parametrize("fault", [Fault.FREEZE, Fault.RESET])
+def test_broken_in_the_middle_of_a_probe(
+    probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault
+) -> None:
+    """While the token endpoint, which is elsewhere, lets the probe wait."""
+    slow = threading.Event()
+    credentials = {"private_key": keyfile.pop("private_key")}
+    with FaultProxy(standin.port, Fault.FREEZE) as token:
+        keyfile["token_uri"] = f"{LOOPBACK}:{token.port}/token"
+
+        def turn() -> None:
+            slow.wait(TIMEOUT / 3)
+            proxy.set(fault)
+            token.set(Fault.PASS)
+
+        turner = threading.Thread(target=turn)
+        turner.start()
+        result = probe(
+            timeout=TIMEOUT,
+            credentials=credentials,
+            api_endpoint=f"{LOOPBACK}:{proxy.port}",
+            method="service-account-json",
+            keyfile_json=keyfile,
+        )
+        turner.join()
+    expected = ErrorType.TIMEOUT if fault is Fault.FREEZE else ErrorType.CONNECTION
+    _as_expected(result, expected, {"query"})
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    true = socket.getaddrinfo
+
+    def two(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        found = [true(address, port, *args, **kwargs) for address in ("127.0.0.9", "127.0.0.1")]
+        return [entry for entries in found for entry in entries]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
+        result = probe(timeout=1.5, api_endpoint=f"http://localhost:{standin.port}")
+    assert result.status is ConnectionStatus.HEALTHY, result
+
+
+def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
+    """In a network namespace of its own, with a name server that takes questions and says nothing."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    script = tmp_path / "probe.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import fcntl, socket, struct, threading, time
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
+            deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            deaf.bind(("127.0.0.1", 53))
+            import google.oauth2.credentials, requests
+            from floe_monitor_bigquery import BigQueryComputePlugin, validating
+            from floe_monitor_bigquery.config import BigQueryConfig
+            from floe_monitor.compute import Deadline
+            from floe_monitor.compute.deadline import running_until
+            plugin = BigQueryComputePlugin()
+            given = {"method": "oauth-secrets", "project": "p", "dataset": "d"}
+            config = BigQueryConfig(connection=given, credentials={"token": "t"})
+            for _ in range(3):
+                started = time.monotonic()
+                with running_until(Deadline.after(0.4)):
+                    result = plugin.validate_connection(config)
+                took = time.monotonic() - started
+                threads = [t for t in threading.enumerate() if t.name.startswith("resolve-")]
+                print(result.error_type.value, result.checks[-1].name, took < 0.5, len(threads))
+            while any(t.name.startswith("resolve-") for t in threading.enumerate()):
+                time.sleep(0.05)
+            print("gone")
+            """
+        )
+    )
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network namespace (unshare)")
+    binds = " && ".join(
+        f"mount --bind {tmp_path / name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
+    )
+    done = subprocess.run(
+        [*unshare, f"{binds} && exec {sys.executable} {script}"],
+        capture_output=True, text=True, timeout=50, check=False, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["timeout network True 1"] * 3 + ["gone"], done
+
+
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
+    late: list[float] = []
+
+    def run() -> None:
+        config = build_config(plugin, keys(api_endpoint=f"{LOOPBACK}:{hang.port}"))
+        started = time.monotonic()
+        with running_until(Deadline.after(TIMEOUT)):
+            assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
+        late.append(time.monotonic() - started - TIMEOUT)
+
+    with FaultProxy(fault=Fault.HANG) as hang:
+        threads = [threading.Thread(target=run) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(late) == 20
+    assert max(late) < 0.1
+
+
+def _as_expected(result: ConnectionResult, kind: ErrorType, checks: set[str]) -> None:
+    assert result.status is ConnectionStatus.UNHEALTHY, result
+    assert result.error_type is kind, result
+    assert result.checks[-1].name in checks, result
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+
+def _settled(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
