@@ -12,6 +12,8 @@ import anyio.to_thread
 
 from floe_monitor.compute.loader import discover
 from floe_monitor.events import ConfigReloaded
+from floe_monitor.http import ProbeRefusedError
+from floe_monitor.probing.scheduler import NoSlotError
 from floe_monitor.reload import diff
 from floe_monitor.settings import ConfigurationError, load
 from floe_monitor.targets import build_targets
@@ -73,7 +75,10 @@ class Controller:
         return self._loaded
 
     async def validate(self, name: str) -> ProbeResult:
-        return await self._scheduler.validate(name)
+        try:
+            return await self._scheduler.validate(name)
+        except NoSlotError as error:
+            raise ProbeRefusedError(str(error)) from None
 
     async def reload(self) -> ConfigReloaded:
         """Load again and apply; an invalid configuration changes nothing. One at a time."""

@@ -99,6 +99,15 @@ class TargetStale:
 
 
 @dataclass(frozen=True, slots=True)
+class HangJudged:
+    """A validation that still hangs counted as one more failure, and that changed the target's status."""
+
+    target: str
+    plugin: str
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReloaded:
     """A configuration was applied (`problems` empty) or refused. `problems` are ready to print; `waiting`
     names sections whose changes take effect at the next start."""
@@ -136,6 +145,7 @@ Event: TypeAlias = (
     | ProbeStarted
     | LateReturn
     | TargetStale
+    | HangJudged
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled

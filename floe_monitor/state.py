@@ -36,10 +36,20 @@ class TargetSnapshot:
 
     @property
     def status(self) -> HealthStatus:
-        return HealthStatus.UNKNOWN if self.stale else self.health.status
+        return self.health.status
 
-    def as_stale(self) -> TargetSnapshot:
-        return replace(self, stale=True)
+    def as_stale(self, at: float) -> TargetSnapshot:
+        """Unknown from `at` (Unix time) on; results to come decide anew, without the old ones."""
+        health = self.health
+        known = health.status is not HealthStatus.UNKNOWN
+        health = replace(
+            health,
+            status=HealthStatus.UNKNOWN,
+            since=at,
+            recent=(),
+            status_changes=health.status_changes + known,
+        )
+        return replace(self, health=health, stale=True)
 
     def after(self, result: ProbeResult, health: Health, keep: int) -> TargetSnapshot:
         failed = result.status is ConnectionStatus.UNHEALTHY

@@ -10,10 +10,18 @@ import asyncio
 import heapq
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from floe_monitor.events import LateReturn, ProbeFinished, ProbeStarted, TargetStale, TickSkipped
+from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.events import (
+    HangJudged,
+    LateReturn,
+    ProbeFinished,
+    ProbeStarted,
+    TargetStale,
+    TickSkipped,
+)
 from floe_monitor.health import advance
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
@@ -31,8 +39,16 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 """The scheduler turns at least this often, and says so in `state.scheduler_beat`."""
 
+SLOT_PATIENCE_SECONDS = 5.0
+"""How long a request to validate waits for a slot, at least: a connection held open is no queue."""
+SLOT_POLL_SECONDS = 0.1
+
 STALE_INTERVALS = 3
 """A target that could not be probed for this many intervals is UNKNOWN, whatever it was."""
+
+
+class NoSlotError(Exception):
+    """A probe asked for has found no free slot; it stays under way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +61,7 @@ class _Watched:
     attempt: Attempt | None = None
     waiting_for_slot: bool = False
     result: asyncio.Future[ProbeResult] | None = None
+    task: asyncio.Task[None] | None = None
 
     @property
     def stuck(self) -> bool:
@@ -105,6 +122,12 @@ class Scheduler:
             self._watched[name] = watched
             snapshots[name] = TargetSnapshot(target)
             self._push(now + first_delay(place, target.policy.interval, len(fresh)), watched)
+        for name, gone in former.items():
+            if self._watched.get(name) is not gone and gone.waiting_for_slot and gone.task is not None:
+                # Nobody wants its result, and reloads while slots are short would pile such probes up.
+                gone.task.cancel()
+        self._due = [entry for entry in self._due if self._is_current(entry[2])]
+        heapq.heapify(self._due)
         self._state.targets = snapshots
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
@@ -135,19 +158,34 @@ class Scheduler:
         """Probe a target now, or join the probe under way. `KeyError` for an unknown target.
 
         Where the target's last validation still hangs there is nothing to start: its timeout is the answer.
+        `NoSlotError` when no slot was free for as long as a probe may take.
         """
-        watched = self._watched[name]
-        last = self._state.targets[name].last
-        if watched.stuck and last is not None:
-            return last
-        if watched.attempt is None:
-            self._start(watched, None, "request")
-        assert watched.result is not None  # noqa: S101 - an attempt has one
-        return await asyncio.shield(watched.result)
+        while True:
+            watched = self._watched[name]
+            last = self._state.targets[name].last
+            if watched.stuck and last is not None:
+                return last
+            if watched.attempt is None:
+                self._start(watched, None, "request")
+            assert watched.result is not None  # noqa: S101 - an attempt has one
+            result = watched.result
+            await self._until_slot(watched, result)
+            done, _ = await asyncio.wait([result])
+            if not result.cancelled():
+                return done.pop().result()
+            if self._is_current(watched):
+                raise asyncio.CancelledError
 
-    @property
-    def hung_names(self) -> list[str]:
-        return [name for name, watched in self._watched.items() if watched.stuck]
+    async def _until_slot(self, watched: _Watched, result: asyncio.Future[ProbeResult]) -> None:
+        give_up = self._clock() + max(SLOT_PATIENCE_SECONDS, watched.target.policy.timeout)
+        # The task of a probe just created takes its slot at its first turn.
+        await asyncio.sleep(0)
+        while watched.waiting_for_slot and not result.done():
+            if self._clock() >= give_up:
+                raise NoSlotError(
+                    f"every worker for {watched.target.plugin_name} is taken; the probe waits for one"
+                )
+            await asyncio.wait([result], timeout=SLOT_POLL_SECONDS)
 
     async def _sleep(self, seconds: float) -> None:
         self._wake.clear()
@@ -179,7 +217,9 @@ class Scheduler:
             "stuck" if watched.stuck else "no_slot" if watched.waiting_for_slot else "running"
         )
         self._skip(watched, reason)
-        if reason != "stuck":
+        if reason == "stuck":
+            self._count_hang(watched)
+        else:
             self._note_staleness(watched, now)
 
     def _skip(self, watched: _Watched, reason: SkipReason, count: int = 1) -> None:
@@ -190,7 +230,7 @@ class Scheduler:
             raise RuntimeError("the scheduler is not running")
         watched.attempt = Attempt(watched.target, worker_ended=lambda _: self._worker_ended(watched))
         watched.result = asyncio.get_running_loop().create_future()
-        self._probes.create_task(
+        watched.task = self._probes.create_task(
             self._probe(watched, watched.attempt, watched.result, lag, trigger),
             name=f"probe {watched.target.name}",
         )
@@ -247,8 +287,19 @@ class Scheduler:
         snapshot = self._state.targets[watched.target.name]
         if snapshot.stale or now - watched.since <= STALE_INTERVALS * policy.interval + policy.timeout:
             return
-        self._state.targets[watched.target.name] = snapshot.as_stale()
+        self._state.targets[watched.target.name] = snapshot.as_stale(time.time())
         self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
+
+    def _count_hang(self, watched: _Watched) -> None:
+        """A tick that finds the validation still hanging is one more failure: no result will say so."""
+        target = watched.target
+        snapshot = self._state.targets[target.name]
+        health, transition = advance(
+            snapshot.health, ConnectionStatus.UNHEALTHY, time.time(), target.policy.thresholds
+        )
+        self._state.targets[target.name] = replace(snapshot, health=health)
+        if transition is not None:
+            self._publish(HangJudged(target.name, target.plugin_name, transition))
 
     def _note_first_round(self) -> None:
         if not self._awaiting_first:

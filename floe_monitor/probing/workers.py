@@ -67,6 +67,7 @@ class WorkerPool:
         self._order = 0
         self._idle: list[_Thread] = []
         self._counts: dict[str, WorkerCounts] = {}
+        self._forgotten: set[str] = set()
 
     @property
     def counts(self) -> Mapping[str, WorkerCounts]:
@@ -90,12 +91,15 @@ class WorkerPool:
 
     def announce(self, plugin: str) -> None:
         """Show a plugin in `counts` before its first probe."""
+        self._forgotten.discard(plugin)
         if plugin not in self._counts:
             self._count(plugin)
 
     def forget(self, plugin: str) -> None:
-        """Drop a plugin no target uses any more from `counts`, once nothing of it runs."""
+        """Drop a plugin no target uses any more from `counts`, as soon as nothing of it runs."""
+        self._forgotten.add(plugin)
         if not self._busy.get(plugin) and not self._waiters.get(plugin):
+            self._forgotten.discard(plugin)
             self._busy.pop(plugin, None)
             self._stuck.pop(plugin, None)
             self._counts = {name: counts for name, counts in self._counts.items() if name != plugin}
@@ -147,6 +151,8 @@ class WorkerPool:
             self._stuck[slot.plugin] -= 1
         self._count(slot.plugin)
         self._grant()
+        if slot.plugin in self._forgotten:
+            self.forget(slot.plugin)
 
     def close(self) -> None:
         """End the idle threads. Busy ones, daemon threads, end when they return or with the process."""

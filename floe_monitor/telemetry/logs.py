@@ -11,9 +11,11 @@ import structlog
 
 from floe_monitor.events import (
     ConfigReloaded,
+    HangJudged,
     LateReturn,
     ProbeFinished,
     ProfileReconciled,
+    TargetStale,
     TickSkipped,
 )
 from floe_monitor.health import HealthStatus
@@ -160,6 +162,8 @@ class LogSink:
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
             LateReturn: self._late,
+            TargetStale: self._stale,
+            HangJudged: self._hung,
             ConfigReloaded: self._reloaded,
             ProfileReconciled: self._reconciled,
         }
@@ -196,13 +200,35 @@ class LogSink:
             overdue_seconds=round(event.overdue, 3),
         )
 
+    def _stale(self, event: TargetStale) -> None:
+        self._log.warning(
+            f"target {event.target} is unknown: no probe of it could run",
+            target=event.target,
+            plugin=event.plugin,
+            silent_seconds=round(event.silent, 3),
+        )
+
+    def _hung(self, event: HangJudged) -> None:
+        change = event.transition
+        self._log.log(
+            _OF_STATUS[change.after],
+            f"target {event.target} is {change.after.word}: its validation still hangs",
+            target=event.target,
+            plugin=event.plugin,
+            before=change.before.word,
+            after=change.after.word,
+            before_lasted_seconds=round(change.lasted, 3),
+        )
+
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:
+            waiting = {"waiting_for_restart": list(event.waiting)} if event.waiting else {}
             self._log.info(
                 "configuration loaded",
                 added=_some(event.added),
                 changed=_some(event.changed),
                 removed=_some(event.removed),
+                **waiting,
             )
             return
         for problem in event.problems[:NAMES_SHOWN]:

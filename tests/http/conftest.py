@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -122,7 +122,7 @@ class Surface:
         return snapshot
 
     def stale(self, name: str) -> None:
-        self.state.targets[name] = replace(self.state.targets[name], stale=True)
+        self.state.targets[name] = self.state.targets[name].as_stale(NOW)
 
 
 class Started:

@@ -27,6 +27,9 @@ from floe_monitor.compute import (
 FOREVER = threading.Event()
 """Never set by the plugin; a test that set it lets every hung validation return."""
 
+HANGING = threading.Event()
+"""Once a test sets it, `turn_to_hanging` hangs."""
+
 CALLS: list[str] = []
 """Behaviours in the order they were called, in this process."""
 
@@ -91,6 +94,10 @@ def _sleep(config: ComputeConfig) -> ConnectionResult:
 def _hang(config: ComputeConfig) -> ConnectionResult:
     FOREVER.wait()
     return _result(ConnectionStatus.HEALTHY, "from another age")
+
+
+def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
+    return _hang(config) if HANGING.is_set() else _healthy(config)
 
 
 def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
@@ -193,6 +200,7 @@ BEHAVIOURS: dict[str, Any] = {
     "unhealthy": _unhealthy,
     "sleep": _sleep,
     "hang": _hang,
+    "turn_to_hanging": _turn_to_hanging,
     "hang_in_a_check": _hang_in_a_check,
     "obey_the_deadline": _obey_the_deadline,
     "raise": _raise,

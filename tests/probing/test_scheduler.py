@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from floe_monitor.events import Event, LateReturn, ProbeFinished, ProbeStarted, TargetStale, TickSkipped
+from floe_monitor.events import (
+    Event,
+    HangJudged,
+    LateReturn,
+    ProbeFinished,
+    ProbeStarted,
+    TargetStale,
+    TickSkipped,
+)
 from floe_monitor.health import HealthStatus
 from floe_monitor.probing.runner import Runner
-from floe_monitor.probing.scheduler import Scheduler
+from floe_monitor.probing.scheduler import NoSlotError, Scheduler
 from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.state import ConfigStatus, MonitorState
 
@@ -219,3 +227,80 @@ async def test_the_scheduler_beats_while_idle() -> None:
         await monitor.until(lambda: monitor.state.scheduler_beat > 0)
         first = monitor.state.scheduler_beat
         await monitor.until(lambda: monitor.state.scheduler_beat > first, seconds=3)
+
+
+async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, lab: Any) -> None:
+    """One timeout is all a hung validation ever reports; what was healthy must not stay so for ever."""
+    monitor = Monitor()
+    limits = {"interval": 0.1, "timeout": 0.1, "failure_threshold": 3}
+    target = make_targets({"dev": {"behave": "turn_to_hanging"}}, **limits)
+    async with monitor.watching(target):
+        await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.HEALTHY)
+        lab.HANGING.set()
+        await monitor.until(lambda: monitor.skips("dev")["stuck"] >= 1)
+        await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.UNHEALTHY, seconds=2)
+        assert monitor.skips("dev")["stuck"] >= 2
+        [judged] = [e for e in monitor.events if isinstance(e, HangJudged)]
+        assert (judged.target, judged.transition.after) == ("dev", HealthStatus.UNHEALTHY)
+        assert monitor.state.targets["dev"].health.consecutive_failures >= 3
+        lab.FOREVER.set()
+
+
+async def test_a_stale_target_tells_of_its_return(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    targets = make_targets({"hung": "hang", "starved": "healthy"}, interval=0.1, timeout=0.1)
+    async with monitor.watching({"starved": targets["starved"]}):
+        await monitor.until(lambda: monitor.results("starved"))
+        monitor.scheduler.apply(targets)
+        await monitor.until(lambda: monitor.state.targets["starved"].stale)
+        health = monitor.state.targets["starved"].health
+        assert health.since == pytest.approx(time.time(), abs=1)
+        assert health.status_changes == 1
+        lab.FOREVER.set()
+        await monitor.until(lambda: not monitor.state.targets["starved"].stale)
+    changes = [e.transition for e in monitor.results("starved") if e.transition is not None]
+    assert [(c.before, c.after) for c in changes] == [
+        (HealthStatus.UNKNOWN, HealthStatus.HEALTHY),
+        (HealthStatus.UNKNOWN, HealthStatus.HEALTHY),
+    ]
+
+
+async def test_reloads_while_slots_are_short_leave_nothing_behind(
+    make_targets: MakeTargets, lab: Any
+) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    async with monitor.watching(make_targets({"hung": "hang"}, timeout=0.1, interval=0.1)):
+        await monitor.until(lambda: monitor.results("hung"))
+        before = len(asyncio.all_tasks())
+        for number in range(30):
+            targets = make_targets(
+                {"hung": "hang", "dev": {"behave": "healthy", "number": number}}, timeout=0.1, interval=0.1
+            )
+            monitor.scheduler.apply(targets)
+            await asyncio.sleep(0.02)
+        await monitor.until(lambda: monitor.skips("dev"))
+        assert len(asyncio.all_tasks()) <= before + 2
+        lab.CALLS.clear()
+        lab.FOREVER.set()
+        await monitor.until(lambda: monitor.results("dev"))
+        assert lab.CALLS[0] == "healthy"
+        assert len(monitor.scheduler._due) == 2  # only what is watched is still to come
+
+
+async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
+    make_targets: MakeTargets, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    hung = {"hung": "hang"}
+    async with monitor.watching(make_targets({**hung, "dev": "healthy", "gone": "healthy"}, timeout=0.1)):
+        await monitor.until(lambda: monitor.state.stuck_workers)
+        asked = [asyncio.create_task(monitor.scheduler.validate(name)) for name in ("dev", "gone")]
+        await asyncio.sleep(0.05)
+        monitor.scheduler.apply(make_targets({**hung, "dev": "unhealthy"}, timeout=0.1))
+        with pytest.raises(KeyError):
+            await asked[1]
+        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_PATIENCE_SECONDS", 0.2)
+        with pytest.raises(NoSlotError, match="every worker for lab"):
+            await monitor.scheduler.validate("dev")
+        lab.FOREVER.set()
+        assert (await asked[0]).message == "refused"

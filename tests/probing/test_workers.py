@@ -167,5 +167,4 @@ async def test_forgetting_a_plugin_removes_it_from_the_counts() -> None:
     pool.forget("p")
     assert "p" in pool.counts  # something of it still runs
     pool.release(slot)
-    pool.forget("p")
     assert "p" not in pool.counts

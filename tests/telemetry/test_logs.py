@@ -15,7 +15,15 @@ import pytest
 import structlog
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import ConfigReloaded, LateReturn, ProfileReconciled, TickSkipped
+from floe_monitor.events import (
+    ConfigReloaded,
+    HangJudged,
+    LateReturn,
+    ProfileReconciled,
+    TargetStale,
+    TickSkipped,
+)
+from floe_monitor.health import HealthStatus, Transition
 from floe_monitor.settings.models import LogSettings
 from floe_monitor.telemetry.fanout import Drops
 from floe_monitor.telemetry.logs import LogSink, configure_logging
@@ -88,6 +96,10 @@ def test_reloads_profiles_and_workers() -> None:
         sink.handle(event)
     sink.handle(LateReturn("dev", "duckdb", 3.0))
     sink.handle(TickSkipped("dev", "duckdb", "stuck"))
+    sink.handle(TargetStale("dev", "duckdb", 95.0))
+    hang = Transition(HealthStatus.HEALTHY, HealthStatus.UNHEALTHY, 3.0, 2.0)
+    sink.handle(HangJudged("dev", "duckdb", hang))
+    sink.handle(ConfigReloaded(4.0, waiting=("http",)))
     lines = capture.lines()
     assert lines[0]["added"][-1] == "and 5 more"
     assert [line["problem"] for line in lines[1:3]] == [
@@ -102,7 +114,11 @@ def test_reloads_profiles_and_workers() -> None:
         ("profile refused", "error"),
         ("stuck worker returned", "info"),
         ("tick skipped", "debug"),
+        ("target dev is unknown: no probe of it could run", "warning"),
+        ("target dev is unhealthy: its validation still hangs", "error"),
+        ("configuration loaded", "info"),
     ]
+    assert lines[-1]["waiting_for_restart"] == ["http"]
 
 
 def test_the_console_shows_one_line_whatever_is_in_it(make_finished: MakeFinished) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,7 +90,7 @@ def test_a_stale_target_is_unknown_in_all_its_checks(world: World, make_result: 
     page = MetricsPage(world.state, PrometheusSink(), "1")
     snapshot = world.add(world.target(), make_result())
     assert samples(page)[key("floe_compute_target_status", target="dev", plugin="duckdb")] == 1
-    world.state.targets["dev"] = replace(snapshot, stale=True)
+    world.state.targets["dev"] = snapshot.as_stale(5.0)
     stale = samples(page)
     assert stale[key("floe_compute_target_status", target="dev", plugin="duckdb")] == 0
     assert stale[key("floe_compute_target_check_status", target="dev", plugin="duckdb", check="query")] == 0
