@@ -30,6 +30,7 @@ def examine_cluster(exchange: Exchange, config: SparkConfig, token: str, check: 
     state = _field(answer, "state")
     if state in _ILL:
         check.fail(f"the cluster is in state {state}", ErrorType.CONNECTION)
+        return False
     if state in _STARTING:
         check.degrade(f"the cluster is starting ({state})")
         return False
@@ -44,6 +45,7 @@ def examine_cluster(exchange: Exchange, config: SparkConfig, token: str, check: 
 def _without_state(error: HttpError, config: SparkConfig, check: Check) -> bool:
     if error.code == "INVALID_PARAMETER_VALUE":
         check.fail(f"there is no cluster {config.cluster!r}", ErrorType.CONFIGURATION)
+        return False
     if error.code == "PERMISSION_DENIED":
         if config.wake_cluster:
             check.warn("the token may not see the cluster's state: a probe may start it")

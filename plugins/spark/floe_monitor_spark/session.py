@@ -12,13 +12,11 @@ import thrift_sasl
 from pyhive.sasl_compat import PureSASLClient
 from TCLIService import TCLIService, ttypes
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
-from thrift.protocol.TProtocol import TProtocolException
-from thrift.Thrift import TApplicationException
+from thrift.Thrift import TException
 from thrift.transport.TTransport import TBufferedTransport, TTransportException
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeError
 from floe_monitor_spark.errors import (
-    LinkError,
     RefusedError,
     ServerError,
     SparkError,
@@ -168,10 +166,9 @@ class Session:
     def _ask(self, method: Callable[[Any], Any], request: Any) -> Any:
         try:
             answer = method(request)
-        except (TProtocolException, TApplicationException, UnicodeDecodeError, OverflowError) as error:
+        except (TException, ValueError, EOFError) as error:
+            # The connection has its own errors: these are about what came over it.
             raise StrangeError(f"the answer is not HiveServer2's protocol: {_told(error)}") from error
-        except TTransportException as error:
-            raise LinkError(_told(error)) from error
         status = answer.status
         if status is None or status.statusCode is None:
             raise StrangeError("the answer has no status")

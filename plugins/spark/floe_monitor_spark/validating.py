@@ -156,7 +156,7 @@ class _Run:
 
     def _log_in(self, link: Link) -> Any:
         config = self._config
-        link.waits_for = "the login (a server with NOSASL gives no answer to one)"
+        link.waits_for = "the login (one with auth: NOSASL knows none)"
         if config.auth == "KERBEROS":
             return kerberos_login(link, self._calls, host=self._host, service=config.kerberos_service_name)
         # dbt and PyHive send some password where none is asked for: SASL wants one.

@@ -38,6 +38,8 @@ class Link:
         self.waits_for = "the TCP connection"
         """For the text of a timeout."""
         self._read = 0
+        self._tls: ssl.SSLObject | None = None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -48,13 +50,17 @@ class Link:
             raise
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
-        plain = self._socket
-        # The handshake as a whole ends at the socket's timeout, not each of its steps.
-        self._socket = self._guarded(lambda: context.wrap_socket(plain, server_hostname=host))
+        """A TLS handshake; from then on everything is encrypted."""
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._encrypted(self._tls.do_handshake)
 
     def recv(self, size: int) -> bytes:
         """At least one byte; `LinkError` at the end of the stream."""
-        data = self._guarded(lambda: self._socket.recv(min(size, CHUNK)))
+        size = min(size, CHUNK)
+        if self._tls is None:
+            data = self._guarded(partial(self._socket.recv, size))
+        else:
+            data = self._encrypted(partial(self._tls.read, size))
         if not data:
             raise LinkError(f"the server closed the connection while we waited for {self.waits_for}")
         self._read += len(data)
@@ -63,6 +69,35 @@ class Link:
         return data
 
     def sendall(self, data: bytes) -> None:
+        if self._tls is None:
+            self._send(data)
+        else:
+            self._encrypted(partial(self._tls.write, data))
+
+    def _encrypted(self, operation: Callable[[], _T]) -> _T:
+        """OpenSSL works on memory alone: what it wants to read or write goes through this class' waits."""
+        while True:
+            try:
+                result = operation()
+            except ssl.SSLWantReadError:
+                self._send(self._outgoing.read())
+                if data := self._guarded(partial(self._socket.recv, CHUNK)):
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+            except ssl.SSLCertVerificationError as error:
+                raise LinkError(f"the server's certificate does not hold: {error.verify_message}") from error
+            except ssl.SSLEOFError:
+                raise LinkError(
+                    f"the server closed the connection while we waited for {self.waits_for}"
+                ) from None
+            except ssl.SSLError as error:
+                raise LinkError(f"TLS failed: {error.reason or error}") from error
+            else:
+                self._send(self._outgoing.read())
+                return result
+
+    def _send(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[self._guarded(partial(self._socket.send, rest)) :]
@@ -82,10 +117,10 @@ class Link:
             return operation()
         except TimeoutError:
             raise TimedOutError(self.waits_for) from None
-        except ssl.SSLCertVerificationError as error:
-            raise LinkError(f"the server's certificate does not hold: {error.verify_message}") from error
-        except ssl.SSLError as error:
-            raise LinkError(f"TLS failed: {error.reason or error}") from error
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise LinkError(
+                f"the server reset the connection while we waited for {self.waits_for}"
+            ) from error
         except OSError as error:
             raise LinkError(error.strerror or str(error) or "the connection broke") from error
 

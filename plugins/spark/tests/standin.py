@@ -10,12 +10,11 @@ import base64
 import contextlib
 import json
 import socket
-import ssl
 import struct
 import threading
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from TCLIService import TCLIService, ttypes
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
@@ -27,6 +26,9 @@ from thrift.transport.TTransport import (
     TTransportBase,
     TTransportException,
 )
+
+if TYPE_CHECKING:
+    import ssl
 
 OK = ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
 STALL = object()

@@ -1,0 +1,199 @@
+"""Every way a server can fail to answer: a result in time, and no thread or descriptor left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+TIMEOUT = 0.6
+FAULTS = [
+    (Fault.REFUSE, {}, ErrorType.CONNECTION),
+    (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT),
+    (Fault.HANG, {}, ErrorType.TIMEOUT),
+    (Fault.RESET, {}, ErrorType.CONNECTION),
+    (Fault.HALF_CLOSE, {}, ErrorType.CONNECTION),
+    (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT),
+    (Fault.HANG_AFTER, {"after": 1}, ErrorType.TIMEOUT),
+    (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT),
+    (Fault.HANG_AFTER, {"after": 300}, ErrorType.TIMEOUT),
+]
+
+
+@pytest.mark.parametrize("way", ["SASL", "NOSASL", "TLS", "HTTPS"])
+@pytest.mark.parametrize(("fault", "options", "kind"), FAULTS)
+def test_faults_of_the_network(
+    way: str,
+    fault: Fault,
+    options: dict[str, int],
+    kind: ErrorType,
+    validate: Probe,
+    keys: Callable[..., dict[str, Any]],
+    http_keys: Callable[..., dict[str, Any]],
+    launch: Callable[..., Any],
+    databricks: Callable[..., Any],
+    certificates: Any,
+) -> None:
+    ways: dict[str, dict[str, Any]] = {
+        "SASL": {},
+        "NOSASL": {"auth": "NOSASL"},
+        "TLS": {"tls": certificates[0]},
+    }
+    server = databricks() if way == "HTTPS" else launch(**ways[way])
+    with FaultProxy(server.port) as proxy:
+        target = {
+            "SASL": lambda: keys(port=proxy.port),
+            "NOSASL": lambda: keys(port=proxy.port, auth="NOSASL"),
+            "TLS": lambda: keys(port=proxy.port, use_ssl=True),
+            "HTTPS": lambda: http_keys(proxy.port),
+        }[way]()
+        threads, before = threading.active_count(), _descriptors()
+        proxy.set(fault, **options)
+        result = validate(target, TIMEOUT)
+        assert result.status is ConnectionStatus.UNHEALTHY
+        assert result.error_type is kind, result
+    _settled(lambda: threading.active_count() < threads and _descriptors() <= before)
+
+
+def test_frozen_in_the_middle_of_a_query(probe: Probe, standin: Any, lab: Any) -> None:
+    standin.answers.given["select"] = lab.STALL
+    with FaultProxy(standin.port) as proxy:
+        freeze = threading.Timer(TIMEOUT / 2, proxy.set, [Fault.FREEZE])
+        freeze.start()
+        result = probe(timeout=TIMEOUT, port=proxy.port)
+        freeze.join()
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
+    assert result.checks[-1].name == "query"
+
+
+def test_a_query_that_never_ends(probe: Probe, standin: Any, lab: Any) -> None:
+    """The server answers every question about it: still running."""
+    standin.answers.given["select"] = lab.STALL
+    result = probe(timeout=TIMEOUT)
+    assert (result.error_type, result.checks[-1].name) == (ErrorType.TIMEOUT, "query")
+    assert "statement to end" in result.message
+
+
+def test_a_flood_ends_at_its_limit(probe: Probe, standin: Any) -> None:
+    standin.answers.given["DESCRIBE"] = ("42704", "x" * 9_000_000, "a.B")
+    standin.answers.given["select"] = [[1]]
+    result = probe()
+    assert result.status is ConnectionStatus.DEGRADED
+    assert "longer than" in result.message
+    assert len(result.message) < 500
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    probe: Probe, standin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (a, 0)) for a in addresses])
+    addresses = ["127.0.0.9", "127.0.0.1"]
+    with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
+        result = probe(timeout=2 * TIMEOUT, host="two.example")
+    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.CONNECTION)
+    assert result.checks[-1].name == "create"
+    assert "127.0.0.9" in result.message
+    result = probe(timeout=2 * TIMEOUT, host="two.example")
+    assert result.status is ConnectionStatus.HEALTHY
+    assert "127.0.0.9" in result.warnings[0]
+
+
+def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
+    """In a network namespace of its own, with a name server that takes questions and says nothing."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    script = tmp_path / "probe.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import fcntl, socket, struct, threading, time
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
+            deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            deaf.bind(("127.0.0.1", 53))
+            from floe_monitor_spark import SparkComputePlugin
+            from floe_monitor_spark.config import SparkConfig
+            from floe_monitor_spark.validating import validate
+            from floe_monitor.compute import Deadline
+            from floe_monitor.compute.deadline import running_until
+            plugin = SparkComputePlugin()
+            config = SparkConfig(method="thrift", host="spark.example.org", port=10000, schema="s")
+            lookups = lambda: [t for t in threading.enumerate() if t.name.startswith("spark-")]
+            for _ in range(3):
+                started = time.monotonic()
+                with running_until(Deadline.after(0.4)):
+                    result = plugin.validate_connection(config)
+                took = time.monotonic() - started
+                print(result.error_type.value, result.checks[-1].name, took < 0.5, len(lookups()))
+            while lookups():
+                time.sleep(0.05)
+            print("gone")
+            """
+        )
+    )
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network namespace (unshare)")
+    binds = " && ".join(
+        f"mount --bind {tmp_path / name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
+    )
+    done = subprocess.run(
+        [*unshare, f"{binds} && exec {sys.executable} {script}"],
+        capture_output=True, text=True, timeout=50, check=False, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["timeout network True 1"] * 3 + ["gone"], done
+
+
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
+    late: list[float] = []
+
+    def run() -> None:
+        config = build_config(plugin, keys(port=hang.port))
+        started = time.monotonic()
+        with running_until(Deadline.after(TIMEOUT)):
+            assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
+        late.append(time.monotonic() - started - TIMEOUT)
+
+    with FaultProxy(fault=Fault.HANG) as hang:
+        threads = [threading.Thread(target=run) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(late) == 20
+    assert max(late) < 0.1
+
+
+def test_a_session_is_closed_on_the_server(probe: Probe, standin: Any) -> None:
+    assert probe().status is ConnectionStatus.HEALTHY
+    assert standin.seen.closed == 1
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+
+def _settled(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
