@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format bench conformance lock clean
+.PHONY: help install run run-iceberg test lint format bench conformance lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -16,6 +16,10 @@ install: $(VENV)/runtime.done ## set up .venv with the daemon and its plugins
 run: $(VENV)/runtime.done ## run the daemon on config/duckdb.yaml
 	@mkdir -p var
 	$(BIN)/floe-monitor run --config config/duckdb.yaml
+
+run-iceberg: $(VENV)/dev.done ## start an Iceberg catalog with a table, and the daemon on config/iceberg.yaml
+	@mkdir -p var/iceberg
+	$(BIN)/python -m conformance.lakehouse $(BIN)/floe-monitor run --config config/iceberg.yaml
 
 test: $(VENV)/dev.done ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

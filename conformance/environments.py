@@ -19,8 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def python_of(engine: Engine) -> Path:
-    """The environment's interpreter; builds the environment where it is missing or its pins have changed."""
-    pins = ROOT / "requirements" / engine.requirements
+    """The interpreter of dbt's environment for this engine."""
+    return built(engine.requirements) / "bin" / "python"
+
+
+def built(requirements: str) -> Path:
+    """An environment of those pins; builds it where it is missing or they have changed."""
+    pins = ROOT / "requirements" / requirements
     folder = ROOT / ".venvs" / pins.stem
     folder.parent.mkdir(exist_ok=True)
     stamp, wanted = folder / "pins.sha256", hashlib.sha256(pins.read_bytes()).hexdigest()
@@ -33,4 +38,4 @@ def python_of(engine: Engine) -> Path:
             pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
             subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(pins)], check=True)
             stamp.write_text(wanted)
-    return folder / "bin" / "python"
+    return folder

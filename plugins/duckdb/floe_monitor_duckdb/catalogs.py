@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import CatalogConfig, ComputeConfigurationError
@@ -57,7 +58,8 @@ def oauth_secret(catalog: Catalog) -> dict[str, Any]:
     """The secret that a catalog with credentials of its own is attached with, dbt-duckdb's form."""
     needs_uri = "token" not in catalog.oauth
     uri = {"oauth2_server_uri": catalog.token_uri} if needs_uri else {}
-    return {"type": "iceberg", "name": catalog.secret, **catalog.oauth, **uri}
+    headers = {"extra_http_headers": dict(catalog.headers)} if catalog.headers else {}
+    return {"type": "iceberg", "name": catalog.secret, **catalog.oauth, **uri, **headers}
 
 
 def attach_sql(catalog: Catalog, *, secret: str | None = None) -> str:
@@ -87,6 +89,8 @@ def from_attachments(config: DuckDBConfig) -> list[CatalogConfig]:
             options["secret"] = catalog.secret
         if catalog.read_only:
             options["read_only"] = True
+        if catalog.headers:
+            options["extra_http_headers"] = dict(catalog.headers)
         credentials = {k: str(v) for k, v in catalog.oauth.items() if k in iceberg.CREDENTIAL_KEYS}
         found.append(
             CatalogConfig.model_validate(
@@ -112,6 +116,7 @@ def _catalog(
     secrets: list[Mapping[str, Any]],
 ) -> Catalog:
     secret, read_only = options.pop("secret", None), bool(options.pop("read_only", False))
+    headers = dict(options.pop("extra_http_headers", None) or {})
     merged = {
         "oauth_server_uri": config.oauth_server_uri if given else None,
         "oauth2_scope": config.scope if given else None,
@@ -122,7 +127,7 @@ def _catalog(
     if not given and secret is None:
         merged.setdefault("authorization_type", "none")
     try:
-        return iceberg.read(
+        found = iceberg.read(
             path=config.warehouse or config.catalog_name,
             alias=alias,
             kind="iceberg",
@@ -134,6 +139,7 @@ def _catalog(
         )
     except iceberg.CatalogError as error:
         raise ComputeConfigurationError(f"{'.'.join(map(str, error.path))}: {error}") from None
+    return replace(found, headers=headers)
 
 
 def _object_store(given: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:

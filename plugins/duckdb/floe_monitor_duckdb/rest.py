@@ -96,7 +96,8 @@ class Session:
         return site_of(self._catalog.endpoint or "")
 
     def _no_warehouse(self) -> str:
-        return f"the catalog at {self._site} has no warehouse {self._catalog.warehouse!r} (404)"
+        name = self._catalog.warehouse
+        return f"the catalog at {self._site} shows these credentials no warehouse {name!r} (404)"
 
     def _get(self, path: str) -> Answer:
         answer = self._get_once(path)

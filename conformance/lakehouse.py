@@ -1,0 +1,260 @@
+"""A real lakehouse on loopback: SeaweedFS as object store, Iceberg REST catalog and OAuth2 server in one.
+
+`python -m conformance.lakehouse COMMAND…` starts one, creates a table in it through DuckDB, runs the command
+with the variables that `config/iceberg.yaml` names, and stops it afterwards.
+"""
+
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from conformance import environments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOOPBACK = "127.0.0.1"
+REQUIREMENTS = "seaweedfs.txt"
+WAREHOUSE = "floe"
+CLIENT_ID = "floe-monitor"
+CLIENT_SECRET = "it's, s3cret"  # noqa: S105 - of a server that lives for a minute
+NAMESPACE, TABLE = "shop", "orders"
+
+
+class Lakehouse:
+    """The server in a directory of its own. `catalog_port` and `store_port` are where it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._weed = environments.built(REQUIREMENTS) / "bin" / "weed"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def catalog_uri(self) -> str:
+        return f"http://{LOOPBACK}:{self.catalog_port}"
+
+    @property
+    def store(self) -> str:
+        return f"{LOOPBACK}:{self.store_port}"
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(self._weed),
+                    "mini",
+                    f"-dir={self._folder}",
+                    f"-ip={LOOPBACK}",
+                    f"-ip.bind={LOOPBACK}",
+                    "-master.telemetry=false",
+                    "-admin.ui=false",
+                    "-webdav=false",
+                    f"-master.port={self.master_port}",
+                    f"-volume.port={self._volume}",
+                    f"-filer.port={self._filer}",
+                    f"-s3.port={self.store_port}",
+                    f"-s3.port.iceberg={self.catalog_port}",
+                    "-s3.port.lance=0",
+                    f"-tableBucket={WAREHOUSE}",
+                ],
+                cwd=self._folder,
+                env={**os.environ, "AWS_ACCESS_KEY_ID": CLIENT_ID, "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        give_up = time.monotonic() + 40
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                self.stop()
+                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the lakehouse does not start:\n{tail}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """At once: an orderly end takes it up to ten seconds, and its data are thrown away."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def _is_ready(self) -> bool:
+        """Whether the warehouse is there: the catalog answers before it is."""
+        try:
+            token = self.token()
+            request = urllib.request.Request(  # noqa: S310 - loopback
+                f"{self.catalog_uri}/v1/{WAREHOUSE}/namespaces", headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - loopback
+                return bool(answer.status == 200)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def token(self) -> str:
+        """A token of the server's, as the plugin's own client gets it."""
+        from floe_monitor_duckdb import iceberg, tokens  # noqa: PLC0415 - only where it is used
+
+        from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - only where it is used
+
+        catalog = iceberg.read(
+            path=WAREHOUSE, alias="lake", kind="iceberg", secret=None, options=self.options()
+        )
+        try:
+            return tokens.fetch(catalog, Deadline.after(2), None)[0]
+        except ComputeError as error:
+            raise ValueError(str(error)) from None
+
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """The options of an attach, with the client's ID and secret in them."""
+        found = {
+            "endpoint": self.catalog_uri,
+            "oauth2_server_uri": f"{self.catalog_uri}/v1/oauth/tokens",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+        }
+        return {key: item for key, item in {**found, **changes}.items() if item is not None}
+
+    def storage_secret(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "type": "s3",
+            "name": "store",
+            "key_id": CLIENT_ID,
+            "secret": CLIENT_SECRET,
+            "region": "us-east-1",
+            "endpoint": self.store,
+            "use_ssl": False,
+            "url_style": "path",
+            **changes,
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The variables that config/iceberg.yaml names."""
+        return {
+            "POLARIS_URI": self.catalog_uri,
+            "POLARIS_CLIENT_ID": CLIENT_ID,
+            "POLARIS_CLIENT_SECRET": CLIENT_SECRET,
+            "AWS_ACCESS_KEY_ID": CLIENT_ID,
+            "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET,
+            "S3_ENDPOINT": self.store,
+        }
+
+    def add_client(self, name: str, secret: str) -> None:
+        """A client that gets a token, and may look into another bucket than the warehouse."""
+        command = (
+            f"s3.configure -access_key={name} -secret_key={secret} -user={name} -buckets=other "
+            "-actions=Read -apply\nexit\n"
+        )
+        subprocess.run(
+            [str(self._weed), "shell", f"-master={LOOPBACK}:{self.master_port}"],
+            input=command.encode(),
+            capture_output=True,
+            check=True,
+            timeout=30,
+        )
+
+    def fill(self) -> None:
+        """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin."""
+        import duckdb  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
+
+        from floe_monitor.compute import CatalogConfig  # noqa: PLC0415 - only where it is used
+
+        config = CatalogConfig.model_validate(
+            {
+                "catalog_uri": self.catalog_uri,
+                "catalog_name": WAREHOUSE,
+                "alias": "lake",
+                "oauth_server_uri": f"{self.catalog_uri}/v1/oauth/tokens",
+                "credentials": {
+                    "client_id": CLIENT_ID,
+                    "client_secret": CLIENT_SECRET,
+                    "key_id": CLIENT_ID,
+                    "secret": CLIENT_SECRET,
+                    "region": "us-east-1",
+                },
+                "options": {"s3_endpoint": self.store, "s3_use_ssl": False, "s3_url_style": "path"},
+            }
+        )
+        statements = [
+            *DuckDBComputePlugin().get_catalog_attachment_sql(config),
+            f"CREATE SCHEMA IF NOT EXISTS lake.{NAMESPACE}",
+            f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
+            f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
+        ]
+        with duckdb.connect(":memory:") as connection:
+            for name in ("avro", "httpfs", "iceberg"):
+                extensions.load(connection, name)
+            for statement in statements:
+                connection.execute(statement)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Each free, and the one 10,000 above too: the server listens on both."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20000, 32000)
+        if port not in found and _is_free(port) and _is_free(port + 10000):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m conformance.lakehouse", description=(__doc__ or "").split("\n\n")[0]
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run while it is up")
+    command: list[str] = parser.parse_args().command
+    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder, Lakehouse(Path(folder)) as lakehouse:
+        lakehouse.fill()
+        print(f"lakehouse: catalog {lakehouse.catalog_uri}, store {lakehouse.store}", file=sys.stderr)
+        return _run(command or ["sleep", "infinity"], lakehouse.environment())
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> int:
+    """Pass on what asks for the end, and wait for it."""
+    process = subprocess.Popen(command, env={**os.environ, **environment})
+
+    def pass_on(number: int, _: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""A stand-in for Apache Polaris, by its specification: realms, principal roles, vended credentials.
+
+It is no Polaris. It answers the requests that its OpenAPI documents with the statuses, bodies and headers
+documented there; what it knows of tables it has from a real catalog behind it, where one is given.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from conformance.lakehouse import Lakehouse
+
+BASE = "/api/catalog"
+REALM = "Polaris-Realm"
+
+
+class PolarisStandIn:
+    """Settings are attributes, to be changed while it runs; what it saw is counted."""
+
+    def __init__(self, behind: Lakehouse | None = None) -> None:
+        self.behind = behind
+        self.client = ("root", "s3cr3t")
+        self.realm: str | None = None
+        self.warehouses = {"floe"}
+        self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
+        self.may_list = True
+        self.expires_in: float | None = 3600.0
+        self.redirect_to: str | None = None
+        self.tokens_issued = 0
+        self.requests: list[str] = []
+        self._valid: dict[str, float] = {}
+        self._numbers = itertools.count(1)
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server.answer(self, b"")
+
+            def do_POST(self) -> None:
+                server.answer(self, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="polaris", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}{BASE}"
+
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """The options of an attach in the platform's spelling."""
+        found = {
+            "catalog_uri": self.uri,
+            "catalog_name": "floe",
+            "oauth_server_uri": f"{self.uri}/v1/oauth/tokens",
+            "credential": ":".join(self.client),
+            "scope": "PRINCIPAL_ROLE:ALL",
+        }
+        return {key: item for key, item in {**found, **changes}.items() if item is not None}
+
+    def revoke_all(self) -> None:
+        self._valid.clear()
+
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        parts = urlsplit(request.path)
+        self.requests.append(f"{request.command} {parts.path}")
+        if self.redirect_to is not None:
+            _send(request, 307, {}, {"Location": f"{self.redirect_to}{request.path}"})
+            return
+        if self.realm is not None and request.headers.get(REALM) != self.realm:
+            _send(request, 404, _error("Missing or invalid realm", "UnresolvableRealmContext", 404))
+        elif parts.path == f"{BASE}/v1/oauth/tokens":
+            self._token(request, body)
+        elif not self._is_authorized(request):
+            _send(request, 401, _error("Not authorized", "NotAuthorizedException", 401))
+        elif parts.path == f"{BASE}/v1/config":
+            self._config(request, parse_qs(parts.query).get("warehouse", [""])[0])
+        elif parts.path == f"{BASE}/v1/floe/namespaces" and not self.may_list:
+            text = (
+                "Principal 'root' with activated PrincipalRoles '[]' is not authorized for op LIST_NAMESPACES"
+            )
+            _send(request, 403, _error(text, "ForbiddenException", 403))
+        else:
+            self._catalog(request, parts.path.removeprefix(BASE))
+
+    def _token(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
+        given = (form.get("client_id", ""), form.get("client_secret", ""))
+        kind, _, pair = request.headers.get("Authorization", "").partition(" ")
+        if kind == "Basic":
+            name, _, secret = base64.b64decode(pair).decode().partition(":")
+            given = (name, secret)
+        if given != self.client:
+            _send(
+                request,
+                401,
+                {"error": "unauthorized_client", "error_description": "The client is not authorized"},
+            )
+        elif form.get("scope") not in self.roles:
+            _send(request, 400, {"error": "invalid_scope", "error_description": "The scope is invalid"})
+        else:
+            token = f"principal:root;{next(self._numbers)}"
+            self.tokens_issued += 1
+            life = 3600.0 if self.expires_in is None else self.expires_in
+            self._valid[token] = time.monotonic() + life
+            told: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
+            if self.expires_in is not None:
+                told["expires_in"] = self.expires_in
+            _send(request, 200, told)
+
+    def _is_authorized(self, request: BaseHTTPRequestHandler) -> bool:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        return kind == "Bearer" and self._valid.get(token, 0.0) > time.monotonic()
+
+    def _config(self, request: BaseHTTPRequestHandler, warehouse: str) -> None:
+        if warehouse not in self.warehouses:
+            _send(request, 404, _error(f"Unable to find warehouse {warehouse}", "NotFoundException", 404))
+            return
+        _send(request, 200, {"defaults": {}, "overrides": {"prefix": warehouse}, "endpoints": []})
+
+    def _catalog(self, request: BaseHTTPRequestHandler, path: str) -> None:
+        if self.behind is None:
+            if path == "/v1/floe/namespaces":
+                _send(request, 200, {"namespaces": [["shop"]], "next-page-token": None})
+            else:
+                _send(request, 404, _error("Namespace does not exist", "NoSuchNamespaceException", 404))
+            return
+        from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET  # noqa: PLC0415 - only with one behind
+
+        there = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.behind.catalog_uri}{path}",
+            method=request.command,
+            headers={"Authorization": f"Bearer {self.behind.token()}"},
+        )
+        try:
+            with urllib.request.urlopen(there, timeout=5) as answer:  # noqa: S310 - loopback
+                status, told = answer.status, json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            status, told = error.code, json.loads(error.read() or b"{}")
+        if request.headers.get("X-Iceberg-Access-Delegation") == "vended-credentials" and "metadata" in told:
+            told["config"] = {
+                **told.get("config", {}),
+                "s3.access-key-id": CLIENT_ID,
+                "s3.secret-access-key": CLIENT_SECRET,
+                "s3.endpoint": f"http://{self.behind.store}",
+                "s3.path-style-access": "true",
+                "client.region": "us-east-1",
+            }
+        _send(request, status, told)
+
+
+def _error(message: str, kind: str, code: int) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "code": code}}
+
+
+def _send(
+    request: BaseHTTPRequestHandler, status: int, told: Any, headers: dict[str, str] | None = None
+) -> None:
+    body = b"" if request.command == "HEAD" else json.dumps(told).encode()
+    request.send_response(status)
+    for key, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        request.send_header(key, value)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
