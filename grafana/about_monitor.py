@@ -200,12 +200,13 @@ def configuration() -> list[Sized]:
             7,
             lines(
                 "Generating a profile's output",
-                "How long plugins take to generate one dbt output.",
+                "How long plugins take to generate one dbt output, on average since the start: a rate "
+                "would mostly be of nothing.",
                 "s",
                 Query(
-                    f"histogram_quantile(0.95, sum by (le, plugin) (increase({GENERATION}_bucket"
-                    f"{{{PLUGIN}}}[1h])))",
-                    "{{plugin}} 95 %",
+                    f"sum by (plugin) ({GENERATION}_sum{{{PLUGIN}}}) / sum by (plugin) ({GENERATION}_count"
+                    f"{{{PLUGIN}}})",
+                    "{{plugin}} mean",
                 ),
             ),
         ),

@@ -95,7 +95,7 @@ def test_annotations_are_promql() -> None:
 
 def test_it_shows_every_instrument_and_no_other() -> None:
     named = set(re.findall(r"\bfloe_\w+", " ".join(target["expr"] for _, target in QUERIES)))
-    shown = {re.sub(r"_(bucket|count)$", "", name) for name in named}
+    shown = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named}
     exported = {instrument.name for instrument in INSTRUMENTS}
     assert shown <= exported
     # `up` is what `status` says, in fewer words; labels of `info` are for joins of one's own.
@@ -148,7 +148,7 @@ profiles:
   - {{name: floe_project, path: {home}/profiles.yml, target: well}}
 targets:
   well: {{plugin: duckdb, probe: {{timeout: 5s}}, connection: {{path: ":memory:"}}}}
-  missing: {{plugin: duckdb, probe: {{timeout: 5s}}, connection: {{path: "{home}/absent.duckdb"}}}}
+  missing: {{plugin: duckdb, probe: {{timeout: 5s}}, connection: {{path: "{home}/absent.duckdb", must_exist: true}}}}
   limited: {{plugin: moody, connection: {{mood: limited}}}}
   late: {{plugin: moody, connection: {{mood: late}}}}
   hung: {{plugin: moody, connection: {{mood: hung}}}}
