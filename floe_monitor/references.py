@@ -115,10 +115,10 @@ class Expression:
     def evaluate(self, values: Mapping[str, str]) -> Any:
         """The value, with the variables looked up in `values`; raises `UnresolvedError`."""
 
-        def env_var(name: str, default: str | None = None) -> str:
-            value = values.get(name, default)
+        def env_var(var: str, default: str | None = None) -> str:
+            value = values.get(var, default)
             if value is None:
-                raise UnresolvedError(f"environment variable {name} is not set")
+                raise UnresolvedError(f"environment variable {var} is not set")
             return value
 
         try:
@@ -145,6 +145,8 @@ def parse_expression(text: str) -> Expression:
         unknown = sorted(meta.find_undeclared_variables(tree) - {"env_var"})
         if unknown:
             raise ExpressionError(f"only env_var() can be used here, not {', '.join(unknown)}")
+        if any(tree.find(kind) for kind in (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+            raise ExpressionError("an expression cannot read other templates")
         calls = [call for call in tree.find_all(nodes.Call) if _is_env_var(call)]
         if len(calls) != sum(1 for name in tree.find_all(nodes.Name) if name.name == "env_var"):
             raise ExpressionError("env_var is to be called: {{ env_var('NAME') }}")

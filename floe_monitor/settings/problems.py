@@ -54,10 +54,10 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used. `problems` holds everything found, in the order of the files."""
+    """The configuration cannot be used. `problems` holds everything found, file by file and down each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=lambda each: (each.file, each.line, each.column)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
