@@ -148,7 +148,10 @@ profiles:
   - {{name: floe_project, path: {home}/profiles.yml, target: well}}
 targets:
   well: {{plugin: duckdb, probe: {{timeout: 5s}}, connection: {{path: ":memory:"}}}}
-  missing: {{plugin: duckdb, probe: {{timeout: 5s}}, connection: {{path: "{home}/absent.duckdb", must_exist: true}}}}
+  missing:
+    plugin: duckdb
+    probe: {{timeout: 5s}}
+    connection: {{path: "{home}/absent.duckdb", must_exist: true}}
   limited: {{plugin: moody, connection: {{mood: limited}}}}
   late: {{plugin: moody, connection: {{mood: late}}}}
   hung: {{plugin: moody, connection: {{mood: hung}}}}
