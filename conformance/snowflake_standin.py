@@ -64,6 +64,8 @@ class Account:
     database_grants: dict[str, list[tuple[str, str]]] = field(
         default_factory=lambda: {"ANALYTICS": [("CREATE SCHEMA", "BUILDER"), ("USAGE", "READER")]}
     )
+    hidden_grants: bool = False
+    """Whether asking who has which right is refused."""
     secondary: str = ""
     slow: float = 0.0
     """Seconds before each answer."""
@@ -251,6 +253,8 @@ class StandIn:
             if place is None or place[2] not in account.databases.get(place[1], {}):
                 raise SnowflakeError("002003", "Schema does not exist or not authorized.", "02000")
             grants = account.databases[place[1]][place[2]]
+            if account.hidden_grants:
+                raise SnowflakeError("003001", "Insufficient privileges to operate on schema.", "42501")
         elif upper.startswith("SHOW GRANTS ON DATABASE"):
             self._database(text)
             place = _DATABASE.search(text)

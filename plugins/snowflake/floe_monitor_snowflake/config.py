@@ -76,6 +76,19 @@ class SnowflakeConfig(ComputeConfig):
     def method(self) -> str:
         return (self.authenticator or "snowflake").lower()
 
+    @property
+    def lacks(self) -> str | None:
+        """What is missing to log in; told late, because a target may be described without its credentials."""
+        if self.method in _TOKEN_METHODS:
+            return (
+                None
+                if "token" in self.credentials
+                else f"authenticator {self.method} needs credentials.token"
+            )
+        if self.private_key_path is not None or self.credentials.keys() & {"password", "private_key"}:
+            return None
+        return "no way to log in: give credentials.password, a private key, or `authenticator` and a token"
+
     def secret(self, key: str) -> str | None:
         value = self.credentials.get(key)
         return value.get_secret_value() if value is not None else None

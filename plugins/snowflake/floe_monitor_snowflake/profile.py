@@ -24,7 +24,12 @@ _UNSET_ON_IMPORT = ("connect_retries", "connect_timeout", "client_session_keep_a
 
 
 def generate(config: SnowflakeConfig) -> dict[str, Any]:
-    """The output block; a value of `connection` stands in it as it was given."""
+    """The output block; a value of `connection` stands in it as it was given.
+
+    Raises `ComputeConfigurationError` where there is nothing to log in with.
+    """
+    if config.lacks is not None:
+        raise ComputeConfigurationError(config.lacks)
     output: dict[str, Any] = {"type": "snowflake"}
     for key in _KEYS:
         value = config.secret(key) if key in SECRETS else _value(config, key)

@@ -43,6 +43,9 @@ class _Run:
         message = ""
         with self._validation as validation:
             key = None
+            if self._config.lacks is not None:
+                with validation.check("login") as check:
+                    check.fail(self._config.lacks, ErrorType.CONFIGURATION)
             if self._config.private_key_path is not None or "private_key" in self._config.credentials:
                 with validation.check("key"):
                     key = private_key(self._config)

@@ -1,0 +1,182 @@
+"""Every way a server can fail to answer: a result in time, and nothing left but for a moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from floe_monitor_snowflake.bounding import Bounded
+
+from conformance.snowflake_standin import PASSWORD, StandIn
+from floe_monitor.compute import ComputeTimeoutError, ConnectionStatus, ErrorType
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+TIMEOUT = 0.6
+
+
+@pytest.fixture
+def proxy(standin: StandIn) -> Iterator[FaultProxy]:
+    with FaultProxy(standin.port) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "protocol", "kind", "check"),
+    [
+        (Fault.REFUSE, {}, "http", ErrorType.CONNECTION, "network"),
+        (Fault.BLACKHOLE, {}, "http", ErrorType.TIMEOUT, "network"),
+        (Fault.HANG, {}, "http", ErrorType.TIMEOUT, "login"),
+        (Fault.HANG, {}, "https", ErrorType.TIMEOUT, "tls"),
+        (Fault.FREEZE, {}, "http", ErrorType.TIMEOUT, "login"),
+        (Fault.HALF_CLOSE, {}, "http", ErrorType.CONNECTION, "login"),
+        (Fault.HALF_CLOSE, {}, "https", ErrorType.CONNECTION, "tls"),
+        (Fault.DRIP, {"rate": 20}, "http", ErrorType.TIMEOUT, "login"),
+        (Fault.HANG_AFTER, {"after": 40}, "http", ErrorType.TIMEOUT, "login"),
+        (Fault.HANG_AFTER, {"after": 1500}, "http", ErrorType.TIMEOUT, None),
+    ],
+)
+def test_faults_of_the_network(
+    plugin: Any,
+    probe: Probe,
+    proxy: FaultProxy,
+    fault: Fault,
+    options: dict[str, int],
+    protocol: str,
+    kind: ErrorType,
+    check: str | None,
+) -> None:
+    probe()  # imports the driver
+    proxy.set(fault, **options)
+    started = time.monotonic()
+    result = probe(timeout=TIMEOUT, port=proxy.port, protocol=protocol)
+    assert time.monotonic() - started < TIMEOUT + 0.1
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
+    assert check is None or result.checks[-1].name == check
+    _settled(lambda: plugin._bounded.left_behind == 0 and not _lines())
+
+
+def test_reset(probe: Probe, proxy: FaultProxy) -> None:
+    proxy.set(Fault.RESET)
+    result = probe(timeout=TIMEOUT, port=proxy.port)
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION)
+
+
+def test_frozen_in_the_middle_of_a_query(
+    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn
+) -> None:
+    probe()
+    standin.account.slow = 0.2
+    freeze = threading.Timer(0.5, proxy.set, [Fault.FREEZE])
+    freeze.start()
+    started = time.monotonic()
+    result = probe(timeout=1.0, port=proxy.port)
+    assert time.monotonic() - started < 1.1
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
+    assert result.checks[-1].name in {"query", "database", "schema"}
+    _settled(lambda: plugin._bounded.left_behind == 0 and not _lines())
+
+
+def test_a_login_that_comes_too_late_is_closed(plugin: Any, probe: Probe, standin: StandIn) -> None:
+    probe()
+    standin.account.slow = 0.5
+    result = probe(timeout=0.3)
+    assert result.error_type is ErrorType.TIMEOUT
+    _settled(lambda: len(standin.logins) == 2 and standin.sessions == {} and not _lines())
+
+
+def test_many_at_once_against_a_hang(plugin: Any, probe: Probe) -> None:
+    probe()
+    late: list[float] = []
+
+    def run() -> None:
+        started = time.monotonic()
+        assert probe(timeout=TIMEOUT, port=hang.port).error_type is ErrorType.TIMEOUT
+        late.append(time.monotonic() - started - TIMEOUT)
+
+    with FaultProxy(fault=Fault.HANG) as hang:
+        threads = [threading.Thread(target=run) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(late) == 16
+        assert max(late) < 0.1
+        _settled(lambda: plugin._bounded.left_behind == 0 and not _lines())
+
+
+def test_calls_left_behind_are_limited() -> None:
+    release = threading.Event()
+    bounded = Bounded(limit=1)
+    line = bounded.line("snowflake-test", time.monotonic() + 0.05)
+    with pytest.raises(ComputeTimeoutError, match="waiting for it"):
+        line.call(release.wait, "it")
+    line.end()
+    assert bounded.left_behind == 1
+    with pytest.raises(ComputeTimeoutError, match="still unanswered"):
+        bounded.line("snowflake-test", time.monotonic() + 1)
+    release.set()
+    _settled(lambda: bounded.left_behind == 0)
+    line = bounded.line("snowflake-test", time.monotonic() + 5)
+    assert line.call(lambda: 7, "it") == 7
+    line.end()
+    assert bounded.left_behind == 0
+
+
+def test_nothing_is_written_and_nobody_else_is_asked(standin: StandIn, tmp_path: Path) -> None:
+    """In a process of its own: what a driver does once, it has not done yet there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    script = textwrap.dedent(
+        f"""
+        import pathlib, threading, time
+        from floe_monitor_snowflake import SnowflakeComputePlugin
+        from floe_monitor.compute.configuring import build_config
+        plugin = SnowflakeComputePlugin()
+        connection = dict(account="acme", user="dbt", host="127.0.0.1", port={standin.port}, protocol="http",
+                          role="transformer", warehouse="transforming", database="analytics", schema="marts")
+        asked = set()
+        def watch():
+            while True:
+                lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+                asked.update(line.split()[2] for line in lines)
+                time.sleep(0.005)
+        threading.Thread(target=watch, daemon=True).start()
+        credentials = {{"password": {PASSWORD!r}}}
+        target = dict(plugin="snowflake", connection=connection, credentials=credentials)
+        config = build_config(plugin, target)
+        print(plugin.validate_connection(config).status.value)
+        time.sleep(0.2)
+        print(any(address.startswith("FEA9FEA9") for address in asked))
+        """
+    )
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(home / "config")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True, text=True, timeout=50, check=False, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr) == (["healthy", "False"], "")
+    assert [path.name for path in tmp_path.rglob("*")] == ["home"]
+
+
+def _lines() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("snowflake-session")]
+
+
+def _settled(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
