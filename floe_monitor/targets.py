@@ -37,6 +37,16 @@ class ProbePolicy:
     thresholds: Thresholds
     isolation: Literal["thread", "process"]
 
+    def as_settings(self) -> dict[str, Any]:
+        """Under the keys of a target's `probe`."""
+        return {
+            "interval": self.interval,
+            "timeout": self.timeout,
+            "failure_threshold": self.thresholds.failure,
+            "success_threshold": self.thresholds.success,
+            "isolation": self.isolation,
+        }
+
 
 @dataclass(slots=True)
 class _Memory:

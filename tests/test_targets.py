@@ -290,3 +290,14 @@ def test_the_process_environment_is_the_default(
     target = build_targets(settings, registry)["dev"]
     monkeypatch.setitem(os.environ, "PW", "from-the-process")
     assert password(target) == "from-the-process"
+
+
+def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) -> None:
+    shown = build(registry, probe={"timeout": "3s"}).policy.as_settings()
+    assert shown == {
+        "interval": 30.0,
+        "timeout": 3.0,
+        "failure_threshold": 1,
+        "success_threshold": 1,
+        "isolation": "thread",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.cli.loading import find_config, load_settings, load_targets
+from floe_monitor.cli.loading import find_config, load_targets
 from floe_monitor.cli.terminal import OK, CliError, write
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def check_config(config: Path | None) -> int:
 def show_config(config: Path | None, *, as_json: bool) -> int:
     from floe_monitor.http.redaction import redacted  # noqa: PLC0415 - read by this command alone
 
-    settings = load_settings(config).settings.model_dump(mode="json", exclude_none=True)
+    loaded, targets = load_targets(config)
+    settings = loaded.settings.model_dump(mode="json", exclude_none=True)
+    for name, target in targets.items():
+        settings["targets"][name]["probe"] = target.policy.as_settings()
     shown = {key: redacted(value) for key, value in settings.items()}
     # A target may be called `token`: its name must not hide it.
     shown["targets"] = {name: redacted(value) for name, value in settings["targets"].items()}
@@ -40,9 +43,9 @@ def show_config(config: Path | None, *, as_json: bool) -> int:
 
 
 def print_schema() -> int:
-    from floe_monitor.settings import Settings  # noqa: PLC0415 - read by this command alone
+    from floe_monitor.settings.schema import schema_text  # noqa: PLC0415 - read by this command alone
 
-    write(json.dumps(Settings.model_json_schema(), indent=2, ensure_ascii=False))
+    write(schema_text().rstrip())
     return OK
 
 
