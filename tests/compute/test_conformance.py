@@ -90,6 +90,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={site}", f"--junitxml={report}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(FAULTS / "kit_on_faults.py")],
+        cwd=site,  # one of the faults is to leave a file behind
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(site), str(FAULTS)]),
