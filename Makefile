@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120 --retries 8
 
 .DEFAULT_GOAL := help
 .PHONY: help install run run-iceberg test lint format bench conformance lock clean
