@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import importlib.util
-import os
-import shutil
-import signal
-import socket
 import ssl
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,17 +23,13 @@ if TYPE_CHECKING:
     from floe_monitor.compute import ConnectionResult
 
 LOOPBACK = "127.0.0.1"
-ROOT = Path(__file__).parents[3]
-ENVIRONMENT = ROOT / ".venvs" / "spark"
-PINNED = ROOT / "requirements" / "spark-server.txt"
 TOKEN = "dapi-canary-0123456789"
 CLUSTER = "0123-456789-abcdefgh"
 
 
-@pytest.fixture(scope="session")
-def lab() -> Any:
-    """The module of the stand-in."""
-    spec = importlib.util.spec_from_file_location("spark_standin", Path(__file__).with_name("standin.py"))
+def beside(name: str) -> Any:
+    """The module of that name in this directory, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"spark_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -48,6 +37,12 @@ def lab() -> Any:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def lab() -> Any:
+    """The module of the stand-in."""
+    return beside("standin")
 
 
 @pytest.fixture
@@ -150,77 +145,11 @@ def probe(
     return run
 
 
-# ------------------------------------------------------------ the real one
-
-
-def spark_python() -> Path:
-    """The interpreter of `.venvs/spark`, made once for each state of its requirements."""
-    state = hashlib.sha256(PINNED.read_bytes()).hexdigest()
-    stamp = ENVIRONMENT / "made-of"
-    wanted = os.environ.get("FLOE_MONITOR_CI") == "1" or os.environ.get("FLOE_MONITOR_SPARK") == "1"
-    ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with (ENVIRONMENT.parent / "spark.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.is_file() or stamp.read_text() != state:
-            if not wanted:
-                pytest.skip("a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it")
-            subprocess.run(
-                [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True, timeout=60
-            )
-            pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
-            done = subprocess.run(
-                [*pip, "install", "--no-deps", "--requirement", str(PINNED)],
-                capture_output=True,
-                text=True,
-                timeout=500,
-                check=False,
-            )
-            if done.returncode:
-                pytest.skip(f"pip cannot install requirements/spark-server.txt: {done.stderr.strip()[-200:]}")
-            stamp.write_text(state)
-    return ENVIRONMENT / "bin" / "python"
-
-
 @pytest.fixture(scope="session")
 def spark_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A Spark Thrift server: one core, 512 MB of heap, loopback alone, SASL with any password."""
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs Java: apt-get install default-jre-headless")
-    home = next((spark_python().parent.parent / "lib").glob("python*")) / "site-packages" / "pyspark"
-    directory = tmp_path_factory.mktemp("spark")
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": LOOPBACK,
-        "spark.driver.bindAddress": LOOPBACK,
-        "spark.sql.warehouse.dir": str(directory / "warehouse"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
-    }
-    command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", "--driver-memory", "512m"]
-    for key, value in settings.items():
-        command += ["--conf", f"{key}={value}"]
-    command += ["--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "spark-internal"]
-    for key, value in (("port", str(port)), ("bind.host", LOOPBACK)):
-        command += ["--hiveconf", f"hive.server2.thrift.{key}={value}"]
-    with (directory / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command,
-            cwd=directory,
-            env={**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": LOOPBACK},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        until = time.monotonic() + 120
-        while "HiveThriftServer2 started" not in (directory / "log").read_text(errors="replace"):
-            assert server.poll() is None, (directory / "log").read_text(errors="replace")[-2000:]
-            assert time.monotonic() < until, "Spark did not start in two minutes"
-            time.sleep(0.1)
+    """A real Spark Thrift server: SASL with any password."""
+    real = beside("realserver")
+    if reason := real.unavailable():
+        pytest.skip(reason)
+    with real.running(tmp_path_factory.mktemp("spark")) as port:
         yield port
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)

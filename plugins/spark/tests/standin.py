@@ -94,6 +94,9 @@ class Service:
         handle = ttypes.TOperationHandle(identifier, ttypes.TOperationType.EXECUTE_STATEMENT, rows)
         return ttypes.TExecuteStatementResp(OK, handle)
 
+    def CloseOperation(self, request: Any) -> Any:  # noqa: N802
+        return ttypes.TCloseOperationResp(OK)
+
     def GetOperationStatus(self, request: Any) -> Any:  # noqa: N802
         answer = self._operations[request.operationHandle.operationId.guid]
         states = ttypes.TOperationState

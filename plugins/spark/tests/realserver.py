@@ -1,0 +1,99 @@
+"""A real Spark Thrift server out of the package index, in an environment of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK = "127.0.0.1"
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = ROOT / ".venvs" / "spark"
+PINNED = ROOT / "requirements" / "spark-server.txt"
+STARTED = "HiveThriftServer2 started"
+
+
+def unavailable(*, build: bool | None = None) -> str | None:
+    """Why there can be no server here; None where there can. `build` allows the download, else the
+    environment does: FLOE_MONITOR_CI=1 or FLOE_MONITOR_SPARK=1."""
+    if shutil.which("java") is None:
+        return "Spark needs Java: apt-get install default-jre-headless"
+    if build is None:
+        build = "1" in {os.environ.get("FLOE_MONITOR_CI"), os.environ.get("FLOE_MONITOR_SPARK")}
+    state = hashlib.sha256(PINNED.read_bytes()).hexdigest()
+    stamp = ENVIRONMENT / "made-of"
+    ENVIRONMENT.parent.mkdir(exist_ok=True)
+    with (ENVIRONMENT.parent / "spark.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.is_file() and stamp.read_text() == state:
+            return None
+        if not build:
+            return "a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it"
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True, timeout=60)
+        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
+        done = subprocess.run(
+            [*pip, "install", "--no-deps", "--requirement", str(PINNED)],
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        if done.returncode:
+            return f"pip cannot install requirements/spark-server.txt: {done.stderr.strip()[-200:]}"
+        stamp.write_text(state)
+    return None
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[int]:
+    """Its port. One core, 512 MB of heap, bound to loopback alone, a metastore in memory."""
+    home = next((ENVIRONMENT / "lib").glob("python*")) / "site-packages" / "pyspark"
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        port: int = free.getsockname()[1]
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.sql.warehouse.dir": str(directory / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
+    }
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", "--driver-memory", "512m"]
+    for key, value in settings.items():
+        command += ["--conf", f"{key}={value}"]
+    command += ["--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "spark-internal"]
+    for key, value in (("port", str(port)), ("bind.host", LOOPBACK)):
+        command += ["--hiveconf", f"hive.server2.thrift.{key}={value}"]
+    log = directory / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": LOOPBACK},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 120
+        while STARTED not in log.read_text(errors="replace"):
+            if server.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"Spark did not start: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.1)
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
