@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from dataclasses import replace
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from floe_monitor.settings import LoadedSettings, Settings
     from floe_monitor.state import MonitorState
     from floe_monitor.targets import Target
+
+READ_SECONDS = 30.0
+"""How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
+import may too."""
 
 AT_START_ONLY = ("http", "otlp", "log", "reload")
 """Sections whose changes wait for a restart."""
@@ -65,6 +70,7 @@ class Controller:
         self._keeper = keeper
         self._publish = publish
         self._reloading = anyio.Lock()
+        self._next: asyncio.Future[ConfigReloaded] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -81,21 +87,48 @@ class Controller:
             raise ProbeRefusedError(str(error)) from None
 
     async def reload(self) -> ConfigReloaded:
-        """Load again and apply; an invalid configuration changes nothing. One at a time."""
-        async with self._reloading:
-            try:
+        """Load again and apply; an invalid configuration changes nothing.
+
+        One at a time; all who ask while one runs share the next, which reads what is there after they asked.
+        """
+        if self._next is not None:
+            return await asyncio.shield(self._next)
+        shared = self._next = asyncio.get_running_loop().create_future()
+        try:
+            async with self._reloading:
+                self._next = None
+                event = await self._reload()
+        except BaseException as error:
+            self._next = None if self._next is shared else self._next
+            if isinstance(error, Exception):
+                shared.set_exception(error)
+                shared.exception()  # seen: perhaps nobody shares it
+            else:
+                shared.cancel()
+            raise
+        shared.set_result(event)
+        return event
+
+    async def _reload(self) -> ConfigReloaded:
+        try:
+            with anyio.fail_after(READ_SECONDS):
                 loaded, targets = await anyio.to_thread.run_sync(
                     functools.partial(read_configuration, self._path, self._environ), abandon_on_cancel=True
                 )
-            except ConfigurationError as error:
-                event = ConfigReloaded(time.time(), tuple(str(problem) for problem in error.problems))
-                self._state.config = replace(
-                    self._state.config, attempted_at=event.at, problems=event.problems
-                )
-            else:
-                event = self._apply(loaded, targets)
+        except ConfigurationError as error:
+            event = self._refuse(tuple(str(problem) for problem in error.problems))
+        except TimeoutError:
+            waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
+            event = self._refuse((f"{self._path}: {waited}",))
+        else:
+            event = self._apply(loaded, targets)
         self._publish(event)
         return event
+
+    def _refuse(self, problems: tuple[str, ...]) -> ConfigReloaded:
+        now = time.time()
+        self._state.config = replace(self._state.config, attempted_at=now, problems=problems)
+        return ConfigReloaded(now, problems)
 
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -29,25 +29,33 @@ from floe_monitor.telemetry.otel import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import signal
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-
-    from anyio.abc import TaskGroup
 
     from floe_monitor.events import Sink
     from floe_monitor.http import Listener
     from floe_monitor.settings import LoadedSettings
+    from floe_monitor.signals import Signals
     from floe_monitor.targets import Target
-
-SAME_REQUEST = 1.0
-"""Seconds within which a second signal is the same request: a shell and its group both pass one on."""
 
 PROBES_SHARE = 0.5
 """Of the grace period, what probes under way may use to finish."""
 
+STOPPED, FAULT = 0, 70
+"""Exit statuses: as asked, and by an exception nobody expected."""
+
+
+class SchedulerEndedError(Exception):
+    """The scheduler has ended although nobody asked it to."""
+
 
 def run(
-    config: Path, *, environ: Mapping[str, str], announce: Callable[[Listener, MonitorState], None]
+    config: Path,
+    *,
+    environ: Mapping[str, str],
+    announce: Callable[[Listener, MonitorState], None],
+    signals: Signals,
 ) -> int:
     """Watch until SIGTERM or SIGINT; the exit status. `announce` is called once requests are answered.
 
@@ -57,7 +65,7 @@ def run(
     loaded, targets = read_configuration(config, environ)
     listener = listen(loaded.settings.http.host, loaded.settings.http.port)
     try:
-        daemon = _Daemon(config, environ, loaded, targets, listener)
+        daemon = _Daemon(config, environ, loaded, targets, listener, signals)
     except BaseException:
         listener.close()
         raise
@@ -72,13 +80,15 @@ class _Daemon:
         loaded: LoadedSettings,
         targets: dict[str, Target],
         listener: Listener,
+        signals: Signals,
     ) -> None:
         settings = loaded.settings
         now = time.time()
         self._listener = listener
+        self._signals = signals
         self._settings = settings
         self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
-        self._asked = self._leave_by = 0.0
+        self._leave_by = 0.0
         drops = Drops()
         self._writer = configure_logging(settings.log, sys.stderr, drops)
         self._log = get_logger()
@@ -98,12 +108,17 @@ class _Daemon:
         self._fanout.start()
         try:
             anyio.run(self._main, announce)
+        except Exception as error:  # noqa: BLE001 - told by class and place, and by the exit status
+            for cause in _causes(error):
+                self._log.critical("stopping: an error nobody expected", exc_info=cause)
+            return FAULT
         finally:
             self._flush()
-        return 0
+        return STOPPED
 
     async def _main(self, announce: Callable[[Listener, MonitorState], None]) -> None:
         self._stop = anyio.Event()
+        self._reload_asked = anyio.Event()
         scheduler = Scheduler(
             self._state,
             self._pool,
@@ -130,12 +145,13 @@ class _Daemon:
             keeper,
             self._fanout.publish,
         )
+        self._obey_signals(asyncio.get_running_loop())
         app = create_app(
             self._state, self._page, self._control, limits=self._limits, host=self._listener.host
         )
         async with anyio.create_task_group() as services:
-            services.start_soon(self._obey_signals, services, name="signals")
             await services.start(serve, app, self._listener, name="http")
+            services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(keeper.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
             with anyio.CancelScope() as probing:
@@ -154,31 +170,43 @@ class _Daemon:
         announce: Callable[[Listener, MonitorState], None],
     ) -> None:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
+        # A task that is cancelled from elsewhere ends without a word to its group.
+        ticking.add_done_callback(lambda _: self._stop.set())
         announce(self._listener, self._state)
         await self._stop.wait()
+        if ticking.done():
+            raise SchedulerEndedError
         ticking.cancel()
         with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
             while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
 
-    async def _obey_signals(self, services: TaskGroup) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    # Reading the configuration may hang with its file system; the next signal must be heard.
-                    services.start_soon(self._control.reload, name="reload")
-                elif self._stop.is_set():
-                    if time.monotonic() - self._asked < SAME_REQUEST:
-                        continue
-                    self._log.warning("stopping at once: asked twice")
-                    self._writer.close(0.5)
-                    os._exit(0)
-                else:
-                    self._stop.set()
-                    self._asked = time.monotonic()
-                    grace = self._control.settings.shutdown_grace
-                    self._log.info("stopping", signal=signal.Signals(number).name, grace_seconds=grace)
-                    self._guard_exit(grace)
+    def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        def hand_over(callback: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # the loop has closed: the last flush is under way
+                loop.call_soon_threadsafe(callback)
+
+        def stop(number: signal.Signals) -> None:
+            grace = self._control.settings.shutdown_grace
+            # From here and not from the loop, which may be what hangs.
+            self._guard_exit(grace)
+            hand_over(lambda: self._begin_stop(number.name, grace))
+
+        self._signals.connect(stop, lambda: hand_over(self._ask_to_reload))
+
+    def _begin_stop(self, signal_name: str, grace: float) -> None:
+        self._log.info("stopping", signal=signal_name, grace_seconds=grace)
+        self._stop.set()
+
+    def _ask_to_reload(self) -> None:
+        self._reload_asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        """A task of its own: a reload that hangs must not hold up the stop."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked = anyio.Event()
+            await self._control.reload()
 
     async def _follow_configuration(self) -> None:
         settings = self._control.settings.reload
@@ -208,3 +236,11 @@ class _Daemon:
             self._otel.shutdown(max(0.2, left / 2))
         self._log.info("stopped", stuck_workers=self._state.stuck_workers)
         self._writer.close(0.5)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    else:
+        yield error

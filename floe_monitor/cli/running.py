@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 
 def run_daemon(config: Path | None) -> int:
+    from floe_monitor.signals import Signals  # noqa: PLC0415 - before what takes long to import
+
+    signals = Signals()
     from floe_monitor import daemon  # noqa: PLC0415 - with everything
     from floe_monitor.http import ListenError  # noqa: PLC0415 - as above
     from floe_monitor.settings import ConfigurationError, load  # noqa: PLC0415 - as above
@@ -30,7 +33,7 @@ def run_daemon(config: Path | None) -> int:
             for line in greeting(listener.url, path, settings, len(state.targets)):
                 note(line)
 
-        return daemon.run(path, environ=os.environ, announce=announce)
+        return daemon.run(path, environ=os.environ, announce=announce, signals=signals)
     except ConfigurationError as error:
         raise refused(path, error) from None
     except ListenError as error:

@@ -1,0 +1,165 @@
+"""Signals and faults at awkward moments: before the loop, in the last flush, while something hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Start = Callable[..., Any]
+
+pytestmark = pytest.mark.e2e
+
+SCRIPT = """
+import os, signal, sys
+from floe_monitor.signals import Signals
+signals = Signals()
+os.kill(os.getpid(), signal.SIGHUP)
+if sys.argv[1] == "early":
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("not reached")
+signals.connect(lambda number: print("stop", number.name, flush=True), lambda: print("reload", flush=True))
+os.kill(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGINT)
+print("once", flush=True)
+import time
+time.sleep(1.1)
+os.kill(os.getpid(), signal.SIGTERM)
+print("not reached")
+"""
+
+
+@pytest.mark.parametrize(("moment", "said"), [("early", ""), ("late", "reload\nstop SIGTERM\nonce\n")])
+def test_signals_before_and_after_the_loop_has_them(moment: str, said: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, moment], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
+
+
+def test_a_reload_that_hangs_holds_up_neither_health_nor_the_stop(
+    start_daemon: Start, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    info = slow / "floe_slow-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: floe-slow\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[floe.computes]\nslow = floe_slow:Plugin\n")
+    (slow / "floe_slow.py").write_text(
+        f"import time, pathlib\npathlib.Path({str(tmp_path / 'begun')!r}).touch()\ntime.sleep(600)\n"
+    )
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(slow)])
+    daemon = start_daemon("reload: {watch: false}\ntargets: {one: {plugin: duckdb}}", PYTHONPATH=path)
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    daemon.config.write_text("targets: {two: {plugin: slow}}")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until((tmp_path / "begun").exists)
+    asked = [threading.Thread(target=_post, args=(daemon,), daemon=True) for _ in range(20)]
+    for thread in asked:
+        thread.start()
+    daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.get("/healthz")[0] == 200
+    stopping = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - stopping < 6
+
+
+def _post(daemon: Any) -> None:
+    try:
+        daemon.post("/-/reload")
+    except OSError:
+        return  # cut by the stop
+
+
+@pytest.fixture
+def hung_collector() -> Iterator[str]:
+    """A collector that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_signals_during_the_last_flush(start_daemon: Start, hung_collector: str) -> None:
+    daemon = start_daemon(
+        "targets: {one: {plugin: lab}}\nshutdown_grace: 10s",
+        OTEL_EXPORTER_OTLP_ENDPOINT=hung_collector,
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+    )
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    daemon.process.send_signal(signal.SIGTERM)
+    stopping = time.monotonic()
+    with pytest.raises(OSError):  # noqa: PT012, PT011 - refused or reset: the server has gone
+        while time.monotonic() - stopping < 5:
+            daemon.get("/healthz", timeout=0.5)
+    daemon.process.send_signal(signal.SIGHUP)
+    time.sleep(max(0.2, stopping + 1.2 - time.monotonic()))
+    was_flushing = daemon.process.poll() is None
+    assert daemon.stop() == 0
+    assert was_flushing
+    assert time.monotonic() - stopping < 5
+
+
+@pytest.mark.parametrize("how", ["raise ValueError('it broke')", "asyncio.current_task().cancel()"])
+def test_a_scheduler_that_dies_ends_the_daemon_loudly(how: str, tmp_path: Path) -> None:
+    config = tmp_path / "floe-monitor.yaml"
+    config.write_text("http: {port: 0}\nlog: {format: json}\ntargets: {dev: {plugin: duckdb}}")
+    script = (
+        "import asyncio, sys\n"
+        "from floe_monitor.probing.scheduler import Scheduler\n"
+        f"def tick(*_): {how}\n"
+        "Scheduler._tick = tick\n"
+        "from floe_monitor.cli import main\n"
+        f"main(['run', '--config', {str(config)!r}])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert ended.returncode == 70, ended.stderr
+    assert "an error nobody expected" in ended.stderr
+    assert "Error" in ended.stderr
+    assert "it broke" not in ended.stderr  # an exception's text may quote a credential
+
+
+def test_a_storm_of_reloads_is_answered_and_shared(start_daemon: Start) -> None:
+    target = "{{plugin: lab, connection: {{behave: hang, n: {}}}}}"
+    text = f"probe: {{{{interval: 1s, timeout: 100ms}}}}\ntargets: {{{{one: {target}}}}}"
+    daemon = start_daemon(text.format(0))
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.extend(daemon.post("/-/reload")[0] for _ in range(5))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 40):
+        daemon.config.write_text(text.format(number))
+        daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join(30)
+    assert set(answers) <= {200, 422}  # a file half written may have been read
+    assert len(answers) == 200
+
+    def generation() -> int:
+        return int(json.loads(daemon.get("/api/v1/status")[1])["configuration"]["generation"])
+
+    assert generation() < 200
+    status, answer = daemon.post("/-/reload")
+    assert status == 200, answer
+    configuration = json.loads(daemon.get("/api/v1/targets/one")[1])["configuration"]
+    assert configuration["connection"]["n"] == 39
+    assert daemon.get("/healthz")[0] in (200, 503)
+    assert daemon.stop() == 0
