@@ -10,10 +10,10 @@ from floe_monitor.compute import ErrorType, Failure
 
 ROLE_NUMBERS = frozenset({390186, 390189})
 """The login itself had passed: the role is not there or not the user's."""
-MISSING = frozenset({2003, 2043, 390201})
-"""Does not exist, or not for this role: Snowflake does not tell which."""
 _BY_NUMBER = {
-    **dict.fromkeys(ROLE_NUMBERS | MISSING, ErrorType.PERMISSION),
+    **dict.fromkeys(ROLE_NUMBERS, ErrorType.PERMISSION),
+    # Does not exist, or not for this role: Snowflake does not tell which.
+    **dict.fromkeys((2003, 2043, 390201), ErrorType.PERMISSION),
     14: ErrorType.TIMEOUT,  # the driver's own
     3001: ErrorType.PERMISSION,  # insufficient privileges
     604: ErrorType.TIMEOUT,  # statement cancelled

@@ -62,7 +62,7 @@ def judge_warehouse(warehouse: str, row: Mapping[str, Any], check: Check) -> Non
             check.message = f"warehouse {warehouse!r} is suspended and starts with dbt's first query"
             check.warn(check.message)
         else:
-            check.fail(
+            check.degrade(
                 f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail "
                 "until somebody resumes it",
                 ErrorType.CONFIGURATION,

@@ -9,11 +9,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ConnectionResult, ConnectionStatus, ErrorType, Failure, Validation, deadline
+from floe_monitor.compute import (
+    ComputeError,
+    ConnectionResult,
+    ConnectionStatus,
+    ErrorType,
+    Failure,
+    Validation,
+    deadline,
+)
 from floe_monitor_snowflake import judging
-from floe_monitor_snowflake.errors import MISSING, ROLE_NUMBERS, classify, told
+from floe_monitor_snowflake.errors import ROLE_NUMBERS, classify, told
 from floe_monitor_snowflake.reaching import Way, dial, resolve, shake_hands
-from floe_monitor_snowflake.session import Session, private_key
+from floe_monitor_snowflake.session import Rows, Session, private_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +32,9 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
+
+
+_SESSION_LOST = frozenset({ErrorType.TIMEOUT, ErrorType.CONNECTION, ErrorType.AUTHENTICATION})
 
 
 def validate(config: SnowflakeConfig, bounded: Bounded) -> ConnectionResult:
@@ -38,6 +49,8 @@ class _Run:
         self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
         self._validation = Validation(self._classify)
         self._role = ""
+        self._database = judging.stored(config.database)
+        self._schema = judging.stored(config.schema_)
 
     def result(self) -> ConnectionResult:
         message = ""
@@ -103,23 +116,27 @@ class _Run:
             ].values()
         with validation.check("role") as check:
             self._judge_role(str(role or ""), check)
-        database = judging.stored(self._config.database)
         with validation.check("database") as check:
-            self._judge_database(session, database, check)
-        with validation.check("schema", on_failure=ConnectionStatus.DEGRADED) as check:
-            schema = judging.stored(self._config.schema_)
-            there = self._sees_schema(session, database, schema)
+            self._judge_database(session, check)
         if check.status is ConnectionStatus.HEALTHY:
-            with validation.check("write", on_failure=ConnectionStatus.DEGRADED) as check:
-                place = f"DATABASE {judging.quoted(database)}"
-                if there:
-                    place = f"SCHEMA {judging.quoted(database)}.{judging.quoted(schema)}"
-                needed = judging.IN_SCHEMA if there else judging.IN_DATABASE
-                self._judge_rights(session, place, needed, secondary, check)
-            if not there and check.status is ConnectionStatus.HEALTHY:
-                validation.warn(f"schema {schema!r} is not there for role {self._role!r}; dbt will create it")
+            with validation.check("schema") as check:
+                there = self._sees_schema(session, check)
+        if check.status is ConnectionStatus.HEALTHY:
+            with validation.check("write") as check:
+                self._judge_rights(session, secondary, check, there=there)
         with validation.check("warehouse") as check:
             self._judge_warehouse(session, warehouse, check)
+
+    def _ask(self, session: Session, sql: str, waiting_for: str, check: Check) -> Rows | None:
+        """The answer; where the account refuses this one, that is a limitation: `dbt debug` passes then."""
+        try:
+            return session.run(sql, waiting_for)
+        except Exception as error:
+            failure = classify(error)
+            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
+                raise
+            check.degrade(f"{waiting_for}: {failure.message}", failure.error_type)
+            return None
 
     def _judge_role(self, role: str, check: Check) -> None:
         self._role = role
@@ -129,88 +146,84 @@ class _Run:
         elif self._config.role is None:
             check.message = f"the user's own role, {role!r}"
 
-    def _judge_database(self, session: Session, database: str, check: Check) -> None:
-        rows = session.run(f"SHOW DATABASES LIKE {judging.like(database)}", "the list of databases")
-        if judging.named(rows, database) is None:
-            check.fail(
-                f"database {database!r} does not exist, or role {self._role!r} has no right on it",
+    def _judge_database(self, session: Session, check: Check) -> None:
+        name = self._database
+        rows = self._ask(session, f"SHOW DATABASES LIKE {judging.like(name)}", "the list of databases", check)
+        if rows is not None and judging.named(rows, name) is None:
+            check.degrade(
+                f"database {name!r} does not exist, or role {self._role!r} has no right on it: dbt can log "
+                "in and build nothing",
                 ErrorType.PERMISSION,
             )
 
-    def _sees_schema(self, session: Session, database: str, schema: str) -> bool:
-        rows = session.run(
-            f"SHOW SCHEMAS LIKE {judging.like(schema)} IN DATABASE {judging.quoted(database)}",
-            "the list of schemas",
-        )
-        return judging.named(rows, schema) is not None
+    def _sees_schema(self, session: Session, check: Check) -> bool:
+        within = judging.quoted(self._database)
+        sql = f"SHOW SCHEMAS LIKE {judging.like(self._schema)} IN DATABASE {within}"
+        rows = self._ask(session, sql, "the list of schemas", check)
+        return rows is not None and judging.named(rows, self._schema) is not None
 
-    def _judge_rights(
-        self, session: Session, place: str, needed: Sequence[str], secondary: object, check: Check
-    ) -> None:
+    def _judge_rights(self, session: Session, secondary: object, check: Check, *, there: bool) -> None:
+        place = f"DATABASE {judging.quoted(self._database)}"
+        if there:
+            place = f"SCHEMA {judging.quoted(self._database)}.{judging.quoted(self._schema)}"
+        needed = judging.IN_SCHEMA if there else judging.IN_DATABASE
         try:
             rows = session.run(f"SHOW GRANTS ON {place}", "the list of grants")
+            mine = self._in_session(session, judging.grantees(rows, (*needed, "OWNERSHIP")), secondary)
         except Exception as error:
-            if told(error).number not in MISSING | {3001}:
+            failure = classify(error)
+            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
                 raise
-            check.warn(
-                f"role {self._role!r} may not see who may create in {place}: nothing is known of its rights"
-            )
+            check.warn(f"what role {self._role!r} may do on {place} is not to be seen: {failure.message}")
             return
-        roles = judging.grantees(rows, (*needed, "OWNERSHIP"))
-        mine: list[str] = []
-        if roles:
-            # What a session creates, its primary role must be allowed to.
-            several = judging.secondary_roles_active(secondary)
-            if several:
-                session.run("USE SECONDARY ROLES NONE", "the change of roles")
-            asked = ", ".join(f"IS_ROLE_IN_SESSION({judging.literal(role)})" for role in roles)
-            answers = session.run(f"SELECT {asked}", "the roles in session", by_position=True)[0].values()
-            mine = [
-                role for role, answer in zip(roles, answers, strict=True) if str(answer).lower() == "true"
-            ]
-            if several:
-                session.run("USE SECONDARY ROLES ALL", "the change of roles")
         lacking = judging.lacking(needed, judging.held(rows, mine))
         if lacking:
             check.degrade(
                 f"role {self._role!r} lacks {', '.join(lacking)} on {place}: dbt cannot build",
                 ErrorType.PERMISSION,
             )
+        elif not there:
+            check.warn(f"schema {self._schema!r} is not there for role {self._role!r}; dbt will create it")
+
+    def _in_session(self, session: Session, roles: Sequence[str], secondary: object) -> list[str]:
+        """Those whose rights the session's primary role has: what it creates, that role must be allowed to."""
+        if not roles:
+            return []
+        several = judging.secondary_roles_active(secondary)
+        if several:
+            session.run("USE SECONDARY ROLES NONE", "the change of roles")
+        asked = ", ".join(f"IS_ROLE_IN_SESSION({judging.literal(role)})" for role in roles)
+        answers = session.run(f"SELECT {asked}", "the roles in session", by_position=True)[0].values()
+        if several:
+            session.run("USE SECONDARY ROLES ALL", "the change of roles")
+        held = [str(answer).lower() == "true" for answer in answers]
+        return [role for role, mine in zip(roles, held, strict=True) if mine]
 
     def _judge_warehouse(self, session: Session, current: object, check: Check) -> None:
-        name = self._config.warehouse
-        if name is None:
-            if not current:
-                check.fail(
-                    "neither `warehouse` nor the user has one: dbt's queries fail", ErrorType.CONFIGURATION
-                )
-            name = judging.quoted(str(current)) if current else None
-        if name is None:
-            return
-        warehouse = judging.stored(name)
-        rows = session.run(f"SHOW WAREHOUSES LIKE {judging.like(warehouse)}", "the list of warehouses")
-        row = judging.named(rows, warehouse)
-        if row is None:
-            check.fail(
-                f"warehouse {warehouse!r} does not exist, or role {self._role!r} has no right on it",
-                ErrorType.PERMISSION,
+        if self._config.warehouse is not None:
+            warehouse = judging.stored(self._config.warehouse)
+        elif current:
+            warehouse = str(current)
+        else:
+            check.degrade(
+                "neither `warehouse` is given nor has the user one: dbt can log in and run nothing",
+                ErrorType.CONFIGURATION,
             )
             return
-        judging.judge_warehouse(warehouse, row, check)
+        sql = f"SHOW WAREHOUSES LIKE {judging.like(warehouse)}"
+        rows = self._ask(session, sql, "the list of warehouses", check)
+        row = judging.named(rows or [], warehouse)
+        if row is not None:
+            judging.judge_warehouse(warehouse, row, check)
+        elif rows is not None:
+            check.degrade(
+                f"warehouse {warehouse!r} does not exist, or role {self._role!r} has no right on it: dbt can "
+                "log in and run nothing",
+                ErrorType.PERMISSION,
+            )
         if check.status is ConnectionStatus.HEALTHY:
-            self._take(session, warehouse, check)
-
-    def _take(self, session: Session, warehouse: str, check: Check) -> None:
-        """Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping."""
-        try:
-            session.run(f"USE WAREHOUSE {judging.quoted(warehouse)}", "the warehouse")
-        except Exception as error:
-            if told(error).number not in MISSING:
-                raise
-            check.fail(
-                f"role {self._role!r} sees warehouse {warehouse!r} and may not use it: {told(error).message}",
-                ErrorType.PERMISSION,
-            )
+            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
+            self._ask(session, f"USE WAREHOUSE {judging.quoted(warehouse)}", f"to use {warehouse!r}", check)
 
     def _classify(self, error: Exception) -> Failure:
         failure = classify(error)
