@@ -186,7 +186,7 @@ class _Run:
             check.warn(f"schema {self._schema!r} is not there for role {self._role!r}; dbt will create it")
 
     def _in_session(self, session: Session, roles: Sequence[str], secondary: object) -> list[str]:
-        """Those whose rights the session's primary role has: what it creates, that role must be allowed to."""
+        """Those whose rights the primary role has: a session creates with that role's alone."""
         if not roles:
             return []
         several = judging.secondary_roles_active(secondary)
