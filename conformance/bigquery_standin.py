@@ -49,6 +49,13 @@ class State:
     """Method, path, headers (lower case) and body of every request."""
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is no news here."""
+
+
 class StandIn:
     """Listens on a free loopback port; `emulator` is the port of a server for real jobs."""
 
@@ -56,7 +63,7 @@ class StandIn:
         self.state = State()
         self.emulator = emulator
         self.authority = authority
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), _handler(self))
+        self._server = _Server((LOOPBACK, 0), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.url = f"http://{LOOPBACK}:{self.port}"
