@@ -10,7 +10,6 @@ from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
-Scalar = str | int | float | bool
 
 SECRET_KEYS = ("password", "token")
 MONITOR_ONLY = frozenset({"wake_cluster"})
@@ -89,8 +88,8 @@ class SparkConfig(ComputeConfig):
     poll_interval: int | None = Field(
         default=None, ge=0, description="Seconds between dbt's looks at a running query (dbt-spark 1.10)"
     )
-    server_side_parameters: dict[str, Scalar] = Field(
-        default_factory=dict, description="Spark settings of dbt's sessions"
+    server_side_parameters: dict[str, str] = Field(
+        default_factory=dict, description="Spark settings of dbt's sessions, each a text"
     )
 
     def secret(self, key: str) -> str | None:
@@ -100,8 +99,7 @@ class SparkConfig(ComputeConfig):
     @property
     def session_parameters(self) -> dict[str, str]:
         """What dbt-spark opens its session with."""
-        given = {key: str(value) for key, value in self.server_side_parameters.items()}
-        return {**given, "spark.sql.ansi.enabled": "false"}
+        return {**self.server_side_parameters, "spark.sql.ansi.enabled": "false"}
 
     @field_validator("method", mode="before")
     @classmethod
@@ -118,6 +116,15 @@ class SparkConfig(ComputeConfig):
                 "PLAIN is the mechanism of NONE, LDAP and CUSTOM: dbt's driver takes one of those"
             )
         return auth
+
+    @field_validator("server_side_parameters", mode="before")
+    @classmethod
+    def _texts_alone(cls, parameters: Any) -> Any:
+        given = parameters if isinstance(parameters, dict) else {}
+        odd = [key for key, value in given.items() if isinstance(value, int | float)]
+        if odd:
+            raise ValueError(f"dbt-spark refuses numbers and booleans: put the value of {odd[0]} in quotes")
+        return parameters
 
     @model_validator(mode="before")
     @classmethod

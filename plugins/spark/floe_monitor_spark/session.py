@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from functools import partial
 from importlib.util import find_spec
@@ -81,7 +82,9 @@ def _logged_in(link: Link, client: Callable[[], PureSASLClient], mechanism: str)
     try:
         transport.open()
     except TTransportException as error:
-        raise RefusedError(f"the server refused the login: {_told(error)}") from error
+        # thrift_sasl puts the server's bytes into its own words.
+        told = re.sub(r"^Bad status: \d+ \(b(['\"])(.*)\1\)$", r"\2", _told(error))
+        raise RefusedError(f"the server refused the login: {told or 'without a reason'}") from error
     return transport
 
 

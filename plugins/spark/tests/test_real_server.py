@@ -34,7 +34,7 @@ def names(result: ConnectionResult) -> list[str]:
 
 
 def test_all_well(spark: Callable[..., ConnectionResult]) -> None:
-    result = spark(server_side_parameters={"spark.sql.shuffle.partitions": 4})
+    result = spark(server_side_parameters={"spark.sql.shuffle.partitions": "4"})
     assert (result.status, result.warnings) == (HEALTHY, []), result
     assert names(result) == ["network", "login", "session", "query", "schema", "create"]
 

@@ -26,7 +26,7 @@ def names(result: ConnectionResult) -> list[str]:
 
 
 def test_all_well(probe: Probe, standin: Any) -> None:
-    result = probe(server_side_parameters={"spark.sql.shuffle.partitions": 8})
+    result = probe(server_side_parameters={"spark.sql.shuffle.partitions": "8"})
     assert (result.status, result.warnings) == (HEALTHY, [])
     assert names(result) == ["network", "login", "session", "query", "schema", "create"]
     assert standin.seen.statements == [
@@ -63,7 +63,7 @@ def test_a_wrong_password(probe: Probe, launch: Callable[..., Any]) -> None:
     assert probe(password="correct horse", port=server.port, auth="LDAP").status is HEALTHY
     result = probe(password="wrong battery", port=server.port, auth="LDAP")
     assert (result.error_type, names(result)[-1]) == (ErrorType.AUTHENTICATION, "login")
-    assert "Error validating" in result.message
+    assert result.message == "the server refused the login: Error validating the login"
 
 
 def test_a_login_the_server_does_not_expect(probe: Probe, launch: Callable[..., Any]) -> None:

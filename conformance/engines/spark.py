@@ -1,0 +1,172 @@
+"""Spark: a real Thrift server, and a stand-in for what that cannot be: strict, encrypted, or Databricks."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import ssl
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases import Case, Engine, Situation
+from conformance.environments import ROOT
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
+VARIABLE = "CONFORMANCE_SPARK_SECRET"
+LOOPBACK = "127.0.0.1"
+CLUSTER = "0123-456789-abcdefgh"
+_building = threading.Lock()
+
+
+@cache
+def _module(name: str) -> Any:
+    """Of the plugin's tests."""
+    path = ROOT / "plugins" / "spark" / "tests" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"spark_{name}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is missing")
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _real() -> int:
+    """The port of the one server; it ends with this process."""
+    server = _module("realserver")
+    if problem := server.unavailable(build=True):
+        raise RuntimeError(problem)
+    folder = tempfile.TemporaryDirectory(prefix="fm-spark-", ignore_cleanup_errors=True)
+    running = server.running(Path(folder.name))
+    port: int = running.__enter__()
+    atexit.register(folder.cleanup)
+    atexit.register(running.__exit__, None, None, None)
+    return port
+
+
+def _situation(port: int, secret: tuple[str, str] | None = None, **changes: Any) -> Situation:
+    base = {
+        "method": "thrift", "host": LOOPBACK, "port": port, "user": "dbt", "schema": "default",
+        "connect_retries": 0,
+    }  # fmt: skip
+    connection = {key: value for key, value in {**base, **changes}.items() if value is not None}
+    if secret is None:
+        return Situation({"connection": connection})
+    return Situation({"connection": connection}, {secret[0]: VARIABLE}, {VARIABLE: secret[1]})
+
+
+@contextmanager
+def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
+    with _building:
+        port = _real()
+    yield _situation(**{"port": port, **changes})
+
+
+@contextmanager
+def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
+    with _building:
+        port = _real()
+    with FaultProxy(port, fault, **options) as proxy:
+        yield _situation(proxy.port)
+
+
+@contextmanager
+def _standin(
+    folder: Path,  # noqa: ARG001
+    *,
+    options: dict[str, Any],
+    prepare: Callable[[Any, Any], None] | None = None,
+    **changes: Any,
+) -> Iterator[Situation]:
+    lab = _module("standin")
+    server = lab.StandIn(**options)
+    if prepare is not None:
+        prepare(server, lab)
+    try:
+        yield _situation(server.port, **changes)
+    finally:
+        server.close()
+
+
+@contextmanager
+def _tls(
+    folder: Path, *, http: bool = False, token: str = PASSWORD, state: str = "RUNNING"
+) -> Iterator[Situation]:
+    import trustme  # noqa: PLC0415 - only where cases run
+
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    api = {"/api/2.0/clusters/get": (200, {"state": state})}
+    options = {"tls": context, "http": http, "token": PASSWORD, "api": api}
+    if not http:
+        with _standin(folder, options=options, use_ssl=True) as situation:
+            yield situation
+        return
+    root = folder / "root.pem"
+    ca.cert_pem.write_to_path(root)
+    changes: dict[str, Any] = {"method": "http", "host": "localhost", "user": None, "cluster": CLUSTER}
+    with _standin(folder, options=options, secret=("token", token), **changes) as situation:
+        environment = {**situation.environment, "SSL_CERT_FILE": str(root)}
+        yield Situation(situation.fields, situation.credentials, environment)
+
+
+def _denying(server: Any, lab: Any) -> None:
+    server.answers.given["EXPLAIN"] = lab.DENIED
+
+
+def _stalling(server: Any, lab: Any) -> None:
+    server.answers.given["select"] = lab.STALL
+
+
+_LDAP = {"auth": "LDAP", "password": PASSWORD}
+
+ENGINE = Engine(
+    plugin="spark",
+    requirements="dbt-spark.txt",
+    modules=("dbt.adapters.spark", "pyhive.hive"),
+    about="dbt-core 1.11.16, dbt-spark 1.11.0, PyHive 0.7.0. The server is the Thrift server of Spark 4.3.0; "
+    "the situations marked *stand-in* are those it cannot be brought into here: they run against a small "
+    "server of our own that speaks PyHive's protocol. `dbt debug` only connects and runs `select 1`.",
+    cases=(
+        Case("all well", _server, timeout=30),
+        Case("all well, by host name", partial(_server, host="localhost"), timeout=30),
+        Case("all well, with server_side_parameters", partial(
+            _server, server_side_parameters={"spark.sql.shuffle.partitions": "4"},
+        ), timeout=30),
+        Case("schema missing", partial(_server, schema="gone"), timeout=30),
+        Case("schema whose name needs quotes", partial(_server, schema="my-schema"), timeout=30),
+        Case("login expected there, auth: NOSASL here", partial(_server, auth="NOSASL")),
+        Case("TLS expected here, none there", partial(_server, use_ssl=True)),
+        Case("unknown host", partial(_server, host="nowhere.invalid")),
+        Case("connection refused", partial(_fault, fault=Fault.REFUSE)),
+        Case("packets dropped", partial(_fault, fault=Fault.BLACKHOLE)),
+        Case("accepts and never answers", partial(_fault, fault=Fault.HANG)),
+        Case("connection reset", partial(_fault, fault=Fault.RESET)),
+        Case("connection closed at once", partial(_fault, fault=Fault.HALF_CLOSE)),
+        Case("hangs after the login", partial(_fault, fault=Fault.HANG_AFTER, after=5)),
+        Case("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1)),
+        Case("stand-in: all well, LDAP", partial(
+            _standin, options=_LDAP, auth="LDAP", secret=("password", PASSWORD),
+        )),
+        Case("stand-in: wrong password, LDAP", partial(
+            _standin, options=_LDAP, auth="LDAP", secret=("password", "wrong"),
+        )),
+        Case("stand-in: all well, NOSASL", partial(_standin, options={"auth": "NOSASL"}, auth="NOSASL")),
+        Case("stand-in: no right to create", partial(_standin, options={}, prepare=_denying)),
+        Case("stand-in: the query never ends", partial(_standin, options={}, prepare=_stalling)),
+        Case("stand-in: all well, TLS", _tls),
+        Case("stand-in: a cluster, all well", partial(_tls, http=True)),
+        Case("stand-in: a cluster, wrong token", partial(_tls, http=True, token="wrong")),  # noqa: S106
+        Case("stand-in: a cluster, asleep", partial(_tls, http=True, state="TERMINATED")),
+    ),
+)  # fmt: skip
