@@ -102,6 +102,13 @@ class MonitorState:
     """`time.monotonic()` of the scheduler's last turn."""
     first_round_done: bool = False
     """Every target has had a result."""
+    awaited_profiles: frozenset[str] = frozenset()
+    """Of the profiles configured at the start, those not yet looked at even once."""
+
+    @property
+    def ready(self) -> bool:
+        """What is shown is an answer, and dbt finds its profiles unless they say why not."""
+        return self.first_round_done and not self.awaited_profiles
 
     @property
     def stuck_workers(self) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process."""
+    open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     code = run([word for word in given if word != "--debug"], debug=debug)
@@ -60,6 +61,21 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     if code == INTERRUPTED:
         note("interrupted")
     return code if isinstance(code, int) else 0
+
+
+def open_standard_streams() -> None:
+    """Give a process started without some of descriptors 0 to 2 the null device there: the next socket would
+    else take the number, and what a driver prints would go to a database."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def leave(code: int) -> NoReturn:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from floe_monitor.state import MonitorState
 
 BEAT_AGE_LIMIT = 15.0
@@ -50,10 +52,18 @@ def liveness(state: MonitorState, now: float, limits: LivenessLimits, started: f
 
 
 def readiness(state: MonitorState) -> Verdict:
-    """Whether every target has had its first result, so that what is shown is an answer."""
-    if state.first_round_done:
-        return Verdict()
-    waiting = [snapshot.target.name for snapshot in state.view() if snapshot.last is None]
-    named = ", ".join(waiting[:_NAMED])
-    more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
-    return Verdict((f"the first round is not complete; waiting for: {named or 'the scheduler'}{more}",))
+    """Whether every target has had its first result and every profile was looked at once, so that what is
+    shown is an answer and a job may start."""
+    reasons = []
+    if not state.first_round_done:
+        waiting = [snapshot.target.name for snapshot in state.view() if snapshot.last is None]
+        named = _some(waiting) or "the scheduler"
+        reasons.append(f"the first round is not complete; waiting for: {named}")
+    if state.awaited_profiles:
+        reasons.append(f"profiles not yet reconciled: {_some(sorted(state.awaited_profiles))}")
+    return Verdict(tuple(reasons))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

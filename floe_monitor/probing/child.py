@@ -1,7 +1,7 @@
 """The child process of `isolation`: imports one plugin, then validates on request until told no more.
 
-It ends with its parent: a thread waits on a descriptor that only the parent's death or orderly close makes
-readable, so that a driver hanging here cannot outlive the daemon.
+It ends with its parent, and takes along what it started: a thread waits on a descriptor that only the
+parent's death or orderly close hangs up, so that a driver hanging here cannot outlive the daemon.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
@@ -82,6 +83,8 @@ def _end_with_parent(descriptor: int) -> None:
         poller = select.poll()
         poller.register(descriptor, 0)  # POLLHUP is always reported, nothing else is asked for
         poller.poll()
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(0)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -61,10 +61,12 @@ class ProfileKeeper:
         self._wanted = _by_label(profiles, targets)
         self._applied = anyio.Event()
         self._kept: dict[str, _Kept] = {}
+        state.awaited_profiles = frozenset(self._wanted)
 
     def apply(self, profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]) -> None:
         """Take over a new configuration. Returns at once; to be called on the event loop."""
         self._wanted = _by_label(profiles, targets)
+        self._state.awaited_profiles &= self._wanted.keys()
         self._applied.set()
 
     async def run(self) -> None:
@@ -95,6 +97,7 @@ class ProfileKeeper:
         before = self._state.profiles.get(kept.label)
         event = ProfileReconciled(kept.label, outcome.result, self._now(), outcome.message)
         self._state.profiles[kept.label] = event
+        self._state.awaited_profiles -= {kept.label}
         same = before is not None and (before.result, before.message) == (event.result, event.message)
         if outcome.result == "written" or not same:
             self._publish(event)

@@ -210,7 +210,7 @@ class MetricsPage:
         yield from monitor_rows(self._state)
         beat = self._state.scheduler_beat
         yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
-        yield table.READY, [((), int(self._state.first_round_done))]
+        yield table.READY, [((), int(self._state.ready))]
         yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
         yield table.BUILD_INFO, [((self._version,), 1)]
 

@@ -233,7 +233,7 @@ READY = Instrument(
     name="floe_monitor_ready",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
-    description="1 after the first full round of probes",
+    description="1 after the first full round of probes and the first look at every profile",
 )
 RELOAD_SUCCESSFUL = Instrument(
     name="floe_monitor_config_last_reload_successful",

@@ -114,3 +114,19 @@ def test_completion_knows_the_targets(place: Path, configure: Any) -> None:
     )
     assert "warehouse" in done.stdout
     assert "dev" not in done.stdout
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_standard_streams_are_survived(place: Path, configure: Any, closed: tuple[int, ...]) -> None:
+    """As a careless supervisor starts it. Where stderr is closed too, no socket may take its number."""
+    configure({"dev": MEMORY})
+    shut = " ".join(f"{number}>&-" if number else "<&-" for number in closed)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m floe_monitor check {shut}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("healthy" in done.stdout) is (1 not in closed)

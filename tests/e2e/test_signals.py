@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Start = Callable[..., Any]
 
@@ -163,3 +163,36 @@ def test_a_storm_of_reloads_is_answered_and_shared(start_daemon: Start) -> None:
     assert configuration["connection"]["n"] == 39
     assert daemon.get("/healthz")[0] in (200, 503)
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_process_outlives_the_daemon(start_daemon: Start, tmp_path: Path, number: int) -> None:
+    """Neither the children of process isolation nor what a plugin started in them."""
+    daemon = start_daemon(
+        "probe: {timeout: 60s, isolation: process}\nshutdown_grace: 1s\ntargets:\n"
+        "  hung: {plugin: lab, connection: {behave: hang}}\n"
+        "  forks: {plugin: lab, connection: {behave: spawn_and_hang}}\n",
+        MARK=str(tmp_path),
+    )
+
+    def marked() -> set[int]:
+        return {pid for pid in _pids() if f"MARK={tmp_path}" in _environ(pid)}
+
+    daemon.until(lambda: len(marked()) == 4)  # the daemon, two children, and one of a child
+    daemon.process.send_signal(number)
+    assert daemon.process.wait(5) == (0 if number == signal.SIGTERM else -number)
+    give_up = time.monotonic() + 5
+    while left := marked():
+        assert time.monotonic() < give_up, left
+        time.sleep(0.02)
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _environ(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return ""

@@ -49,3 +49,11 @@ def test_ready_after_the_first_round() -> None:
     assert not readiness(made).ok
     made.first_round_done = True
     assert readiness(made).ok
+
+
+def test_ready_once_every_profile_was_looked_at() -> None:
+    made = state()
+    made.first_round_done = True
+    made.awaited_profiles = frozenset({"shop", "lake"})
+    assert readiness(made).reasons == ("profiles not yet reconciled: lake, shop",)
+    assert not made.ready

@@ -153,8 +153,11 @@ async def test_a_hang_is_reported_holds_up_nothing_else_and_can_be_stopped(made:
         async with running(
             made, profiles, made.target("slow", hang), made.target("fast"), state=state, patience=0.3
         ):
+            assert state.awaited_profiles == {"ours", "other"}
             await until((tmp_path / "other.yml").exists)
+            await until(lambda: state.awaited_profiles == {"ours"})
             await until(lambda: "ours" in state.profiles)
+            assert not state.awaited_profiles, "a reason told is an answer too"
             assert state.profiles["ours"].result == "failed"
             assert "no answer for 0.3 s" in state.profiles["ours"].message
             stopping = time.monotonic()
