@@ -86,13 +86,13 @@ def test_an_unknown_target_names_the_nearest(call: Any, configure: Any) -> None:
 
 
 def test_a_missing_plugin_is_unhealthy(call: Any, configure: Any) -> None:
-    configure({"snow": {"plugin": "snowflake", "connection": {}}})
+    configure({"shift": {"plugin": "redshift", "connection": {}}})
     said = call("check")
     assert said.code == 1
-    assert "install floe-monitor-snowflake" in said.out
+    assert "no plugin 'redshift' is installed" in said.out
     said = call("config", "check")
     assert said.code == 2
-    assert "install floe-monitor-snowflake" in said.err
+    assert "no plugin 'redshift' is installed" in said.err
 
 
 def test_without_a_configuration_it_tells_where_it_looked(call: Any) -> None:
