@@ -112,6 +112,12 @@ class BigQueryConfig(ComputeConfig):
     def scopes_to_ask(self) -> list[str]:
         return list(DEFAULT_SCOPES if self.scopes is None else self.scopes)
 
+    @property
+    def private_key(self) -> str | None:
+        """Of the method service-account-json; within `keyfile_json` once a whole expression was resolved."""
+        inside = self.keyfile_json.get("private_key") if isinstance(self.keyfile_json, dict) else None
+        return self.secret("private_key") or (str(inside) if inside else None)
+
     def secret(self, key: str) -> str | None:
         found = self.credentials.get(key)
         return found.get_secret_value() if found is not None else None
@@ -130,10 +136,6 @@ class BigQueryConfig(ComputeConfig):
         if found := [key for key in SECRETS if key in connection]:
             raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
         keyfile = connection.get("keyfile_json")
-        if isinstance(keyfile, dict) and "private_key" in keyfile:
-            raise ValueError(
-                "keyfile_json.private_key belongs under `credentials`, by reference: private_key"
-            )
         if isinstance(keyfile, str) and "as_native" not in keyfile:
             raise ValueError(
                 "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text"
@@ -177,8 +179,10 @@ class BigQueryConfig(ComputeConfig):
             raise ValueError("method service-account-json needs keyfile_json")
         if not isinstance(self.keyfile_json, dict):
             return  # an expression, for the profile
-        if "private_key" not in self.credentials and "private_key" not in self.keyfile_json:
+        if self.private_key is None:
             raise ValueError("method service-account-json needs credentials.private_key")
+        if "private_key" in self.credentials and "private_key" in self.keyfile_json:
+            raise ValueError("credentials.private_key and keyfile_json.private_key: give the first alone")
         missing = [key for key in _OF_KEYFILE if not self.keyfile_json.get(key)]
         if missing:
             raise ValueError(f"keyfile_json: missing {', '.join(missing)}")

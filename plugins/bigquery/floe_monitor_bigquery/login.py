@@ -58,8 +58,7 @@ def make(config: BigQueryConfig) -> Any:
     if config.method == "service-account":
         return _of_info(_read(Path(config.keyfile or ""), "keyfile"), scopes, only="service_account")
     keyfile = dict(config.keyfile_json or {})
-    private_key = config.secret("private_key") or str(keyfile.get("private_key", ""))
-    keyfile["private_key"] = private_key.replace("\\n", "\n")
+    keyfile["private_key"] = (config.private_key or "").replace("\\n", "\n")
     return _of_info(keyfile, scopes, only="service_account")
 
 

@@ -42,6 +42,8 @@ def generate(config: BigQueryConfig) -> dict[str, Any]:
         if value is not None:
             output[key] = value
     private_key = config.secret("private_key")
+    if private_key is None and config.private_key is not None and "{{" not in config.private_key:
+        raise ComputeConfigurationError("keyfile_json.private_key belongs under `credentials`, by reference")
     if private_key is not None:
         output["keyfile_json"] = {**output["keyfile_json"], "private_key": private_key}
     return output

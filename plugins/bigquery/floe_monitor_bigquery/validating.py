@@ -50,7 +50,8 @@ class _Run:
         self._config = config
         self._transport = transport
         self._api = Api(config, transport)
-        self._secrets = {secret for key in SECRETS if (secret := config.secret(key))}
+        known = [config.secret(key) for key in SECRETS]
+        self._secrets = {secret for secret in (*known, config.private_key) if secret}
         self._validation = Validation(self._classify)
 
     def result(self) -> ConnectionResult:

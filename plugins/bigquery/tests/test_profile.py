@@ -19,6 +19,7 @@ KEYFILE = {
     "client_email": "a@b",
     "token_uri": "https://oauth2.googleapis.com/token",
 }
+KEY = {"private_key": "canary"}
 INLINE = {"method": "service-account-json"}
 REFRESH = {"client_id": "c", "token_uri": "https://oauth2.googleapis.com/token"}
 REFRESH_SECRETS = {"refresh_token": "canary-refresh", "client_secret": "canary-secret"}
@@ -58,6 +59,13 @@ def test_a_private_key_goes_into_its_place_as_an_expression() -> None:
     )
     assert output["keyfile_json"] == {**KEYFILE, "private_key": key}
     assert "private_key" not in output
+
+
+def test_a_private_key_is_never_written_down() -> None:
+    given = {**LEAST, **INLINE, "keyfile_json": {**KEYFILE, "private_key": "canary"}}
+    with pytest.raises(ComputeConfigurationError, match="by reference") as caught:
+        generate(given)
+    assert "canary" not in str(caught.value)
 
 
 def test_what_the_monitor_alone_reads_is_not_written() -> None:
@@ -204,7 +212,7 @@ def test_what_cannot_be_carried_over_is_named(example: str, changes: dict[str, A
         ({"method": "service-account-json"}, {}, "needs keyfile_json"),
         ({"method": "service-account-json", "keyfile_json": KEYFILE}, {}, "credentials.private_key"),
         ({**INLINE, "keyfile_json": {"a": "b"}}, {"private_key": "canary"}, "client_email"),
-        ({**INLINE, "keyfile_json": {**KEYFILE, "private_key": "canary"}}, {}, "by reference"),
+        ({**INLINE, "keyfile_json": {**KEYFILE, **KEY}}, KEY, "give the first"),
         ({"method": "service-account-json", "keyfile_json": "canary"}, {}, "mapping"),
         ({"method": "oauth-secrets"}, {}, "needs token, or"),
         ({"method": "oauth-secrets", "token": "canary"}, {}, "under `credentials`"),

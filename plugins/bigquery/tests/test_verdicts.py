@@ -59,6 +59,11 @@ def test_a_service_accounts_key(probe: Probe, keyfile: dict[str, Any], tmp_path:
     for result in (
         probe(credentials={}, method="service-account", keyfile=str(path)),
         probe(credentials={"private_key": private_key}, **given),
+        probe(
+            credentials={},
+            method="service-account-json",
+            keyfile_json={**keyfile, "private_key": private_key},
+        ),
         probe(credentials={"private_key": private_key.replace("\n", "\\n")}, **given),
     ):
         assert result.status is HEALTHY, result
