@@ -230,7 +230,7 @@ class StandIn:
                 wanted += self.account.inherits.get(role, set())
         return held
 
-    def _show(self, text: str, upper: str) -> tuple[list[str], list[list[str | None]]]:
+    def _show(self, text: str, upper: str) -> tuple[list[str], list[list[str | None]]] | None:
         account = self.account
         found = _NAME.search(text)
         like = re.compile(_pattern(found[1]), re.IGNORECASE) if found else re.compile(".*")
@@ -241,6 +241,8 @@ class StandIn:
                 if like.fullmatch(name)
             ]
             return ["name", "state", "auto_resume"], rows
+        if self.upstream_port is not None and (" SCHEMAS " in upper or "DATABASES" in upper):
+            return None
         if "DATABASES" in upper:
             return ["created_on", "name"], [
                 ["now", name] for name in account.databases if like.fullmatch(name)

@@ -223,7 +223,9 @@ class _Run:
             )
         if check.status is ConnectionStatus.HEALTHY:
             # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
-            self._ask(session, f"USE WAREHOUSE {judging.quoted(warehouse)}", f"to use {warehouse!r}", check)
+            self._ask(
+                session, f"USE WAREHOUSE {judging.quoted(warehouse)}", f"warehouse {warehouse!r}", check
+            )
 
     def _classify(self, error: Exception) -> Failure:
         failure = classify(error)
