@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from floe_monitor.settings import LoadedSettings, Settings
     from floe_monitor.state import MonitorState
     from floe_monitor.targets import Target
+
+log = logging.getLogger("floe_monitor.control")
 
 READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
@@ -120,6 +123,9 @@ class Controller:
         except TimeoutError:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
+        except Exception as error:
+            log.exception("the configuration could not be read")
+            event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:
             event = self._apply(loaded, targets)
         self._publish(event)

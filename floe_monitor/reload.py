@@ -141,7 +141,10 @@ class ConfigWatcher:
 
     async def _look_for_includes(self) -> None:
         loaded = self._loaded()
-        now = await self._in_thread(watched_by, loaded.files[0], self._environ)
+        try:
+            now = await self._in_thread(watched_by, loaded.files[0], self._environ)
+        except OSError:  # a directory above an included file that may not be entered: the reload tells of it
+            return
         watched = tuple(dict.fromkeys((*now, *loaded.watched)))
         if watched != self._watched:
             self._watched = watched
@@ -167,7 +170,7 @@ class _Filter:
     """Which names within the folders matter; logs and databases beside a configuration do not."""
 
     def __init__(self, watched: Iterable[Path]) -> None:
-        self._names = {name for path in watched for name in (path.name, path.resolve().name)}
+        self._names = {name for path in watched for name in (path.name, _linked(path).name)}
         self._folders = {str(folder) for path in watched for folder in _folders_of(path)}
 
     def __call__(self, path: str) -> bool:
@@ -195,7 +198,12 @@ def _folders_of(path: Path) -> set[Path]:
     and the one it links to."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay
     if not is_pattern(path):
-        return {whole.parent, whole.resolve().parent}
+        return {whole.parent, _linked(whole).parent}
     parts = whole.parts
     fixed = next(index for index, part in enumerate(parts) if is_pattern(Path(part)))
     return {Path(*parts[:fixed]), *(match.parent for match in matches(whole))}
+
+
+def _linked(path: Path) -> Path:
+    """Where the links lead; unlike `resolve`, also for one that leads to itself."""
+    return Path(os.path.realpath(path))

@@ -255,3 +255,22 @@ def test_the_differences_are_told_by_name() -> None:
     assert diff({}, targets(1)).added == ("dev",)
     assert diff(targets(1), targets(1)) == Changes(unchanged=("dev",))
     assert diff(targets(1), targets(1, interval="31s")).changed == ("dev",)
+
+
+async def test_a_link_that_leads_to_itself_is_survived_and_its_mending_seen(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG % 1)
+    watched = Watched(path)
+    following = asyncio.create_task(watched.follow())
+    try:
+        path.unlink()
+        path.symlink_to(path)
+        await watched.until(lambda: bool(watched.problems))
+        path.unlink()
+        path.write_text(CONFIG % 2)
+        await watched.until(
+            lambda: not watched.problems and watched.loaded.settings.targets["dev"].threads == 2
+        )
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
