@@ -7,6 +7,8 @@ import getpass
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from floe_monitor.compute import (
     ComputeConnectionError,
@@ -22,7 +24,7 @@ from floe_monitor.compute import (
 from floe_monitor_spark.cluster import examine_cluster
 from floe_monitor_spark.errors import ServerError, SparkError, StrangeError, TimedOutError, classify
 from floe_monitor_spark.session import Session, kerberos_login, no_login, plain_login
-from floe_monitor_spark.wire import Exchange, HttpTransport, Link
+from floe_monitor_spark.wire import Exchange, HttpTransport, Link, tunnel
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check
@@ -47,7 +49,9 @@ class _Run:
         self._validation = Validation(self._classify)
         self._host = config.host.removeprefix("https://").rstrip("/")
         self._port = 443 if config.port is None else config.port
-        self._address: tuple[str, int] | None = None
+        self._proxy = _proxy_for(self._host) if config.method == "http" else None
+        self._address = (self._host, self._port)
+        """Where the connection went."""
 
     def result(self) -> ConnectionResult:
         message = ""
@@ -108,7 +112,8 @@ class _Run:
         def dial() -> Link:
             if links:
                 return links.pop()
-            again = Link(self._address or (self._host, self._port), self._expires_at)
+            again = Link(self._address, self._expires_at)
+            self._pass_on(again)
             self._encrypt(again, context)
             again.waits_for = "the answer to an HTTP request"
             return again
@@ -133,22 +138,38 @@ class _Run:
     def _reach(self) -> Link:
         """TCP to the first address that answers, in the order dbt's driver has."""
         with self._validation.check("network") as check:
-            addresses = self._calls.resolve(self._host, self._expires_at - time.monotonic())
+            host, port = self._host, self._port
+            if self._proxy is not None:
+                host, port = self._proxy.hostname or "", self._proxy.port or 80
+            addresses = self._calls.resolve(host, self._expires_at - time.monotonic())
             failed: list[ComputeError] = []
             for position, address in enumerate(addresses):
                 left = self._expires_at - time.monotonic()
                 share = left / (len(addresses) - position)
                 try:
-                    link = Link((address, self._port), time.monotonic() + share)
+                    link = Link((address, port), time.monotonic() + share)
                 except SparkError as error:
-                    failed.append(_of_address(error, address, self._port))
+                    failed.append(_of_address(error, address, port))
                     continue
                 link.expires_at = self._expires_at
-                self._address = (address, self._port)
+                self._address = (address, port)
                 _note(failed, check)
+                self._pass_on(link)
                 return link
             raise _together(failed)
         raise AssertionError("a failed check ends the validation")
+
+    def _pass_on(self, link: Link) -> None:
+        if self._proxy is None:
+            return
+        credentials = None
+        if self._proxy.username:
+            credentials = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
+        try:
+            tunnel(link, f"{self._host}:{self._port}", credentials)
+        except BaseException:
+            link.close()
+            raise
 
     def _encrypt(self, link: Link, context: ssl.SSLContext) -> None:
         link.waits_for = "the TLS handshake"
@@ -211,6 +232,12 @@ class _Run:
             if secret and secret in failure.message:
                 failure = failure._replace(message=failure.message.replace(secret, "***"))
         return failure
+
+
+def _proxy_for(host: str) -> SplitResult | None:
+    """The one that Thrift's HTTP client takes for dbt, by HTTPS_PROXY and NO_PROXY."""
+    proxy = getproxies().get("https")
+    return urlsplit(proxy) if proxy and not proxy_bypass(host) else None
 
 
 def _of_address(error: SparkError, address: str, port: int) -> ComputeError:

@@ -7,6 +7,7 @@ is left until the deadline, and an answer has a limit of size.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -207,6 +208,23 @@ class HttpTransport(TTransportBase, CReadableTransport):  # type: ignore[misc]  
         raise StrangeError("the HTTP answer is no Thrift message")
 
 
+def tunnel(link: Link, authority: str, credentials: str | None) -> None:
+    """Have the HTTP proxy at the other end of `link` pass it on; `credentials` are its user and password."""
+    link.waits_for = "the proxy"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    if credentials is not None:
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
+    link.sendall("\r\n".join([*lines, "", ""]).encode())
+    # What http.client uses of a socket.
+    response = http.client.HTTPResponse(link, method="CONNECT")  # type: ignore[arg-type]
+    try:
+        response.begin()
+    except http.client.HTTPException as error:
+        raise _of_http(error) from error
+    if response.status != 200:
+        raise HttpError(response.status, f"{response.reason} (from the proxy)")
+
+
 class Exchange:
     """HTTP requests one after the other. `dial` gives a new link, for a server that closes each one."""
 
@@ -227,7 +245,7 @@ class Exchange:
             response = connection.getresponse()
             content = response.read()
         except http.client.HTTPException as error:
-            raise StrangeError(f"the answer is no HTTP ({type(error).__name__})") from error
+            raise _of_http(error) from error
         if response.status != 200:
             reason = response.headers.get("X-Databricks-Reason-Phrase") or response.reason
             raise HttpError(response.status, " ".join(reason.split())[:200], _code(content))
@@ -243,6 +261,12 @@ class Exchange:
             self._connection.auto_open = 0
             self._connection.sock = self._dial()
         return self._connection
+
+
+def _of_http(error: http.client.HTTPException) -> LinkError | StrangeError:
+    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
+        return LinkError("the server closed the connection in the middle of an HTTP answer")
+    return StrangeError(f"the answer is no HTTP ({type(error).__name__})")
 
 
 def _code(content: bytes) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +247,52 @@ def test_a_certificate_that_does_not_hold(
     monkeypatch.delenv("SSL_CERT_FILE")
     result = validate(http_keys(server.port))
     assert "certificate" in result.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"HTTP/1.1 200 Connected\r\n\r\n", None),
+        (b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", ErrorType.CONFIGURATION),
+        (b"HTTP/1.1 502 Not there\r\n\r\n", ErrorType.CONNECTION),
+        (b"hello\r\n\r\n", ErrorType.CONFIGURATION),
+        (b"", ErrorType.CONNECTION),
+    ],
+)
+def test_through_a_proxy(
+    validate: Probe, databricks: Any, http_keys: Any, monkeypatch: Any, answer: bytes, kind: Any
+) -> None:
+    server, asked = databricks(), []
+    listener = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{listener.getsockname()[1]}")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", server.port)) as behind:
+            asked.append(client.recv(4096))
+            client.sendall(answer)
+            if b" 200 " not in answer:
+                return
+            while ready := select.select([client, behind], [], [], 5)[0]:
+                for end in ready:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    (behind if end is client else client).sendall(data)
+
+    thread = threading.Thread(target=serve, name="proxy")
+    thread.start()
+    result = validate(http_keys(server.port))
+    thread.join(5)
+    listener.close()
+    assert result.error_type is kind, result
+    assert result.status is (HEALTHY if kind is None else UNHEALTHY)
+    assert asked[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1\r\n".encode())
+    assert b"Basic bWU6cEBzcw==\r\n" in asked[0]
+    assert "p@ss" not in str(result)
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    assert validate(http_keys(server.port)).status is HEALTHY
 
 
 # ------------------------------------------------------------ parts
