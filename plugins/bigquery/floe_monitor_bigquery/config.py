@@ -160,27 +160,26 @@ class BigQueryConfig(ComputeConfig):
         given = {key for key in _EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
         without_use = sorted(given - _OF_METHOD.get(self.method, _EVERY_METHODS))
         if without_use:
-            raise ValueError(f"method {self.method} leaves {', '.join(without_use)} without use")
+            raise ValueError(f"{', '.join(without_use)}: of no use with this method")
         if self.method == "service-account" and "keyfile" not in given:
-            raise ValueError("method service-account needs keyfile")
+            raise ValueError("this method needs keyfile")
         if self.method == "service-account-json":
             self._has_whole_keyfile()
         if self.method == "oauth-secrets" and given != {"token"}:
             missing = [key for key in _TO_REFRESH if key not in given]
             if missing:
                 raise ValueError(
-                    f"method oauth-secrets needs token, or {', '.join(_TO_REFRESH)}; "
-                    f"missing: {', '.join(missing)}"
+                    f"this method needs token, or {', '.join(_TO_REFRESH)}; missing: {', '.join(missing)}"
                 )
         return self
 
     def _has_whole_keyfile(self) -> None:
         if self.keyfile_json is None:
-            raise ValueError("method service-account-json needs keyfile_json")
+            raise ValueError("this method needs keyfile_json")
         if not isinstance(self.keyfile_json, dict):
             return  # an expression, for the profile
         if self.private_key is None:
-            raise ValueError("method service-account-json needs credentials.private_key")
+            raise ValueError("this method needs credentials.private_key")
         if "private_key" in self.credentials and "private_key" in self.keyfile_json:
             raise ValueError("credentials.private_key and keyfile_json.private_key: give the first alone")
         missing = [key for key in _OF_KEYFILE if not self.keyfile_json.get(key)]

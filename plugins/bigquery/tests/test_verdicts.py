@@ -171,8 +171,17 @@ def test_default_credentials_of_each_kind(
     path = tmp_path / "gcloud" / "application_default_credentials.json"
     path.parent.mkdir()
     path.write_text(json.dumps(user))
-    refused = probe(**given)  # the library knows the token endpoint of users better than the file
-    assert refused.checks[-1].name == "token", refused
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with StandIn(authority=authority) as google, monkeypatch.context() as environment:
+        # For users, the library goes to Google's token endpoint whatever the file says.
+        environment.setenv("HTTPS_PROXY", google.url)
+        environment.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        assert probe(**given).status is HEALTHY
+        assert standin.state.requests[-1][2]["x-goog-user-project"] == "of-user"
+        google.state.refresh_tokens.clear()
+        revoked = probe(**given)
+        assert (names(revoked)[-1], revoked.error_type) == ("token", ErrorType.AUTHENTICATION)
 
     named = tmp_path / "named.json"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(named))
@@ -193,8 +202,7 @@ def test_the_metadata_server(probe: Probe, standin: StandIn, monkeypatch: pytest
     from google.auth.compute_engine import _metadata
 
     # Read from GCE_METADATA_HOST when the library is imported.
-    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", f"127.0.0.1:{standin.port}", raising=False)
-    monkeypatch.setattr(_metadata, "_METADATA_ROOT", f"{standin.url}/computeMetadata/v1/", raising=False)
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", f"127.0.0.1:{standin.port}")
     standin.state.metadata = True
     result = probe(method="oauth", credentials={})
     assert result.status is HEALTHY, result
@@ -203,8 +211,11 @@ def test_the_metadata_server(probe: Probe, standin: StandIn, monkeypatch: pytest
     assert (names(result)[-1], result.error_type) == ("token", ErrorType.AUTHENTICATION), result
 
 
-def test_no_metadata_server(probe: Probe) -> None:
-    """Nobody resolves or answers its name outside Google's machines."""
+def test_no_metadata_server(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows its name outside Google's machines."""
+    from google.auth.compute_engine import _metadata
+
+    monkeypatch.setattr(_metadata, "_GCE_METADATA_HOST", "nowhere.invalid")
     result = probe(method="oauth", credentials={})
     assert (names(result)[-1], result.error_type) == ("token", ErrorType.AUTHENTICATION), result
     assert "GOOGLE_APPLICATION_CREDENTIALS is not set" in result.message
