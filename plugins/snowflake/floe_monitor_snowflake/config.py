@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 
@@ -123,6 +123,20 @@ class SnowflakeConfig(ComputeConfig):
                     )
         return data
 
+    @field_validator("authenticator")
+    @classmethod
+    def _without_a_person(cls, value: str | None) -> str | None:
+        method = (value or "snowflake").lower()
+        if "{{" in method:
+            raise ValueError("it decides what else is needed: write it out")
+        if method in _NOBODY_THERE:
+            raise ValueError(f"refused: {_NOBODY_THERE[method]}{_INSTEAD}")
+        if method.startswith("https:"):
+            raise ValueError(f"refused: a sign-in through Okta is a person's, with a second factor{_INSTEAD}")
+        if method not in {"snowflake", "snowflake_jwt", *_TOKEN_METHODS}:
+            raise ValueError("one of oauth, jwt, programmatic_access_token, snowflake, snowflake_jwt")
+        return value
+
     @model_validator(mode="after")
     def _one_way_to_log_in(self) -> Self:
         for key in sorted(self.credentials):
@@ -131,19 +145,6 @@ class SnowflakeConfig(ComputeConfig):
             if key not in SECRETS:
                 raise ValueError(f"credentials: {key} has no use; dbt-snowflake knows {', '.join(SECRETS)}")
         method = self.method
-        if "{{" in method:
-            raise ValueError("authenticator decides what else is needed: write it out")
-        if method in _NOBODY_THERE:
-            raise ValueError(f"authenticator {method} is refused: {_NOBODY_THERE[method]}{_INSTEAD}")
-        if method.startswith("https:"):
-            raise ValueError(
-                "authenticator: a sign-in through Okta is refused: it is a person's, with a second factor"
-                f"{_INSTEAD}"
-            )
-        if method not in {"snowflake", "snowflake_jwt", *_TOKEN_METHODS}:
-            raise ValueError(
-                "authenticator: one of oauth, jwt, programmatic_access_token, snowflake, snowflake_jwt"
-            )
         self._fits(method)
         if self.user is None and method not in _TOKEN_METHODS:
             raise ValueError("missing: user")

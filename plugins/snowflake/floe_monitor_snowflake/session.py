@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from pathlib import Path
@@ -111,6 +112,10 @@ def parameters(config: SnowflakeConfig, key: bytes | None, seconds: float) -> di
     }
 
 
+def _driver() -> Any:
+    return importlib.import_module("snowflake.connector")
+
+
 class Session:
     """Logged in; statements run on `line`."""
 
@@ -121,16 +126,16 @@ class Session:
     @classmethod
     def open(cls, config: SnowflakeConfig, key: bytes | None, line: Line) -> Session:
         """Raises the driver's errors, and `ComputeTimeoutError` at the line's deadline."""
-        import snowflake.connector  # noqa: PLC0415 - the driver, imported when first used
-
-        arguments = parameters(config, key, line.expires_at - time.monotonic())
         opened: list[Any] = []
 
         def login() -> Any:
-            opened.append(snowflake.connector.connect(**arguments))
+            # Counted again: loading the driver took its part.
+            arguments = parameters(config, key, line.expires_at - time.monotonic())
+            opened.append(driver.connect(**arguments))
             return opened[0]
 
         try:
+            driver = line.call(_driver, "the driver to be loaded")
             return cls(line.call(login, "the login"), line)
         except BaseException:
             # The login may yet succeed, with nobody waiting: its session is closed then.

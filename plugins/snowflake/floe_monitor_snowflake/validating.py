@@ -7,7 +7,7 @@ that gives the session dbt's warehouse is the last.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from floe_monitor.compute import (
     ComputeError,
@@ -24,12 +24,13 @@ from floe_monitor_snowflake.reaching import Way, dial, resolve, shake_hands
 from floe_monitor_snowflake.session import Rows, Session, private_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from floe_monitor.compute import Check
-    from floe_monitor_snowflake.bounding import Bounded
+    from floe_monitor_snowflake.bounding import Bounded, Line
     from floe_monitor_snowflake.config import SnowflakeConfig
 
+_T = TypeVar("_T")
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
 
@@ -61,7 +62,11 @@ class _Run:
                     check.fail(self._config.lacks, ErrorType.CONFIGURATION)
             if self._config.private_key_path is not None or "private_key" in self._config.credentials:
                 with validation.check("key"):
-                    key = private_key(self._config)
+                    key = self._aside(
+                        lambda line: line.call(
+                            lambda: private_key(self._config), "the file with the private key"
+                        )
+                    )
             self._reach()
             session = self._login(key)
             try:
@@ -76,11 +81,7 @@ class _Run:
     def _reach(self) -> None:
         with self._validation.check("network") as check:
             way = Way(self._config)
-            line = self._bounded.line("snowflake-resolve", self._expires_at)
-            try:
-                addresses = resolve(way, line)
-            finally:
-                line.end()
+            addresses = self._aside(lambda line: resolve(way, line))
             connection = dial(way, addresses, self._expires_at)
             if way.proxied:
                 check.message = f"by the proxy {way.host} port {way.port}"
@@ -89,6 +90,13 @@ class _Run:
             if self._config.encrypts and not way.proxied:
                 with self._validation.check("tls"):
                     shake_hands(connection, way.host, self._expires_at)
+
+    def _aside(self, work: Callable[[Line], _T]) -> _T:
+        line = self._bounded.line("snowflake-aside", self._expires_at)
+        try:
+            return work(line)
+        finally:
+            line.end()
 
     def _login(self, key: bytes | None) -> Session:
         session: Session | Exception

@@ -44,7 +44,7 @@ def test_complete_and_in_dbts_words() -> None:
     [
         ({}, {"authenticator": "externalbrowser"}, "no one sits at a daemon"),
         ({"password": "P"}, {"authenticator": "username_password_mfa"}, "second factor"),
-        ({"password": "P"}, {"authenticator": "https://acme.okta.com"}, "Okta is refused"),
+        ({"password": "P"}, {"authenticator": "https://acme.okta.com"}, "through Okta"),
         ({}, {"authenticator": "workload_identity"}, "proof from the cloud"),
         ({}, {"workload_identity_provider": "AWS"}, "proof from the cloud"),
         ({"token": "T"}, {"authenticator": "kerberos"}, "one of oauth"),
