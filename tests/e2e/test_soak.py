@@ -1,0 +1,33 @@
+"""The soak of all engines, short: what it proves of memory and punctuality needs its ten minutes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from Linux' /proc"),
+]
+
+
+def test_five_engines_with_one_hung_each_are_told_apart_throughout() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance.soak", "--minutes", "0.2", "--interval", "1", "--stand-ins"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=55,
+        cwd=REPOSITORY,
+    )
+    assert "holds  the well were HEALTHY at every probe" in done.stdout, done.stdout + done.stderr
+    assert "holds  the hung were UNHEALTHY by timeout at every probe" in done.stdout
+    assert "holds  SIGTERM ended it with 0" in done.stdout
+    for engine in ("bigquery", "duckdb", "postgres", "snowflake", "spark"):
+        assert f"| {engine}-well |" in done.stdout
+        assert f"| {engine}-hung |" in done.stdout
