@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120 --retries 8
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test lint format bench conformance lock clean
+.PHONY: help install run run-iceberg test lint format bench conformance soak lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,6 +40,9 @@ bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 
 conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's; writes docs/verdicts.md
 	$(BIN)/python -m conformance
+
+soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
+	$(BIN)/python -m conformance.soak
 
 lock: ## pin the newest versions allowed (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/runtime.in -o requirements/runtime.lock
