@@ -135,6 +135,53 @@ def test_calls_left_behind_are_limited() -> None:
     assert bounded.left_behind == 0
 
 
+def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
+    """In a network namespace of its own, whose name server takes questions and says nothing."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:1\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    (tmp_path / "probe.py").write_text(
+        textwrap.dedent(
+            """
+            import fcntl, socket, struct, time
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
+            deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            deaf.bind(("127.0.0.1", 53))
+            from floe_monitor_snowflake import SnowflakeComputePlugin
+            from floe_monitor_snowflake.config import SnowflakeConfig
+            from floe_monitor.compute import Deadline
+            from floe_monitor.compute.deadline import running_until
+            plugin = SnowflakeComputePlugin()
+            config = SnowflakeConfig(
+                account="acme", user="u", database="d", schema="s", credentials={"password": "secret"}
+            )
+            for expected in (1, 2):
+                started = time.monotonic()
+                with running_until(Deadline.after(0.4)):
+                    result = plugin.validate_connection(config)
+                took = time.monotonic() - started
+                left = plugin._bounded.left_behind
+                print(result.error_type.value, result.checks[-1].name, took < 0.5, left == expected)
+            until = time.monotonic() + 20
+            while plugin._bounded.left_behind and time.monotonic() < until:
+                time.sleep(0.05)
+            print(plugin._bounded.left_behind)
+            """
+        )
+    )
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network namespace (unshare)")
+    binds = " && ".join(
+        f"mount --bind {tmp_path / name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
+    )
+    done = subprocess.run(
+        [*unshare, f"{binds} && exec {sys.executable} {tmp_path / 'probe.py'}"],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["timeout network True True"] * 2 + ["0"], done
+
+
 def test_nothing_is_written_and_nobody_else_is_asked(standin: StandIn, tmp_path: Path) -> None:
     """In a process of its own: what a driver does once, it has not done yet there."""
     home = tmp_path / "home"
