@@ -40,7 +40,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
+    """`title` heads the section of the page and is the module's name. `direct`, where there is one, is what a
+    query of one's own says, without the monitor and without dbt; it begins with `reads` where that succeeds.
+    `requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
     dbt is forked for each case. `about` goes above the table."""
 
     plugin: str
@@ -48,3 +50,5 @@ class Engine:
     cases: tuple[Case, ...]
     modules: tuple[str, ...] = ()
     about: str = ""
+    title: str = ""
+    direct: Callable[[Situation, Mapping[str, str]], str] | None = None

@@ -176,7 +176,7 @@ class Lakehouse:
             timeout=30,
         )
 
-    def fill(self) -> None:
+    def fill(self, extension_directory: str | None = None) -> None:
         """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin."""
         import duckdb  # noqa: PLC0415 - only where it is used
         from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
@@ -205,7 +205,10 @@ class Lakehouse:
             f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
             f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
         ]
-        with duckdb.connect(":memory:") as connection:
+        options: dict[str, str | bool | int | float | list[str]] = {}
+        if extension_directory is not None:
+            options["extension_directory"] = extension_directory
+        with duckdb.connect(":memory:", config=options) as connection:
             for name in ("avro", "httpfs", "iceberg"):
                 extensions.load(connection, name)
             for statement in statements:

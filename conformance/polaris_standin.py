@@ -34,7 +34,7 @@ class PolarisStandIn:
         self.warehouses = {"floe"}
         self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
         self.may_list = True
-        self.expires_in: float | None = 3600.0
+        self.expires_in: int | None = 3600
         self.redirect_to: str | None = None
         self.tokens_issued = 0
         self.requests: list[str] = []
@@ -86,6 +86,13 @@ class PolarisStandIn:
         }
         return {key: item for key, item in {**found, **changes}.items() if item is not None}
 
+    def issue(self, life: float) -> str:
+        """A token that is good for so many seconds."""
+        token = f"principal:root;{next(self._numbers)}"
+        self.tokens_issued += 1
+        self._valid[token] = time.monotonic() + life
+        return token
+
     def revoke_all(self) -> None:
         self._valid.clear()
 
@@ -127,10 +134,7 @@ class PolarisStandIn:
         elif form.get("scope") not in self.roles:
             _send(request, 400, {"error": "invalid_scope", "error_description": "The scope is invalid"})
         else:
-            token = f"principal:root;{next(self._numbers)}"
-            self.tokens_issued += 1
-            life = 3600.0 if self.expires_in is None else self.expires_in
-            self._valid[token] = time.monotonic() + life
+            token = self.issue(3600.0 if self.expires_in is None else float(self.expires_in))
             told: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
             if self.expires_in is not None:
                 told["expires_in"] = self.expires_in

@@ -24,19 +24,18 @@ _MAX = 160
 
 
 def section(engine: Engine, rows: list[Row]) -> str:
-    lines = [
-        f"## {engine.plugin}",
-        "",
-        engine.about,
-        "",
-        "| Situation | Status | Error type | The monitor says | `dbt debug` | dbt says |",
-        "|---|---|---|---|---|---|",
-    ]
+    columns = ["Situation", "Status", "Error type", "The monitor says", "`dbt debug`", "dbt says"]
+    if engine.direct is not None:
+        columns.append("A direct SELECT")
+    lines = [f"## {engine.title or engine.plugin}", "", engine.about, ""]
+    lines += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
         said = "; ".join(part for part in (row.message, *row.warnings) if part)
         passed = "passes" if row.dbt_passed else "fails"
         mark = "" if row.agrees else " **disagrees**"
-        cells = (row.case, row.status.upper() + mark, row.error_type, said, passed, row.dbt_reason)
+        cells = [row.case, row.status.upper() + mark, row.error_type, said, passed, row.dbt_reason]
+        if engine.direct is not None:
+            cells.append(row.direct)
         lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -37,13 +37,17 @@ class Row:
     warnings: tuple[str, ...]
     dbt_passed: bool
     dbt_reason: str
+    direct: str = ""
+    """What a query of one's own says."""
 
     @property
     def agrees(self) -> bool:
         """By `RULE`; a target that is refused before it is probed counts as UNHEALTHY."""
         if self.status == "degraded":
             return bool(self.message)
-        return self.dbt_passed == (self.status == "healthy")
+        if self.status == "healthy":
+            return self.dbt_passed
+        return not self.dbt_passed or (self.direct != "" and not self.direct.startswith("reads"))
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "agrees": self.agrees}
@@ -98,6 +102,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 dbts = runner.debug(
                     work, answer["profile"], environment=environment, ordinary_user=case.ordinary_user
                 )
+            direct = "" if engine.direct is None else engine.direct(situation, environment)
         return Row(
             case=case.name,
             status=answer["status"],
@@ -106,6 +111,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             warnings=tuple(_portable(text, folder) for text in answer.get("warnings", ())),
             dbt_passed=dbts.passed,
             dbt_reason=_portable(dbts.reason, folder),
+            direct=_portable(direct, folder),
         )
 
 
@@ -131,5 +137,6 @@ def _portable(text: str, folder: Path) -> str:
     text = text.replace(f"{folder}/data", "/data").replace(str(folder), "…")
     text = re.sub(r"\b(held in|at URL) (\"?)[^\s\"]+", r"\1 \2…", text)
     text = re.sub(r"(;|\.)? ?See also https?:\S+", "", text)
+    text = re.sub(r"(127\.0\.0\.1:|\bport[ =])\d+", r"\1n", text)
     text = re.sub(r"\bPID \d+(?: \([^)]*\))?", "PID n", text)
     return re.sub(r"\b(\d{15,}|0x[0-9a-f]{8,})\b", "n", " ".join(text.split()))

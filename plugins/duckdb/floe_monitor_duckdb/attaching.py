@@ -78,6 +78,10 @@ class _Attach:
         for name, body in steps:
             if not self._step(name, body):
                 return
+        if catalog.probe_table is None:
+            self._validation.warn(
+                f"{catalog.alias}: whether its object store can be read is not checked: name a probe_table"
+            )
         if catalog.warehouse.startswith("s3://"):
             self._validation.warn(f"{catalog.alias}: DuckDB attaches an s3:// warehouse read-only")
 

@@ -77,7 +77,7 @@ def from_attachments(config: DuckDBConfig) -> list[CatalogConfig]:
     """The Iceberg catalogs among the target's `attach` entries, with the secrets that go with them."""
     found = []
     for catalog in config.catalogs():
-        secrets = [_dumped(each) for each in config.secrets if each.type.lower() != "iceberg"]
+        secrets = [_dumped(each) for each in config.all_secrets() if each.type.lower() != "iceberg"]
         options: dict[str, Any] = {**catalog.options, "secrets": secrets}
         for key in ("endpoint_type", "oauth2_grant_type"):
             item = getattr(catalog, key, None) or catalog.oauth.get(key)

@@ -79,7 +79,7 @@ def install_packaged(config: DuckDBConfig) -> bool:
 
     True where all are now in place where dbt looks for them, so that another attempt to connect may succeed.
     """
-    if not config.extensions:
+    if not config.extension_names:
         return False
     connection = engine.connect(config, bare=True)
     try:

@@ -288,7 +288,7 @@ def _check_endpoint(endpoint: Any, authorization: str) -> None:
     if authorization == "sigv4":
         if not _AWS_HOST.match(text):
             raise CatalogError(
-                ("options",), "SigV4 wants an endpoint of the form SERVICE.REGION.amazonaws.com/iceberg"
+                ("options",), "an endpoint for SigV4 has the form SERVICE.REGION.amazonaws.com/iceberg"
             )
     elif not _URI.match(text):
         raise CatalogError(("options",), "the catalog's URI must be http://HOST or https://HOST, with a path")

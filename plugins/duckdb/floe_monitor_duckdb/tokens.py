@@ -126,7 +126,11 @@ def fetch(catalog: Catalog, deadline: Deadline, ca_file: str | None) -> tuple[st
     if str(told.get("token_type", "bearer")).lower() != "bearer":
         raise NoTokenEndpointError(f"the token from {site} is of a type other than bearer")
     life = told.get("expires_in")
-    seconds = float(life) if isinstance(life, int | float) and life > 0 else _UNSTATED
+    if life is not None and (not isinstance(life, int) or isinstance(life, bool)):
+        raise NoTokenEndpointError(
+            f"the token from {site} states an expires_in that is no integer: DuckDB fails"
+        )
+    seconds = float(life) if life else _UNSTATED
     return token, min(seconds, 86400.0)
 
 

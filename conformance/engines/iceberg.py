@@ -1,0 +1,257 @@
+"""DuckDB on Iceberg catalogs: SeaweedFS for real, and a stand-in for what only Polaris documents."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.cases import Case, Engine, Situation
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE, TABLE, Lakehouse
+from conformance.polaris_standin import PolarisStandIn
+from floe_monitor.compute.faultproxy import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ID, SECRET, STORE_SECRET, TOKEN = "LAKE_ID", "LAKE_SECRET", "STORE_SECRET", "LAKE_TOKEN"
+_LIMITED = ("limitedkey", "limitedsecret")
+_EXPIRED_JWT = "e30.eyJleHAiOjE3MDAwMDAwMDB9.c2ln"
+_BOUNDS = {"http_timeout": 3, "http_retries": 0}
+"""So that dbt need not be waited for longer than necessary."""
+
+
+def _config_options() -> dict[str, Any]:
+    return {**_BOUNDS, "extension_directory": _extension_directory()}
+
+
+_QUERY = """
+import json, sys, duckdb
+request = json.load(sys.stdin)
+connection = duckdb.connect(":memory:", config=request["options"])
+try:
+    for statement in request["statements"]:
+        connection.execute(statement)
+    print(json.dumps(f"reads {len(connection.execute(request['query']).fetchall())} row"))
+except Exception as error:
+    print(json.dumps(str(error).strip().splitlines()[0]))
+"""
+
+
+_starting = threading.Lock()
+
+
+def _lakehouse() -> Lakehouse:
+    """The one that all cases share."""
+    with _starting:
+        return _started()
+
+
+@cache
+def _extension_directory() -> str:
+    """One for all cases but that of a missing extension: installing them takes seconds of the first probe."""
+    folder = tempfile.mkdtemp(prefix="extensions-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _started() -> Lakehouse:
+    folder = Path(tempfile.mkdtemp(prefix="lakehouse-"))
+    lakehouse = Lakehouse(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(lakehouse.stop)
+    lakehouse.start()
+    lakehouse.fill(_extension_directory())
+    lakehouse.add_client(*_LIMITED)
+    return lakehouse
+
+
+@contextmanager
+def _lake(
+    folder: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    entry: Mapping[str, Any] | None = None,
+    store: Mapping[str, Any] | None = None,
+    fault: Fault | None = None,
+    where: str = "",
+    values: Mapping[str, str] | None = None,
+    hide_extension: bool = False,
+    read: bool = True,
+) -> Iterator[Situation]:
+    """A target on the real catalog; `fault` is in front of `where`: catalog, token or store."""
+    lakehouse = _lakehouse()
+    given = lakehouse.options(client_id=None, client_secret=None, **(options or {}))
+    secret = {**lakehouse.storage_secret(secret=None), **(store or {})}
+    environment = {ID: CLIENT_ID, SECRET: CLIENT_SECRET, STORE_SECRET: CLIENT_SECRET, **(values or {})}
+    credentials = {"lake.client_id": ID, "lake.client_secret": SECRET, "store.secret": STORE_SECRET}
+    if TOKEN in environment:
+        credentials = {"lake.token": TOKEN, "store.secret": STORE_SECRET}
+        given.pop("oauth2_server_uri")
+    with ExitStack() as stack:
+        if fault is not None:
+            port = lakehouse.store_port if where == "store" else lakehouse.catalog_port
+            proxy = stack.enter_context(FaultProxy(port, fault, rate=1))
+            address = f"127.0.0.1:{proxy.port}"
+            if where == "store":
+                secret["endpoint"] = address
+            elif where == "token":
+                given["oauth2_server_uri"] = f"http://{address}/v1/oauth/tokens"
+            else:
+                given["endpoint"] = f"http://{address}"
+        if hide_extension:
+            for name in ("duckdb_extension_iceberg", "duckdb_ext_iceberg"):
+                (folder / name).mkdir()
+                (folder / name / "__init__.py").touch()
+            environment["PYTHONPATH"] = str(folder)
+        attach = {
+            "path": "floe",
+            "alias": "lake",
+            "type": "iceberg",
+            "options": given,
+            **({"probe_table": f"{NAMESPACE}.{TABLE}"} if read else {}),
+            **(entry or {}),
+        }
+        options_of_it = _BOUNDS if hide_extension else _config_options()
+        yield Situation(
+            {"connection": {"secrets": [secret], "attach": [attach], "config_options": options_of_it}},
+            credentials=credentials,
+            environment=environment,
+        )
+
+
+@contextmanager
+def _platform(folder: Path) -> Iterator[Situation]:
+    """The platform's own spelling, as it stands in its document."""
+    with _lake(folder) as situation:
+        lakehouse = _lakehouse()
+        connection = situation.fields["connection"]
+        attach = {
+            "path": "iceberg:catalog_name",
+            "alias": "lake",
+            "type": "iceberg",
+            "probe_table": f"{NAMESPACE}.{TABLE}",
+            "options": {
+                "catalog_uri": lakehouse.catalog_uri,
+                "catalog_name": "floe",
+                "oauth_server_uri": f"{lakehouse.catalog_uri}/v1/oauth/tokens",
+            },
+        }
+        fields = {"connection": {**connection, "attach": [attach], "extensions": ["iceberg", "httpfs"]}}
+        yield Situation(fields, situation.credentials, situation.environment)
+
+
+@contextmanager
+def _polaris(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001 - needs no directory
+    """A target on the stand-in, in this state of it, with the real catalog behind it."""
+    expired, vended = state.pop("expired", False), state.pop("vended", False)
+    with PolarisStandIn(_lakehouse()) as polaris:
+        for key, value in state.items():
+            setattr(polaris, key, value)
+        options = polaris.options(credential=None)
+        environment = {ID: polaris.client[0], SECRET: polaris.client[1]}
+        credentials = {"lake.client_id": ID, "lake.client_secret": SECRET}
+        if expired:
+            environment = {TOKEN: polaris.issue(0.05)}
+            credentials = {"lake.token": TOKEN}
+            options = {"endpoint": polaris.uri}
+            time.sleep(0.1)
+        attach = {"path": "floe", "alias": "lake", "type": "iceberg", "options": options}
+        if vended:
+            options["access_delegation_mode"] = "vended_credentials"
+            attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
+        yield Situation(
+            {"connection": {"attach": [attach], "config_options": _config_options()}},
+            credentials=credentials,
+            environment=environment,
+        )
+
+
+def direct(situation: Situation, environment: Mapping[str, str]) -> str:
+    """The statements that `catalog-sql` prints, and a SELECT of one row, by DuckDB alone."""
+    from floe_monitor_duckdb import DuckDBComputePlugin  # noqa: PLC0415 - only where cases run
+
+    from floe_monitor.compute.configuring import build_config  # noqa: PLC0415 - only where cases run
+
+    plugin = DuckDBComputePlugin()
+    values = {key: situation.environment[name] for key, name in situation.credentials.items()}
+    config = build_config(plugin, {"plugin": "duckdb", **situation.fields, "credentials": values})
+    [catalog] = plugin.get_catalog_configs(config)
+    statements = plugin.get_catalog_attachment_sql(catalog)
+    given = situation.fields["connection"]["config_options"]
+    options = {key: given[key] for key in given.keys() & {"extension_directory"}}
+    query = f"SELECT * FROM lake.{NAMESPACE}.{TABLE} LIMIT 1"  # noqa: S608 - constants
+    done = subprocess.run(
+        [sys.executable, "-c", _QUERY],
+        input=json.dumps({"statements": statements, "query": query, "options": options}),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return str(json.loads(done.stdout)) if done.stdout else f"the process ended with {done.returncode}"
+
+
+ENGINE = Engine(
+    plugin="duckdb",
+    title="iceberg",
+    requirements="dbt-duckdb.txt",
+    modules=("dbt.adapters.duckdb", "duckdb"),
+    direct=direct,
+    about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one, unless the row says Polaris, "
+    "which is a stand-in by its specification. A failure of a catalog is DEGRADED by design, UNHEALTHY with "
+    "`required: true`. `dbt debug` attaches and asks for nothing more: it passes where nothing can be read. "
+    "Without a `probe_table` the store is not watched, and a warning says so. "
+    "The last column is DuckDB alone, running what `catalog-sql` prints and one SELECT.",
+    cases=(
+        Case("all well", _lake),
+        Case("all well, in the platform's spelling", _platform),
+        Case("all well, no table to read", partial(_lake, read=False)),
+        Case("wrong secret", partial(_lake, values={SECRET: "wrong"})),
+        Case("wrong secret, required", partial(_lake, values={SECRET: "wrong"}, entry={"required": True})),
+        Case("expired bearer token (JWT)", partial(_lake, values={TOKEN: _EXPIRED_JWT})),
+        Case("bearer token of another server", partial(_lake, values={TOKEN: "junk"})),
+        Case("missing warehouse", partial(_lake, entry={"path": "nope"})),
+        Case("missing warehouse, required", partial(_lake, entry={"path": "nope", "required": True})),
+        Case(
+            "a client without rights on the warehouse",
+            partial(_lake, values={ID: _LIMITED[0], SECRET: _LIMITED[1]}),
+        ),
+        Case("catalog down", partial(_lake, fault=Fault.REFUSE, where="catalog")),
+        Case("catalog hung", partial(_lake, fault=Fault.HANG, where="catalog")),
+        Case("catalog behind a wall (SYN dropped)", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
+        Case("catalog answers a byte a second", partial(_lake, fault=Fault.DRIP, where="catalog")),
+        Case("token endpoint down", partial(_lake, fault=Fault.REFUSE, where="token")),
+        Case("token endpoint hung", partial(_lake, fault=Fault.HANG, where="token")),
+        Case("object store down", partial(_lake, fault=Fault.REFUSE, where="store")),
+        Case("object store hung", partial(_lake, fault=Fault.HANG, where="store")),
+        Case(
+            "object store down, no table to read",
+            partial(_lake, fault=Fault.REFUSE, where="store", read=False),
+        ),
+        Case("wrong key of the object store", partial(_lake, values={STORE_SECRET: "wrong"})),
+        Case("wrong region", partial(_lake, store={"region": "nowhere-1"})),
+        Case("extension missing", partial(_lake, hide_extension=True)),
+        Case("no such table", partial(_lake, entry={"probe_table": f"{NAMESPACE}.nothing"})),
+        Case("Polaris: all well", _polaris),
+        Case("Polaris: vended credentials", partial(_polaris, vended=True)),
+        Case("Polaris: may not list", partial(_polaris, may_list=False)),
+        Case("Polaris: missing warehouse", partial(_polaris, warehouses=set())),
+        Case("Polaris: expired token", partial(_polaris, expired=True)),
+        Case("Polaris: role not granted", partial(_polaris, roles={"PRINCIPAL_ROLE:other"})),
+        Case("Polaris: realm not named", partial(_polaris, realm="prod")),
+        Case("Polaris: redirects to nowhere", partial(_polaris, redirect_to="http://127.0.0.1:9")),
+    ),
+)

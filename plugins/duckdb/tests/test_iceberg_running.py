@@ -1,0 +1,149 @@
+"""An Iceberg target over time, and the profile in dbt's own hands."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import yaml
+from floe_monitor_duckdb import DuckDBComputePlugin
+
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, Lakehouse
+from conformance.polaris_standin import PolarisStandIn
+from floe_monitor.compute import ConnectionStatus
+from floe_monitor.compute.configuring import build_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[3]
+ROUNDS = int(os.environ.get("FLOE_MONITOR_ICEBERG_ROUNDS", "8"))
+"""Probes of the leak test after the first tenth: `FLOE_MONITOR_ICEBERG_ROUNDS=1000` is the full measure."""
+
+
+def target(options: Mapping[str, Any], extensions: Path, **keys: Any) -> dict[str, Any]:
+    attach = {"path": "iceberg:floe", "alias": "lake", "type": "iceberg", "options": dict(options)}
+    return {
+        "plugin": "duckdb",
+        "connection": {
+            "attach": [attach],
+            "config_options": {"extension_directory": str(extensions)},
+            **keys,
+        },
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800 if ROUNDS > 100 else 60)
+def test_probes_leave_nothing_behind(tmp_path: Path) -> None:
+    plugin = DuckDBComputePlugin()
+    process = psutil.Process()
+    first = max(4, ROUNDS // 10)
+    with PolarisStandIn() as polaris:
+        config = build_config(plugin, target(polaris.options(), tmp_path))
+        before = (0, 0, 0)
+        for number in range(ROUNDS):
+            assert plugin.validate_connection(config).status is ConnectionStatus.HEALTHY
+            if number == first - 1:
+                gc.collect()
+                before = (process.memory_info().rss, process.num_fds(), process.num_threads())
+        gc.collect()
+        memory, descriptors, threads = process.memory_info().rss, process.num_fds(), process.num_threads()
+        assert polaris.tokens_issued == 1
+    print(f"{ROUNDS} probes: {(memory - before[0]) / 2**20:+.1f} MiB after the first {first}, 1 token")
+    assert descriptors <= before[1] + 1
+    assert threads <= before[2] + 1
+    if ROUNDS >= 1000:
+        assert abs(memory - before[0]) < 5 * 2**20
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(420)  # the first run builds dbt's environment
+def test_dbt_works_with_the_profile(tmp_path: Path) -> None:
+    """`dbt debug` passes, and `dbt run` builds a view over an Iceberg table and a local one."""
+    from conformance import environments
+
+    home = os.environ["HOME"]
+    os.environ["HOME"] = pwd.getpwuid(os.getuid()).pw_dir  # pip's cache and configuration
+    try:
+        python = environments.built("dbt-duckdb.txt") / "bin" / "python"
+        made = Lakehouse(tmp_path / "lakehouse")
+    except subprocess.CalledProcessError:
+        pytest.skip("pip finds no package index for requirements/dbt-duckdb.txt or seaweedfs.txt")
+    finally:
+        os.environ["HOME"] = home
+    plugin, extensions, project = DuckDBComputePlugin(), tmp_path / "extensions", tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    with made:
+        made.fill(str(extensions))
+        fields = target(
+            made.options(client_id=None, client_secret=None),
+            extensions,
+            path=str(tmp_path / "shop.duckdb"),
+            secrets=[made.storage_secret(secret=None)],
+        )
+        names = {
+            "lake.client_id": "LAKE_ID",
+            "lake.client_secret": "LAKE_SECRET",
+            "store.secret": "LAKE_SECRET",
+        }
+        credentials = {key: f"{{{{ env_var('{name}') }}}}" for key, name in names.items()}
+        output = plugin.generate_dbt_profile(build_config(plugin, {**fields, "credentials": credentials}))
+        profile = {"shop": {"target": "dev", "outputs": {"dev": output}}}
+        (project / "profiles.yml").write_text(yaml.safe_dump(profile))
+        (project / "dbt_project.yml").write_text(
+            yaml.safe_dump({"name": "shop", "version": "1.0", "config-version": 2, "profile": "shop"})
+        )
+        models = {
+            "local": "{{ config(materialized='table') }} select 1 as id, 'north' as region",
+            "joined": "{{ config(materialized='view') }} select o.customer, l.region "
+            "from lake.shop.orders o join {{ ref('local') }} l using (id)",
+        }
+        for name, sql in models.items():
+            (project / "models" / f"{name}.sql").write_text(sql)
+        for command in ("debug", "run"):
+            done = subprocess.run(
+                [str(python), "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", command],
+                cwd=project,
+                env={
+                    **os.environ,
+                    "LAKE_ID": CLIENT_ID,
+                    "LAKE_SECRET": CLIENT_SECRET,
+                    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                },
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout[-3000:]
+    assert "PASS=2" in done.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(120)
+def test_one_command_shows_it_all(tmp_path: Path) -> None:
+    """What `make run-iceberg` runs, with `check` in the daemon's place."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "conformance.lakehouse"),
+            *(sys.executable, "-m", "floe_monitor", "check"),
+            *("--config", str(ROOT / "config" / "iceberg.yaml")),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 healthy" in done.stdout
