@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +29,8 @@ TIMEOUT = 40.0
 class Verdict:
     passed: bool
     reason: str
+    seconds: float = 0.0
+    """Of the command alone: dbt and its adapter are imported beforehand."""
 
 
 class DbtRunner:
@@ -69,11 +72,13 @@ class DbtRunner:
             "ordinary_user": ordinary_user,
             "timeout": TIMEOUT,
         }
+        started = time.monotonic()
         code = self._ask(request)["code"]
+        seconds = time.monotonic() - started
         if code is None:
-            return Verdict(passed=False, reason=f"hung for {TIMEOUT:.0f} s")
+            return Verdict(passed=False, reason=f"hung for {TIMEOUT:.0f} s", seconds=seconds)
         text = (folder / "dbt.out").read_text(errors="replace")
-        return Verdict(passed=code == 0, reason="" if code == 0 else _reason(text))
+        return Verdict(passed=code == 0, reason="" if code == 0 else _reason(text), seconds=seconds)
 
 
 def _reason(text: str) -> str:

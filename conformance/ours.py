@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from typing import Any
 
 from conformance.forked import obey_permissions
@@ -37,9 +38,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         config = build_config(entry.plugin, {**fields, "credentials": values})
     except (ConfigProblems, ComputeConfigurationError) as error:
         return {"status": "refused", "message": str(error), "error_type": "configuration", "profile": None}
+    started = time.monotonic()
     with deadline.running_until(Deadline.after(request["timeout"])):
         result = adapt_result(entry.plugin.validate_connection(config))
     return {
+        "seconds": time.monotonic() - started,
         "status": result.status.value,
         "message": result.message,
         "error_type": result.error_type,
