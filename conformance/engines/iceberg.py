@@ -39,6 +39,7 @@ _QUERY = """
 import json, sys, duckdb
 request = json.load(sys.stdin)
 connection = duckdb.connect(":memory:", config=request["options"])
+connection.execute("SET enable_progress_bar = false")
 try:
     for statement in request["statements"]:
         connection.execute(statement)
@@ -201,8 +202,15 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
         check=False,
         timeout=60,
     )
-    return str(json.loads(done.stdout)) if done.stdout else f"the process ended with {done.returncode}"
+    return (
+        str(json.loads(done.stdout.splitlines()[-1]))
+        if done.stdout
+        else f"the process ended with {done.returncode}"
+    )
 
+
+_case = partial(Case, timeout=8.0)
+"""Time enough to load the extensions on a busy machine."""
 
 ENGINE = Engine(
     plugin="duckdb",
@@ -216,42 +224,42 @@ ENGINE = Engine(
     "Without a `probe_table` the store is not watched, and a warning says so. "
     "The last column is DuckDB alone, running what `catalog-sql` prints and one SELECT.",
     cases=(
-        Case("all well", _lake),
-        Case("all well, in the platform's spelling", _platform),
-        Case("all well, no table to read", partial(_lake, read=False)),
-        Case("wrong secret", partial(_lake, values={SECRET: "wrong"})),
-        Case("wrong secret, required", partial(_lake, values={SECRET: "wrong"}, entry={"required": True})),
-        Case("expired bearer token (JWT)", partial(_lake, values={TOKEN: _EXPIRED_JWT})),
-        Case("bearer token of another server", partial(_lake, values={TOKEN: "junk"})),
-        Case("missing warehouse", partial(_lake, entry={"path": "nope"})),
-        Case("missing warehouse, required", partial(_lake, entry={"path": "nope", "required": True})),
-        Case(
+        _case("all well", _lake),
+        _case("all well, in the platform's spelling", _platform),
+        _case("all well, no table to read", partial(_lake, read=False)),
+        _case("wrong secret", partial(_lake, values={SECRET: "wrong"})),
+        _case("wrong secret, required", partial(_lake, values={SECRET: "wrong"}, entry={"required": True})),
+        _case("expired bearer token (JWT)", partial(_lake, values={TOKEN: _EXPIRED_JWT})),
+        _case("bearer token of another server", partial(_lake, values={TOKEN: "junk"})),
+        _case("missing warehouse", partial(_lake, entry={"path": "nope"})),
+        _case("missing warehouse, required", partial(_lake, entry={"path": "nope", "required": True})),
+        _case(
             "a client without rights on the warehouse",
             partial(_lake, values={ID: _LIMITED[0], SECRET: _LIMITED[1]}),
         ),
-        Case("catalog down", partial(_lake, fault=Fault.REFUSE, where="catalog")),
-        Case("catalog hung", partial(_lake, fault=Fault.HANG, where="catalog")),
-        Case("catalog behind a wall (SYN dropped)", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
-        Case("catalog answers a byte a second", partial(_lake, fault=Fault.DRIP, where="catalog")),
-        Case("token endpoint down", partial(_lake, fault=Fault.REFUSE, where="token")),
-        Case("token endpoint hung", partial(_lake, fault=Fault.HANG, where="token")),
-        Case("object store down", partial(_lake, fault=Fault.REFUSE, where="store")),
-        Case("object store hung", partial(_lake, fault=Fault.HANG, where="store")),
-        Case(
+        _case("catalog down", partial(_lake, fault=Fault.REFUSE, where="catalog")),
+        _case("catalog hung", partial(_lake, fault=Fault.HANG, where="catalog")),
+        _case("catalog behind a wall (SYN dropped)", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
+        _case("catalog answers a byte a second", partial(_lake, fault=Fault.DRIP, where="catalog")),
+        _case("token endpoint down", partial(_lake, fault=Fault.REFUSE, where="token")),
+        _case("token endpoint hung", partial(_lake, fault=Fault.HANG, where="token")),
+        _case("object store down", partial(_lake, fault=Fault.REFUSE, where="store")),
+        _case("object store hung", partial(_lake, fault=Fault.HANG, where="store")),
+        _case(
             "object store down, no table to read",
             partial(_lake, fault=Fault.REFUSE, where="store", read=False),
         ),
-        Case("wrong key of the object store", partial(_lake, values={STORE_SECRET: "wrong"})),
-        Case("wrong region", partial(_lake, store={"region": "nowhere-1"})),
-        Case("extension missing", partial(_lake, hide_extension=True)),
-        Case("no such table", partial(_lake, entry={"probe_table": f"{NAMESPACE}.nothing"})),
-        Case("Polaris: all well", _polaris),
-        Case("Polaris: vended credentials", partial(_polaris, vended=True)),
-        Case("Polaris: may not list", partial(_polaris, may_list=False)),
-        Case("Polaris: missing warehouse", partial(_polaris, warehouses=set())),
-        Case("Polaris: expired token", partial(_polaris, expired=True)),
-        Case("Polaris: role not granted", partial(_polaris, roles={"PRINCIPAL_ROLE:other"})),
-        Case("Polaris: realm not named", partial(_polaris, realm="prod")),
-        Case("Polaris: redirects to nowhere", partial(_polaris, redirect_to="http://127.0.0.1:9")),
+        _case("wrong key of the object store", partial(_lake, values={STORE_SECRET: "wrong"})),
+        _case("wrong region", partial(_lake, store={"region": "nowhere-1"})),
+        _case("extension missing", partial(_lake, hide_extension=True)),
+        _case("no such table", partial(_lake, entry={"probe_table": f"{NAMESPACE}.nothing"})),
+        _case("Polaris: all well", _polaris),
+        _case("Polaris: vended credentials", partial(_polaris, vended=True)),
+        _case("Polaris: may not list", partial(_polaris, may_list=False)),
+        _case("Polaris: missing warehouse", partial(_polaris, warehouses=set())),
+        _case("Polaris: expired token", partial(_polaris, expired=True)),
+        _case("Polaris: role not granted", partial(_polaris, roles={"PRINCIPAL_ROLE:other"})),
+        _case("Polaris: realm not named", partial(_polaris, realm="prod")),
+        _case("Polaris: redirects to nowhere", partial(_polaris, redirect_to="http://127.0.0.1:9")),
     ),
 )
