@@ -37,6 +37,9 @@ class Row:
     warnings: tuple[str, ...]
     dbt_passed: bool
     dbt_reason: str
+    seconds: float = 0.0
+    """Of the validation, with the import of the driver."""
+    dbt_seconds: float = 0.0
     direct: str = ""
     """What a query of one's own says."""
 
@@ -111,6 +114,8 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             warnings=tuple(_portable(text, folder) for text in answer.get("warnings", ())),
             dbt_passed=dbts.passed,
             dbt_reason=_portable(dbts.reason, folder),
+            seconds=answer.get("seconds", 0.0),
+            dbt_seconds=dbts.seconds,
             direct=_portable(direct, folder),
         )
 
