@@ -152,4 +152,11 @@ def spark_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if reason := real.unavailable():
         pytest.skip(reason)
     with real.running(tmp_path_factory.mktemp("spark")) as port:
+        warm = SparkComputePlugin()
+        target = {"method": "thrift", "host": LOOPBACK, "port": port, "schema": "default"}
+        config = build_config(warm, {"plugin": "spark", "connection": target})
+        for _ in range(2):
+            # The first statements load half of Spark; on a busy machine that takes a minute.
+            with running_until(Deadline.after(120)):
+                warm.validate_connection(config)
         yield port
