@@ -30,7 +30,7 @@ from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from floe_monitor.events import Sink
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from floe_monitor.settings import LoadedSettings
     from floe_monitor.signals import Signals
     from floe_monitor.targets import Target
+
+    Greet = Callable[[Listener, MonitorState], Iterable[str]]
+    """Lines for standard error once requests are answered; written without waiting for a reader."""
 
 PROBES_SHARE = 0.5
 """Of the grace period, what probes under way may use to finish."""
@@ -54,10 +57,10 @@ def run(
     config: Path,
     *,
     environ: Mapping[str, str],
-    announce: Callable[[Listener, MonitorState], None],
+    announce: Greet,
     signals: Signals,
 ) -> int:
-    """Watch until SIGTERM or SIGINT; the exit status. `announce` is called once requests are answered.
+    """Watch until SIGTERM or SIGINT; the exit status. `announce` is asked once requests are answered.
 
     Raises `ConfigurationError` and `ListenError` before anything has started. Validations may still hang
     when it returns: the caller ends the process with `os._exit`.
@@ -104,7 +107,7 @@ class _Daemon:
         self._page = MetricsPage(self._state, prometheus, __version__)
         self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
 
-    def run(self, announce: Callable[[Listener, MonitorState], None]) -> int:
+    def run(self, announce: Greet) -> int:
         self._fanout.start()
         try:
             anyio.run(self._main, announce)
@@ -116,7 +119,7 @@ class _Daemon:
             self._flush()
         return STOPPED
 
-    async def _main(self, announce: Callable[[Listener, MonitorState], None]) -> None:
+    async def _main(self, announce: Greet) -> None:
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
         scheduler = Scheduler(
@@ -167,12 +170,13 @@ class _Daemon:
         self,
         scheduler: Scheduler,
         probes: asyncio.TaskGroup,
-        announce: Callable[[Listener, MonitorState], None],
+        announce: Greet,
     ) -> None:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
         # A task that is cancelled from elsewhere ends without a word to its group.
         ticking.add_done_callback(lambda _: self._stop.set())
-        announce(self._listener, self._state)
+        for line in announce(self._listener, self._state):
+            self._writer.write(line)
         await self._stop.wait()
         if ticking.done():
             raise SchedulerEndedError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor import __version__
 from floe_monitor.cli.loading import find_config, refused
-from floe_monitor.cli.terminal import CliError, note
+from floe_monitor.cli.terminal import CliError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,8 @@ def run_daemon(config: Path | None) -> int:
     try:
         settings = load(path, os.environ).settings
 
-        def announce(listener: Listener, state: MonitorState) -> None:
-            for line in greeting(listener.url, path, settings, len(state.targets)):
-                note(line)
+        def announce(listener: Listener, state: MonitorState) -> list[str]:
+            return greeting(listener.url, path, settings, len(state.targets))
 
         return daemon.run(path, environ=os.environ, announce=announce, signals=signals)
     except ConfigurationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +167,36 @@ def test_a_storm_of_reloads_is_answered_and_shared(start_daemon: Start) -> None:
     assert daemon.stop() == 0
 
 
+def test_a_full_pipe_for_standard_error_holds_up_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "floe-monitor.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config.write_text(f"http: {{port: {port}}}\nshutdown_grace: 5s\ntargets: {{dev: {{plugin: duckdb}}}}")
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    os.set_blocking(theirs, True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "floe_monitor", "run", "--config", str(config)], stderr=theirs
+    )
+    try:
+        give_up = time.monotonic() + 20
+        while not _answers(f"http://127.0.0.1:{port}/readyz"):
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        stopping = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - stopping < 5
+    finally:
+        process.kill()
+        process.wait(5)
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_process_outlives_the_daemon(start_daemon: Start, tmp_path: Path, number: int) -> None:
     """Neither the children of process isolation nor what a plugin started in them."""
@@ -185,6 +217,14 @@ def test_no_process_outlives_the_daemon(start_daemon: Start, tmp_path: Path, num
     while left := marked():
         assert time.monotonic() < give_up, left
         time.sleep(0.02)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _pids() -> list[int]:
