@@ -424,18 +424,22 @@ class TestHangs:
         fault: Fault,
         part: str,
     ) -> None:
+        waits = fault in {Fault.HANG, Fault.BLACKHOLE, Fault.DRIP}
+        seconds = 1.5 if waits else 10.0
         with FaultProxy(polaris.port, fault, rate=1) as proxy:
             uri = f"http://127.0.0.1:{proxy.port}/api/catalog"
             changes = (
                 {"oauth_server_uri": f"{uri}/v1/oauth/tokens"} if part == "token" else {"catalog_uri": uri}
             )
             began = time.monotonic()
-            result = probe(polaris.options(**changes), seconds=1.2)
+            result = probe(polaris.options(**changes), seconds=seconds)
             took = time.monotonic() - began
-        assert took < 1.3
+        loading = (
+            sum(check.latency_ms for check in result.checks if check.name.startswith("extension:")) / 1000
+        )
+        assert took < max(seconds, loading) + 0.1
         assert result.status is DEGRADED
         assert checks_of(result)[f"{part}:lake"] is DEGRADED
-        waits = fault in {Fault.HANG, Fault.BLACKHOLE, Fault.DRIP}
         assert result.error_type is (ErrorType.TIMEOUT if waits else ErrorType.CONNECTION)
 
     def test_tls_that_fails(self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]) -> None:
@@ -459,9 +463,9 @@ class TestHangs:
         with FaultProxy(lakehouse.store_port, fault, rate=1) as proxy:
             secret = lakehouse.storage_secret(endpoint=f"127.0.0.1:{proxy.port}")
             began = time.monotonic()
-            result = probe(lakehouse.options(), secrets=(secret,), probe_table="shop.orders", seconds=2.5)
+            result = probe(lakehouse.options(), secrets=(secret,), probe_table="shop.orders", seconds=4.0)
             took = time.monotonic() - began
-        assert took < 2.6
+        assert took < 4.1
         assert result.status is DEGRADED
         assert checks_of(result)["attach:lake"] is HEALTHY
         assert checks_of(result)["table:lake"] is DEGRADED
