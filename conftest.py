@@ -6,9 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
+"""Without shrinking: a failure is told at once, and `explore` makes it small."""
+
+settings.register_profile("gate", derandomize=True, database=None, print_blob=True, phases=QUICK)
+settings.register_profile("explore", max_examples=1_000, print_blob=True)
+settings.load_profile(os.environ.get("FLOE_MONITOR_EXAMPLES", "gate"))
+"""The gate tries the same examples every time; `FLOE_MONITOR_EXAMPLES=explore` looks for new ones."""
 
 NOTHING_MAY_SKIP = os.environ.get("FLOE_MONITOR_CI") == "1"
 """Where every program is installed, a skipped test hides a fault."""
