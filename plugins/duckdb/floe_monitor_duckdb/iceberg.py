@@ -163,10 +163,10 @@ def read(
             raise CatalogError(("secret",), "its secret needs oauth2_server_uri, where to ask for a token")
     authorization = _authorization(authorization, endpoint_type, oauth, kind_of)
     if authorization == "oauth2" or endpoint_type is None:
-        _check_endpoint(endpoint, authorization)
+        _check_endpoint(endpoint, authorization, _place(options, "endpoint"))
     elif endpoint is not None:
         raise CatalogError(("options", "endpoint"), "endpoint_type already says which endpoint to use")
-    _check_oauth(oauth, authorization, named=secret is not None)
+    _check_oauth(oauth, authorization, options, named=secret is not None)
     return Catalog(
         alias=alias,
         warehouse=warehouse,
@@ -279,7 +279,13 @@ def _authorization(given: Any, endpoint_type: Any, oauth: Mapping[str, Any], hel
     return chosen
 
 
-def _check_endpoint(endpoint: Any, authorization: str) -> None:
+def _place(options: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The path to the key that gives this option, under whichever name; else to all options."""
+    found = next((key for key in options if _ALIASES.get(key.lower(), key.lower()) == name), None)
+    return ("options",) if found is None else ("options", found)
+
+
+def _check_endpoint(endpoint: Any, authorization: str, where: tuple[str, ...]) -> None:
     if endpoint is None:
         raise CatalogError(("options",), "catalog_uri (or endpoint) is missing: where the catalog answers")
     text = str(endpoint)
@@ -288,13 +294,15 @@ def _check_endpoint(endpoint: Any, authorization: str) -> None:
     if authorization == "sigv4":
         if not _AWS_HOST.match(text):
             raise CatalogError(
-                ("options",), "an endpoint for SigV4 has the form SERVICE.REGION.amazonaws.com/iceberg"
+                where, "an endpoint for SigV4 has the form SERVICE.REGION.amazonaws.com/iceberg"
             )
     elif not _URI.match(text):
-        raise CatalogError(("options",), "the catalog's URI must be http://HOST or https://HOST, with a path")
+        raise CatalogError(where, "the catalog's URI must be http://HOST or https://HOST, with a path")
 
 
-def _check_oauth(oauth: Mapping[str, Any], authorization: str, *, named: bool) -> None:
+def _check_oauth(
+    oauth: Mapping[str, Any], authorization: str, options: Mapping[str, Any], *, named: bool
+) -> None:
     if authorization != "oauth2":
         return
     where: tuple[str, ...] = ("secret",) if named else ("options",)
@@ -310,6 +318,7 @@ def _check_oauth(oauth: Mapping[str, Any], authorization: str, *, named: bool) -
         )
     uri = oauth.get("oauth2_server_uri")
     if uri is not None and "{{" not in str(uri) and not _URI.match(str(uri)):
+        where = where if named else _place(options, "oauth2_server_uri")
         raise CatalogError(where, "the token endpoint's URI must be http://HOST or https://HOST, with a path")
     if str(oauth.get("oauth2_grant_type", "client_credentials")) != "client_credentials":
         raise CatalogError(where, "oauth2_grant_type must be client_credentials, the only one DuckDB has")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 from floe_monitor_duckdb import catalogs, quoting
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floe_monitor.compute import CatalogConfig, ComputeConfigurationError
@@ -18,17 +18,20 @@ def connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:")
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXT)
 def test_a_literal_is_read_as_written(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     assert connection.execute(f"SELECT {quoting.literal(text)}").fetchall() == [(text,)]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(TEXT)
 def test_an_identifier_is_read_as_written(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     relation = connection.execute(f"SELECT 1 AS {quoting.identifier(text)}")
     assert [column[0] for column in relation.description] == [text]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(uri=st.just("http://127.0.0.1:1"), name=TEXT, secret=TEXT, scope=TEXT)
 def test_every_statement_parses_as_one(uri: str, name: str, secret: str, scope: str) -> None:
     statements = catalogs.attachment_sql(
