@@ -240,7 +240,7 @@ class StandIn:
         return 200, outgoing.getvalue()
 
 
-class SaslServerTransport(TTransportBase, CReadableTransport):
+class SaslServerTransport(TTransportBase, CReadableTransport):  # type: ignore[misc] # thrift has no types
     """The server's side of thrift_sasl, for PLAIN."""
 
     def __init__(self, wire: TSocket) -> None:

@@ -114,8 +114,8 @@ def test_a_flood_ends_at_its_limit(probe: Probe, standin: Any) -> None:
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     probe: Probe, standin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (a, 0)) for a in addresses])
     addresses = ["127.0.0.9", "127.0.0.1"]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (a, 0)) for a in addresses])
     with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
         result = probe(timeout=2 * TIMEOUT, host="two.example")
     assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.CONNECTION)

@@ -85,7 +85,7 @@ def test_no_tls_where_some_is_expected(spark: Callable[..., ConnectionResult]) -
     ],
 )
 def test_faults_of_the_network(
-    spark: Callable[..., ConnectionResult], spark_port: int, fault: Fault, options: dict[str, int], kind: Any
+    spark: Callable[..., ConnectionResult], spark_port: int, fault: Fault, options: dict[str, Any], kind: Any
 ) -> None:
     with FaultProxy(spark_port, fault, **options) as proxy:
         result = spark(timeout=1.0, port=proxy.port)
