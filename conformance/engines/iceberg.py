@@ -124,7 +124,7 @@ def _lake(
             **({"probe_table": f"{NAMESPACE}.{TABLE}"} if read else {}),
             **(entry or {}),
         }
-        options_of_it = _BOUNDS if hide_extension else _config_options()
+        options_of_it = {} if hide_extension else _config_options()
         yield Situation(
             {"connection": {"secrets": [secret], "attach": [attach], "config_options": options_of_it}},
             credentials=credentials,
