@@ -438,10 +438,9 @@ class TestHangs:
             began = time.monotonic()
             result = probe(polaris.options(**changes), seconds=seconds)
             took = time.monotonic() - began
-        loading = (
-            sum(check.latency_ms for check in result.checks if check.name.startswith("extension:")) / 1000
-        )
-        assert took < max(seconds, loading) + 0.1
+        [failed] = [check for check in result.checks if check.status is DEGRADED]
+        assert failed.started_ms + failed.latency_ms < seconds * 1000 + 100
+        assert took < seconds + 1.5  # closing DuckDB included, on a busy machine
         assert result.status is DEGRADED
         assert checks_of(result)[f"{part}:lake"] is DEGRADED
         assert result.error_type is (ErrorType.TIMEOUT if waits else ErrorType.CONNECTION)
