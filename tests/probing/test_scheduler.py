@@ -304,3 +304,24 @@ async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
             await monitor.scheduler.validate("dev")
         lab.FOREVER.set()
         assert (await asked[0]).message == "refused"
+
+
+async def test_every_tick_of_a_hung_target_is_counted_once(make_targets: MakeTargets, lab: Any) -> None:
+    """Between two moments a hung target skips exactly as many ticks as its timetable has there."""
+    monitor = Monitor()
+    names = [f"hung{number}" for number in range(10)]
+
+    def counted() -> dict[str, tuple[float, int]]:
+        due = {watched.target.name: moment for moment, _, watched in monitor.scheduler._due}
+        return {name: (due[name], sum(monitor.skips(name).values())) for name in names}
+
+    async with monitor.watching(make_targets(dict.fromkeys(names, "hang"), interval=0.1, timeout=0.05)):
+        await monitor.until(lambda: all(monitor.skips(name)["stuck"] for name in names))
+        before = counted()
+        await anyio.sleep(1)
+        after = counted()
+    for name in names:
+        ticks = (after[name][0] - before[name][0]) / 0.1
+        assert after[name][1] - before[name][1] == round(ticks)
+        assert abs(ticks - round(ticks)) < 1e-6
+    assert monitor.pool.counts["lab"].stuck == 10
