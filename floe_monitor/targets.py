@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.problems import KeyPath
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
+_BESIDE_PROBING = {"labels", "catalog"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class _Memory:
 
     resolver: Resolver | None = None
     fixed: Resolved | None = None
+    prepared: bool = False
+    """Whether the plugin has done in this process what it does once for the target."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +64,8 @@ class Target:
     """One configured compute.
 
     `entry.plugin` is None where the plugin is missing or broken; `entry.problem` then says why and every
-    probe reports it. `fingerprint` is equal exactly when nothing that matters to probing has changed.
+    probe reports it. `fingerprint` is equal exactly when nothing that matters to probing has changed: labels
+    do not.
     """
 
     name: str
@@ -86,6 +90,16 @@ class Target:
     def db_system(self) -> str:
         """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
         return adapt.db_system_name(self.entry.plugin) if self.entry.plugin is not None else self.plugin_name
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._memory.prepared
+
+    def prepare(self, resolved: Resolved) -> None:
+        """Have the plugin do in this process what it does once. Blocks, so it belongs in a worker."""
+        if self.entry.plugin is not None:
+            adapt.prepare(self.entry.plugin, resolved.config)
+        self._memory.prepared = True
 
     def resolve(self) -> Resolved:
         """The configuration to probe with, read afresh: environment and files as they are now.
@@ -216,7 +230,7 @@ def _policy(target: TargetSettings, common: ProbeSettings, entry: PluginEntry) -
 
 def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy) -> str:
     content = [
-        target.model_dump(mode="json"),
+        target.model_dump(mode="json", exclude=_BESIDE_PROBING),
         [entry.distribution, entry.version, entry.problem],
         [
             policy.interval,

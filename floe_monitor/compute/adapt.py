@@ -7,6 +7,7 @@ plugins that lack what this contract has beyond upstream's.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from enum import Enum
@@ -206,6 +207,21 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def default_isolation(plugin: ComputePlugin) -> Literal["thread", "process"]:
     return "process" if getattr(plugin, "default_isolation", "thread") == "process" else "thread"
+
+
+def prepare(plugin: ComputePlugin, config: ComputeConfig) -> None:
+    """Have the plugin do what it does once; whatever that raises, the validation that follows tells."""
+    preparing = getattr(plugin, "prepare", None)
+    if callable(preparing):
+        with contextlib.suppress(Exception):
+            preparing(config)
+
+
+def shut_down(plugin: ComputePlugin) -> None:
+    ending = getattr(plugin, "shutdown", None)
+    if callable(ending):
+        with contextlib.suppress(Exception):
+            ending()
 
 
 def db_system_name(plugin: ComputePlugin) -> str:

@@ -37,7 +37,8 @@ class ComputePlugin(ABC):
 
     default_isolation: Literal["thread", "process"] = "thread"
     """Where validations run unless the configuration says otherwise. Choose `process` only for a driver that
-    can hang where none of its own timeouts reaches: a process can be killed, a thread cannot."""
+    can hang where none of its own timeouts reaches, since a process can be killed and a thread cannot, or
+    that holds Python's interpreter lock for long, since the whole daemon waits for it meanwhile."""
 
     @property
     @abstractmethod
@@ -64,6 +65,14 @@ class ComputePlugin(ABC):
 
         Runs in a worker thread or process. What it raises becomes an UNHEALTHY result of error type
         `plugin` (or the `ComputeError`'s own), so a plugin reports an ill engine by its result.
+        """
+
+    def prepare(self, config: ComputeConfig) -> None:  # noqa: B027 - nothing to do is the default
+        """Do what a process does once for a target: import the driver, put its files in place.
+
+        Called in the worker before a target's first validation in a process, outside of its deadline, and
+        given half a minute. It must not touch the network. What it raises is dropped: the validation that
+        follows meets the same and says so.
         """
 
     @abstractmethod
@@ -116,7 +125,8 @@ class ComputePlugin(ABC):
 
     def startup(self) -> None: ...  # noqa: B027 - as above
 
-    def shutdown(self) -> None: ...  # noqa: B027 - as above
+    def shutdown(self) -> None:  # noqa: B027 - nothing to do is the default
+        """Called when the monitor stops, which waits about a second for it: let go of what is kept."""
 
     def get_dbt_macro_paths(self) -> list[Path]:
         return []

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error
+from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error, prepare
 from floe_monitor.compute.loader import discover
 from floe_monitor.compute.models import ErrorType
 from floe_monitor.probing.faults import error_type_of
@@ -58,7 +58,11 @@ def main(descriptor: int) -> None:
             resolved, seconds = connection.recv()
         except EOFError:
             return
-        connection.send(_validate(entry.plugin, resolved, seconds, connection))
+        if seconds is None:
+            prepare(entry.plugin, resolved.config)
+            connection.send(("ready", None))
+        else:
+            connection.send(_validate(entry.plugin, resolved, seconds, connection))
 
 
 def _validate(plugin: Any, resolved: Resolved, seconds: float, connection: Connection) -> tuple[str, Any]:

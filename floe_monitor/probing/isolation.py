@@ -135,6 +135,7 @@ class Child:
     def __init__(self, address: PluginAddress) -> None:
         self.address = address
         self.idle_since = time.monotonic()
+        self._prepared: set[str] = set()
         ours, theirs = socket.socketpair()
         with theirs:
             self._connection = Connection(ours.detach())
@@ -165,6 +166,17 @@ class Child:
             raise WorkerProcessError(f"the worker process was not ready within {seconds:g} s") from None
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
+
+    def prepare(self, target: str, resolved: Resolved, seconds: float) -> None:
+        """Have the plugin do once in the child what it does once for a target, known by a fingerprint."""
+        if target in self._prepared:
+            return
+        try:
+            self._connection.send((resolved, None))
+        except OSError:
+            raise self._ended() from None
+        self.wait_ready(seconds)
+        self._prepared.add(target)
 
     def call(self, resolved: Resolved, expires_at: float, log: CheckLog) -> ConnectionResult:
         """Validate in the child. Checks appear in `log` as they happen.

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import threading
 import time
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error
+from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error, shut_down
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 from floe_monitor.credentials import CredentialError
 from floe_monitor.events import ProbeResult
 from floe_monitor.probing.faults import error_type_of
 from floe_monitor.probing.isolation import (
     START_SECONDS,
+    Child,
     ChildPool,
     PluginAddress,
     ReclaimedError,
@@ -26,8 +29,9 @@ from floe_monitor.probing.isolation import (
 from floe_monitor.probing.tracing import NoTracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.credentials import Redactor
     from floe_monitor.events import Trigger, WorkerOutcome
     from floe_monitor.probing.tracing import SpanHandle, Tracing
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 RECLAIM_SECONDS = 0.05
 """How long past the deadline the runner waits for a child process to be killed before it reports."""
 
+SHUTDOWN_SECONDS = 1.2
+"""How long plugins get to end what they keep when the monitor stops."""
 
 _ids = random.Random()  # seeded by the system once: asking it for every probe costs more than the span
 
@@ -54,7 +60,9 @@ class Attempt:
     correlation_id: str = field(default_factory=new_correlation_id)
     log: checks.CheckLog = field(default_factory=checks.CheckLog)
     redactor: Redactor | None = None
-    expires_at: float | None = None
+    expires_at: float = 0.0
+    """On `time.monotonic`'s clock. Moved by the worker, which has `preparing` set meanwhile."""
+    preparing: bool = False
     outcome: Outcome | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     overdue_since: float | None = None
@@ -69,9 +77,20 @@ class Runner:
         self._pool = pool
         self._tracing: Tracing = tracing or NoTracing()
         self._children = ChildPool()
+        self._used: dict[int, ComputePlugin] = {}
 
     def close(self) -> None:
+        """End the children, and let the plugins used here end what they keep; waits a second at most."""
         self._children.close()
+        endings = [
+            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True)
+            for plugin in self._used.values()
+        ]
+        until = time.monotonic() + SHUTDOWN_SECONDS
+        for ending in endings:
+            ending.start()
+        for ending in endings:
+            ending.join(max(0.0, until - time.monotonic()))
 
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
         """Validate in `slot`, which from here on is the worker's to give back. Raises only when cancelled."""
@@ -84,24 +103,15 @@ class Runner:
         )
         started_at, started = time.time(), time.monotonic()
         process = policy.isolation == "process"
-        if not process:
-            attempt.expires_at = started + policy.timeout
+        attempt.expires_at = started + policy.timeout
         call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
         self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))
-        if process:
-            # Starting the process and importing the plugin is ours to bear, not part of the deadline.
-            await self._wait(attempt, started + START_SECONDS + 1)
-            started_at, started = time.time(), time.monotonic()
-            if attempt.expires_at is not None:
-                started = attempt.expires_at - policy.timeout
-                started_at -= max(0.0, time.monotonic() - started)
-        if attempt.outcome is None:
-            grace = RECLAIM_SECONDS if process else 0.0
-            await self._wait(attempt, (attempt.expires_at or started) + grace, final=True)
-        duration = time.monotonic() - started
-        result = self._result(attempt, span, trigger, started_at, duration)
+        await self._until_over(attempt, RECLAIM_SECONDS if process else 0.0)
+        began = started if attempt.preparing else attempt.expires_at - policy.timeout
+        duration = time.monotonic() - began
+        result = self._result(attempt, span, trigger, started_at + began - started, duration)
         if result.worker == "stuck":
-            attempt.overdue_since = attempt.expires_at or started
+            attempt.overdue_since = attempt.expires_at
             self._pool.mark_stuck(slot)
         span.end(result)
         return result
@@ -120,10 +130,10 @@ class Runner:
             trigger=trigger,
         )
 
-    async def _wait(self, attempt: Attempt, until: float, *, final: bool = False) -> None:
-        """Until the worker ended, the deadline is known (unless `final`), or the moment has come."""
-        while attempt.outcome is None and (final or attempt.expires_at is None):
-            left = until - time.monotonic()
+    async def _until_over(self, attempt: Attempt, grace: float) -> None:
+        """Until the worker ended, or its time did, which preparations put off."""
+        while attempt.outcome is None:
+            left = attempt.expires_at + grace - time.monotonic()
             if left <= 0:
                 return
             attempt.changed.clear()
@@ -134,15 +144,19 @@ class Runner:
                 handle.cancel()
 
     def _in_thread(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
-        plugin, expires_at = attempt.target.entry.plugin, attempt.expires_at
+        loop = asyncio.get_running_loop()
+        target, plugin = attempt.target, attempt.target.entry.plugin
         assert plugin is not None  # noqa: S101 - `without_worker` serves the others
-        assert expires_at is not None  # noqa: S101 - set by run
 
         def validate() -> ConnectionResult:
-            resolved = attempt.target.resolve()
+            resolved = target.resolve()
             attempt.redactor = resolved.redactor
+            if not target.is_prepared:
+                with self._preparing(attempt, loop):
+                    target.prepare(resolved)
+                self._used[id(plugin)] = plugin
             with (
-                deadline.running_until(deadline.Deadline(expires_at)),
+                deadline.running_until(deadline.Deadline(attempt.expires_at)),
                 checks.recording_into(attempt.log),
                 span.activate(),
             ):
@@ -153,16 +167,17 @@ class Runner:
 
     def _in_process(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
         loop = asyncio.get_running_loop()
-        entry, timeout = attempt.target.entry, attempt.target.policy.timeout
+        target, entry = attempt.target, attempt.target.entry
 
         def validate() -> ConnectionResult:
-            child = self._children.take(PluginAddress(entry.name, entry.distribution))
+            resolved = target.resolve()
+            attempt.redactor = resolved.redactor
+            child: Child | None = None
             reusable = False
             try:
-                attempt.expires_at = time.monotonic() + timeout
-                loop.call_soon_threadsafe(attempt.changed.set)
-                resolved = attempt.target.resolve()
-                attempt.redactor = resolved.redactor
+                with self._preparing(attempt, loop):
+                    child = self._children.take(PluginAddress(entry.name, entry.distribution))
+                    child.prepare(target.fingerprint, resolved, START_SECONDS)
                 with span.activate():
                     result = child.call(resolved, attempt.expires_at, attempt.log)
                 reusable = True
@@ -170,13 +185,22 @@ class Runner:
                 reusable = True
                 raise
             finally:
-                if reusable:
-                    self._children.give_back(child)
-                else:
-                    self._children.discard(child)
+                if child is not None:
+                    (self._children.give_back if reusable else self._children.discard)(child)
             return result
 
         return validate
+
+    @contextlib.contextmanager
+    def _preparing(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """In the worker. Starting a process or importing a driver is ours to bear, before the deadline."""
+        attempt.preparing = True
+        attempt.expires_at = time.monotonic() + START_SECONDS + 1
+        yield
+        attempt.expires_at = time.monotonic() + attempt.target.policy.timeout
+        attempt.preparing = False
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(attempt.changed.set)
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.outcome = outcome
@@ -210,9 +234,10 @@ def _judge(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerO
     """The result and what became of the worker. Results of our own making are cleaned like a plugin's."""
     outcome = attempt.outcome
     if outcome is None:
-        return adapt_result(_timed_out(attempt, duration), attempt.redactor), "stuck"
+        found = _timed_out(attempt, duration) if not attempt.preparing else _never_ready()
+        return adapt_result(found, attempt.redactor), "stuck"
     if outcome.error is None:
-        found: ConnectionResult = outcome.value
+        found = outcome.value
         return found, "returned"
     if isinstance(outcome.error, ReclaimedError):
         return adapt_result(_timed_out(attempt, duration), attempt.redactor), "reclaimed"
@@ -236,6 +261,10 @@ def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:
         started_ms=started_ms,
     )
     return _unhealthy(ErrorType.TIMEOUT, message, (*done, hung))
+
+
+def _never_ready() -> ConnectionResult:
+    return _unhealthy(ErrorType.PLUGIN, f"the plugin was not ready within {START_SECONDS:g} s", ())
 
 
 def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:

@@ -100,8 +100,8 @@ class Scheduler:
     def apply(self, targets: Mapping[str, Target]) -> None:
         """Watch exactly these targets.
 
-        One whose fingerprint is unchanged keeps its phase, state, history and probe under way; a changed one
-        starts anew, and what its former probe still reports is dropped.
+        One whose fingerprint is unchanged keeps its phase, state, history and probe under way, and has its
+        labels from now on; a changed one starts anew, and what its former probe still reports is dropped.
         """
         now = self._clock()
         former, self._watched = self._watched, {}
@@ -114,8 +114,9 @@ class Scheduler:
         for name, target in targets.items():
             kept = former.get(name)
             if kept is not None and kept.target.fingerprint == target.fingerprint:
+                kept.target = target
                 self._watched[name] = kept
-                snapshots[name] = self._state.targets[name]
+                snapshots[name] = replace(self._state.targets[name], target=target)
                 continue
             place = fraction(name, self._salt)
             watched = _Watched(target, Timetable(self._origin, target.policy.interval, place), now)

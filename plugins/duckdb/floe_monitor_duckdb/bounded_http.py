@@ -1,8 +1,7 @@
 """One HTTP exchange that ends by its deadline whatever the other side does.
 
 `http.client` over a socket whose timeout is set anew, to the time that is left, before every operation: an
-answer that arrives byte by byte cannot outlast it. Names are looked up in a thread that is left behind at the
-deadline, since `getaddrinfo` knows no timeout; the next look-up of that name joins it.
+answer that arrives byte by byte cannot outlast it. Names are looked up aside.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import http.client
 import io
 import socket
 import ssl
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
+from floe_monitor.compute.asides import Asides, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1 << 20
 MAX_REDIRECTS = 3
-_LOOKUPS = 16
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_asides = Asides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +150,13 @@ class _Timed(io.RawIOBase):
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """To the first address that accepts; the time left is shared among those that are to be tried."""
-    addresses = _LOOKUP.resolve(host, port, deadline)
+    addresses = _asides.resolve(host, deadline.remaining())
     failure: OSError | None = None
-    for index, (family, address) in enumerate(addresses):
-        candidate = socket.socket(family, socket.SOCK_STREAM)
+    for index, address in enumerate(addresses):
+        candidate = socket.socket(family_of(address), socket.SOCK_STREAM)
         try:
             candidate.settimeout(_left(deadline) / (len(addresses) - index))
-            candidate.connect(address)
+            candidate.connect((address, port))
         except OSError as error:
             candidate.close()
             failure = error
@@ -183,57 +182,3 @@ def _site(url: str) -> str:
 @functools.lru_cache(maxsize=8)
 def _tls(ca_file: str | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
-
-
-def _addresses(host: str, port: int, flags: int = 0) -> list[tuple[int, Any]]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    return [(entry[0], entry[4]) for entry in found]
-
-
-class _Lookup:
-    """Name look-ups under way, one thread for each name."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, int], _Pending] = {}
-
-    def resolve(self, host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:
-        try:
-            return _addresses(host, port, socket.AI_NUMERICHOST)
-        except (OSError, UnicodeError):
-            pass  # a name, then
-        with self._lock:
-            pending = self._under_way.get((host, port))
-            if pending is None:
-                if len(self._under_way) >= _LOOKUPS:
-                    raise ComputeTimeoutError("too many unanswered name look-ups")
-                pending = self._under_way[host, port] = _Pending(threading.Event())
-                name = f"floe-duckdb-resolve-{host}"[:60]
-                threading.Thread(target=self._run, args=(host, port, pending), name=name, daemon=True).start()
-        if not pending.done.wait(deadline.remaining()):
-            raise ComputeTimeoutError("no answer from the name service")
-        if pending.error is not None:
-            raise ComputeConnectionError(f"cannot resolve {host!r}")
-        return pending.found
-
-    def _run(self, host: str, port: int, pending: _Pending) -> None:
-        try:
-            pending.found += _addresses(host, port)
-        except (OSError, UnicodeError) as error:
-            pending.error = error
-        finally:
-            with self._lock:
-                self._under_way.pop((host, port), None)
-            pending.done.set()
-
-
-class _Pending:
-    __slots__ = ("done", "error", "found")
-
-    def __init__(self, done: threading.Event) -> None:
-        self.done = done
-        self.found: list[tuple[int, Any]] = []
-        self.error: Exception | None = None
-
-
-_LOOKUP = _Lookup()

@@ -62,6 +62,11 @@ class DuckDBComputePlugin(ComputePlugin):
     def get_config_schema(self) -> type[BaseModel]:
         return DuckDBConfig
 
+    def prepare(self, config: ComputeConfig) -> None:
+        import duckdb  # noqa: F401, PLC0415 - the driver is imported only when used
+
+        extensions.install_packaged(_typed(config))
+
     def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
         own = _typed(config)
         validation = Validation(_name)

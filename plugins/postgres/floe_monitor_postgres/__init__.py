@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
+from floe_monitor.compute.asides import Asides
+from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from floe_monitor.compute import ComputeConfig, ConnectionResult
+    from floe_monitor_postgres.wire import Session
 
 __version__ = "0.1.0"
 __all__ = ["PostgresComputePlugin", "__version__"]
@@ -20,11 +23,8 @@ class PostgresComputePlugin(ComputePlugin):
     """One short connection per validation, unless a target asks for a kept one."""
 
     def __init__(self) -> None:
-        from floe_monitor_postgres.keeping import KeptSessions  # noqa: PLC0415 - work is left until needed
-        from floe_monitor_postgres.resolving import Resolver  # noqa: PLC0415
-
-        self._kept = KeptSessions()
-        self._resolver = Resolver()
+        self._asides = Asides()
+        self._keeper: Keeper[Session] = Keeper("postgres")
 
     @property
     def name(self) -> str:
@@ -50,11 +50,14 @@ class PostgresComputePlugin(ComputePlugin):
     def description(self) -> str:
         return "PostgreSQL, and servers that speak its protocol"
 
-    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
-        from floe_monitor_postgres.config import typed  # noqa: PLC0415
-        from floe_monitor_postgres.validating import validate  # noqa: PLC0415 - imports the driver
+    def prepare(self, config: ComputeConfig) -> None:  # noqa: ARG002 - the same for all
+        import floe_monitor_postgres.validating  # noqa: F401, PLC0415 - imports the driver
 
-        return validate(typed(config), self._resolver, self._kept)
+    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+        from floe_monitor_postgres.config import typed  # noqa: PLC0415 - work is left until needed
+        from floe_monitor_postgres.validating import validate  # noqa: PLC0415
+
+        return validate(typed(config), self._asides, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_postgres.config import typed  # noqa: PLC0415
@@ -76,4 +79,4 @@ class PostgresComputePlugin(ComputePlugin):
         return PostgresConfig
 
     def shutdown(self) -> None:
-        self._kept.close()
+        self._keeper.close()

@@ -1,4 +1,4 @@
-"""The configuration of a Postgres target: dbt-postgres' own keys, and three that only the monitor reads."""
+"""The configuration of a Postgres target: dbt-postgres' own keys, and a few that only the monitor reads."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
+from floe_monitor.compute.keeping import KeepingConfig
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 PASSWORD_KEYS = ("password", "pass")
-MONITOR_ONLY = frozenset(
-    {"service", "connection_reuse", "connection_idle_seconds", "connection_max_age_seconds"}
-)
+MONITOR_ONLY = keeping.MONITOR_ONLY | {"service"}
 _ROLE = re.compile(r'^(?:[^\W\d][\w$]*|"(?:[^"\x00]|"")+")$')
 """dbt writes the role into `set role …` as it stands: an identifier, or a quoted one."""
 
 
-class PostgresConfig(ComputeConfig):
+class PostgresConfig(KeepingConfig):
     """The keys of `connection`, under dbt-postgres' names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -56,15 +55,6 @@ class PostgresConfig(ComputeConfig):
         default=None, max_length=63, description="Name of dbt's sessions; probes are named floe-monitor"
     )
     autocommit: bool | None = Field(default=None, description="Whether dbt opens its sessions in autocommit")
-    connection_reuse: bool = Field(
-        default=False, description="Keep one connection between probes; read by the monitor alone"
-    )
-    connection_idle_seconds: float = Field(
-        default=120.0, gt=0, le=3600, description="A kept connection idle for longer is closed"
-    )
-    connection_max_age_seconds: float = Field(
-        default=600.0, gt=0, le=86400, description="A kept connection older than this is replaced"
-    )
 
     @property
     def database_name(self) -> str | None:

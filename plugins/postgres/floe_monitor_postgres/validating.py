@@ -17,9 +17,9 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
+from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_postgres.errors import LinkError, SessionError, TimedOutError, classify
 from floe_monitor_postgres.judging import CONTEXT_QUERY, judge_schema, judge_writing, read_context
-from floe_monitor_postgres.keeping import Kept
 from floe_monitor_postgres.profile import connection_parameters
 from floe_monitor_postgres.wire import Session, Stage, conninfo
 
@@ -27,25 +27,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.compute import Check
+    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.keeping import Keeper
     from floe_monitor_postgres.config import PostgresConfig
-    from floe_monitor_postgres.keeping import KeptSessions
-    from floe_monitor_postgres.resolving import Resolver
 
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
-KEPT_SHARE = 1 / 3
-"""Share of the time a kept connection gets to prove itself before a new one takes its place."""
 
 
-def validate(config: PostgresConfig, resolver: Resolver, kept: KeptSessions) -> ConnectionResult:
-    return _Run(config, resolver, kept).result()
+def validate(config: PostgresConfig, asides: Asides, keeper: Keeper[Session]) -> ConnectionResult:
+    return _Run(config, asides, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: PostgresConfig, resolver: Resolver, kept: KeptSessions) -> None:
+    def __init__(self, config: PostgresConfig, asides: Asides, keeper: Keeper[Session]) -> None:
         self._config = config
-        self._resolver = resolver
-        self._pool = kept
+        self._asides = asides
+        self._keeper = keeper
         allowed = deadline.remaining()
         self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
         self._files: list[str] = []
@@ -56,10 +54,7 @@ class _Run:
         with self._validation as validation:
             parameters = self._parameters()
             if not (self._config.connection_reuse and self._with_kept(parameters)):
-                kept = Kept(
-                    self._connect(parameters), time.monotonic(), self._config.connection_max_age_seconds
-                )
-                self._examine(kept, parameters)
+                self._examine(Kept.new(self._connect(parameters), self._config), parameters)
             message = f"dbt can work in schema {self._config.schema_!r}"
         return validation.result(message)
 
@@ -130,7 +125,7 @@ class _Run:
                 found.append({**parameters, "host": host})
                 continue
             try:
-                addresses = self._resolver.resolve(host, self._expires_at - time.monotonic())
+                addresses = self._asides.resolve(host, self._expires_at - time.monotonic())
             except ComputeError as error:
                 failed.append(error)
                 continue
@@ -148,32 +143,32 @@ class _Run:
 
     def _with_kept(self, parameters: dict[str, str]) -> bool:
         """Whether a kept connection served; False where there was none or it had broken."""
-        kept = self._pool.take(self._key(parameters))
+        kept = self._keeper.take(self._key(parameters))
         if kept is None:
             return False
         now = time.monotonic()
-        kept.session.expires_at = now + (self._expires_at - now) * KEPT_SHARE
+        kept.connection.expires_at = now + (self._expires_at - now) * KEPT_SHARE
         try:
-            kept.session.run("SELECT 1")
+            kept.connection.run("SELECT 1")
         except SessionError:
-            kept.session.close()
+            kept.connection.close()
             return False
-        kept.session.expires_at = self._expires_at
+        kept.connection.expires_at = self._expires_at
         tls = ("tls",) if self._encrypts(parameters) else ()
         for name in ("network", *tls, "login", "database"):
             # The same checks from one validation to the next: a series that comes and goes tells nothing.
             with self._validation.check(name) as check:
-                check.message = "holds since the kept connection was made"
+                check.message = HOLDS
         self._examine(kept, parameters)
         return True
 
-    def _examine(self, kept: Kept, parameters: dict[str, str]) -> None:
-        session = kept.session
+    def _examine(self, kept: Kept[Session], parameters: dict[str, str]) -> None:
+        session = kept.connection
         try:
             self._use(session)
             if self._config.connection_reuse:
                 session.run("ROLLBACK")
-                self._pool.keep(self._key(parameters), kept, self._config.connection_idle_seconds)
+                self._keeper.keep(self._key(parameters), kept, self._config.connection_idle_seconds)
             else:
                 session.close()
         except SessionError:

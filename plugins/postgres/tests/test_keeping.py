@@ -102,7 +102,7 @@ def test_never_idle_past_its_limit_nor_older_than_allowed(again: Any, plugin: An
     settled(lambda: backends(server) == [])
     again(settings={"connection_max_age_seconds": 0.3})
     settled(lambda: backends(server) == [])
-    assert not [thread for thread in threading.enumerate() if thread.name == "postgres-idle"]
+    settled(lambda: not [thread for thread in threading.enumerate() if thread.name == "postgres-idle"])
 
 
 def test_a_rotated_password_is_proved_anew(again: Any) -> None:

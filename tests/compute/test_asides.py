@@ -1,4 +1,4 @@
-"""Name look-ups: shared, bounded, told apart."""
+"""Calls aside, name look-ups above all: shared, bounded, told apart."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from floe_monitor_postgres.resolving import Resolver
 
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
+from floe_monitor.compute.asides import Asides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,34 +31,34 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
 
 
 def test_addresses_need_no_lookup(slow: tuple[threading.Event, list[str]]) -> None:
-    resolver = Resolver()
-    assert resolver.resolve("127.0.0.1", 0) == ["127.0.0.1"]
-    assert resolver.resolve("::1", 0) == ["::1"]
+    asides = Asides()
+    assert asides.resolve("127.0.0.1", 0) == ["127.0.0.1"]
+    assert asides.resolve("::1", 0) == ["::1"]
     assert slow[1] == []
 
 
 def test_a_second_lookup_joins_the_first(slow: tuple[threading.Event, list[str]]) -> None:
-    resolver = Resolver()
+    asides = Asides()
     for _ in range(3):
         with pytest.raises(ComputeTimeoutError, match="'db'"):
-            resolver.resolve("db", 0.05)
+            asides.resolve("db", 0.05)
     assert slow[1] == ["db"]
     slow[0].set()
-    assert resolver.resolve("db", 5) == ["127.0.0.1"]
-    assert resolver.under_way == 0
+    assert asides.resolve("db", 5) == ["127.0.0.1"]
+    assert asides.under_way == 0
 
 
 def test_unanswered_lookups_are_limited(slow: tuple[threading.Event, list[str]]) -> None:
-    resolver = Resolver(limit=2)
+    asides = Asides(limit=2)
     for name in ("a", "b"):
         with pytest.raises(ComputeTimeoutError):
-            resolver.resolve(name, 0.01)
-    with pytest.raises(ComputeTimeoutError, match="2 name look-ups"):
-        resolver.resolve("c", 5)
+            asides.resolve(name, 0.01)
+    with pytest.raises(ComputeTimeoutError, match="2 earlier calls"):
+        asides.resolve("c", 5)
     assert slow[1] == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 70 + ".example", ".."])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ComputeConnectionError, match="cannot resolve"):
-        Resolver().resolve(name, 20)
+        Asides().resolve(name, 20)

@@ -1,0 +1,112 @@
+"""Calls that take no timeout and cannot be interrupted, within a deadline all the same.
+
+`getaddrinfo` and the Kerberos library are finite: each gives up by itself, after 10 to 40 seconds in usual
+set-ups. So such a call runs aside, in a daemon thread that a validation leaves behind at its deadline. Calls
+of one key share a thread: the next look-up of a name joins the one under way. There are never more threads
+than `LIMIT`, and no worker is stuck with one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from floe_monitor.compute.errors import ComputeConnectionError, ComputeTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+LIMIT = 16
+"""Calls under way at once, over all targets of a plugin."""
+_T = TypeVar("_T")
+
+
+class Asides:
+    """One for a plugin, shared by all its validations; safe to use from any thread."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._under_way: dict[Hashable, _Call[object]] = {}
+
+    @property
+    def under_way(self) -> int:
+        return len(self._under_way)
+
+    def within(self, timeout: float, key: Hashable, function: Callable[[], _T]) -> _T:
+        """`function`'s result, or that of the call of the same key that is under way already.
+
+        Raises what it raises; `ComputeTimeoutError` after `timeout` seconds or when too many are under way.
+        """
+        call = self._join(key, function)
+        if not call.done.wait(max(0.0, timeout)):
+            raise ComputeTimeoutError("no answer in time")
+        if call.error is not None:
+            raise call.error
+        return call.value
+
+    def resolve(self, name: str, timeout: float) -> list[str]:
+        """Addresses of `name` in the system's order of preference.
+
+        Raises `ComputeTimeoutError` after `timeout` seconds, `ComputeConnectionError` for an unknown name.
+        """
+        if _is_address(name):
+            return [name]
+        try:
+            found = self.within(
+                timeout, ("name", name), lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+            )
+        except ComputeTimeoutError as error:
+            raise ComputeTimeoutError(f"{error} from the name service about {name!r}") from None
+        except OSError as error:
+            raise ComputeConnectionError(f"cannot resolve {name!r}: {error.strerror}") from None
+        except UnicodeError:
+            raise ComputeConnectionError(f"cannot resolve {name!r}: not a valid host name") from None
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    def _join(self, key: Hashable, function: Callable[[], _T]) -> _Call[_T]:
+        with self._lock:
+            call = self._under_way.get(key)
+            if call is None:
+                if len(self._under_way) >= self._limit:
+                    raise ComputeTimeoutError(f"{self._limit} earlier calls are still without an answer")
+                call = self._under_way[key] = _Call(function)
+                name = f"aside-{key}"[:60]
+                threading.Thread(target=self._run, args=(key, call), name=name, daemon=True).start()
+        return call  # type: ignore[return-value]  # a key is always used with one kind of function
+
+    def _run(self, key: Hashable, call: _Call[object]) -> None:
+        try:
+            call.run()
+        finally:
+            with self._lock:
+                self._under_way.pop(key, None)
+            call.done.set()
+
+
+class _Call(Generic[_T]):
+    def __init__(self, function: Callable[[], _T]) -> None:
+        self._function = function
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.value = self._function()
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            self.error = error
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Of an address that `resolve` gave."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
