@@ -261,6 +261,7 @@ def test_the_fingerprint_tells_what_changed_but_no_secret(registry: PluginRegist
     first = build(registry, environ, **keys)
     environ["PW"] = "another-one"
     assert build(registry, environ, **keys).fingerprint == first.fingerprint
+    assert build(registry, environ, labels={"tier": "gold"}, **keys).fingerprint == first.fingerprint
     others = [
         build(registry, credentials={"password": {"env": "OTHER"}}),
         build(registry, connection=connection(port=1), **keys),

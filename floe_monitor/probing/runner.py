@@ -194,13 +194,17 @@ class Runner:
     @contextlib.contextmanager
     def _preparing(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """In the worker. Starting a process or importing a driver is ours to bear, before the deadline."""
+
+        def expire_in(seconds: float) -> None:
+            attempt.expires_at = time.monotonic() + seconds
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                loop.call_soon_threadsafe(attempt.changed.set)
+
         attempt.preparing = True
-        attempt.expires_at = time.monotonic() + START_SECONDS + 1
+        expire_in(START_SECONDS + 1)
         yield
-        attempt.expires_at = time.monotonic() + attempt.target.policy.timeout
+        expire_in(attempt.target.policy.timeout)
         attempt.preparing = False
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(attempt.changed.set)
 
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.outcome = outcome

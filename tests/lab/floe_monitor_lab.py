@@ -1,6 +1,7 @@
 """A plugin that misbehaves on request, for the tests of what surrounds plugins. A real plugin to the loader.
 
-`connection: {behave: WORD, seconds: N}` chooses; `BEHAVIOURS` lists the words.
+`connection: {behave: WORD, seconds: N}` chooses; `BEHAVIOURS` lists the words. `prepare: N` makes it take N
+seconds to prepare itself, `prepare: raise` makes that fail.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ HANGING = threading.Event()
 CALLS: list[str] = []
 """Behaviours in the order they were called, in this process."""
 
+HOOKS: list[str] = []
+"""What was called besides, likewise."""
+
 
 class UnreadableError(Exception):
     def __str__(self) -> str:
@@ -55,6 +59,16 @@ class LabComputePlugin(ComputePlugin):
     @property
     def is_self_hosted(self) -> bool:
         return True
+
+    def prepare(self, config: ComputeConfig) -> None:
+        HOOKS.append("prepare")
+        wanted = config.connection.get("prepare", 0)
+        if wanted == "raise":
+            raise ValueError("not prepared")
+        time.sleep(float(wanted))
+
+    def shutdown(self) -> None:
+        HOOKS.append("shutdown")
 
     def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
         behaviour = str(config.connection.get("behave", "healthy"))
@@ -189,6 +203,10 @@ def _tell_pid(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
 
 
+def _tell_hooks(config: ComputeConfig) -> ConnectionResult:
+    return _result(ConnectionStatus.HEALTHY, " ".join(HOOKS))
+
+
 def _tell_credentials(config: ComputeConfig) -> ConnectionResult:
     lengths = {name: len(value.get_secret_value()) for name, value in config.credentials.items()}
     return _result(ConnectionStatus.HEALTHY, f"lengths {lengths}")
@@ -225,5 +243,6 @@ BEHAVIOURS: dict[str, Any] = {
     "os_exit": _os_exit,
     "spawn_and_hang": _spawn_and_hang,
     "tell_pid": _tell_pid,
+    "tell_hooks": _tell_hooks,
     "tell_credentials": _tell_credentials,
 }

@@ -22,6 +22,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     floe_monitor_lab.FOREVER.clear()
     floe_monitor_lab.CALLS.clear()
+    floe_monitor_lab.HOOKS.clear()
     yield floe_monitor_lab
     floe_monitor_lab.FOREVER.set()
     sys.modules.pop("floe_monitor_lab", None)

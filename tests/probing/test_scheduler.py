@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -165,13 +166,17 @@ async def test_an_unchanged_target_keeps_everything_over_a_reload(make_targets: 
     async with monitor.watching(make_targets({"kept": "healthy", "gone": "healthy"}, interval=0.1)):
         await monitor.until(lambda: len(monitor.results("kept")) >= 3)
         before = monitor.state.targets["kept"]
-        monitor.scheduler.apply(make_targets({"kept": "healthy", "new": "unhealthy"}, interval=0.1))
-        assert monitor.state.targets["kept"] is before
+        changed = make_targets(
+            {"kept": "healthy", "new": "unhealthy"}, extra={"labels": {"tier": "gold"}}, interval=0.1
+        )
+        monitor.scheduler.apply(changed)
+        assert monitor.state.targets["kept"] == replace(before, target=changed["kept"])
         assert list(monitor.state.targets) == ["kept", "new"]
         await monitor.until(lambda: monitor.results("new"))
         count = len(monitor.results("gone"))
         await monitor.until(lambda: len(monitor.results("kept")) >= 6)
         assert len(monitor.results("gone")) == count
+        assert monitor.state.targets["kept"].target.labels == {"tier": "gold"}
 
 
 async def test_a_probe_under_way_cannot_report_under_a_new_configuration(
