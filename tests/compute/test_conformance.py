@@ -23,6 +23,8 @@ EXPECTED: dict[str, set[str]] = {
     "Renamed": {"methods_can_be_called_by_keyword"},
     "Demanding": {"lifecycle_hooks_of_the_upstream_registry"},
     "Heavy": {"importing_is_cheap_and_silent"},
+    "Hasty": {"preparing_needs_no_network"},
+    "Unready": {"preparing_needs_no_network"},
     "Changing": {"parallel_validations"},
     "Blind": {"broken_targets"},
     "Raising": {"broken_targets"},
@@ -132,6 +134,7 @@ def test_each_fault_is_found_where_it_should_be(verdicts: dict[str, dict[str, st
         ("Spawning", "leaves_nothing_behind", "threads"),
         ("Reading", "profile_touches_nothing", "open"),
         ("Passwordless", "profile_has_credentials_by_reference", "env_var('CONFORMANCE_PASSWORD')"),
+        ("Hasty", "preparing_needs_no_network", "goes to the network: socket.getaddrinfo"),
         ("Rosy", "healthy_target", "healthy although check query is unhealthy"),
     ],
 )

@@ -49,6 +49,19 @@ class ValidatingConformance(Kit):
         result = self._works(self._validate(plugin, config))
         _keep_secrets(config, result, caplog.text)
 
+    def test_preparing_needs_no_network(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+        """It is outside of the deadline: a wait in it is nobody's to bound."""
+        prepare = getattr(plugin, "prepare", None)
+        if prepare is None:
+            return  # upstream's plugins have none
+        with watching({"socket.connect", "socket.getaddrinfo"}, this_thread_only=False) as seen:
+            try:
+                prepare(config)
+            except Exception as error:  # noqa: BLE001 - the plugin's code
+                fault(f"`prepare` raised {type(error).__name__}: {error}")
+        if seen:
+            fault(f"`prepare` goes to the network: {', '.join(sorted(seen))}")
+
     def test_broken_targets(
         self,
         plugin: ComputePlugin,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import threading
 import time
 import uuid
@@ -116,6 +117,16 @@ class Demanding(Sound):
 
 class Heavy(Sound):
     """Its module is another one, which imports a driver and prints."""
+
+
+class Hasty(Sound):
+    def prepare(self, config: Any) -> None:
+        socket.getaddrinfo("localhost", 1)
+
+
+class Unready(Sound):
+    def prepare(self, config: Any) -> None:
+        raise RuntimeError("no driver here")
 
 
 # ---------------------------------------------------------------- results
