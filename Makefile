@@ -39,7 +39,7 @@ bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
 
 conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's; writes docs/verdicts.md
-	$(BIN)/python -m conformance
+	$(BIN)/python -m conformance $(CONFORMANCE_ARGS)
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak

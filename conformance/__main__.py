@@ -1,7 +1,7 @@
 """`python -m conformance [ENGINE…]`: run the cases, print each verdict, write docs/verdicts.md.
 
-`--json FILE` writes the rows there and leaves the page alone; `--build` only builds dbt's environments and
-prints their interpreters. Exits 1 where a verdict disagrees.
+`--check` leaves the page alone, `--json FILE` writes the rows there instead; `--build` only builds dbt's
+environments and prints their interpreters. Exits 1 where a verdict disagrees.
 """
 
 # ruff: noqa: T201 - a command line prints
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ def main() -> int:
     )
     parser.add_argument("engine", nargs="*", help=f"of {', '.join(engines.names())}; all where none is given")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, not the page")
+    parser.add_argument("--check", action="store_true", help="compare only: leave the page alone")
     parser.add_argument("--build", action="store_true", help="only build dbt's environments")
     arguments = parser.parse_args()
     chosen = arguments.engine or engines.names()
@@ -36,12 +38,18 @@ def main() -> int:
         for name in chosen:
             print(environments.python_of(engines.load(name)))
         return 0
-    found = {name: verdicts.judge(engines.load(name), on_row=_print) for name in chosen}
+    found: dict[str, list[Row]] = {}
+    for name in chosen:
+        started = time.monotonic()
+        found[name] = verdicts.judge(engines.load(name), on_row=_print)
+        disagreeing = sum(not row.agrees for row in found[name])
+        took = time.monotonic() - started
+        print(f"{name}: {len(found[name])} situations, {disagreeing} disagreeing, {took:.0f} s", flush=True)
     if arguments.json:
         arguments.json.write_text(
             json.dumps({name: [row.as_json() for row in rows] for name, rows in found.items()}, indent=1)
         )
-    else:
+    elif not arguments.check:
         page = environments.ROOT / "docs" / "verdicts.md"
         report.write(page, {name: report.section(engines.load(name), rows) for name, rows in found.items()})
     return int(not all(row.agrees for rows in found.values() for row in rows))

@@ -29,13 +29,15 @@ class Case:
     """`arrange` gets an empty directory of the case's own and keeps the situation up while its context lasts.
 
     `ordinary_user` has both sides bound by file permissions even where this runs as root. `timeout` is the
-    probe's deadline in seconds.
+    probe's deadline in seconds. `waits` says that dbt waits until it is given up: such cases cost little, so
+    that several run beside the others.
     """
 
     name: str
     arrange: Callable[[Path], AbstractContextManager[Situation]]
     ordinary_user: bool = False
     timeout: float = 5.0
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

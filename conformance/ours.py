@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.forked import obey_permissions
 from floe_monitor.compute import ComputeConfigurationError, Deadline, deadline
-from floe_monitor.compute.adapt import adapt_result
+from floe_monitor.compute.adapt import adapt_result, prepare
 from floe_monitor.compute.configuring import ConfigProblems, build_config
 from floe_monitor.compute.loader import discover
 
@@ -38,6 +38,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         config = build_config(entry.plugin, {**fields, "credentials": values})
     except (ConfigProblems, ComputeConfigurationError) as error:
         return {"status": "refused", "message": str(error), "error_type": "configuration", "profile": None}
+    prepare(entry.plugin, config)
     started = time.monotonic()
     with deadline.running_until(Deadline.after(request["timeout"])):
         result = adapt_result(entry.plugin.validate_connection(config))

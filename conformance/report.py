@@ -19,8 +19,8 @@ profile that `floe-monitor` would write, and runs the real `dbt debug` on it. Th
 
 > {RULE}
 
-Times are those of one run, on two cores that had much else to do: of the validation in a fresh process, with
-the import of the driver, and of `dbt debug` with dbt and its adapter already imported, which takes 2 to 5 s.
+Times are those of one run on two cores: of the validation, and of `dbt debug` with dbt and its adapter
+already imported, which takes 2 to 5 s.
 
 """
 _MAX = 160

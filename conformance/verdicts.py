@@ -8,11 +8,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from conformance import environments
 from conformance.dbt import DbtRunner, Verdict
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 RULE = (
     "HEALTHY: `dbt debug` passes. UNHEALTHY: it fails. DEGRADED: it works with a limitation, or not at this "
-    "moment, and the message says which."
+    "moment, and the message says which. What is not HEALTHY names its reason."
 )
+_LANES = {False: 2, True: 4}
+"""Cases at once: those that work, and beside them those in which dbt only waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Row:
     dbt_passed: bool
     dbt_reason: str
     seconds: float = 0.0
-    """Of the validation, with the import of the driver."""
+    """Of the validation."""
     dbt_seconds: float = 0.0
     direct: str = ""
     """What a query of one's own says."""
@@ -46,40 +49,62 @@ class Row:
     @property
     def agrees(self) -> bool:
         """By `RULE`; a target that is refused before it is probed counts as UNHEALTHY."""
-        if self.status == "degraded":
-            return bool(self.message)
         if self.status == "healthy":
             return self.dbt_passed
+        if not self.message or (self.status == "unhealthy" and not self.error_type):
+            return False
+        if self.status == "degraded":
+            return True
         return not self.dbt_passed or (self.direct != "" and not self.direct.startswith("reads"))
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "agrees": self.agrees}
 
 
-def judge(engine: Engine, *, parallel: int = 2, on_row: Callable[[Row], None] | None = None) -> list[Row]:
+def judge(engine: Engine, *, on_row: Callable[[Row], None] | None = None) -> list[Row]:
     """Every case of the engine, in order; each has a directory and a home of its own, removed afterwards."""
-    runners: SimpleQueue[DbtRunner] = SimpleQueue()
     environments.python_of(engine)
-    opened = [DbtRunner(engine) for _ in range(parallel)]
-    for runner in opened:
-        runners.put(runner)
+    with ExitStack() as stack:
+        lanes = {
+            waits: stack.enter_context(_Lanes(engine, count, on_row))
+            for waits, count in _LANES.items()
+            if any(case.waits is waits for case in engine.cases)
+        }
+        under_way = [lanes[case.waits].submit(case) for case in engine.cases]
+        return [future.result() for future in under_way]
 
-    def run(case: Case) -> Row:
-        runner = runners.get()
-        try:
-            row = _run(engine, case, runner)
-        finally:
-            runners.put(runner)
-        if on_row is not None:
-            on_row(row)
-        return row
 
-    try:
-        with ThreadPoolExecutor(parallel, thread_name_prefix="case") as pool:
-            return list(pool.map(run, engine.cases))
-    finally:
-        for runner in opened:
+class _Lanes:
+    """As many cases at once as there are lanes, each with a dbt process of its own."""
+
+    def __init__(self, engine: Engine, count: int, on_row: Callable[[Row], None] | None) -> None:
+        self._engine, self._on_row = engine, on_row
+        self._opened = [DbtRunner(engine) for _ in range(count)]
+        self._free: SimpleQueue[DbtRunner] = SimpleQueue()
+        for runner in self._opened:
+            self._free.put(runner)
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="case")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for runner in self._opened:
             runner.__exit__()
+
+    def submit(self, case: Case) -> Future[Row]:
+        return self._pool.submit(self._judge, case)
+
+    def _judge(self, case: Case) -> Row:
+        runner = self._free.get()
+        try:
+            row = _run(self._engine, case, runner)
+        finally:
+            self._free.put(runner)
+        if self._on_row is not None:
+            self._on_row(row)
+        return row
 
 
 def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:

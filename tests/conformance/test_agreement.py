@@ -1,0 +1,51 @@
+"""What counts as agreement with dbt, and that no engine's table shrinks unnoticed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance import engines, report
+from conformance.verdicts import Row
+
+
+def row(status: str, *, dbt: bool, **more: Any) -> Row:
+    given = {"message": "a reason", "error_type": "connection", **more}
+    return Row("a case", status, warnings=(), dbt_passed=dbt, dbt_reason="", **given)
+
+
+@pytest.mark.parametrize(
+    ("found", "agrees"),
+    [
+        (row("healthy", dbt=True, message="", error_type=""), True),
+        (row("healthy", dbt=False), False),
+        (row("unhealthy", dbt=False), True),
+        (row("unhealthy", dbt=True), False),
+        (row("unhealthy", dbt=True, direct="IO Error: refused"), True),
+        (row("unhealthy", dbt=True, direct="reads 1 row"), False),
+        (row("unhealthy", dbt=False, message=""), False),
+        (row("unhealthy", dbt=False, error_type=""), False),
+        (row("degraded", dbt=True), True),
+        (row("degraded", dbt=False), True),
+        (row("degraded", dbt=True, message=""), False),
+        (row("refused", dbt=False, error_type="configuration"), True),
+        (row("refused", dbt=True, error_type="configuration"), False),
+    ],
+)
+def test_agreement(found: Row, agrees: bool) -> None:
+    assert found.agrees is agrees
+    assert ("**disagrees**" in report.section(engines.load("duckdb"), [found])) is not agrees
+
+
+def test_every_engine_has_its_cases() -> None:
+    counted = {name: len(engines.load(name).cases) for name in engines.names()}
+    least = {"bigquery": 30, "duckdb": 30, "iceberg": 30, "postgres": 35, "snowflake": 30, "spark": 24}
+    assert counted.keys() == least.keys()
+    assert not {name: counted[name] for name in least if counted[name] < least[name]}
+
+
+def test_situations_have_names_of_their_own() -> None:
+    for name in engines.names():
+        cases = [case.name for case in engines.load(name).cases]
+        assert len(set(cases)) == len(cases)
