@@ -220,12 +220,12 @@ def _free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(20000, 32000)
-        if port not in found and _is_free(port) and _is_free(port + 10000):
+        if port not in found and is_free(port) and is_free(port + 10000):
             found.append(port)
     return found
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind((LOOPBACK, port))

@@ -6,6 +6,7 @@ does DuckDB attach it, with the same token, and read a row of the `probe_table` 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, Deadline, ErrorType, Failure, deadline
@@ -68,16 +69,18 @@ class _Attach:
         steps: list[tuple[str, Callable[[], None]]] = []
         if catalog.authorization == "oauth2":
             steps.append(("token", session.authorize))
-        if catalog.authorization != "sigv4":
+        if session.can_ask:
             steps += [("catalog", session.configure), ("warehouse", session.list_namespaces)]
         steps.append(("attach", lambda: self._attach(session.token, loaded)))
         if catalog.probe_table is not None:
             steps.append(("table", self._read_a_row))
-        elif catalog.authorization == "sigv4":
+        elif not session.can_ask:
             steps.append(("warehouse", _refuse_to_guess))
         for name, body in steps:
             if not self._step(name, body):
                 return
+        for warning in session.warnings:
+            self._validation.warn(f"{catalog.alias}: {warning}")
         if catalog.probe_table is None:
             self._validation.warn(
                 f"{catalog.alias}: whether its object store can be read is not checked: name a probe_table"
@@ -144,8 +147,12 @@ class _Attach:
 
 def _refuse_to_guess() -> None:
     raise _UnprovedError(
-        "with SigV4, whether the warehouse may be listed is not checked: name a `probe_table`"
+        "whether the warehouse may be listed is not known: the keys that sign are not in the configuration; "
+        "name a `probe_table`"
     )
+
+
+_NOT_THE_FILE = re.compile(r"magic (number|bytes)", re.IGNORECASE)
 
 
 class _UnprovedError(ComputeError):
@@ -160,4 +167,8 @@ def _name(error: Exception) -> Failure:
         return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
     if isinstance(error, MissingExtensionError):
         return Failure(ErrorType.EXTENSION, str(error))
-    return classify(error)
+    found = classify(error)
+    if _NOT_THE_FILE.search(found.message):
+        # An answer that is no file: S3 sends one in place of what lies in another region.
+        return Failure(found.error_type, f"{found.message}: the store sends no such file (another region?)")
+    return found

@@ -23,6 +23,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
         ErrorType.PERMISSION,
     ),
     (re.compile(r"interrupted|timed? ?out", re.IGNORECASE), ErrorType.TIMEOUT),
+    (re.compile(r"in region '[^']*' \(HTTP (301|400)"), ErrorType.CONFIGURATION),
 )
 _BY_CLASS = {
     "InvalidInputException": ErrorType.CONFIGURATION,

@@ -12,6 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor_duckdb import aws
+from floe_monitor_duckdb.signing import Signer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -38,9 +41,10 @@ _PLAIN = (
     "encode_entire_prefix",
     "remove_files_on_delete",
     "skip_create_table_metadata_updates",
+    "disable_multi_table_commit",
 )
 """ATTACH options of DuckDB 1.5.5 that need nothing of us but to be handed on."""
-_KNOWN = frozenset({*_ALIASES, *OAUTH, *_PLAIN, "credential", "endpoint", "warehouse"}) | {
+_KNOWN = frozenset({*_ALIASES, *OAUTH, *_PLAIN, *aws.OPTIONS, "credential", "endpoint", "warehouse"}) | {
     "endpoint_type",
     "authorization_type",
 }
@@ -52,11 +56,8 @@ DEFAULT_SCOPE = "PRINCIPAL_ROLE:ALL"
 """What DuckDB asks for where no scope is given."""
 
 _AUTHORIZATIONS = ("oauth2", "sigv4", "none")
-_ENDPOINT_TYPES = ("glue", "s3_tables")
+_SECRET_TYPES = frozenset({"iceberg", "s3", "aws"})
 _URI = re.compile(r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", re.IGNORECASE)
-_AWS_HOST = re.compile(
-    r"^(https?://)?[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?(/\S*)?$", re.IGNORECASE
-)
 _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
@@ -74,6 +75,7 @@ class Catalog:
 
     `authorization` is `oauth2`, `sigv4` or `none`; `oauth` has DuckDB's parameters of an ICEBERG secret.
     `secret` names the secret to attach with; it is to be created from `oauth` where `makes_secret`.
+    `store` is the S3 secret whose keys sign the requests, where that is known here.
     """
 
     alias: str
@@ -83,6 +85,7 @@ class Catalog:
     authorization: str = "oauth2"
     oauth: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    store: Mapping[str, Any] = field(default_factory=dict)
     secret: str | None = None
     makes_secret: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -95,6 +98,29 @@ class Catalog:
         """Where DuckDB asks for a token."""
         given = self.oauth.get("oauth2_server_uri")
         return str(given) if given else f"{(self.endpoint or '').rstrip('/')}/v1/oauth/tokens"
+
+    @property
+    def address(self) -> str | None:
+        """Base URI of its REST requests; None where only DuckDB knows it."""
+        if self.authorization != "sigv4":
+            return self.endpoint
+        endpoint = self.endpoint
+        if self.endpoint_type is not None:
+            region = self.store.get("region")
+            endpoint = aws.endpoint_of(self.endpoint_type, self.warehouse, region and str(region))
+        return None if endpoint is None else aws.with_scheme(endpoint)
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs its REST requests as DuckDB does; None where the keys are not in the configuration."""
+        service, region = aws.scope_of(self.address or "")
+        service = str(self.options.get("sigv4_service") or service or "")
+        region = str(self.options.get("sigv4_region") or region or "")
+        key_id, secret = self.store.get("key_id"), self.store.get("secret")
+        if not (service and region and key_id and secret):
+            return None
+        token = self.store.get("session_token")
+        return Signer(str(key_id), str(secret), service, region, None if token is None else str(token))
 
     def attach_options(self) -> dict[str, Any]:
         """ATTACH's own options, without `type`, `secret` and `read_only`; no credential is among them."""
@@ -162,10 +188,12 @@ def read(
         if "token" not in oauth and "oauth2_server_uri" not in oauth:
             raise CatalogError(("secret",), "its secret needs oauth2_server_uri, where to ask for a token")
     authorization = _authorization(authorization, endpoint_type, oauth, kind_of)
-    if authorization == "oauth2" or endpoint_type is None:
+    store = _store(named, secrets) if authorization == "sigv4" else {}
+    if endpoint_type is None:
         _check_endpoint(endpoint, authorization, _place(options, "endpoint"))
-    elif endpoint is not None:
-        raise CatalogError(("options", "endpoint"), "endpoint_type already says which endpoint to use")
+    else:
+        _check_aws(endpoint, str(endpoint_type).lower(), warehouse, store, options)
+    _check_signing(endpoint, authorization, given, options)
     _check_oauth(oauth, authorization, options, named=secret is not None)
     return Catalog(
         alias=alias,
@@ -175,6 +203,7 @@ def read(
         authorization=authorization,
         oauth=oauth,
         headers=headers,
+        store=store,
         secret=secret if secret is not None else (f"{alias}_catalog" if makes_secret else None),
         makes_secret=makes_secret,
         options=given,
@@ -233,11 +262,21 @@ def _secret_named(name: str | None, secrets: Sequence[Mapping[str, Any]]) -> Map
     found = _secret_or_none(name, secrets)
     if found is None:
         raise CatalogError(("secret",), "there is no secret of this name in `secrets`")
-    if str(found.get("type", "")).lower() not in {"iceberg", "s3"}:
+    if str(found.get("type", "")).lower() not in _SECRET_TYPES:
         raise CatalogError(
-            ("secret",), "an Iceberg catalog is attached with a secret of type iceberg (or s3)"
+            ("secret",), "an Iceberg catalog is attached with a secret of type iceberg (or s3, or aws)"
         )
     return found
+
+
+def _store(named: Mapping[str, Any] | None, secrets: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The secret that signs: the one named, else the only one DuckDB can choose. Empty where its keys come
+    from elsewhere than the configuration."""
+    if named is None:
+        found = [each for each in secrets if str(each.get("type", "")).lower() in {"s3", "aws"}]
+        named = found[0] if len(found) == 1 else {}
+    lower = {str(key).lower(): item for key, item in named.items()}
+    return lower if str(lower.get("provider", "config")).lower() == "config" else {}
 
 
 def _warehouse(path: str, given: dict[str, Any]) -> str:
@@ -256,13 +295,14 @@ def _warehouse(path: str, given: dict[str, Any]) -> str:
 
 def _authorization(given: Any, endpoint_type: Any, oauth: Mapping[str, Any], held: str) -> str:
     if endpoint_type is not None:
-        if str(endpoint_type).lower() not in _ENDPOINT_TYPES:
-            raise CatalogError(("options", "endpoint_type"), f"must be one of {', '.join(_ENDPOINT_TYPES)}")
+        if str(endpoint_type).lower() not in aws.ENDPOINT_TYPES:
+            allowed = ", ".join(aws.ENDPOINT_TYPES)
+            raise CatalogError(("options", "endpoint_type"), f"must be one of {allowed}")
         if given is not None:
             raise CatalogError(("options", "authorization_type"), "does not go with endpoint_type")
         given = "sigv4"
     if given is None:
-        given = "sigv4" if held == "s3" else "oauth2"
+        given = "sigv4" if held in {"s3", "aws"} else "oauth2"
     chosen = str(given).lower()
     if chosen not in _AUTHORIZATIONS:
         raise CatalogError(("options", "authorization_type"), f"must be one of {', '.join(_AUTHORIZATIONS)}")
@@ -272,8 +312,8 @@ def _authorization(given: Any, endpoint_type: Any, oauth: Mapping[str, Any], hel
         )
     if chosen == "none" and held:
         raise CatalogError(("secret",), "is of no use without authorization")
-    if chosen == "oauth2" and held == "s3":
-        raise CatalogError(("secret",), "OAuth2 needs a secret of type iceberg, not s3")
+    if chosen == "oauth2" and held in {"s3", "aws"}:
+        raise CatalogError(("secret",), f"OAuth2 needs a secret of type iceberg, not {held}")
     if chosen == "sigv4" and held == "iceberg":
         raise CatalogError(("secret",), "SigV4 needs a secret of type s3, not iceberg")
     return chosen
@@ -292,12 +332,37 @@ def _check_endpoint(endpoint: Any, authorization: str, where: tuple[str, ...]) -
     if "{{" in text:
         return
     if authorization == "sigv4":
-        if not _AWS_HOST.match(text):
-            raise CatalogError(
-                where, "an endpoint for SigV4 has the form SERVICE.REGION.amazonaws.com/iceberg"
-            )
+        if not aws.is_address(text):
+            raise CatalogError(where, "must be SERVICE.REGION.amazonaws.com/iceberg, or a URI")
     elif not _URI.match(text):
         raise CatalogError(where, "the catalog's URI must be http://HOST or https://HOST, with a path")
+
+
+def _check_aws(
+    endpoint: Any, kind: str, warehouse: str, store: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    if endpoint is not None:
+        raise CatalogError(_place(options, "endpoint"), "endpoint_type already says which endpoint to use")
+    wrong = None if "{{" in warehouse else aws.why_not_a_warehouse(kind, warehouse)
+    if wrong is not None:
+        raise CatalogError(("path",), f"the warehouse of {kind} {wrong}")
+    if kind == "glue" and store and not store.get("region"):
+        raise CatalogError(("secret",), "its secret needs a region: it says which Glue to ask")
+
+
+def _check_signing(
+    endpoint: Any, authorization: str, given: Mapping[str, Any], options: Mapping[str, Any]
+) -> None:
+    for key, owner in {**dict.fromkeys(aws.OPTIONS, "sigv4"), "default_region": "oauth2"}.items():
+        if key in given and owner != authorization:
+            raise CatalogError(_place(options, key), f"goes with {owner}, not with {authorization}")
+    if authorization == "sigv4" and endpoint is not None and "{{" not in str(endpoint):
+        missing = aws.missing_scope(str(endpoint), given)
+        if missing is not None:
+            raise CatalogError(
+                _place(options, "endpoint"),
+                f"no SERVICE.REGION in this host, for DuckDB to sign for: give {missing}",
+            )
 
 
 def _check_oauth(

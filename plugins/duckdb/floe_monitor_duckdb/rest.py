@@ -1,4 +1,4 @@
-"""What an Iceberg REST catalog says of a warehouse, asked with the token that DuckDB would use.
+"""What an Iceberg REST catalog says of a warehouse, asked with the token or signature that DuckDB would use.
 
 DuckDB's own ATTACH proves little: it asks for the configuration, which some catalogs give to anybody and for
 warehouses that do not exist; and its listing takes a refusal for an empty catalog. So the namespaces are
@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, ErrorType
-from floe_monitor_duckdb import bounded_http, tokens
+from floe_monitor_duckdb import aws, bounded_http, tokens
 from floe_monitor_duckdb.bounded_http import Answer, site_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class RestPermissionError(RestError):
     error_type = ErrorType.PERMISSION
 
 
+_REFUSED: dict[ErrorType, type[RestError]] = {
+    ErrorType.AUTHENTICATION: RestAuthenticationError,
+    ErrorType.PERMISSION: RestPermissionError,
+}
+
+
 class Session:
     """The requests of one probe to one catalog. Each ends by the deadline; each raises `ComputeError`."""
 
@@ -44,10 +50,19 @@ class Session:
         self._cache = cache
         self._deadline = deadline
         self._ca_file = ca_file
-        self._prefix: str | None = None
+        self._signer = catalog.signer
+        self._path = ""
         self._missing = ""
+        self.warnings: list[str] = []
         self.token: str | None = None
         self._fresh = True
+
+    @property
+    def can_ask(self) -> bool:
+        """False where requests need a signature, and the keys for it are not in the configuration."""
+        return self._catalog.address is not None and (
+            self._catalog.authorization != "sigv4" or self._signer is not None
+        )
 
     def authorize(self) -> None:
         """Have a token, from the cache or newly fetched; one that is configured is only looked at."""
@@ -64,36 +79,38 @@ class Session:
 
     def configure(self) -> None:
         """Ask for the configuration: the catalog is reachable, and speaks for this warehouse or not."""
-        answer = self._get(f"/v1/config?warehouse={quote(self._catalog.warehouse, safe='')}")
+        warehouse = self._catalog.warehouse
+        # `:` is Glue's own name for the account's default catalog, which DuckDB asks for by naming none.
+        named = "" if (self._catalog.endpoint_type, warehouse) == ("glue", ":") else warehouse
+        answer = self._get("/v1/config" + (f"?warehouse={quote(named, safe='')}" if named else ""))
         told = self._told(answer)
         if answer.status == 404 and "error" in told:
             self._missing = self._no_warehouse()
             return
         self._require(answer, told, "configuration")
-        self._prefix = _prefix(told)
+        self._path = _path(told, whole=self._catalog.options.get("encode_entire_prefix") is not None)
 
     def list_namespaces(self) -> None:
         """Prove that the warehouse exists and that this client may list it."""
         if self._missing:
             raise RestError(self._missing)
-        prefix = self._prefix
-        safe = "" if self._catalog.options.get("encode_entire_prefix") is True else "/"
-        path = f"/{quote(prefix, safe=safe)}" if prefix else ""
-        answer = self._get(f"/v1{path}/namespaces?pageSize=1")
+        answer = self._get(f"/v1{self._path}/namespaces?pageSize=1")
         told = self._told(answer)
         if answer.status == 404:
             raise RestError(self._no_warehouse())
-        if answer.status == 403:
+        if answer.status == 403 and self._signer is None:
             raise RestPermissionError(
                 f"these credentials may not list warehouse {self._catalog.warehouse!r} (403)"
             )
         self._require(answer, told, "list of namespaces")
         if not isinstance(told.get("namespaces"), list):
             raise RestError(f"{self._site} answers without a list of namespaces")
+        if not told["namespaces"]:
+            self.warnings.append("the catalog lists no namespace: it is empty, or not the one that is meant")
 
     @property
     def _site(self) -> str:
-        return site_of(self._catalog.endpoint or "")
+        return site_of(self._catalog.address or "")
 
     def _no_warehouse(self) -> str:
         name = self._catalog.warehouse
@@ -109,12 +126,15 @@ class Session:
         return answer
 
     def _get_once(self, path: str) -> Answer:
+        url = f"{self._catalog.address}{path}"
         headers = {**self._catalog.headers, "Accept": "application/json"}
-        if self.token is not None:
+        if self._signer is not None:
+            headers.update(self._signer.headers("GET", url, now=time.time()))
+        elif self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         return bounded_http.exchange(
             "GET",
-            f"{self._catalog.endpoint}{path}",
+            url,
             deadline=self._deadline,
             headers=headers,
             ca_file=self._ca_file,
@@ -130,6 +150,12 @@ class Session:
     def _require(self, answer: Answer, told: dict[str, Any], what: str) -> None:
         if answer.status == 200 and told:
             return
+        refusal = None if self._signer is None else aws.refusal(answer)
+        if refusal is not None:
+            kind, said = refusal
+            raise _REFUSED.get(kind, RestError)(
+                f"the catalog at {self._site} gives no {what}: {said} ({answer.status})"
+            )
         if answer.moved_to is not None:
             raise RestError(f"{self._site} redirects to {answer.moved_to}, which is no HTTP address")
         if answer.status == 401:
@@ -145,10 +171,19 @@ class Session:
         raise RestError(f"no {what} from {self._site}: it answers {answer.status}{form}")
 
 
-def _prefix(told: dict[str, Any]) -> str | None:
-    """The catalog's own prefix of paths: what it overrides comes before what it defaults to."""
-    for part in ("overrides", "defaults"):
-        found = told.get(part)
-        if isinstance(found, dict) and isinstance(found.get("prefix"), str) and found["prefix"]:
-            return str(found["prefix"])
-    return None
+def _path(told: dict[str, Any], *, whole: bool) -> str:
+    """The prefix that the catalog wants in its paths: what it overrides comes before what it defaults to.
+
+    One that comes encoded is a single part of the path, as DuckDB reads it.
+    """
+    found = next(
+        (
+            part["prefix"]
+            for part in (told.get("overrides"), told.get("defaults"))
+            if isinstance(part, dict) and isinstance(part.get("prefix"), str)
+        ),
+        "",
+    )
+    decoded = unquote(found)
+    parts = [decoded] if whole or decoded != found else decoded.split("/")
+    return "".join(f"/{quote(part, safe='')}" for part in parts if part)

@@ -20,6 +20,12 @@ PLATFORM = {
     "oauth_server_uri": f"{URI}/v1/oauth/tokens",
     "credential": f"{ID}:{SECRET}",
 }
+SIGNED = {
+    "endpoint": "http://127.0.0.1:4566/iceberg",
+    "authorization_type": "sigv4",
+    "sigv4_service": "glue",
+    "sigv4_region": "us-east-1",
+}
 OAUTH_SECRET = {
     "type": "iceberg",
     "name": "polaris",
@@ -52,7 +58,11 @@ def entry(options: dict[str, Any], **keys: Any) -> dict[str, Any]:
         (entry({"catalog_uri": URI, "token": ID, "client_id": ID}), ("options",), "two sources"),
         (entry(PLATFORM, secret="polaris"), ("secret",), "two sources"),
         (entry({"catalog_uri": URI}, secret="nosuch"), ("secret",), "no secret of this name"),
-        (entry({"catalog_uri": URI}, secret="store"), ("options", "catalog_uri"), "for SigV4 has the form"),
+        (
+            entry({"catalog_uri": URI}, secret="store"),
+            ("options", "catalog_uri"),
+            "for DuckDB to sign for: give sigv4_service",
+        ),
         (entry({**PLATFORM, "credential": ID}), ("options", "credential"), "must be `ID:SECRET`"),
         (entry({**PLATFORM, "credential": None, "client_id": ID}), ("options",), "client_secret is missing"),
         (entry({"catalog_uri": URI}), ("options",), "no credentials"),
@@ -74,6 +84,37 @@ def entry(options: dict[str, Any], **keys: Any) -> dict[str, Any]:
         (entry({**PLATFORM, "oauth2_grant_type": "password"}), ("options",), "the only one"),
         (entry({**PLATFORM, "secret": "x"}), ("options", "secret"), "beside `options`"),
         (entry({**PLATFORM, "endpoint_type": "hive"}), ("options", "endpoint_type"), "one of"),
+        (
+            entry({**PLATFORM, "sigv4_region": "x"}),
+            ("options", "sigv4_region"),
+            "goes with sigv4, not with oauth2",
+        ),
+        (
+            entry({**SIGNED, "default_region": "x"}, secret="store"),
+            ("options", "default_region"),
+            "with oauth2",
+        ),
+        (
+            entry({**SIGNED, "sigv4_region": None}, secret="store"),
+            ("options", "endpoint"),
+            "give sigv4_region",
+        ),
+        (entry({"endpoint_type": "glue"}, secret="store"), ("path",), "the warehouse of glue must be"),
+        (
+            entry({"endpoint_type": "glue"}, secret="nowhere", path="123456789012"),
+            ("secret",),
+            "its secret needs a region",
+        ),
+        (
+            entry({"endpoint_type": "s3_tables"}, secret="store"),
+            ("path",),
+            "must be the ARN of a table bucket",
+        ),
+        (
+            entry({**SIGNED, "endpoint_type": "glue", "authorization_type": None}, secret="store", path=":"),
+            ("options", "endpoint"),
+            "already says",
+        ),
         (entry(PLATFORM, path="other"), ("path",), "another warehouse"),
         (entry({**PLATFORM, "catalog_name": None}, path="iceberg:"), ("path",), "no warehouse"),
         (entry(PLATFORM, type=None), ("path",), "needs `type: iceberg`"),
@@ -89,7 +130,11 @@ def test_what_cannot_work_is_refused_where_it_stands(
     plugin: DuckDBComputePlugin, attach: dict[str, Any], path: tuple[str, ...], text: str
 ) -> None:
     connection = {
-        "secrets": [OAUTH_SECRET, {"type": "s3", "name": "store"}],
+        "secrets": [
+            OAUTH_SECRET,
+            {"type": "s3", "name": "store", "region": "us-east-1"},
+            {"type": "s3", "name": "nowhere"},
+        ],
         "attach": [{"path": "/data/other.duckdb"}, attach],
     }
     with pytest.raises(ConfigProblems) as caught:
@@ -183,6 +228,12 @@ def test_credentials_beside_the_connection_serve_an_alias(plugin: DuckDBComputeP
     ("options", "keys"),
     [
         ({"endpoint_type": "glue"}, {"secret": "store", "path": "123456789012"}),
+        ({"endpoint_type": "glue"}, {"secret": "store", "path": ":"}),
+        (
+            {"endpoint_type": "s3_tables"},
+            {"secret": "store", "path": "arn:aws:s3tables:us-east-1:123456789012:bucket/floe"},
+        ),
+        (SIGNED, {"secret": "store", "path": "123456789012"}),
         ({"endpoint": "glue.eu-west-1.amazonaws.com/iceberg"}, {"secret": "store", "path": "123456789012"}),
         ({"endpoint": URI, "authorization_type": "none"}, {"path": "floe"}),
         ({"endpoint": URI, "token": ID}, {"path": "floe"}),
@@ -190,7 +241,8 @@ def test_credentials_beside_the_connection_serve_an_alias(plugin: DuckDBComputeP
     ],
 )
 def test_other_ways_in(plugin: DuckDBComputePlugin, options: dict[str, Any], keys: dict[str, Any]) -> None:
-    connection = {"secrets": [{"type": "s3", "name": "store"}], "attach": [entry(options, **keys)]}
+    secrets = [{"type": "s3", "name": "store", "region": "us-east-1"}]
+    connection = {"secrets": secrets, "attach": [entry(options, **keys)]}
     config = build_config(plugin, {"plugin": "duckdb", "connection": connection})
     profile = plugin.generate_dbt_profile(config)
     assert "{{" not in str(profile["attach"])
