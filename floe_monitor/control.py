@@ -123,7 +123,7 @@ class Controller:
         except TimeoutError:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
-        except Exception as error:
+        except Exception as error:  # a fault of ours in reading must not end the watch
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:

@@ -150,7 +150,12 @@ class _Daemon:
         )
         self._obey_signals(asyncio.get_running_loop())
         app = create_app(
-            self._state, self._page, self._control, limits=self._limits, host=self._listener.host
+            self._state,
+            self._page,
+            self._control,
+            limits=self._limits,
+            host=self._listener.host,
+            allowed_hosts=self._settings.http.allowed_hosts,
         )
         async with anyio.create_task_group() as services:
             await services.start(serve, app, self._listener, name="http")

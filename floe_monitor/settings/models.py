@@ -13,6 +13,7 @@ from floe_monitor.settings.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 Isolation = Literal["thread", "process"]
 
@@ -68,6 +69,9 @@ class WorkerSettings(Model):
 class HttpSettings(Model):
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+    allowed_hosts: list[HostName] = Field(
+        default_factory=list, description="Names under which browsers reach the page besides its address"
+    )
 
 
 class CredentialReference(Model):

@@ -228,3 +228,9 @@ def test_a_busy_port_is_one_clear_line(start_daemon: Start) -> None:
     assert port is not None
     with pytest.raises(AssertionError, match="in use"):
         start_daemon("targets: {dev: {plugin: lab}}", FLOE_MONITOR_HTTP__PORT=port.group(1))
+
+
+def test_names_that_browsers_may_use_are_configured(start_daemon: Start) -> None:
+    daemon = start_daemon("http: {allowed_hosts: [monitor.example]}\ntargets: {dev: {plugin: lab}}")
+    assert daemon.get("/livez", Host="monitor.example")[0] == 200
+    assert daemon.get("/livez", Host="rebound.example")[0] == 403
