@@ -126,18 +126,18 @@ class MiniStack:
     def _iam(self, **form: str) -> str:
         return self._ask("iam", {**form, "Version": "2010-05-08"})
 
-    def _ask(self, service: str, body: dict[str, str] | bytes, path: str = "/", method: str = "POST") -> str:
-        """As the account itself, whose signature is the one that it does not mind."""
+    def authorization(self, service: str) -> str:
+        """The account itself, whose signature is the one that it does not mind."""
         scope = f"Credential=test/20260101/{REGION}/{service}/aws4_request"
+        return f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"
+
+    def _ask(self, service: str, body: dict[str, str] | bytes, path: str = "/", method: str = "POST") -> str:
         kind = "application/json" if isinstance(body, bytes) else "application/x-www-form-urlencoded"
         request = urllib.request.Request(
             f"http://{LOOPBACK}:{self.port}{path}",
             data=body if isinstance(body, bytes) else urlencode(body).encode(),
             method=method,
-            headers={
-                "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
-                "Content-Type": kind,
-            },
+            headers={"Authorization": self.authorization(service), "Content-Type": kind},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
             text: str = answer.read().decode()

@@ -1,8 +1,8 @@
 """A stand-in for one region's endpoint of AWS Glue, by AWS' documentation of Signature Version 4.
 
-It is no Glue: it holds one catalog with one namespace. What it is for is refusing: it minds the service, the
-region, the day, the clock, the key, the session token and its end, every signed header, and the right to
-list, and answers in the forms that AWS documents.
+It is no Glue: it holds one catalog with one namespace, or what it knows it has from MiniStack behind it. What
+it is for is refusing: it minds the service, the region, the day, the clock, the key, the session token and
+its end, every signed header, and the right to list, and answers in the forms that AWS documents.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import hmac
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, urlsplit
+
+if TYPE_CHECKING:
+    from conformance.aws_catalogs import MiniStack
 
 SERVICE, REGION, ACCOUNT = "glue", "us-east-1", "123456789012"
 BASE = "/iceberg"
@@ -43,7 +48,8 @@ class RefusalError(Exception):
 class SigV4StandIn:
     """`keys` and `clock`, how far its clock is ahead of ours, are attributes, to be changed while it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, behind: MiniStack | None = None) -> None:
+        self.behind = behind
         self.keys = {
             "AKIDWELL": Key("well's secret"),
             "AKIDBARRED": Key("barred's secret", may_list=False),
@@ -102,13 +108,8 @@ class SigV4StandIn:
         except RefusalError as refusal:
             _send(request, 403, {"message": str(refusal)}, refusal.kind)
             return
-        if parts.path == f"{BASE}/v1/config":
-            _send(request, 200, {"defaults": {"prefix": f"catalogs/{ACCOUNT}"}, "overrides": {}})
-        elif parts.path != f"{BASE}/v1/catalogs/{ACCOUNT}/namespaces":
-            message = "Entity Not Found"
-            told = {"error": {"message": message, "type": "EntityNotFoundException", "code": 404}}
-            _send(request, 404, told)
-        elif not key.may_list:
+        listing = parts.path.endswith("/namespaces")
+        if listing and not key.may_list:
             message = (
                 f"User: arn:aws:iam::{ACCOUNT}:user/barred is not authorized to perform: glue:GetDatabases "
                 f"on resource: arn:aws:glue:{REGION}:{ACCOUNT}:catalog because no identity-based policy "
@@ -116,8 +117,16 @@ class SigV4StandIn:
             )
             told = {"error": {"message": message, "type": "AccessDeniedException", "code": 403}}
             _send(request, 403, told)
-        else:
+        elif self.behind is not None:
+            _send(request, *_forwarded(request, self.behind))
+        elif parts.path == f"{BASE}/v1/config":
+            _send(request, 200, {"defaults": {"prefix": f"catalogs/{ACCOUNT}"}, "overrides": {}})
+        elif parts.path == f"{BASE}/v1/catalogs/{ACCOUNT}/namespaces":
             _send(request, 200, {"namespaces": [["shop"]]})
+        else:
+            message = "Entity Not Found"
+            told = {"error": {"message": message, "type": "EntityNotFoundException", "code": 404}}
+            _send(request, 404, told)
 
     def _verified(self, request: BaseHTTPRequestHandler) -> Key:
         algorithm, _, rest = request.headers.get("Authorization", "").partition(" ")
@@ -177,6 +186,19 @@ def _signature(request: BaseHTTPRequestHandler, secret: str, credential: str, na
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def _forwarded(request: BaseHTTPRequestHandler, behind: MiniStack) -> tuple[int, Any]:
+    there = urllib.request.Request(
+        f"http://127.0.0.1:{behind.port}{request.path}",
+        method=request.command,
+        headers={"Authorization": behind.authorization(SERVICE)},
+    )
+    try:
+        with urllib.request.urlopen(there, timeout=5) as answer:  # noqa: S310 - loopback
+            return answer.status, json.loads(answer.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"{}")
 
 
 def _send(request: BaseHTTPRequestHandler, status: int, told: Any, kind: str | None = None) -> None:

@@ -1,4 +1,5 @@
-"""DuckDB on Iceberg catalogs: SeaweedFS for real, and a stand-in for what only Polaris documents."""
+"""DuckDB on Iceberg catalogs: SeaweedFS and MiniStack for real, and stand-ins for what only Polaris and AWS
+document."""
 
 from __future__ import annotations
 
@@ -16,15 +17,18 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.cases import Case, Engine, Situation
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE, TABLE, Lakehouse
 from conformance.polaris_standin import PolarisStandIn
+from conformance.sigv4_standin import SigV4StandIn
 from floe_monitor.compute.faultproxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ID, SECRET, STORE_SECRET, TOKEN = "LAKE_ID", "LAKE_SECRET", "STORE_SECRET", "LAKE_TOKEN"
+SESSION = "STORE_SESSION"
 _LIMITED = ("limitedkey", "limitedsecret")
 _EXPIRED_JWT = "e30.eyJleHAiOjE3MDAwMDAwMDB9.c2ln"
 _BOUNDS = {"http_timeout": 3, "http_retries": 0}
@@ -179,6 +183,83 @@ def _polaris(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001
         )
 
 
+def _ministack() -> MiniStack:
+    with _starting:
+        return _ministack_started()
+
+
+@cache
+def _ministack_started() -> MiniStack:
+    folder = Path(tempfile.mkdtemp(prefix="ministack-"))
+    ministack = MiniStack(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(ministack.stop)
+    ministack.start()
+    ministack.fill(_extension_directory())
+    return ministack
+
+
+@contextmanager
+def _aws(
+    folder: Path,  # noqa: ARG001 - needs no directory
+    *,
+    service: str = "glue",
+    path: str | None = None,
+    client: str = "keys",
+    changes: Mapping[str, Any] | None = None,
+    fault: Fault | None = None,
+    read: bool = True,
+) -> Iterator[Situation]:
+    """A target on a catalog of MiniStack's, as one of its clients; `changes` are to the secret that signs."""
+    ministack = _ministack()
+    key_id, value, *session = getattr(ministack, client)
+    with ExitStack() as stack:
+        options = ministack.options(service)
+        if fault is not None:
+            proxy = stack.enter_context(FaultProxy(ministack.port, fault))
+            options["endpoint"] = f"http://127.0.0.1:{proxy.port}/iceberg"
+        secret = ministack.secret(**{"key_id": key_id, **(changes or {}), "secret": None})
+        value = (changes or {}).get("secret", value)
+        path = path or (ACCOUNT if service == "glue" else ARN)
+        yield _signed(path, options, secret, value, session, read=read)
+
+
+@contextmanager
+def _glue(
+    folder: Path,  # noqa: ARG001 - needs no directory
+    *,
+    key_id: str = "AKIDWELL",
+    options: Mapping[str, Any] | None = None,
+    clock: float = 0.0,
+) -> Iterator[Situation]:
+    """A target on the stand-in for Glue's endpoint of one region, with MiniStack behind it."""
+    with SigV4StandIn(_ministack()) as glue:
+        glue.clock = clock
+        given = glue.secret(key_id)
+        secret = {key: item for key, item in given.items() if key not in {"secret", "session_token"}}
+        session = [given["session_token"]] if "session_token" in given else []
+        yield _signed(ACCOUNT, glue.options(**(options or {})), secret, given["secret"], session, read=False)
+
+
+def _signed(
+    path: str,
+    options: Mapping[str, Any],
+    secret: Mapping[str, Any],
+    key: str,
+    session: list[str],
+    *,
+    read: bool,
+) -> Situation:
+    attach = {"path": path, "alias": "lake", "type": "iceberg", "secret": "store", "options": options}
+    if read:
+        attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
+    return Situation(
+        {"connection": {"secrets": [secret], "attach": [attach], "config_options": _config_options()}},
+        credentials={"store.secret": STORE_SECRET, **({"store.session_token": SESSION} if session else {})},
+        environment={STORE_SECRET: key, **({SESSION: session[0]} if session else {})},
+    )
+
+
 def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     """The statements that `catalog-sql` prints, and a SELECT of one row, by DuckDB alone."""
     from floe_monitor_duckdb import DuckDBComputePlugin  # noqa: PLC0415 - only where cases run
@@ -218,10 +299,11 @@ ENGINE = Engine(
     requirements="dbt-duckdb.txt",
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
-    about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one, unless the row says Polaris, "
-    "which is a stand-in by its specification. A failure of a catalog is DEGRADED by design, UNHEALTHY with "
-    "`required: true`. `dbt debug` attaches and asks for nothing more: it passes where nothing can be read. "
-    "Without a `probe_table` the store is not watched, and a warning says so. "
+    about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one with OAuth2, unless the row "
+    "says otherwise. MiniStack 1.5.33 is an emulator of AWS that verifies signatures, keys, rights and the "
+    "region of a bucket; Polaris and AWS are stand-ins by their documentation. A failure of a catalog is "
+    "DEGRADED by design, UNHEALTHY with `required: true`. `dbt debug` attaches and asks for nothing more: it "
+    "passes where nothing can be read. Without a `probe_table` no store is watched, and a warning says so. "
     "The last column is DuckDB alone, running what `catalog-sql` prints and one SELECT.",
     cases=(
         _case("all well", _lake),
@@ -250,7 +332,7 @@ ENGINE = Engine(
             partial(_lake, fault=Fault.REFUSE, where="store", read=False),
         ),
         _case("wrong key of the object store", partial(_lake, values={STORE_SECRET: "wrong"})),
-        _case("wrong region", partial(_lake, store={"region": "nowhere-1"})),
+        _case("wrong region, of a store that minds none", partial(_lake, store={"region": "nowhere-1"})),
         _case("extension missing", partial(_lake, hide_extension=True)),
         _case("no such table", partial(_lake, entry={"probe_table": f"{NAMESPACE}.nothing"})),
         _case("Polaris: all well", _polaris),
@@ -261,5 +343,21 @@ ENGINE = Engine(
         _case("Polaris: role not granted", partial(_polaris, roles={"PRINCIPAL_ROLE:other"})),
         _case("Polaris: realm not named", partial(_polaris, realm="prod")),
         _case("Polaris: redirects to nowhere", partial(_polaris, redirect_to="http://127.0.0.1:9")),
+        _case("MiniStack: all well, Glue", _aws),
+        _case("MiniStack: all well, S3 Tables", partial(_aws, service="s3tables")),
+        _case("MiniStack: all well, a session's token", partial(_aws, client="session")),
+        _case("MiniStack: all well, no table to read", partial(_aws, read=False)),
+        _case("MiniStack: wrong region of the store", partial(_aws, changes={"region": "eu-west-1"})),
+        _case("MiniStack: wrong secret key", partial(_aws, changes={"secret": "wrong"})),
+        _case("MiniStack: unknown key ID", partial(_aws, changes={"key_id": "AKIANOBODY"})),
+        _case("MiniStack: no right to list", partial(_aws, client="powerless")),
+        _case("MiniStack: missing table bucket", partial(_aws, service="s3tables", path=f"{ARN}-else")),
+        _case("MiniStack: down", partial(_aws, fault=Fault.REFUSE)),
+        _case("MiniStack: hung", partial(_aws, fault=Fault.HANG)),
+        _case("AWS: all well", _glue),
+        _case("AWS: wrong region", partial(_glue, options={"sigv4_region": "eu-west-1"})),
+        _case("AWS: expired session token", partial(_glue, key_id="ASIDOVER")),
+        _case("AWS: no right to list", partial(_glue, key_id="AKIDBARRED")),
+        _case("AWS: this clock is an hour slow", partial(_glue, clock=3600.0)),
     ),
 )

@@ -90,7 +90,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], ErrorType, str], ...] = (
     (
         re.compile(r"scoped to"),
         ErrorType.AUTHENTICATION,
-        "the signature is for another service or region",
+        "it is of another service or region than the signature",
     ),
     (
         re.compile(r"SignatureDoesNotMatch|InvalidSignature|request signature", re.IGNORECASE),

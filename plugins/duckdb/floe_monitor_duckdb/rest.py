@@ -154,7 +154,7 @@ class Session:
         if refusal is not None:
             kind, said = refusal
             raise _REFUSED.get(kind, RestError)(
-                f"the catalog at {self._site} gives no {what}: {said} ({answer.status})"
+                f"the catalog at {self._site} gives no {what}: {said} ({answer.status}; {self._signer})"
             )
         if answer.moved_to is not None:
             raise RestError(f"{self._site} redirects to {answer.moved_to}, which is no HTTP address")

@@ -28,6 +28,10 @@ class Signer:
     region: str
     session_token: str | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        """What a message may say of it."""
+        return f"signed for {self.service} in {self.region}"
+
     def headers(self, method: str, url: str, *, now: float, body: bytes = b"") -> dict[str, str]:
         """What the request must carry, `Host` and `Authorization` among it. `now` is Unix time."""
         digest = hashlib.sha256(body).hexdigest()

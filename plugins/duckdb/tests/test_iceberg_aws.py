@@ -95,7 +95,11 @@ class TestRealServers:
     @pytest.mark.parametrize(
         ("changes", "error_type", "text"),
         [
-            ({"secret": "wrong"}, ErrorType.AUTHENTICATION, "as it is with a wrong secret key (403)"),
+            (
+                {"secret": "wrong"},
+                ErrorType.AUTHENTICATION,
+                "as it is with a wrong secret key (403; signed for ",
+            ),
             ({"key_id": "AKIANOBODY"}, ErrorType.AUTHENTICATION, "does not know the key ID"),
             ({"session_token": "junk"}, ErrorType.AUTHENTICATION, "or the session token"),
             ("powerless", ErrorType.PERMISSION, "have no right to it"),
@@ -201,8 +205,8 @@ class TestARegionsOwnEndpoint:
     @pytest.mark.parametrize(
         ("options", "secret", "error_type", "text"),
         [
-            ({"sigv4_region": "eu-west-1"}, {}, ErrorType.AUTHENTICATION, "another service or region"),
-            ({"sigv4_service": "s3"}, {}, ErrorType.AUTHENTICATION, "another service or region"),
+            ({"sigv4_region": "eu-west-1"}, {}, ErrorType.AUTHENTICATION, "of another service or region"),
+            ({"sigv4_service": "s3"}, {}, ErrorType.AUTHENTICATION, "of another service or region"),
             ({}, {"secret": "wrong"}, ErrorType.AUTHENTICATION, "a wrong secret key"),
             ({}, {"key_id": "ASIDOVER"}, ErrorType.AUTHENTICATION, "the session token has expired"),
             ({}, {"key_id": "ASIDWELL", "session_token": ""}, ErrorType.AUTHENTICATION, "the session token"),
@@ -274,7 +278,7 @@ class TestWhatAwsMeans:
                 "",
                 {"message": "Credential should be scoped to a valid region. "},
                 ErrorType.AUTHENTICATION,
-                "region",
+                "another service or region",
             ),
             (403, "", {"message": "Missing Authentication Token"}, ErrorType.AUTHENTICATION, "no signature"),
             (
