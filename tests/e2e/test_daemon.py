@@ -232,5 +232,5 @@ def test_a_busy_port_is_one_clear_line(start_daemon: Start) -> None:
 
 def test_names_that_browsers_may_use_are_configured(start_daemon: Start) -> None:
     daemon = start_daemon("http: {allowed_hosts: [monitor.example]}\ntargets: {dev: {plugin: lab}}")
-    assert daemon.get("/livez", Host="monitor.example")[0] == 200
-    assert daemon.get("/livez", Host="rebound.example")[0] == 403
+    assert daemon.get("/healthz", Host="monitor.example")[0] == 200
+    assert daemon.get("/healthz", Host="rebound.example")[0] == 403
