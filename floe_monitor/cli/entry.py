@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from floe_monitor.cli.terminal import BROKEN_PIPE, FAULT, INTERRUPTED, USAGE, CliError, complain, note
+from floe_monitor.cli.terminal import (
+    BROKEN_PIPE,
+    FAULT,
+    INTERRUPTED,
+    UNWRITABLE,
+    USAGE,
+    CliError,
+    complain,
+    note,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -50,6 +62,9 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         if isinstance(error, tuple(usage_errors)):
             error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            complain(f"the output cannot be written: {error.strerror}")
+            return UNWRITABLE
         if debug:
             import traceback  # noqa: PLC0415 - 10 ms that only a fault is worth
 

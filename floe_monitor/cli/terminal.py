@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-OK, NO, USAGE, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 70, 130, 141
+OK, NO, USAGE, FAULT, UNWRITABLE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 70, 74, 130, 141
 _PIPE_WIDTH = 10_000
 
 SYMBOLS = {"healthy": "✓", "degraded": "!", "unhealthy": "✕", "unknown": "?"}

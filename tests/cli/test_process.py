@@ -56,6 +56,18 @@ def test_a_reader_that_leaves_is_survived(process: Any) -> None:
     assert "BrokenPipe" not in err
 
 
+@pytest.mark.parametrize("arguments", [["config", "schema"], ["check"], ["plugins", "list"]])
+def test_a_full_disk_is_no_fault_of_ours(configure: Any, place: Path, arguments: list[str]) -> None:
+    configure({"dev": MEMORY})
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "floe_monitor", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30,
+        )  # fmt: skip
+    assert done.returncode == 74
+    assert done.stderr.strip() == "error: the output cannot be written: No space left on device"
+
+
 def test_check_imports_nothing_it_does_not_need(place: Path, configure: Any) -> None:
     configure({"dev": MEMORY})
     code = (
