@@ -125,6 +125,7 @@ class Keeper(Generic[_C]):
             for kept in self._kept.values():
                 self._drop(kept.connection)
             self._kept.clear()
+            self._changed.notify_all()  # the thread may wait for one that was taken and never came back
             self._changed.wait_for(
                 lambda: not self._unwanted and not self._closing, max(0.0, until - time.monotonic())
             )

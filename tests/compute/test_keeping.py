@@ -11,7 +11,7 @@ import pytest
 from floe_monitor.compute.keeping import CLOSING_SECONDS, Keeper, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Line:
@@ -39,8 +39,14 @@ def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 
 @pytest.fixture
-def keeper() -> Keeper[Line]:
-    return Keeper("lines", limit=3)
+def keeper() -> Iterator[Keeper[Line]]:
+    keeper: Keeper[Line] = Keeper("lines", limit=3)
+    yield keeper
+    keeper.close()
+
+
+def threads() -> int:
+    return sum(thread.name == "lines-idle" for thread in threading.enumerate())
 
 
 def test_it_is_lent_to_one_at_a_time(keeper: Keeper[Line]) -> None:
@@ -74,7 +80,7 @@ def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: Keeper[Line]) 
         keeper.keep(number, kept(line), 0.05 * (number + 1))
     settled(lambda: all(line.closed for line in lines))
     assert len(keeper) == 0
-    settled(lambda: not any(thread.name == "lines-idle" for thread in threading.enumerate()))
+    settled(lambda: not threads())
     late = Line()
     keeper.keep("late", kept(late), 0.01)
     settled(lambda: late.closed == 1)
@@ -113,6 +119,17 @@ def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: Keeper[Line])
     started = time.monotonic()
     keeper.close()
     assert CLOSING_SECONDS * 0.9 < time.monotonic() - started < CLOSING_SECONDS + 0.3
+
+
+def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: Keeper[Line]) -> None:
+    line, ready = Line(), Line()
+    keeper.keep("ready", kept(ready), 0.05)
+    keeper.keep("lent", kept(line), 60)
+    settled(lambda: ready.closed == 1)  # the thread waits for the other now
+    assert keeper.take("lent") is not None
+    keeper.close()
+    settled(lambda: not threads())
+    assert line.closed == 0
 
 
 def test_one_that_cannot_be_closed_keeps_no_other(keeper: Keeper[Line]) -> None:
