@@ -45,6 +45,10 @@ class State:
     metadata: bool = False
     errors: dict[str, tuple[int, Any]] = field(default_factory=dict)
     """Answers by part of the path, instead of the true one."""
+    silent: dict[str, int | None] = field(default_factory=dict)
+    """By part of the path: bytes of the answer's body after which nothing more comes; None for no answer."""
+    lifetime: int = 3599
+    """Of new tokens, in seconds."""
     requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
     """Method, path, headers (lower case) and body of every request."""
 
@@ -63,6 +67,11 @@ class StandIn:
         self.state = State()
         self.emulator = emulator
         self.authority = authority
+        self.accepted = 0
+        """Connections so far."""
+        self.open = 0
+        """Connections now."""
+        self._counting = threading.Lock()
         self._server = _Server((LOOPBACK, 0), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
@@ -70,6 +79,11 @@ class StandIn:
         threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="bigquery-standin", daemon=True
         ).start()
+
+    def count(self, change: int) -> None:
+        with self._counting:
+            self.open += change
+            self.accepted += max(0, change)
 
     def __enter__(self) -> Self:
         return self
@@ -165,7 +179,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
         self.close_connection = False
 
+    def setup(self) -> None:
+        self.owner.count(1)
+        super().setup()
+
     def finish(self) -> None:
+        self.owner.count(-1)
         super().finish()
         self.connection.close()  # the TLS one, which the server does not know of
 
@@ -180,12 +199,20 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refusal as refused:
             status, answer = refused.status, refused.body
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        end = next((found for part, found in state.silent.items() if part in self.path), len(data))
+        if end is not None:
+            self._answer(status, data, end)
+        if end != len(data):
+            self.rfile.read(1)  # until the other side has had enough
+            self.close_connection = True
+
+    def _answer(self, status: int, data: bytes, end: int) -> None:
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("metadata-flavor", "Google")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[:end])
 
     def _route(self, state: State, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
         path = urlsplit(self.path).path
@@ -246,7 +273,7 @@ def _token(state: State, given: dict[str, str]) -> dict[str, Any]:
             told = "Token has been expired or revoked."
             raise _Refusal(400, {"error": "invalid_grant", "error_description": told})
         token = found
-    return {"access_token": token, "expires_in": 3599, "token_type": "Bearer"}
+    return {"access_token": token, "expires_in": state.lifetime, "token_type": "Bearer"}
 
 
 def _issuer(state: State, assertion: str) -> str:
@@ -276,7 +303,7 @@ def _metadata(state: State, path: str) -> dict[str, Any]:
     if not state.metadata:
         raise _Refusal(404, b"")
     if path.endswith("/token"):
-        return {"access_token": "good", "expires_in": 3599, "token_type": "Bearer"}
+        return {"access_token": "good", "expires_in": state.lifetime, "token_type": "Bearer"}
     return {"email": "node@analytics.iam.gserviceaccount.com", "aliases": ["default"], "scopes": []}
 
 

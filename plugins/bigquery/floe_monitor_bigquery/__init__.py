@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
+from floe_monitor.compute.asides import Asides
+from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from floe_monitor.compute import ComputeConfig, ConnectionResult
+    from floe_monitor_bigquery.sessions import Session
 
 __version__ = "0.1.0"
 __all__ = ["BigQueryComputePlugin", "__version__"]
 
 
 class BigQueryComputePlugin(ComputePlugin):
-    """One short HTTP session per validation."""
+    """One short HTTP session per validation, unless a target asks for a kept one."""
+
+    def __init__(self) -> None:
+        self._asides = Asides()
+        self._keeper: Keeper[Session] = Keeper("bigquery")
 
     @property
     def name(self) -> str:
@@ -43,11 +50,17 @@ class BigQueryComputePlugin(ComputePlugin):
     def description(self) -> str:
         return "Google BigQuery"
 
-    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+    def prepare(self, config: ComputeConfig) -> None:
         from floe_monitor_bigquery.config import typed  # noqa: PLC0415 - work is left until needed
-        from floe_monitor_bigquery.validating import validate  # noqa: PLC0415 - imports the driver
+        from floe_monitor_bigquery.preparing import prepare  # noqa: PLC0415 - imports the driver
 
-        return validate(typed(config))
+        prepare(typed(config))
+
+    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+        from floe_monitor_bigquery.config import typed  # noqa: PLC0415
+        from floe_monitor_bigquery.validating import validate  # noqa: PLC0415
+
+        return validate(typed(config), self._asides, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_bigquery.config import typed  # noqa: PLC0415
@@ -67,3 +80,6 @@ class BigQueryComputePlugin(ComputePlugin):
         from floe_monitor_bigquery.config import BigQueryConfig  # noqa: PLC0415
 
         return BigQueryConfig
+
+    def shutdown(self) -> None:
+        self._keeper.close()

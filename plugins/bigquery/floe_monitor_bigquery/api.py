@@ -38,6 +38,10 @@ class Api:
         """Any answer at all, without credentials; its status."""
         return self._transport.send("GET", f"{endpoint(self._config)}/").status
 
+    def greet(self) -> int:
+        """Any answer at all, with the token; its status. One that is no good any more gets 401."""
+        return self._transport.send("GET", self._dataset(), headers=self.headers).status
+
     def dry_run(self, statement: str) -> dict[str, Any]:
         """Has BigQuery check a statement and the right to run it; nothing runs and nothing is billed."""
         query: dict[str, Any] = {"query": statement, "useLegacySql": False}
@@ -48,8 +52,7 @@ class Api:
         return self._call("POST", f"{self._jobs()}/jobs", job)
 
     def dataset(self) -> dict[str, Any]:
-        name = quote(self._config.dataset_name, safe="")
-        return self._call("GET", f"{self._base}/{quote(self._config.project_name, safe='')}/datasets/{name}")
+        return self._call("GET", self._dataset())
 
     def run(self, statement: str, seconds: float) -> dict[str, Any]:
         """Runs it as a query of its own; BigQuery answers within `seconds`, done or not."""
@@ -66,6 +69,10 @@ class Api:
     def cancel(self, job: Mapping[str, Any]) -> None:
         query = f"?location={quote(str(job['location']), safe='')}" if job.get("location") else ""
         self._call("POST", f"{self._jobs()}/jobs/{quote(str(job['jobId']), safe='')}/cancel{query}", {})
+
+    def _dataset(self) -> str:
+        name = quote(self._config.dataset_name, safe="")
+        return f"{self._base}/{quote(self._config.project_name, safe='')}/datasets/{name}"
 
     def _jobs(self) -> str:
         return f"{self._base}/{quote(self._config.job_project, safe='')}"

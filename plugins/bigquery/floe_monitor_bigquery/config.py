@@ -1,4 +1,4 @@
-"""The configuration of a BigQuery target: dbt-bigquery's own keys, and one that only the monitor reads."""
+"""The configuration of a BigQuery target: dbt-bigquery's own keys, and a few that only the monitor reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
+from floe_monitor.compute.keeping import KeepingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -20,7 +21,7 @@ DEFAULT_SCOPES = (
     "https://www.googleapis.com/auth/userinfo.email",
 )
 """dbt-bigquery's."""
-MONITOR_ONLY = frozenset({"query"})
+MONITOR_ONLY = keeping.MONITOR_ONLY | {"query"}
 SECRETS = ("token", "refresh_token", "client_secret", "private_key")
 
 _OF_METHOD = {
@@ -34,7 +35,7 @@ _TO_REFRESH = ("refresh_token", "client_id", "client_secret", "token_uri")
 _OF_KEYFILE = ("client_email", "token_uri")
 
 
-class BigQueryConfig(ComputeConfig):
+class BigQueryConfig(KeepingConfig):
     """The keys of `connection`, under dbt-bigquery's names."""
 
     model_config = ConfigDict(extra="forbid")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.auth import exceptions
+from google.auth.credentials import TokenState
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeError, ErrorType
 from floe_monitor_bigquery import wire
@@ -39,11 +40,23 @@ class RefusedKeyError(ComputeConfigurationError):
     """Key material that is none."""
 
 
-def make(config: BigQueryConfig) -> Any:
-    """The credentials of the target's method; no request is made yet."""
+def stored(config: BigQueryConfig) -> dict[str, Any] | None:
+    """What the key file, or that of the default credentials, holds now; None where the method has no file."""
+    if config.method == "service-account":
+        return _read(Path(config.keyfile or ""), "keyfile")
+    if config.method != "oauth":
+        return None
+    if named := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        return _read(Path(named), "GOOGLE_APPLICATION_CREDENTIALS")
+    gclouds = _gcloud_directory() / "application_default_credentials.json"
+    return _read(gclouds, "gcloud's credentials") if gclouds.is_file() else None
+
+
+def make(config: BigQueryConfig, content: Mapping[str, Any] | None) -> Any:
+    """The credentials of the target's method, from what `stored` gave; no request is made yet."""
     scopes = config.scopes_to_ask
     if config.method == "oauth":
-        return _default(scopes)
+        return _default(scopes, content).with_quota_project_from_environment()
     if config.method == "oauth-secrets":
         from google.oauth2.credentials import Credentials
 
@@ -56,7 +69,7 @@ def make(config: BigQueryConfig) -> Any:
             scopes=scopes,
         )
     if config.method == "service-account":
-        return _of_info(_read(Path(config.keyfile or ""), "keyfile"), scopes, only="service_account")
+        return _of_info(content or {}, scopes, only="service_account")
     keyfile = dict(config.keyfile_json or {})
     keyfile["private_key"] = (config.private_key or "").replace("\\n", "\n")
     return _of_info(keyfile, scopes, only="service_account")
@@ -96,6 +109,17 @@ def refresh(credentials: Any, transport: Transport) -> None:
         raise NoCredentialsError(f"{_NOWHERE}, and the metadata server does not answer ({error})") from None
 
 
+def is_fresh(credentials: Any) -> bool:
+    """Whether the token may be used again: 3:45 minutes before its end it may not, as in google-auth."""
+    return bool(credentials.token_state is TokenState.FRESH)
+
+
+def good_until(credentials: Any) -> str:
+    """In words; "" where the token endpoint did not say."""
+    expiry = credentials.expiry
+    return f"the token is good until {expiry:%Y-%m-%d %H:%M:%S} UTC" if expiry else ""
+
+
 def headers(credentials: Any, config: BigQueryConfig) -> dict[str, str]:
     found = {"authorization": f"Bearer {credentials.token}"}
     quota_project = config.quota_project or credentials.quota_project_id
@@ -107,22 +131,14 @@ def headers(credentials: Any, config: BigQueryConfig) -> dict[str, str]:
 _NOWHERE = "GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has stored no application default credentials"
 
 
-def _default(scopes: list[str]) -> Any:
-    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    if named:
-        return _of_environment(_of_info(_read(Path(named), "GOOGLE_APPLICATION_CREDENTIALS"), scopes))
-    stored = _gcloud_directory() / "application_default_credentials.json"
-    if stored.is_file():
-        return _of_environment(_of_info(_read(stored, "gcloud's credentials"), scopes))
+def _default(scopes: list[str], content: Mapping[str, Any] | None) -> Any:
+    if content is not None:
+        return _of_info(content, scopes)
     if os.environ.get("NO_GCE_CHECK") == "true":
         raise NoCredentialsError(f"{_NOWHERE}, and NO_GCE_CHECK rules out the metadata server")
     from google.auth.compute_engine import Credentials
 
-    return _of_environment(Credentials(scopes=scopes))
-
-
-def _of_environment(credentials: Any) -> Any:
-    return credentials.with_quota_project_from_environment()
+    return Credentials(scopes=scopes)
 
 
 def _is_metadatas(credentials: Any) -> bool:

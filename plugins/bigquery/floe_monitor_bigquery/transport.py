@@ -47,13 +47,18 @@ class Transport(google.auth.transport.Request):
     def close(self) -> None:
         self._session.close()
 
+    def renew(self) -> None:
+        """Let go of every connection; the next requests make their own."""
+        self.close()
+        self._session = wire.session()
+
     def __call__(
         self,
         url: str,
         method: str = "GET",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the moment set by `wire.until` counts
+        timeout: float | None = None,  # noqa: ARG002 - the moment set by `wire.running` counts
         **_: Any,
     ) -> Response:
         response = self.send(method, url, body, headers, follow=True)

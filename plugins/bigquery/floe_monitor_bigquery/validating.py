@@ -15,16 +15,19 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor_bigquery import login, wire
+from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor_bigquery import login, sessions, wire
 from floe_monitor_bigquery.api import Api
 from floe_monitor_bigquery.config import SECRETS
-from floe_monitor_bigquery.errors import TRANSIENT, AnsweredError, classify
-from floe_monitor_bigquery.transport import Transport
+from floe_monitor_bigquery.errors import TRANSIENT, AnsweredError, UnusableAnswerError, classify
+from floe_monitor_bigquery.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from floe_monitor.compute import Check
+    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.keeping import Keeper
     from floe_monitor_bigquery.config import BigQueryConfig
 
 MARGIN = 0.05
@@ -35,21 +38,16 @@ PROBE_TABLE = "floe_monitor_dry_run"
 """Named in a dry run alone: it never comes to be."""
 
 
-def validate(config: BigQueryConfig) -> ConnectionResult:
+def validate(config: BigQueryConfig, asides: Asides, keeper: Keeper[Session]) -> ConnectionResult:
     allowed = deadline.remaining()
-    transport = Transport()
-    try:
-        with wire.until(time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)):
-            return _Run(config, transport).result()
-    finally:
-        transport.close()
+    with wire.running(time.monotonic() + allowed - min(MARGIN, allowed * MARGIN), asides):
+        return _Run(config, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: BigQueryConfig, transport: Transport) -> None:
+    def __init__(self, config: BigQueryConfig, keeper: Keeper[Session]) -> None:
         self._config = config
-        self._transport = transport
-        self._api = Api(config, transport)
+        self._keeper = keeper
         known = [config.secret(key) for key in SECRETS]
         self._secrets = {secret for secret in (*known, config.private_key) if secret}
         self._validation = Validation(self._classify)
@@ -58,37 +56,111 @@ class _Run:
         message = ""
         with self._validation as validation:
             with validation.check("credentials"):
-                credentials = login.make(self._config)
-            with validation.check("network"):
-                self._api.reach()
-            credentials = self._log_in(credentials)
-            self._api.headers = login.headers(credentials, self._config)
-            with validation.check("query") as check:
-                self._dry_run("SELECT 1 AS id", check)
-            self._look_at_dataset()
-            if self._config.query == "run":
-                with validation.check("run") as check:
-                    self._run(check)
+                content = login.stored(self._config)
+                credentials = login.make(self._config, content)
+            if self._config.connection_reuse:
+                self._examine_keeping(credentials, sessions.key(self._config, content))
+            else:
+                session = Session()
+                with contextlib.closing(session):
+                    self._examine(session, credentials)
             message = f"dbt can work in dataset {self._config.dataset_name!r}"
         return validation.result(message)
 
+    def _examine_keeping(self, credentials: Any, key: bytes) -> None:
+        kept = self._keeper.take(key) or Kept.new(Session(), self._config)
+        session, token_before = kept.connection, kept.connection.credentials
+        try:
+            sound = self._examine(session, credentials)
+        except BaseException:
+            # After an UNHEALTHY verdict the next probe proves everything anew.
+            session.close()
+            raise
+        if not sound:
+            session.close()
+            return
+        if session.credentials is not token_before:
+            kept = Kept.new(session, self._config)
+        self._keeper.keep(key, kept, self._config.connection_idle_seconds)
+
+    def _examine(self, session: Session, credentials: Any) -> bool:
+        """All checks after the first; whether the login passed whole, so that it may be kept."""
+        validation = self._validation
+        self._api = Api(self._config, session.transport)
+        with validation.check("network") as check:
+            accepted = self._reach(session, check)
+        sound = True
+        if accepted:
+            self._note_kept_token(session)
+        else:
+            session.credentials, sound = self._log_in(credentials, session)
+            self._api.headers = login.headers(session.credentials, self._config)
+        with validation.check("query") as check:
+            self._dry_run("SELECT 1 AS id", check)
+        self._look_at_dataset()
+        if self._config.query == "run":
+            with validation.check("run") as check:
+                self._run(check)
+        return sound
+
     # ------------------------------------------------------------ getting there
 
-    def _log_in(self, credentials: Any) -> Any:
-        fixed = self._config.secret("token")
-        if not fixed or self._config.secret("refresh_token"):
+    def _reach(self, session: Session, check: Check) -> bool:
+        """Whether the API answers, and accepts a kept token; a kept connection that broke is replaced."""
+        if session.credentials is None:
+            self._api.reach()
+            return False
+        self._secrets.add(str(session.credentials.token))
+        self._api.headers = login.headers(session.credentials, self._config)
+        try:
+            with wire.until(time.monotonic() + wire.left() * KEPT_SHARE):
+                status = self._api.greet()
+            check.message = HOLDS
+        except (ComputeError, UnusableAnswerError):
+            session.transport.renew()
+            status = self._api.greet()
+        if status != 401 and status < 500:
+            return True
+        # Other connections that were kept, to the token endpoint, have not been proved.
+        session.transport.renew()
+        return False
+
+    def _note_kept_token(self, session: Session) -> None:
+        """The same checks from one validation to the next: a series that comes and goes tells nothing."""
+        steps = [
+            *(["token"] if self._asks_for_token else []),
+            *(["impersonation"] if self._impersonates else []),
+        ]
+        for step in steps:
+            with self._validation.check(step) as check:
+                check.message = (login.good_until(session.credentials) if step == steps[-1] else "") or HOLDS
+
+    @property
+    def _asks_for_token(self) -> bool:
+        return not self._config.secret("token") or bool(self._config.secret("refresh_token"))
+
+    @property
+    def _impersonates(self) -> bool:
+        return self._config.impersonate_service_account is not None
+
+    def _log_in(self, credentials: Any, session: Session) -> tuple[Any, bool]:
+        """Credentials with a token, and whether no step had a problem."""
+        sound = True
+        if self._asks_for_token:
             # With a token beside it, dbt works until that one expires.
+            fixed = self._config.secret("token")
             worst = ConnectionStatus.DEGRADED if fixed else ConnectionStatus.UNHEALTHY
-            with self._validation.check("token", on_failure=worst):
-                self._refresh(credentials)
-        if self._config.impersonate_service_account:
+            with self._validation.check("token", on_failure=worst) as check:
+                self._refresh(credentials, session)
+            sound = check.status is ConnectionStatus.HEALTHY
+        if self._impersonates:
             with self._validation.check("impersonation"):
                 credentials = login.impersonating(credentials, self._config)
-                self._refresh(credentials)
-        return credentials
+                self._refresh(credentials, session)
+        return credentials, sound
 
-    def _refresh(self, credentials: Any) -> None:
-        login.refresh(credentials, self._transport)
+    def _refresh(self, credentials: Any, session: Session) -> None:
+        login.refresh(credentials, session.transport)
         self._secrets.add(str(credentials.token))
 
     # ------------------------------------------------------------ once there

@@ -1,11 +1,12 @@
 """Sockets that end at a moment, below the HTTP library that dbt's driver uses too.
 
 The library's own timeouts bound one wait each: an answer that drips in a byte at a time has no end. Here
-every wait, from the name look-up to the last byte, gets what is left until the moment set by `until`.
+every wait, from the name look-up to the last byte, gets what is left until the moment set by `running`.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import time
@@ -21,17 +22,31 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeTimeoutError
-from floe_monitor_bigquery.resolving import resolve
+from floe_monitor.compute.asides import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from floe_monitor.compute.asides import Asides
+
 _expires_at: ContextVar[float] = ContextVar("floe_monitor_bigquery_expires_at")
+_asides: ContextVar[Asides] = ContextVar("floe_monitor_bigquery_asides")
+
+
+@contextmanager
+def running(expires_at: float, asides: Asides) -> Iterator[None]:
+    """Bound every wait of this thread's sockets, whenever they were made; names are looked up aside."""
+    token = _asides.set(asides)
+    try:
+        with until(expires_at):
+            yield
+    finally:
+        _asides.reset(token)
 
 
 @contextmanager
 def until(expires_at: float) -> Iterator[None]:
-    """Bound every wait of this thread's sockets; the earlier moment counts where two are nested."""
+    """Within `running`: an earlier moment for some of the waits. Of two nested ones the earlier counts."""
     token = _expires_at.set(min(expires_at, _expires_at.get(expires_at)))
     try:
         yield
@@ -71,21 +86,21 @@ class _BoundedTls(ssl.SSLSocket):
 
 def _connect(host: str, port: int) -> socket.socket:
     """To the first address that answers, each with its share of the time."""
-    addresses = resolve(host, port, left())
+    addresses = _asides.get().resolve(host, left())
     problems: list[str] = []
     timed_out = False
-    for position, (family, address) in enumerate(addresses):
-        link = _Bounded(family, socket.SOCK_STREAM)
+    for position, address in enumerate(addresses):
+        link = _Bounded(family_of(address), socket.SOCK_STREAM)
         try:
             link.settimeout(left() / (len(addresses) - position))
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link.connect(address)
+            link.connect((address, port))
             link.settimeout(left())
         except OSError as error:
             link.close()
             timed_out = timed_out or isinstance(error, TimeoutError)
             reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror
-            problems.append(f"{address[0]} port {address[1]}: {reason}")
+            problems.append(f"{address} port {port}: {reason}")
         except BaseException:
             link.close()
             raise
@@ -138,14 +153,38 @@ class _Adapter(HTTPAdapter):
         """The context holds the roots already; the base class would load them for each connection."""
 
 
-def _context(verify: Any) -> ssl.SSLContext:
-    """With the roots the library would take: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, or its own."""
+def roots() -> tuple[Path, int, int]:
+    """The file that the library takes its roots from: `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, or its own.
+
+    With its time and size, which tell whether it has changed. Raises `ComputeConfigurationError`.
+    """
+    return _state(os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"))
+
+
+def load_roots() -> None:
+    """Ahead of the first connection."""
+    _made_context(*roots())
+
+
+def _state(verify: Any) -> tuple[Path, int, int]:
     bundle = Path(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
     try:
         state = bundle.stat()
-        return _made_context(bundle, state.st_mtime_ns, state.st_size)
     except OSError as error:
-        raise ComputeConfigurationError(f"cannot read the TLS roots in {bundle}: {error.strerror}") from None
+        raise _unreadable(bundle, error) from None
+    return bundle, state.st_mtime_ns, state.st_size
+
+
+def _context(verify: Any) -> ssl.SSLContext:
+    bundle, *state = _state(verify)
+    try:
+        return _made_context(bundle, *state)
+    except OSError as error:
+        raise _unreadable(bundle, error) from None
+
+
+def _unreadable(bundle: Path, error: OSError) -> ComputeConfigurationError:
+    return ComputeConfigurationError(f"cannot read the TLS roots in {bundle}: {error.strerror}")
 
 
 @lru_cache(maxsize=4)

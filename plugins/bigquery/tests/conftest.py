@@ -41,8 +41,10 @@ def standin() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def plugin() -> BigQueryComputePlugin:
-    return BigQueryComputePlugin()
+def plugin() -> Iterator[BigQueryComputePlugin]:
+    plugin = BigQueryComputePlugin()
+    yield plugin
+    plugin.shutdown()
 
 
 @cache

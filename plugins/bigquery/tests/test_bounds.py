@@ -41,9 +41,10 @@ FAULTS: list[tuple[Fault, dict[str, int], ErrorType, set[str]]] = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imported() -> None:
-    """A first probe imports the driver, which takes its time on a busy machine."""
+@pytest.fixture(autouse=True)
+def prepared(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
+    """As in the daemon, before the first deadline."""
+    plugin.prepare(build_config(plugin, keys(method="oauth", credentials={})))
 
 
 @pytest.fixture
@@ -167,6 +168,50 @@ def test_broken_in_the_middle_of_a_probe(
     _as_expected(result, expected, {"query"})
 
 
+@pytest.mark.parametrize(
+    ("silent", "check"),
+    [
+        ({"/token": None}, "token"),
+        ({"/token": 5}, "token"),
+        ({"/jobs": None}, "query"),
+        ({"/jobs": 5}, "query"),
+        ({"/datasets/": None}, "dataset"),
+        ({"/datasets/": 5}, "dataset"),
+    ],
+)
+def test_no_answer_or_half_of_one_at_a_later_step(
+    probe: Probe, standin: StandIn, keyfile: dict[str, Any], silent: dict[str, int | None], check: str
+) -> None:
+    standin.state.silent = silent
+    threads, before = threading.active_count(), _descriptors()
+    credentials = {"private_key": keyfile.pop("private_key")}
+    result = probe(
+        timeout=TIMEOUT, credentials=credentials, method="service-account-json", keyfile_json=keyfile
+    )
+    _as_expected(result, ErrorType.TIMEOUT, {check})
+    _settled(lambda: threading.active_count() <= threads and _descriptors() <= before)
+
+
+@pytest.mark.parametrize(("silent", "check"), [({"/": None}, "network"), ({"/jobs": 5}, "query")])
+def test_no_answer_after_tls(
+    probe: Probe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: dict[str, int | None],
+    check: str,
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with StandIn(authority=authority) as google:
+        monkeypatch.setenv("HTTPS_PROXY", google.url)
+        threads, before = threading.active_count(), _descriptors()
+        google.state.silent = silent
+        _as_expected(probe(timeout=TIMEOUT, api_endpoint=None), ErrorType.TIMEOUT, {check})
+        assert google.state.requests, "TLS was agreed on"
+        _settled(lambda: threading.active_count() <= threads and _descriptors() <= before)
+
+
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,22 +242,22 @@ def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
                 fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
             deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             deaf.bind(("127.0.0.1", 53))
-            import google.oauth2.credentials, requests
-            from floe_monitor_bigquery import BigQueryComputePlugin, validating
+            from floe_monitor_bigquery import BigQueryComputePlugin
             from floe_monitor_bigquery.config import BigQueryConfig
             from floe_monitor.compute import Deadline
             from floe_monitor.compute.deadline import running_until
             plugin = BigQueryComputePlugin()
             given = {"method": "oauth-secrets", "project": "p", "dataset": "d"}
             config = BigQueryConfig(connection=given, credentials={"token": "t"})
+            plugin.prepare(config)
             for _ in range(3):
                 started = time.monotonic()
                 with running_until(Deadline.after(0.4)):
                     result = plugin.validate_connection(config)
                 took = time.monotonic() - started
-                threads = [t for t in threading.enumerate() if t.name.startswith("resolve-")]
+                threads = [t for t in threading.enumerate() if t.name.startswith("aside-")]
                 print(result.error_type.value, result.checks[-1].name, took < 0.5, len(threads))
-            while any(t.name.startswith("resolve-") for t in threading.enumerate()):
+            while any(t.name.startswith("aside-") for t in threading.enumerate()):
                 time.sleep(0.05)
             print("gone")
             """
