@@ -46,7 +46,11 @@ class MiniStack:
         self.session = ("", "", "")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # told to end while it starts, say: nothing may stay behind
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +90,6 @@ class MiniStack:
         give_up = time.monotonic() + 40
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > give_up:
-                self.stop()
                 tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"MiniStack does not start:\n{tail}")
             time.sleep(0.1)

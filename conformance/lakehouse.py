@@ -1,7 +1,8 @@
 """A real lakehouse on loopback: SeaweedFS as object store, Iceberg REST catalog and OAuth2 server in one.
 
 `python -m conformance.lakehouse COMMAND…` starts one, creates a table in it through DuckDB, runs the command
-with the variables that `config/iceberg.yaml` names, and stops it afterwards.
+with the variables that `config/iceberg.yaml` names, and stops it afterwards. It prints how to have the same
+variables in another shell, for dbt on the profile that the daemon writes.
 """
 
 # ruff: noqa: T201 - a command line prints
@@ -12,6 +13,7 @@ import argparse
 import contextlib
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -45,7 +47,11 @@ class Lakehouse:
         self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # told to end while it starts, say: nothing may stay behind
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +96,6 @@ class Lakehouse:
         give_up = time.monotonic() + 40
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > give_up:
-                self.stop()
                 tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"the lakehouse does not start:\n{tail}")
             time.sleep(0.1)
@@ -240,10 +245,22 @@ def main() -> int:
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run while it is up")
     command: list[str] = parser.parse_args().command
-    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder, Lakehouse(Path(folder)) as lakehouse:
-        lakehouse.fill()
-        print(f"lakehouse: catalog {lakehouse.catalog_uri}, store {lakehouse.store}", file=sys.stderr)
-        return _run(command or ["sleep", "infinity"], lakehouse.environment())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an early end stops the server too
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="lakehouse-") as folder,
+            Lakehouse(Path(folder, "data")) as lakehouse,
+        ):
+            lakehouse.fill()
+            environment = lakehouse.environment()
+            variables = Path(folder, "environment")
+            variables.touch(mode=0o600)
+            variables.write_text("".join(f"export {k}={shlex.quote(v)}\n" for k, v in environment.items()))
+            print(f"lakehouse: catalog {lakehouse.catalog_uri}, store {lakehouse.store}", file=sys.stderr)
+            print(f"lakehouse: its variables, for another shell: . {variables}", file=sys.stderr, flush=True)
+            return _run(command or ["sleep", "infinity"], environment)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> int:

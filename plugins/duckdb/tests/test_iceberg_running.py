@@ -7,6 +7,7 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,15 +138,16 @@ def test_dbt_works_with_the_profile(tmp_path: Path, lakehouse: Lakehouse, extens
 @pytest.mark.e2e
 @pytest.mark.timeout(120)
 def test_one_command_shows_it_all(tmp_path: Path) -> None:
-    """What `make run-iceberg` runs, with `check` in the daemon's place."""
+    """What `make run-iceberg` runs, with `check` in the daemon's place, in a shell that has its variables."""
+    config = ROOT / "config" / "iceberg.yaml"
+    check = f". {tmp_path}/lakehouse-*/environment && exec {sys.executable} -m floe_monitor check --config {config}"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "conformance.lakehouse"),
-            *(sys.executable, "-m", "floe_monitor", "check"),
-            *("--config", str(ROOT / "config" / "iceberg.yaml")),
+            *("env", "-i", f"HOME={tmp_path}", "sh", "-c", check),
         ],
         cwd=ROOT,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=110,
@@ -153,3 +155,27 @@ def test_one_command_shows_it_all(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 healthy" in done.stdout
+    assert f"for another shell: . {tmp_path}/lakehouse-" in done.stderr
+
+
+@pytest.mark.e2e
+def test_an_early_end_leaves_no_server(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "conformance.lakehouse"],
+        cwd=ROOT,
+        env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+    ) as process:
+        server = _wait_for_the_server(process.pid, tmp_path)
+        process.terminate()
+    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    assert not list(tmp_path.glob("lakehouse-*"))
+
+
+def _wait_for_the_server(pid: int, folder: Path) -> psutil.Process:
+    """Until it has begun to write its log: it is not ready then."""
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        if any(log.stat().st_size for log in folder.glob("lakehouse-*/data/server.log")):
+            return next(each for each in psutil.Process(pid).children() if each.name() == "weed")
+        time.sleep(0.01)
+    raise AssertionError("the server was not started")
