@@ -139,12 +139,12 @@ def test_dbt_works_with_the_profile(tmp_path: Path, lakehouse: Lakehouse, extens
 @pytest.mark.timeout(120)
 def test_one_command_shows_it_all(tmp_path: Path) -> None:
     """What `make run-iceberg` runs, with `check` in the daemon's place, in a shell that has its variables."""
-    config = ROOT / "config" / "iceberg.yaml"
-    check = f". {tmp_path}/lakehouse-*/environment && exec {sys.executable} -m floe_monitor check --config {config}"
+    check = f"{sys.executable} -m floe_monitor check --config {ROOT}/config/iceberg.yaml"
+    script = f". {tmp_path}/lakehouse-*/environment && exec {check}"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "conformance.lakehouse"),
-            *("env", "-i", f"HOME={tmp_path}", "sh", "-c", check),
+            *("env", "-i", f"HOME={tmp_path}", "sh", "-c", script),
         ],
         cwd=ROOT,
         env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
