@@ -6,19 +6,22 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
+from floe_monitor.compute.asides import Asides
+from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from floe_monitor.compute import ComputeConfig, ConnectionResult
+    from floe_monitor_snowflake.session import Session
 
 __version__ = "0.1.0"
 __all__ = ["SnowflakeComputePlugin", "__version__"]
 
 
 class SnowflakeComputePlugin(ComputePlugin):
-    """One short session per validation."""
+    """One short session per validation, unless a target asks for a kept one."""
 
     def __init__(self) -> None:
         from floe_monitor_snowflake.bounding import Bounded  # noqa: PLC0415 - work is left until needed
@@ -26,7 +29,9 @@ class SnowflakeComputePlugin(ComputePlugin):
         # The driver asks the cloud's metadata service where it runs, at its first login; this variable of its
         # own is the only switch, and only its driver reads it.
         os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+        self._asides = Asides()
         self._bounded = Bounded()
+        self._keeper: Keeper[Session] = Keeper("snowflake")
 
     @property
     def name(self) -> str:
@@ -48,11 +53,14 @@ class SnowflakeComputePlugin(ComputePlugin):
     def description(self) -> str:
         return "Snowflake, with statements that need no warehouse"
 
+    def prepare(self, config: ComputeConfig) -> None:  # noqa: ARG002 - the same for all
+        import floe_monitor_snowflake.validating  # noqa: F401, PLC0415 - imports the driver
+
     def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
         from floe_monitor_snowflake.config import typed  # noqa: PLC0415
         from floe_monitor_snowflake.validating import validate  # noqa: PLC0415
 
-        return validate(typed(config), self._bounded)
+        return validate(typed(config), self._asides, self._bounded, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_snowflake.config import typed  # noqa: PLC0415
@@ -72,3 +80,6 @@ class SnowflakeComputePlugin(ComputePlugin):
         from floe_monitor_snowflake.config import SnowflakeConfig  # noqa: PLC0415
 
         return SnowflakeConfig
+
+    def shutdown(self) -> None:
+        self._keeper.close()

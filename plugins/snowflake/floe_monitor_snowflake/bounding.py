@@ -1,8 +1,8 @@
-"""Calls that return by a given moment, whatever they call.
+"""Calls of the driver that return by a given moment.
 
-The driver counts its timeouts in whole seconds, and a name look-up has none. So such a call runs on a daemon
-thread that a validation leaves behind at its deadline. None stays for long: the driver's own timeouts end it
-about a second later, the system's resolver a look-up after some ten. Their number is limited all the same.
+The driver counts its timeouts in whole seconds. So its calls run on a daemon thread, one for a validation,
+which is left behind at the deadline. None stays for long: the driver's own timeouts end it about a second
+later. Their number is limited all the same.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ class Line:
         result: _T = call.result
         return result
 
-    def end(self, last: Callable[[], object] | None = None) -> None:
+    def end(self, last: Callable[[], object] | None = None, *, waiting: bool = True) -> None:
         """Run `last` as soon as the thread is free, and let it go; waits for both until the deadline."""
         if last is not None:
             self._calls.put(_Call(last))
         self._calls.put(None)
-        self._thread.join(max(0.0, self.expires_at - time.monotonic()))
+        if waiting:
+            self._thread.join(max(0.0, self.expires_at - time.monotonic()))
         with self._lock:
             self._left = not self._ended
             if self._left:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute.keeping import KeepingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -23,7 +24,7 @@ _NOBODY_THERE = {
 _INSTEAD = "; use a key pair, a programmatic access token or an OAuth token"
 
 
-class SnowflakeConfig(ComputeConfig):
+class SnowflakeConfig(KeepingConfig):
     """The keys of `connection`, under dbt-snowflake's names."""
 
     model_config = ConfigDict(extra="forbid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from floe_monitor.compute import ErrorType
 
@@ -11,13 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from floe_monitor.compute import Check
-    from floe_monitor_snowflake.session import Rows
 
+Rows = list[dict[str, Any]]
 CONTEXT = "SELECT CURRENT_ROLE(), CURRENT_WAREHOUSE(), CURRENT_SECONDARY_ROLES()"
 MAX_GRANTEES = 50
 IN_SCHEMA = ("USAGE", "CREATE TABLE", "CREATE VIEW")
 IN_DATABASE = ("CREATE SCHEMA",)
 """What dbt needs in a schema, or in a database to make that schema. An owner has all of it."""
+
+
+class Context(NamedTuple):
+    """A session's state; `secondary` is whether any secondary role is active."""
+
+    role: str
+    warehouse: str
+    secondary: bool
+
+
+def read_context(rows: Rows) -> Context:
+    role, warehouse, secondary = rows[0].values()
+    return Context(str(role or ""), str(warehouse or ""), secondary_roles_active(secondary))
 
 
 def stored(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The way to the server without the driver: names, TCP and TLS, each with its own failure.
+"""The way to the server without the driver: TCP and TLS, each with its own failure.
 
 The driver tells all of them as one failed login. Nothing is sent over the connection, and its certificate is
 left for the driver to judge, which has its own roots.
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
 
 if TYPE_CHECKING:
-    from floe_monitor_snowflake.bounding import Line
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 
@@ -38,18 +37,9 @@ class Way:
                 return
         self.proxied, self.host, self.port = False, host, port
 
-
-def resolve(way: Way, line: Line) -> list[str]:
-    """Addresses in the system's order; `ComputeConnectionError` for an unknown name."""
-    try:
-        found = line.call(
-            lambda: socket.getaddrinfo(way.host, None, type=socket.SOCK_STREAM),
-            f"the name service about {way.host!r}",
-        )
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a valid host name"
-        raise ComputeConnectionError(f"cannot resolve {way.host!r}: {reason}") from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    @property
+    def address(self) -> tuple[str, int, bool]:
+        return self.host, self.port, self.proxied
 
 
 def dial(way: Way, addresses: list[str], expires_at: float) -> socket.socket:

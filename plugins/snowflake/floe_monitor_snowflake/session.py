@@ -2,69 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 import math
 import time
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import ComputeConfigurationError
+import snowflake.connector
+import snowflake.connector.aio  # the driver loads it at its first login
+
+from floe_monitor_snowflake import judging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from floe_monitor_snowflake.bounding import Line
     from floe_monitor_snowflake.config import SnowflakeConfig
-
-Rows = list[dict[str, Any]]
-_MAX_KEY_BYTES = 65536
+    from floe_monitor_snowflake.judging import Context, Rows
 
 
-def private_key(config: SnowflakeConfig) -> bytes | None:
-    """The key pair's private half as DER; `ComputeConfigurationError` says why there is none to be had."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - for key pairs alone
+def parameters(
+    config: SnowflakeConfig, key: bytes | None, login_seconds: float, seconds: float
+) -> dict[str, Any]:
+    """The driver's arguments; `seconds` is for each statement.
 
-    text = config.secret("private_key")
-    if text is None and config.private_key_path is None:
-        return None
-    raw = text.encode() if text is not None else _read(Path(str(config.private_key_path)))
-    passphrase = (config.secret("private_key_passphrase") or "").encode() or None
-    try:
-        if raw.lstrip().startswith(b"-"):
-            key = serialization.load_pem_private_key(raw, passphrase)
-        else:
-            import base64  # noqa: PLC0415
-
-            key = serialization.load_der_private_key(base64.b64decode(raw), passphrase)
-    except TypeError:
-        # cryptography's way to say that one is given and not needed, or needed and not given.
-        lacking = (
-            "needs its passphrase" if passphrase is None else "is not encrypted, but a passphrase is given"
-        )
-        raise ComputeConfigurationError(f"the private key {lacking}") from None
-    except Exception:  # noqa: BLE001 - its texts may hold parts of the key
-        hint = " (or the passphrase is wrong)" if passphrase else ""
-        raise ComputeConfigurationError(
-            f"the private key cannot be read as PEM or base64 DER{hint}"
-        ) from None
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            raise ComputeConfigurationError(f"no such private key file: {path}")
-        with path.open("rb") as file:
-            return file.read(_MAX_KEY_BYTES)
-    except OSError as error:
-        raise ComputeConfigurationError(
-            f"cannot read the private key file {path}: {error.strerror}"
-        ) from None
-
-
-def parameters(config: SnowflakeConfig, key: bytes | None, seconds: float) -> dict[str, Any]:
-    """The driver's arguments. It counts in whole seconds: rounded up, for the line is the sharper bound."""
-    whole = max(1, math.ceil(seconds))
+    It counts in whole seconds: rounded up, for the line is the sharper bound.
+    """
+    login, whole = max(1, math.ceil(login_seconds)), max(1, math.ceil(seconds))
     host, port = config.address
     method = config.method
     authenticator = {"jwt": "oauth", "snowflake": None}.get(method, method)
@@ -88,17 +52,20 @@ def parameters(config: SnowflakeConfig, key: bytes | None, seconds: float) -> di
         "session_parameters": {
             "QUERY_TAG": "floe-monitor",
             "CLIENT_TELEMETRY_ENABLED": False,
+            # An account may have it on for all, and a kept session would send heartbeats.
+            "CLIENT_SESSION_KEEP_ALIVE": False,
             "STATEMENT_TIMEOUT_IN_SECONDS": whole,
             "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": whole,
         },
+        "client_session_keep_alive": False,
         "client_out_of_band_telemetry_enabled": False,
         "autocommit": True,
         # Bounds on the whole of each step, retries included; and no retries: the next probe is one.
-        "login_timeout": whole,
-        "authentication_timeout": whole,
+        "login_timeout": login,
+        "authentication_timeout": login,
+        "connect_timeout": login,
         "query_timeout": whole,
         "request_timeout": whole,
-        "connect_timeout": whole,
         "retry_max_attempts": 1,
         "logout_max_attempts": 1,
         "logout_request_timeout_seconds": 1,
@@ -112,30 +79,36 @@ def parameters(config: SnowflakeConfig, key: bytes | None, seconds: float) -> di
     }
 
 
-def _driver() -> Any:
-    return importlib.import_module("snowflake.connector")
+def fingerprint(config: SnowflakeConfig, key: bytes | None, seconds: float, *more: object) -> bytes:
+    """What a kept session must be the same in to serve: all of the target, secrets and the time included."""
+    secrets = sorted((name, value.get_secret_value()) for name, value in config.credentials.items())
+    given = config.model_dump(exclude={"connection", "credentials"})
+    return hashlib.sha256(repr((given, secrets, key, math.ceil(seconds), more)).encode()).digest()
 
 
 class Session:
-    """Logged in; statements run on `line`."""
+    """Logged in. Its statements run on a line, one for each validation that uses it."""
 
     def __init__(self, connection: Any, line: Line) -> None:
         self._connection = connection
         self._line = line
+        self._context: Context | None = None
+        self._warehouse = ""
+        self.usable = True
+        """False while its state is another than a login leaves, and once that cannot be brought back."""
 
     @classmethod
-    def open(cls, config: SnowflakeConfig, key: bytes | None, line: Line) -> Session:
+    def open(cls, config: SnowflakeConfig, key: bytes | None, seconds: float, line: Line) -> Session:
         """Raises the driver's errors, and `ComputeTimeoutError` at the line's deadline."""
         opened: list[Any] = []
 
         def login() -> Any:
-            # Counted again: loading the driver took its part.
-            arguments = parameters(config, key, line.expires_at - time.monotonic())
-            opened.append(driver.connect(**arguments))
+            left = line.expires_at - time.monotonic()
+            arguments = parameters(config, key, left, seconds if config.connection_reuse else left)
+            opened.append(snowflake.connector.connect(**arguments))
             return opened[0]
 
         try:
-            driver = line.call(_driver, "the driver to be loaded")
             return cls(line.call(login, "the login"), line)
         except BaseException:
             # The login may yet succeed, with nobody waiting: its session is closed then.
@@ -157,6 +130,59 @@ class Session:
 
         return self._line.call(execute, waiting_for)
 
-    def close(self) -> None:
+    # ------------------------------------------------------------ its state
+
+    def look(self) -> Context:
+        """Its role and so on, asked anew; the first answer is the state that a login leaves."""
+        found = judging.read_context(self.run(judging.CONTEXT, "the query", by_position=True))
+        if self._context is None:
+            self._context = found
+            self._warehouse = found.warehouse
+        return found
+
+    def use_warehouse(self, name: str) -> None:
+        self.run(f"USE WAREHOUSE {judging.quoted(name)}", f"warehouse {name!r}")
+        self._warehouse = name
+
+    @contextmanager
+    def primary_role_alone(self) -> Iterator[None]:
+        self.usable = False
+        self.run("USE SECONDARY ROLES NONE", "the change of roles")
+        yield
+        self.run("USE SECONDARY ROLES ALL", "the change of roles")
+        self.usable = True
+
+    # ------------------------------------------------------------ between validations
+
+    def resume(self, line: Line) -> bool:
+        """Go on with another line: whether the session still answers, and is as `rest` left it."""
+        self._line = line
+        try:
+            return self.look() == self._context
+        except Exception:  # noqa: BLE001 - whatever it is, a new login tells it in its own words
+            return False
+
+    def rest(self) -> bool:
+        """Bring back the state that the login left; False where the session is no more to be used."""
+        if not self.usable or self._context is None:
+            return False
+        try:
+            if self._context.warehouse:
+                if self._warehouse != self._context.warehouse:
+                    self.use_warehouse(self._context.warehouse)
+            else:
+                # No statement takes a warehouse away again; none of a probe's starts it.
+                self._context = self._context._replace(warehouse=self._warehouse)
+        except Exception:  # noqa: BLE001 - the verdict stands
+            return False
+        self._line.end()
+        return True
+
+    def end(self, *, waiting: bool = True) -> None:
         """Logs out, for as long as the deadline leaves time; later alone otherwise."""
-        self._line.end(lambda: self._connection.close(retry=False))
+        self._line.end(self.close, waiting=waiting)
+
+    def close(self) -> None:
+        """Logs out now; the driver allows itself a second."""
+        self.usable = False
+        self._connection.close(retry=False)

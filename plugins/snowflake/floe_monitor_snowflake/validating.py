@@ -1,109 +1,100 @@
-"""One validation: the way to the account, the login, and what dbt needs there.
-
-No statement starts a warehouse: SHOW, USE and context functions run in Snowflake's own services, and the one
-that gives the session dbt's warehouse is the last.
-"""
+"""One validation: the way to the account and the login, or a kept session, and what dbt needs there."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from floe_monitor.compute import (
-    ComputeError,
+    ComputeTimeoutError,
     ConnectionResult,
-    ConnectionStatus,
     ErrorType,
     Failure,
     Validation,
     deadline,
 )
-from floe_monitor_snowflake import judging
+from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_snowflake.errors import ROLE_NUMBERS, classify, told
-from floe_monitor_snowflake.reaching import Way, dial, resolve, shake_hands
-from floe_monitor_snowflake.session import Rows, Session, private_key
+from floe_monitor_snowflake.examining import examine
+from floe_monitor_snowflake.keypair import private_key
+from floe_monitor_snowflake.reaching import Way, dial, shake_hands
+from floe_monitor_snowflake.session import Session, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from floe_monitor.compute import Check
+    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.keeping import Keeper
     from floe_monitor_snowflake.bounding import Bounded, Line
     from floe_monitor_snowflake.config import SnowflakeConfig
 
-_T = TypeVar("_T")
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
 
 
-_SESSION_LOST = frozenset({ErrorType.TIMEOUT, ErrorType.CONNECTION, ErrorType.AUTHENTICATION})
-
-
-def validate(config: SnowflakeConfig, bounded: Bounded) -> ConnectionResult:
-    return _Run(config, bounded).result()
+def validate(
+    config: SnowflakeConfig, asides: Asides, bounded: Bounded, keeper: Keeper[Session]
+) -> ConnectionResult:
+    return _Run(config, asides, bounded, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: SnowflakeConfig, bounded: Bounded) -> None:
+    def __init__(
+        self, config: SnowflakeConfig, asides: Asides, bounded: Bounded, keeper: Keeper[Session]
+    ) -> None:
         self._config = config
+        self._asides = asides
         self._bounded = bounded
-        allowed = deadline.remaining()
-        self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
+        self._keeper = keeper
+        self._allowed = deadline.remaining()
+        self._expires_at = time.monotonic() + self._allowed - min(MARGIN, self._allowed * MARGIN)
         self._validation = Validation(self._classify)
-        self._role = ""
-        self._database = judging.stored(config.database)
-        self._schema = judging.stored(config.schema_)
+        self._way = Way(config)
 
     def result(self) -> ConnectionResult:
         message = ""
-        with self._validation as validation:
-            key = None
+        with self._validation:
             if self._config.lacks is not None:
-                with validation.check("login") as check:
+                with self._validation.check("login") as check:
                     check.fail(self._config.lacks, ErrorType.CONFIGURATION)
-            if self._config.private_key_path is not None or "private_key" in self._config.credentials:
-                with validation.check("key"):
-                    key = self._aside(
-                        lambda line: line.call(
-                            lambda: private_key(self._config), "the file with the private key"
-                        )
-                    )
-            self._reach()
-            session = self._login(key)
-            try:
-                self._examine(session)
-            finally:
-                session.close()
+            key = self._key()
+            identity = fingerprint(self._config, key, self._allowed, self._way.address)
+            if not (self._config.connection_reuse and self._with_kept(identity)):
+                self._reach()
+                self._use(Kept.new(self._login(key), self._config), identity)
             message = f"dbt can work in schema {self._config.schema_!r} of database {self._config.database!r}"
-        return validation.result(message)
+        return self._validation.result(message)
 
     # ------------------------------------------------------------ getting there
 
+    def _key(self) -> bytes | None:
+        if self._config.private_key_path is None and "private_key" not in self._config.credentials:
+            return None
+        with self._validation.check("key"):
+            return private_key(self._config, self._asides, self._left())
+        return None
+
     def _reach(self) -> None:
+        way = self._way
         with self._validation.check("network") as check:
-            way = Way(self._config)
-            addresses = self._aside(lambda line: resolve(way, line))
+            addresses = self._asides.resolve(way.host, self._left())
             connection = dial(way, addresses, self._expires_at)
             if way.proxied:
                 check.message = f"by the proxy {way.host} port {way.port}"
         with connection:
-            # Through a proxy TLS comes after the driver's own words to it: that is part of the login then.
-            if self._config.encrypts and not way.proxied:
+            if self._has_tls_check:
                 with self._validation.check("tls"):
                     shake_hands(connection, way.host, self._expires_at)
 
-    def _aside(self, work: Callable[[Line], _T]) -> _T:
-        line = self._bounded.line("snowflake-aside", self._expires_at)
-        try:
-            return work(line)
-        finally:
-            line.end()
+    @property
+    def _has_tls_check(self) -> bool:
+        """Through a proxy TLS comes after the driver's own words to it: that is part of the login then."""
+        return self._config.encrypts and not self._way.proxied
 
     def _login(self, key: bytes | None) -> Session:
         session: Session | Exception
         with self._validation.check("login"):
-            line = self._bounded.line("snowflake-session", self._expires_at)
+            line = self._line(self._expires_at)
             try:
-                session = Session.open(self._config, key, line)
+                session = Session.open(self._config, key, self._allowed, line)
             except Exception as error:
                 # Snowflake looks at the role once the credentials have passed.
                 if told(error).number not in ROLE_NUMBERS:
@@ -114,126 +105,48 @@ class _Run:
                 raise session
         return session
 
+    def _with_kept(self, identity: bytes) -> bool:
+        """Whether a kept session served; False where there was none or it had ended."""
+        kept = self._keeper.take(identity)
+        if kept is None:
+            return False
+        session = kept.connection
+        try:
+            line = self._line(time.monotonic() + self._left() * KEPT_SHARE)
+        except ComputeTimeoutError:
+            self._keeper.discard(session)
+            return False
+        if not session.resume(line):
+            session.end(waiting=False)
+            return False
+        line.expires_at = self._expires_at
+        tls = ("tls",) if self._has_tls_check else ()
+        for name in ("network", *tls, "login"):
+            # The same checks from one validation to the next: a series that comes and goes tells nothing.
+            with self._validation.check(name) as check:
+                check.message = HOLDS
+        self._use(kept, identity)
+        return True
+
     # ------------------------------------------------------------ once there
 
-    def _examine(self, session: Session) -> None:
-        validation = self._validation
-        with validation.check("query"):
-            role, warehouse, secondary = session.run(judging.CONTEXT, "the query", by_position=True)[
-                0
-            ].values()
-        with validation.check("role") as check:
-            self._judge_role(str(role or ""), check)
-        with validation.check("database") as check:
-            self._judge_database(session, check)
-        if check.status is ConnectionStatus.HEALTHY:
-            with validation.check("schema") as check:
-                there = self._sees_schema(session, check)
-        if check.status is ConnectionStatus.HEALTHY:
-            with validation.check("write") as check:
-                self._judge_rights(session, secondary, check, there=there)
-        with validation.check("warehouse") as check:
-            self._judge_warehouse(session, warehouse, check)
-
-    def _ask(self, session: Session, sql: str, waiting_for: str, check: Check) -> Rows | None:
-        """The answer; where the account refuses this one, that is a limitation: `dbt debug` passes then."""
+    def _use(self, kept: Kept[Session], identity: bytes) -> None:
+        session = kept.connection
+        rests = False
         try:
-            return session.run(sql, waiting_for)
-        except Exception as error:
-            failure = classify(error)
-            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
-                raise
-            check.degrade(f"{waiting_for}: {failure.message}", failure.error_type)
-            return None
+            examine(self._config, session, self._validation)
+            rests = self._config.connection_reuse and session.rest()
+        finally:
+            if rests:
+                self._keeper.keep(identity, kept, self._config.connection_idle_seconds)
+            else:
+                session.end()
 
-    def _judge_role(self, role: str, check: Check) -> None:
-        self._role = role
-        wanted = judging.stored(self._config.role) if self._config.role is not None else role
-        if role != wanted:
-            check.fail(f"the session has role {role!r} instead of {wanted!r}", ErrorType.PERMISSION)
-        elif self._config.role is None:
-            check.message = f"the user's own role, {role!r}"
+    def _line(self, expires_at: float) -> Line:
+        return self._bounded.line("snowflake-session", expires_at)
 
-    def _judge_database(self, session: Session, check: Check) -> None:
-        name = self._database
-        rows = self._ask(session, f"SHOW DATABASES LIKE {judging.like(name)}", "the list of databases", check)
-        if rows is not None and judging.named(rows, name) is None:
-            check.degrade(
-                f"database {name!r} does not exist, or role {self._role!r} has no right on it: dbt can log "
-                "in and build nothing",
-                ErrorType.PERMISSION,
-            )
-
-    def _sees_schema(self, session: Session, check: Check) -> bool:
-        within = judging.quoted(self._database)
-        sql = f"SHOW SCHEMAS LIKE {judging.like(self._schema)} IN DATABASE {within}"
-        rows = self._ask(session, sql, "the list of schemas", check)
-        return rows is not None and judging.named(rows, self._schema) is not None
-
-    def _judge_rights(self, session: Session, secondary: object, check: Check, *, there: bool) -> None:
-        place = f"DATABASE {judging.quoted(self._database)}"
-        if there:
-            place = f"SCHEMA {judging.quoted(self._database)}.{judging.quoted(self._schema)}"
-        needed = judging.IN_SCHEMA if there else judging.IN_DATABASE
-        try:
-            rows = session.run(f"SHOW GRANTS ON {place}", "the list of grants")
-            mine = self._in_session(session, judging.grantees(rows, (*needed, "OWNERSHIP")), secondary)
-        except Exception as error:
-            failure = classify(error)
-            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
-                raise
-            check.warn(f"what role {self._role!r} may do on {place} is not to be seen: {failure.message}")
-            return
-        lacking = judging.lacking(needed, judging.held(rows, mine))
-        if lacking:
-            check.degrade(
-                f"role {self._role!r} lacks {', '.join(lacking)} on {place}: dbt cannot build",
-                ErrorType.PERMISSION,
-            )
-        elif not there:
-            check.warn(f"schema {self._schema!r} is not there for role {self._role!r}; dbt will create it")
-
-    def _in_session(self, session: Session, roles: Sequence[str], secondary: object) -> list[str]:
-        """Those whose rights the primary role has: a session creates with that role's alone."""
-        if not roles:
-            return []
-        several = judging.secondary_roles_active(secondary)
-        if several:
-            session.run("USE SECONDARY ROLES NONE", "the change of roles")
-        asked = ", ".join(f"IS_ROLE_IN_SESSION({judging.literal(role)})" for role in roles)
-        answers = session.run(f"SELECT {asked}", "the roles in session", by_position=True)[0].values()
-        if several:
-            session.run("USE SECONDARY ROLES ALL", "the change of roles")
-        held = [str(answer).lower() == "true" for answer in answers]
-        return [role for role, mine in zip(roles, held, strict=True) if mine]
-
-    def _judge_warehouse(self, session: Session, current: object, check: Check) -> None:
-        if self._config.warehouse is not None:
-            warehouse = judging.stored(self._config.warehouse)
-        elif current:
-            warehouse = str(current)
-        else:
-            check.degrade(
-                "neither `warehouse` is given nor has the user one: dbt can log in and run nothing",
-                ErrorType.CONFIGURATION,
-            )
-            return
-        sql = f"SHOW WAREHOUSES LIKE {judging.like(warehouse)}"
-        rows = self._ask(session, sql, "the list of warehouses", check)
-        row = judging.named(rows or [], warehouse)
-        if row is not None:
-            judging.judge_warehouse(warehouse, row, check)
-        elif rows is not None:
-            check.degrade(
-                f"warehouse {warehouse!r} does not exist, or role {self._role!r} has no right on it: dbt can "
-                "log in and run nothing",
-                ErrorType.PERMISSION,
-            )
-        if check.status is ConnectionStatus.HEALTHY:
-            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
-            self._ask(
-                session, f"USE WAREHOUSE {judging.quoted(warehouse)}", f"warehouse {warehouse!r}", check
-            )
+    def _left(self) -> float:
+        return self._expires_at - time.monotonic()
 
     def _classify(self, error: Exception) -> Failure:
         failure = classify(error)

@@ -1,0 +1,151 @@
+"""What dbt needs in a session: the checks that follow a login.
+
+No statement starts a warehouse: SHOW, USE and context functions run in Snowflake's own services, and the one
+that gives the session dbt's warehouse is the last.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+from floe_monitor.compute import ComputeError, ConnectionStatus, ErrorType
+from floe_monitor_snowflake import judging
+from floe_monitor_snowflake.errors import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from floe_monitor.compute import Check, Validation
+    from floe_monitor_snowflake.config import SnowflakeConfig
+    from floe_monitor_snowflake.judging import Context, Rows
+    from floe_monitor_snowflake.session import Session
+
+_T = TypeVar("_T")
+_SESSION_LOST = frozenset({ErrorType.TIMEOUT, ErrorType.CONNECTION, ErrorType.AUTHENTICATION})
+
+
+def examine(config: SnowflakeConfig, session: Session, validation: Validation) -> None:
+    _Examination(config, session).run(validation)
+
+
+class _Examination:
+    def __init__(self, config: SnowflakeConfig, session: Session) -> None:
+        self._config = config
+        self._session = session
+        self._role = ""
+        self._database = judging.stored(config.database)
+        self._schema = judging.stored(config.schema_)
+
+    def run(self, validation: Validation) -> None:
+        with validation.check("query"):
+            context = self._session.look()
+        with validation.check("role") as check:
+            self._judge_role(context.role, check)
+        with validation.check("database") as check:
+            self._judge_database(check)
+        if check.status is ConnectionStatus.HEALTHY:
+            with validation.check("schema") as check:
+                there = self._sees_schema(check)
+        if check.status is ConnectionStatus.HEALTHY:
+            with validation.check("write") as check:
+                self._judge_rights(context, check, there=there)
+        with validation.check("warehouse") as check:
+            self._judge_warehouse(context.warehouse, check)
+
+    def _show(self, sql: str, waiting_for: str, check: Check) -> Rows | None:
+        return self._ask(lambda: self._session.run(sql, waiting_for), waiting_for, check)
+
+    def _ask(self, question: Callable[[], _T], waiting_for: str, check: Check) -> _T | None:
+        """The answer; where the account refuses this one, that is a limitation: `dbt debug` passes then."""
+        try:
+            return question()
+        except Exception as error:
+            failure = classify(error)
+            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
+                raise
+            check.degrade(f"{waiting_for}: {failure.message}", failure.error_type)
+            return None
+
+    def _judge_role(self, role: str, check: Check) -> None:
+        self._role = role
+        wanted = judging.stored(self._config.role) if self._config.role is not None else role
+        if role != wanted:
+            check.fail(f"the session has role {role!r} instead of {wanted!r}", ErrorType.PERMISSION)
+        elif self._config.role is None:
+            check.message = f"the user's own role, {role!r}"
+
+    def _judge_database(self, check: Check) -> None:
+        name = self._database
+        rows = self._show(f"SHOW DATABASES LIKE {judging.like(name)}", "the list of databases", check)
+        if rows is not None and judging.named(rows, name) is None:
+            check.degrade(
+                f"database {name!r} does not exist, or role {self._role!r} has no right on it: dbt can log "
+                "in and build nothing",
+                ErrorType.PERMISSION,
+            )
+
+    def _sees_schema(self, check: Check) -> bool:
+        within = judging.quoted(self._database)
+        sql = f"SHOW SCHEMAS LIKE {judging.like(self._schema)} IN DATABASE {within}"
+        rows = self._show(sql, "the list of schemas", check)
+        return rows is not None and judging.named(rows, self._schema) is not None
+
+    def _judge_rights(self, context: Context, check: Check, *, there: bool) -> None:
+        place = f"DATABASE {judging.quoted(self._database)}"
+        if there:
+            place = f"SCHEMA {judging.quoted(self._database)}.{judging.quoted(self._schema)}"
+        needed = judging.IN_SCHEMA if there else judging.IN_DATABASE
+        try:
+            rows = self._session.run(f"SHOW GRANTS ON {place}", "the list of grants")
+            mine = self._in_session(judging.grantees(rows, (*needed, "OWNERSHIP")), several=context.secondary)
+        except Exception as error:
+            failure = classify(error)
+            if isinstance(error, ComputeError) or failure.error_type in _SESSION_LOST:
+                raise
+            check.warn(f"what role {self._role!r} may do on {place} is not to be seen: {failure.message}")
+            return
+        lacking = judging.lacking(needed, judging.held(rows, mine))
+        if lacking:
+            check.degrade(
+                f"role {self._role!r} lacks {', '.join(lacking)} on {place}: dbt cannot build",
+                ErrorType.PERMISSION,
+            )
+        elif not there:
+            check.warn(f"schema {self._schema!r} is not there for role {self._role!r}; dbt will create it")
+
+    def _in_session(self, roles: Sequence[str], *, several: bool) -> list[str]:
+        """Those whose rights the primary role has: a session creates with that role's alone."""
+        if not roles:
+            return []
+        asked = ", ".join(f"IS_ROLE_IN_SESSION({judging.literal(role)})" for role in roles)
+        with self._session.primary_role_alone() if several else nullcontext():
+            rows = self._session.run(f"SELECT {asked}", "the roles in session", by_position=True)
+        held = [str(answer).lower() == "true" for answer in rows[0].values()]
+        return [role for role, mine in zip(roles, held, strict=True) if mine]
+
+    def _judge_warehouse(self, current: str, check: Check) -> None:
+        if self._config.warehouse is not None:
+            warehouse = judging.stored(self._config.warehouse)
+        elif current:
+            warehouse = current
+        else:
+            check.degrade(
+                "neither `warehouse` is given nor has the user one: dbt can log in and run nothing",
+                ErrorType.CONFIGURATION,
+            )
+            return
+        sql = f"SHOW WAREHOUSES LIKE {judging.like(warehouse)}"
+        rows = self._show(sql, "the list of warehouses", check)
+        row = judging.named(rows or [], warehouse)
+        if row is not None:
+            judging.judge_warehouse(warehouse, row, check)
+        elif rows is not None:
+            check.degrade(
+                f"warehouse {warehouse!r} does not exist, or role {self._role!r} has no right on it: dbt can "
+                "log in and run nothing",
+                ErrorType.PERMISSION,
+            )
+        if check.status is ConnectionStatus.HEALTHY:
+            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
+            self._ask(lambda: self._session.use_warehouse(warehouse), f"warehouse {warehouse!r}", check)
