@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.text import Text
+
     from floe_monitor.compute.loader import PluginEntry
     from floe_monitor.targets import Target
 
@@ -23,7 +25,10 @@ def list_plugins(*, as_json: bool) -> int:
         from floe_monitor.http.present import encode  # noqa: PLC0415 - as above
 
         keys = ("name", "distribution", "version", "target", "problem")
-        write(encode([{key: getattr(entry, key) for key in keys} for entry in entries]).decode())
+        found = [
+            {**{key: getattr(entry, key) for key in keys}, "lacking": entry.lacking()} for entry in entries
+        ]
+        write(encode(found).decode())
         return OK
     if not entries:
         note(f"no plugins are installed (entry points of the group {GROUP}); try floe-monitor-duckdb")
@@ -33,7 +38,7 @@ def list_plugins(*, as_json: bool) -> int:
 
     table = Table("NAME", "DISTRIBUTION", "VERSION", "STATE", box=None, pad_edge=False, header_style="bold")
     for entry in entries:
-        state = Text(f"✕ {entry.problem}", "red") if entry.problem else Text("✓ usable", "green")
+        state = _state(entry)
         table.add_row(Text(entry.name), Text(entry.distribution or "–"), Text(entry.version or "–"), state)
     console().print(table)
     return OK
@@ -50,6 +55,16 @@ def show_plugin(name: str) -> int:
     return OK
 
 
+def _state(entry: PluginEntry) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    if entry.problem:
+        return Text(f"✕ {entry.problem}", "red")
+    if lacking := entry.lacking():
+        return Text(f"! its driver is not installed: {', '.join(lacking)}", "yellow")
+    return Text("✓ usable", "green")
+
+
 def _description(entry: PluginEntry) -> list[str]:
     lines = [
         f"name          {entry.name}",
@@ -58,6 +73,8 @@ def _description(entry: PluginEntry) -> list[str]:
     ]
     if entry.problem:
         lines.append(f"problem       {entry.problem}")
+    elif lacking := entry.lacking():
+        lines.append(f"lacks         {', '.join(lacking)}")
     plugin = entry.plugin
     if plugin is None:
         return lines

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.adapt import describe_error
@@ -64,6 +65,27 @@ class PluginEntry:
     def provenance(self) -> str:
         """`floe-monitor-duckdb 1.2.0`, for people."""
         return " ".join(part for part in (self.distribution, self.version) if part) or "unknown distribution"
+
+    def lacking(self) -> list[str]:
+        """What the distribution requires and is not installed, as it would be given to pip."""
+        return missing_requirements(self.distribution) if self.distribution else []
+
+
+def missing_requirements(distribution: str) -> list[str]:
+    """By metadata alone: nothing is imported."""
+    missing = []
+    for text in metadata.requires(distribution) or ():
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            installed = None
+        if installed is None or not wanted.specifier.contains(installed, prereleases=True):
+            wanted.marker = None
+            missing.append(str(wanted))
+    return missing
 
 
 class PluginRegistry:

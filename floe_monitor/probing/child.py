@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error, prepare
+from floe_monitor.compute.adapt import ContractError, adapt_result, prepare
 from floe_monitor.compute.loader import discover
 from floe_monitor.compute.models import ErrorType
-from floe_monitor.probing.faults import error_type_of
+from floe_monitor.probing.faults import error_type_of, told
 
 if TYPE_CHECKING:
+    from floe_monitor.compute.loader import PluginEntry
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.credentials import Resolved
 
@@ -62,11 +63,14 @@ def main(descriptor: int) -> None:
             prepare(entry.plugin, resolved.config)
             connection.send(("ready", None))
         else:
-            connection.send(_validate(entry.plugin, resolved, seconds, connection))
+            connection.send(_validate(entry, resolved, seconds, connection))
 
 
-def _validate(plugin: Any, resolved: Resolved, seconds: float, connection: Connection) -> tuple[str, Any]:
-    parent = os.getpid()
+def _validate(
+    entry: PluginEntry, resolved: Resolved, seconds: float, connection: Connection
+) -> tuple[str, Any]:
+    parent, plugin = os.getpid(), entry.plugin
+    assert plugin is not None  # noqa: S101 - `main` has seen it
     try:
         with (
             deadline.running_until(deadline.Deadline.after(seconds)),
@@ -76,7 +80,7 @@ def _validate(plugin: Any, resolved: Resolved, seconds: float, connection: Conne
     except BaseException as error:  # noqa: BLE001 - the parent turns whatever it was into a result
         if isinstance(error, ContractError):
             return "error", (str(error), ErrorType.PLUGIN)
-        return "error", (describe_error(error, resolved.redactor), error_type_of(error))
+        return "error", (told(error, entry.distribution, resolved.redactor), error_type_of(error))
     finally:
         if os.getpid() != parent:
             os._exit(0)

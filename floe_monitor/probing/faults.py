@@ -1,13 +1,19 @@
-"""What a plugin raised, as one of the contract's error types."""
+"""What a plugin raised, as one of the contract's error types and in words."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from floe_monitor.compute.adapt import describe_error
 from floe_monitor.compute.errors import (
     ComputeConfigurationError,
     ComputeConnectionError,
     ComputeTimeoutError,
 )
 from floe_monitor.compute.models import ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BY_CLASS_NAME = {
     # Upstream's plugins raise classes of their own under the seed's names.
@@ -29,3 +35,10 @@ def error_type_of(error: BaseException) -> ErrorType:
         if known is not None:
             return known
     return ErrorType.PLUGIN
+
+
+def told(error: BaseException, distribution: str | None, redact: Callable[[str], str] | None = None) -> str:
+    """Its class and text; of a driver that is not there, what to install."""
+    if isinstance(error, ModuleNotFoundError) and error.name and distribution:
+        return f"module {error.name} is not installed: install {distribution} with its dependencies"
+    return describe_error(error, redact)

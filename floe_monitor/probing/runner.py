@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error, shut_down
+from floe_monitor.compute.adapt import ContractError, adapt_result, shut_down
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 from floe_monitor.credentials import CredentialError
 from floe_monitor.events import ProbeResult
-from floe_monitor.probing.faults import error_type_of
+from floe_monitor.probing.faults import error_type_of, told
 from floe_monitor.probing.isolation import (
     START_SECONDS,
     Child,
@@ -279,7 +279,9 @@ def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:
         return _unhealthy(ErrorType.PLUGIN, str(error), done)
     if isinstance(error, RemoteError):
         return _unhealthy(error.error_type, error.text, done)
-    return _unhealthy(error_type_of(error), describe_error(error, attempt.redactor), done)
+    return _unhealthy(
+        error_type_of(error), told(error, attempt.target.entry.distribution, attempt.redactor), done
+    )
 
 
 def _unhealthy(error_type: ErrorType, message: str, done: tuple[CheckResult, ...]) -> ConnectionResult:

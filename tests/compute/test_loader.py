@@ -47,6 +47,21 @@ def test_discovery_imports_nothing_and_get_imports_once(site: Any) -> None:
     assert found.get("count") is found.get("count")
 
 
+def test_what_a_distribution_requires_and_is_not_there(site: Any, tmp_path: Path) -> None:
+    site.distribution("acme-poor", {"poor": site.plugin("acme_poor", "poor")}, group=GROUP)
+    metadata = next(found for found in tmp_path.rglob("METADATA") if "acme" in found.parent.name)
+    wanted = [
+        "no-such-driver[fast]>=3",
+        "anyio>=999",
+        "anyio",
+        'tea; extra == "x"',
+        'old; python_version < "3"',
+    ]
+    lines = [metadata.read_text().rstrip(), *(f"Requires-Dist: {text}" for text in wanted), ""]
+    metadata.write_text("\n".join(lines))
+    assert registry().get("poor").lacking() == ["no-such-driver[fast]>=3", "anyio>=999"]
+
+
 BROKEN = {
     "raises": (
         "raise RuntimeError('half\\x1b[31m\\ninstalled')",

@@ -136,6 +136,12 @@ def _raise(config: ComputeConfig) -> ConnectionResult:
     raise ValueError("it broke")
 
 
+def _lack_a_driver(config: ComputeConfig) -> ConnectionResult:
+    import no_such_driver  # type: ignore[import-not-found]  # noqa: F401
+
+    raise AssertionError("it is there")
+
+
 def _raise_compute_error(config: ComputeConfig) -> ConnectionResult:
     raise ComputeConnectionError("refused by the door", "abc")
 
@@ -222,6 +228,7 @@ BEHAVIOURS: dict[str, Any] = {
     "hang_in_a_check": _hang_in_a_check,
     "obey_the_deadline": _obey_the_deadline,
     "raise": _raise,
+    "lack_a_driver": _lack_a_driver,
     "raise_compute_error": _raise_compute_error,
     "raise_secret": _raise_secret,
     "return_secret": _return_secret,

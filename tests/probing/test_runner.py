@@ -54,6 +54,12 @@ HONEST = [
     ("unhealthy", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "refused"),
     ("raise", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "ValueError: it broke"),
     ("raise_compute_error", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION, "refused by the door"),
+    (
+        "lack_a_driver",
+        ConnectionStatus.UNHEALTHY,
+        ErrorType.PLUGIN,
+        "module no_such_driver is not installed: install floe-monitor-lab with its dependencies",
+    ),
     ("raise_base", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "KeyboardInterrupt"),
     ("exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "SystemExit: 3"),
     ("generator_exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "GeneratorExit"),
