@@ -32,6 +32,8 @@ class PolarisStandIn:
         self.client = ("root", "s3cr3t")
         self.realm: str | None = None
         self.warehouses = {"floe"}
+        self.told: dict[str, Any] = {"defaults": {}, "overrides": {"prefix": "floe"}}
+        self.listing = "/v1/floe/namespaces"
         self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
         self.may_list = True
         self.expires_in: int | None = 3600
@@ -110,7 +112,7 @@ class PolarisStandIn:
             _send(request, 401, _error("Not authorized", "NotAuthorizedException", 401))
         elif parts.path == f"{BASE}/v1/config":
             self._config(request, parse_qs(parts.query).get("warehouse", [""])[0])
-        elif parts.path == f"{BASE}/v1/floe/namespaces" and not self.may_list:
+        elif parts.path == f"{BASE}{self.listing}" and not self.may_list:
             text = (
                 "Principal 'root' with activated PrincipalRoles '[]' is not authorized for op LIST_NAMESPACES"
             )
@@ -148,11 +150,11 @@ class PolarisStandIn:
         if warehouse not in self.warehouses:
             _send(request, 404, _error(f"Unable to find warehouse {warehouse}", "NotFoundException", 404))
             return
-        _send(request, 200, {"defaults": {}, "overrides": {"prefix": warehouse}, "endpoints": []})
+        _send(request, 200, {**self.told, "endpoints": []})
 
     def _catalog(self, request: BaseHTTPRequestHandler, path: str) -> None:
         if self.behind is None:
-            if path == "/v1/floe/namespaces":
+            if path == self.listing:
                 _send(request, 200, {"namespaces": [["shop"]], "next-page-token": None})
             else:
                 _send(request, 404, _error("Namespace does not exist", "NoSuchNamespaceException", 404))

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import duckdb
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET
-from conformance.polaris_standin import PolarisStandIn
+from conformance.polaris_standin import BASE, PolarisStandIn
 from floe_monitor.compute import (
     CatalogConfig,
     ComputeConfigurationError,
@@ -128,7 +129,6 @@ class TestARealCatalog:
         ],
         ids=["secret", "client", "warehouse", "token", "none", "no table"],
     )
-    @pytest.mark.parametrize("required", [False, True])
     def test_what_fails_is_named(
         self,
         lakehouse: Lakehouse,
@@ -138,16 +138,28 @@ class TestARealCatalog:
         failing: str,
         error_type: ErrorType,
         text: str,
-        required: bool,
     ) -> None:
-        result = probe(lakehouse.options(**changes), required=required, **entry)
-        assert result.status is (UNHEALTHY if required else DEGRADED)
+        result = probe(lakehouse.options(**changes), **entry)
+        assert result.status is DEGRADED
         assert text in result.message
         assert result.message.startswith("lake: ")
         failed = [name for name, status in checks_of(result).items() if status is not HEALTHY]
         assert failed == [f"{failing}:lake"]
         assert result.error_type is error_type
         assert CLIENT_SECRET not in result.message
+
+    @pytest.mark.parametrize(
+        ("options", "entry"),
+        [({"client_secret": "wrong"}, {}), ({}, {"path": "nope"}), ({}, {"probe_table": "shop.nothing"})],
+    )
+    def test_what_is_required_makes_it_unhealthy(
+        self,
+        lakehouse: Lakehouse,
+        probe: Callable[..., ConnectionResult],
+        options: dict[str, Any],
+        entry: dict[str, Any],
+    ) -> None:
+        assert probe(lakehouse.options(**options), required=True, **entry).status is UNHEALTHY
 
     def test_a_client_without_rights(
         self, lakehouse: Lakehouse, probe: Callable[..., ConnectionResult]
@@ -352,6 +364,33 @@ class TestPolarisByItsSpecification:
         }
         result = probe({"endpoint": polaris.uri}, path="floe", secret="polaris", secrets=(secret,))
         assert result.status is HEALTHY, result
+
+    @pytest.mark.parametrize(
+        ("told", "options", "path"),
+        [
+            ({"defaults": {}, "overrides": {}}, {}, "/v1"),
+            ({"defaults": {"prefix": "no"}, "overrides": {"prefix": "a/b"}}, {}, "/v1/a/b"),
+            ({"defaults": {"prefix": "a%2Fb%3Ac"}, "overrides": {}}, {}, "/v1/a%2Fb%3Ac"),
+            ({"defaults": {"prefix": "no"}, "overrides": {"prefix": ""}}, {}, "/v1"),
+            ({"defaults": {}, "overrides": {"prefix": "a/b"}}, {"encode_entire_prefix": True}, "/v1/a%2Fb"),
+        ],
+    )
+    def test_the_paths_are_those_that_duckdb_asks_for(
+        self,
+        polaris: PolarisStandIn,
+        probe: Callable[..., ConnectionResult],
+        told: dict[str, Any],
+        options: dict[str, Any],
+        path: str,
+    ) -> None:
+        polaris.told, polaris.listing = told, f"{path}/namespaces"
+        result = probe(polaris.options(**options), probe_table="shop.nothing")
+        assert checks_of(result)["warehouse:lake"] is HEALTHY
+        assert any(
+            unquote(asked) == unquote(f"GET {BASE}{path}/namespaces/shop/tables/nothing")
+            and asked.count("/") == path.count("/") + BASE.count("/") + 4
+            for asked in polaris.requests
+        ), polaris.requests
 
     def test_vended_credentials(self, lakehouse: Lakehouse, probe: Callable[..., ConnectionResult]) -> None:
         with PolarisStandIn(lakehouse) as polaris:
