@@ -58,6 +58,7 @@ class SigV4StandIn:
         }
         self.clock = 0.0
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -103,6 +104,7 @@ class SigV4StandIn:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
         self.requests.append(f"{request.command} {parts.path}")
+        self.headers.append(dict(request.headers.items()))
         try:
             key = self._verified(request)
         except RefusalError as refusal:

@@ -27,6 +27,7 @@ MAX_BODY = 1 << 20
 MAX_REDIRECTS = 3
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OF_ONE_SITE = frozenset({"Authorization", "Host", "X-Amz-Security-Token"})
 _asides = Asides()
 
 
@@ -51,7 +52,7 @@ def exchange(
 ) -> Answer:
     """Raises `ComputeTimeoutError` at the deadline and `ComputeConnectionError` for what fails before.
 
-    A GET follows redirects, as DuckDB does; the Authorization goes only where scheme, host and port stay.
+    A GET follows redirects, as DuckDB does; what authorizes goes only where scheme, host and port stay.
     """
     sent = dict(headers)
     for _ in range(MAX_REDIRECTS + 1):
@@ -63,7 +64,7 @@ def exchange(
         if urlsplit(there).scheme not in {"http", "https"}:
             return Answer(answer.status, answer.body, answer.headers, moved_to=_site(there))
         if _site(there) != _site(url):
-            sent.pop("Authorization", None)
+            sent = {name: item for name, item in sent.items() if name not in _OF_ONE_SITE}
         url = there
     raise ComputeConnectionError(f"more than {MAX_REDIRECTS} redirects")
 

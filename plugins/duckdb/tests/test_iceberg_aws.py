@@ -12,6 +12,7 @@ from floe_monitor_duckdb import DuckDBComputePlugin, aws, extensions
 from floe_monitor_duckdb.bounded_http import Answer
 
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
+from conformance.polaris_standin import PolarisStandIn
 from conformance.sigv4_standin import SigV4StandIn
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, deadline
 from floe_monitor.compute.configuring import build_config
@@ -236,6 +237,18 @@ class TestARegionsOwnEndpoint:
         result = attach(ACCOUNT, glue.options(), glue.secret())
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.AUTHENTICATION)
         assert "one of the two clocks is wrong" in result.message
+
+    def test_a_redirect_elsewhere_takes_no_credential_along(
+        self, glue: SigV4StandIn, attach: Callable[..., ConnectionResult]
+    ) -> None:
+        with PolarisStandIn() as front:
+            front.redirect_to = f"http://127.0.0.1:{glue.port}"
+            options = glue.options(endpoint=f"http://127.0.0.1:{front.port}/iceberg")
+            result = attach(ACCOUNT, options, glue.secret("ASIDWELL"))
+        assert (result.status, failing(result)) == (DEGRADED, ["catalog:lake"])
+        [headers] = glue.headers
+        assert headers["Host"] == f"127.0.0.1:{glue.port}"
+        assert not {"Authorization", "X-Amz-Security-Token"} & headers.keys()
 
     def test_keys_that_only_duckdb_could_find(
         self, glue: SigV4StandIn, attach: Callable[..., ConnectionResult]
