@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
+from floe_monitor.compute.asides import Asides
+from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from floe_monitor.compute import ComputeConfig, ConnectionResult
+    from floe_monitor_spark.keeping import Channel
 
 __version__ = "0.1.0"
 __all__ = ["SparkComputePlugin", "__version__"]
 
 
 class SparkComputePlugin(ComputePlugin):
-    """One short session per validation."""
+    """One short session per validation, unless a target asks for a kept one."""
 
     def __init__(self) -> None:
-        from floe_monitor_spark.leaving import Calls  # noqa: PLC0415 - work is left until needed
-
-        self._calls = Calls()
+        self._asides = Asides()
+        self._keeper: Keeper[Channel] = Keeper("spark")
 
     @property
     def name(self) -> str:
@@ -44,11 +47,16 @@ class SparkComputePlugin(ComputePlugin):
     def description(self) -> str:
         return "Apache Spark behind its Thrift server, and Databricks clusters over HTTPS"
 
-    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
-        from floe_monitor_spark.config import typed  # noqa: PLC0415
-        from floe_monitor_spark.validating import validate  # noqa: PLC0415 - imports the driver
+    def prepare(self, config: ComputeConfig) -> None:  # noqa: ARG002 - the same for all
+        # The driver, and what Python imports where it looks up a name, or who runs it (not on Windows).
+        for module in ("floe_monitor_spark.validating", "encodings.idna", "pwd"):
+            import_module(module)
 
-        return validate(typed(config), self._calls)
+    def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
+        from floe_monitor_spark.config import typed  # noqa: PLC0415 - work is left until needed
+        from floe_monitor_spark.validating import validate  # noqa: PLC0415
+
+        return validate(typed(config), self._asides, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_spark.config import typed  # noqa: PLC0415
@@ -68,3 +76,6 @@ class SparkComputePlugin(ComputePlugin):
         from floe_monitor_spark.config import SparkConfig  # noqa: PLC0415
 
         return SparkConfig
+
+    def shutdown(self) -> None:
+        self._keeper.close()

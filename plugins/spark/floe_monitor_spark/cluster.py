@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from floe_monitor.compute import ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor_spark.errors import HttpError
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check
     from floe_monitor_spark.config import SparkConfig
-    from floe_monitor_spark.wire import Exchange
+    from floe_monitor_spark.exchange import Exchange
 
 _AWAKE = frozenset({"RUNNING", "RESIZING"})
 _STARTING = frozenset({"PENDING", "RESTARTING"})
@@ -20,51 +21,97 @@ _ASLEEP = frozenset({"TERMINATED", "TERMINATING"})
 _ILL = frozenset({"ERROR", "UNKNOWN"})
 
 
-def examine_cluster(exchange: Exchange, config: SparkConfig, token: str, check: Check) -> bool:
-    """Whether a session may be opened. A server without Databricks' clusters API has nothing to wake."""
-    path = f"/api/2.0/clusters/get?cluster_id={quote(config.cluster or '', safe='')}"
-    try:
-        answer = exchange.request("GET", path, {"Authorization": f"Bearer {token}"})
-    except HttpError as error:
-        return _without_state(error, config, check)
-    state = _field(answer, "state")
-    if state in _ILL:
-        check.fail(f"the cluster is in state {state}", ErrorType.CONNECTION)
-        return False
-    if state in _STARTING:
-        check.degrade(f"the cluster is starting ({state})")
-        return False
-    if state in _ASLEEP and not config.wake_cluster:
-        check.degrade(f"the cluster is asleep ({state}): dbt's first statement starts it, a probe does not")
-        return False
-    if state not in _AWAKE | _ASLEEP:
-        check.message = "the server tells no cluster state"
-    return True
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the API says, and what follows from it."""
+
+    usable: bool
+    """Whether a session may be opened."""
+    runs: bool
+    """Whether nothing that is sent can start it: it runs, or there is no API and so nothing to start."""
+    message: str = ""
+    status: ConnectionStatus = ConnectionStatus.HEALTHY
+    error_type: ErrorType | None = None
+    warning: str = ""
+
+    def report(self, check: Check) -> None:
+        if self.status is ConnectionStatus.DEGRADED:
+            check.degrade(self.message, self.error_type)
+        elif self.status is ConnectionStatus.UNHEALTHY and self.error_type is not None:
+            check.fail(self.message, self.error_type)
+        else:
+            check.message = self.message
+        if self.warning:
+            check.warn(self.warning)
 
 
-def _without_state(error: HttpError, config: SparkConfig, check: Check) -> bool:
-    if error.code == "INVALID_PARAMETER_VALUE":
-        check.fail(f"there is no cluster {config.cluster!r}", ErrorType.CONFIGURATION)
-        return False
-    if error.code == "PERMISSION_DENIED":
-        if config.wake_cluster:
-            check.warn("the token may not see the cluster's state: a probe may start it")
-            return True
-        check.degrade(
-            "the token may not see the cluster's state, and a probe might start it: grant CAN ATTACH TO, or "
-            "set wake_cluster",
-            ErrorType.PERMISSION,
+_NO_STATE = State(usable=True, runs=True, message="the server tells no cluster state")
+
+
+class Cluster:
+    """Asks over the connection that its session uses."""
+
+    def __init__(self, exchange: Exchange, config: SparkConfig, token: str) -> None:
+        self._exchange, self._config, self._token = exchange, config, token
+
+    def state(self) -> State:
+        """Raises `SparkError` where the question got no answer that means something."""
+        path = f"/api/2.0/clusters/get?cluster_id={quote(self._config.cluster or '', safe='')}"
+        try:
+            answer = self._exchange.request("GET", path, {"Authorization": f"Bearer {self._token}"})
+        except HttpError as error:
+            return self._without_answer(error)
+        return self._judged(_field(answer, "state"))
+
+    def _judged(self, state: Any) -> State:
+        if state in _AWAKE:
+            return State(usable=True, runs=True)
+        if state in _ILL:
+            return _unusable(
+                f"the cluster is in state {state}", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION
+            )
+        if state in _STARTING:
+            return _unusable(f"the cluster is starting ({state})")
+        if state not in _ASLEEP:
+            return _NO_STATE
+        if self._config.wake_cluster:
+            return State(usable=True, runs=False)
+        return _unusable(
+            f"the cluster is asleep ({state}): dbt's first statement starts it, a probe does not"
         )
-        return False
-    if error.status in {401, 403, 407, 408, 429} or error.status >= 500:
-        raise error
-    check.message = "the server tells no cluster state"
-    return True
+
+    def _without_answer(self, error: HttpError) -> State:
+        if error.code == "INVALID_PARAMETER_VALUE":
+            return _unusable(
+                f"there is no cluster {self._config.cluster!r}",
+                ConnectionStatus.UNHEALTHY,
+                ErrorType.CONFIGURATION,
+            )
+        if error.code == "PERMISSION_DENIED":
+            if self._config.wake_cluster:
+                warning = "the token may not see the cluster's state: a probe may start it"
+                return State(usable=True, runs=False, warning=warning)
+            return _unusable(
+                "the token may not see the cluster's state, and a probe might start it: grant CAN ATTACH TO, "
+                "or set wake_cluster",
+                error_type=ErrorType.PERMISSION,
+            )
+        if error.status in {401, 403, 407, 408, 429} or error.status >= 500:
+            raise error
+        return _NO_STATE
+
+
+def _unusable(
+    message: str,
+    status: ConnectionStatus = ConnectionStatus.DEGRADED,
+    error_type: ErrorType | None = None,
+) -> State:
+    return State(usable=False, runs=False, message=message, status=status, error_type=error_type)
 
 
 def _field(answer: bytes, name: str) -> Any:
     try:
         found = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found.get(name) if isinstance(found, dict) else None

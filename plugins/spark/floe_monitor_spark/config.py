@@ -1,4 +1,4 @@
-"""The configuration of a Spark target: dbt-spark's own keys, and one that only the monitor reads."""
+"""The configuration of a Spark target: dbt-spark's own keys, and a few that only the monitor reads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
+from floe_monitor.compute.keeping import KeepingConfig
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 SECRET_KEYS = ("password", "token")
-MONITOR_ONLY = frozenset({"wake_cluster"})
+MONITOR_ONLY = keeping.MONITOR_ONLY | {"wake_cluster"}
 THRIFT_ONLY = ("user", "auth", "kerberos_service_name", "use_ssl")
 HTTP_ONLY = ("cluster", "organization", "wake_cluster")
 REFUSED_METHODS = {
@@ -24,7 +25,7 @@ REFUSED_METHODS = {
 _PASSWORD_AUTHS = frozenset({"LDAP", "CUSTOM"})
 
 
-class SparkConfig(ComputeConfig):
+class SparkConfig(KeepingConfig):
     """The keys of `connection`, under dbt-spark's names."""
 
     model_config = ConfigDict(extra="forbid")

@@ -46,13 +46,19 @@ class ServerError(SparkError):
     """Spark's own word: a Thrift status, or the end of an operation, with an error."""
 
     def __init__(self, message: str, sqlstate: str | None, information: Sequence[str] = ()) -> None:
-        text, self.condition = summary(message)
+        text, self.condition = summary(message[:_SUMMED_UP])
         super().__init__(text if sqlstate is None or sqlstate in text else f"{text} (SQLSTATE {sqlstate})")
         self.sqlstate = sqlstate or ""
-        self.java_classes = frozenset(_JAVA_ERROR.findall("\n".join((message, *information))))
+        self.java_classes = frozenset(
+            _JAVA_ERROR.findall("\n".join((message, *information))[:_LOOKED_THROUGH])
+        )
 
 
-_JAVA_ERROR = re.compile(r"\b(?:[a-z][\w$]*\.)+([A-Z][\w$]*(?:Exception|Error))\b")
+_SUMMED_UP, _LOOKED_THROUGH = 65536, 262144
+"""Characters of a message that are looked at for its first sentence, and for Java's exceptions: a search
+holds the lock of the interpreter."""
+# Looks at each word once.
+_JAVA_ERROR = re.compile(r"(?<![\w$.])(?:[a-z][\w$]*\.)+([A-Z][\w$]*(?:Exception|Error))\b")
 _WRAPPING = re.compile(
     r"^(?:Error (?:running|operating) \w+: |(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error): ?)"
 )

@@ -1,199 +1,110 @@
-"""One validation: the way dbt goes to Spark, step by step, and what dbt needs once there."""
+"""One validation: to Spark the way dbt goes, or over a kept session, and what dbt needs once there."""
 
 from __future__ import annotations
 
-import base64
-import getpass
-import ssl
 import time
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING
 
-from floe_monitor.compute import (
-    ComputeConnectionError,
-    ComputeError,
-    ComputeTimeoutError,
-    ConnectionResult,
-    ConnectionStatus,
-    ErrorType,
-    Failure,
-    Validation,
-    deadline,
-)
-from floe_monitor_spark.cluster import examine_cluster
-from floe_monitor_spark.errors import ServerError, SparkError, StrangeError, TimedOutError, classify
-from floe_monitor_spark.session import Session, kerberos_login, no_login, plain_login
-from floe_monitor_spark.wire import Exchange, HttpTransport, Link, tunnel
+from floe_monitor.compute import ConnectionResult, ConnectionStatus, Failure, Validation, deadline
+from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor_spark.errors import ServerError, SparkError, StrangeError, classify
+from floe_monitor_spark.keeping import key_of
+from floe_monitor_spark.reaching import Journey, Route, held_checks, user_of
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check
+    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.keeping import Keeper
     from floe_monitor_spark.config import SparkConfig
-    from floe_monitor_spark.leaving import Calls
+    from floe_monitor_spark.keeping import Channel
+    from floe_monitor_spark.session import Session
 
 MARGIN = 0.05
 """Seconds, or share of the time if less, by which a validation ends early, to be heard in its own words."""
 PROBE_NAME = "floe_monitor_probe"
 
 
-def validate(config: SparkConfig, calls: Calls) -> ConnectionResult:
-    return _Run(config, calls).result()
+def validate(config: SparkConfig, asides: Asides, keeper: Keeper[Channel]) -> ConnectionResult:
+    return _Run(config, asides, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: SparkConfig, calls: Calls) -> None:
+    def __init__(self, config: SparkConfig, asides: Asides, keeper: Keeper[Channel]) -> None:
         self._config = config
-        self._calls = calls
+        self._asides = asides
+        self._keeper = keeper
         allowed = deadline.remaining()
         self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
         self._validation = Validation(self._classify)
-        self._host = config.host.removeprefix("https://").rstrip("/")
-        self._port = 443 if config.port is None else config.port
-        self._proxy = _proxy_for(self._host) if config.method == "http" else None
-        self._address = (self._host, self._port)
-        """Where the connection went."""
 
     def result(self) -> ConnectionResult:
         message = ""
         with self._validation as validation:
-            session = self._over_http() if self._config.method == "http" else self._over_thrift()
-            if session is None:
+            route = Route.of(self._config)
+            proxy = None if route.proxy is None else route.proxy.geturl()
+            key = key_of(self._config, user_of(self._config), proxy)
+            kept = (self._kept(key) if self._config.connection_reuse else None) or self._new(route)
+            if kept is None:
                 return validation.result()
             try:
-                with validation.check("session"):
-                    self._open(session)
-                self._use(session)
+                self._use(kept.connection.session)
             except BaseException:
-                session.close()
+                kept.connection.session.end()
                 raise
-            session.close()
+            self._let_go(key, kept)
             message = f"dbt can work in schema {self._config.schema_!r}"
         return validation.result(message)
 
     # ------------------------------------------------------------ getting there
 
-    def _over_thrift(self) -> Session:
-        link = self._reach()
+    def _kept(self, key: bytes) -> Kept[Channel] | None:
+        """A kept session that has proved itself; None where there was none or it had broken."""
+        kept = self._keeper.take(key)
+        if kept is None:
+            return None
+        channel = kept.connection
+        now = time.monotonic()
         try:
-            if self._config.use_ssl:
-                # As dbt-spark does it: encrypted, and the certificate not looked at.
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-                with self._validation.check("tls"):
-                    self._encrypt(link, context)
-            if self._config.auth == "NOSASL":
-                transport = no_login(link)
-                link.waits_for = "the session to open (a server that wants a login ends here)"
-            else:
-                with self._validation.check("login"):
-                    transport = self._log_in(link)
-                link.waits_for = "the session to open"
-        except BaseException:
-            link.close()
-            raise
-        return Session(transport, link, self._expires_at)
-
-    def _over_http(self) -> Session | None:
-        """None for a cluster that a probe would have to wake."""
-        config = self._config
-        link = self._reach()
-        links = [link]
-        try:
-            # As dbt-spark does it, by the system's roots (or those of SSL_CERT_FILE).
-            context = ssl.create_default_context()
-            with self._validation.check("tls"):
-                self._encrypt(link, context)
-        except BaseException:
-            link.close()
-            raise
-        link.waits_for = "the answer to an HTTP request"
-
-        def dial() -> Link:
-            if links:
-                return links.pop()
-            again = Link(self._address, self._expires_at)
-            self._pass_on(again)
-            self._encrypt(again, context)
-            again.waits_for = "the answer to an HTTP request"
-            return again
-
-        authority = self._host if self._port == 443 else f"{self._host}:{self._port}"
-        token = config.secret("token") or ""
-        exchange = Exchange(dial, authority)
-        try:
-            with self._validation.check("cluster") as check:
-                awake = examine_cluster(exchange, config, token, check)
-            if not awake:
-                exchange.close()
+            if not channel.prove(now + (self._expires_at - now) * KEPT_SHARE):
+                channel.session.drop()
                 return None
-        except BaseException:
-            exchange.close()
-            raise
-        basic = base64.b64encode(f"token:{token}".encode()).decode()
-        path = f"/sql/protocolv1/o/{config.organization or '0'}/{config.cluster}"
-        transport = HttpTransport(exchange, path, {"Authorization": f"Basic {basic}"})
-        return Session(transport, None, self._expires_at)
+        except SparkError:
+            self._keeper.discard(channel)
+            return None
+        channel.session.give_until(self._expires_at)
+        for name in held_checks(self._config):
+            # The same checks from one validation to the next: a series that comes and goes tells nothing.
+            with self._validation.check(name) as check:
+                check.message = HOLDS
+        if channel.state is not None:
+            with self._validation.check("cluster") as check:
+                channel.state.report(check)
+        with self._validation.check("session") as check:
+            check.message = HOLDS
+        return kept
 
-    def _reach(self) -> Link:
-        """TCP to the first address that answers, in the order dbt's driver has."""
-        with self._validation.check("network") as check:
-            host, port = self._host, self._port
-            if self._proxy is not None:
-                host, port = self._proxy.hostname or "", self._proxy.port or 80
-            addresses = self._calls.resolve(host, self._expires_at - time.monotonic())
-            failed: list[ComputeError] = []
-            for position, address in enumerate(addresses):
-                left = self._expires_at - time.monotonic()
-                share = left / (len(addresses) - position)
-                try:
-                    link = Link((address, port), time.monotonic() + share)
-                except SparkError as error:
-                    failed.append(_of_address(error, address, port))
-                    continue
-                link.expires_at = self._expires_at
-                self._address = (address, port)
-                _note(failed, check)
-                self._pass_on(link)
-                return link
-            raise _together(failed)
-        raise AssertionError("a failed check ends the validation")
-
-    def _pass_on(self, link: Link) -> None:
-        if self._proxy is None:
-            return
-        credentials = None
-        if self._proxy.username:
-            credentials = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
+    def _new(self, route: Route) -> Kept[Channel] | None:
+        """None for a cluster that a probe would have to wake."""
+        journey = Journey(self._config, route, self._asides, self._validation, self._expires_at)
+        channel = journey.channel()
+        if channel is None:
+            return None
+        kept = Kept.new(channel, self._config)
         try:
-            tunnel(link, f"{self._host}:{self._port}", credentials)
+            with self._validation.check("session"):
+                channel.session.open(user_of(self._config), self._config.session_parameters)
         except BaseException:
-            link.close()
+            channel.session.end()
             raise
+        return kept
 
-    def _encrypt(self, link: Link, context: ssl.SSLContext) -> None:
-        link.waits_for = "the TLS handshake"
-        link.encrypt(context, self._host)
-
-    def _log_in(self, link: Link) -> Any:
-        config = self._config
-        link.waits_for = "the login (one with auth: NOSASL knows none)"
-        if config.auth == "KERBEROS":
-            return kerberos_login(link, self._calls, host=self._host, service=config.kerberos_service_name)
-        # dbt and PyHive send some password where none is asked for: SASL wants one.
-        password = config.secret("password") or "x"
-        return plain_login(link, host=self._host, username=self._user, password=password)
-
-    @property
-    def _user(self) -> str:
-        return self._config.user or getpass.getuser()
+    def _let_go(self, key: bytes, kept: Kept[Channel]) -> None:
+        if self._config.connection_reuse and kept.connection.usable:
+            self._keeper.keep(key, kept, self._config.connection_idle_seconds)
+        else:
+            kept.connection.session.end()
 
     # ------------------------------------------------------------ once there
-
-    def _open(self, session: Session) -> None:
-        session.open(self._user, self._config.session_parameters)
-        # PyHive does so before it hands out a connection.
-        session.run("USE `default`")
 
     def _use(self, session: Session) -> None:
         with self._validation.check("query"):
@@ -232,27 +143,3 @@ class _Run:
             if secret and secret in failure.message:
                 failure = failure._replace(message=failure.message.replace(secret, "***"))
         return failure
-
-
-def _proxy_for(host: str) -> SplitResult | None:
-    """The one that Thrift's HTTP client takes for dbt, by HTTPS_PROXY and NO_PROXY."""
-    proxy = getproxies().get("https")
-    return urlsplit(proxy) if proxy and not proxy_bypass(host) else None
-
-
-def _of_address(error: SparkError, address: str, port: int) -> ComputeError:
-    text = f"{address} port {port}: {error}"
-    return (ComputeTimeoutError if isinstance(error, TimedOutError) else ComputeConnectionError)(text)
-
-
-def _together(failed: list[ComputeError]) -> ComputeError:
-    timed_out = any(isinstance(error, ComputeTimeoutError) for error in failed)
-    return (ComputeTimeoutError if timed_out else ComputeConnectionError)("; ".join(map(str, failed)))
-
-
-def _note(failed: list[ComputeError], check: Check) -> None:
-    for error in failed:
-        if isinstance(error, ComputeTimeoutError):
-            check.degrade(f"{error}: dbt waits for it at every connection", ErrorType.CONNECTION)
-        else:
-            check.warn(str(error))

@@ -1,4 +1,4 @@
-"""Connections on which no wait outlives one moment, and Thrift's transports over them.
+"""Connections on which no wait outlives one moment, and Thrift's transport over them.
 
 Thrift's own sockets and HTTP client take a timeout for each operation: an answer that drips byte by byte
 keeps them busy for ever, and connecting and the name service have none. Here every operation is given what
@@ -7,31 +7,32 @@ is left until the deadline, and an answer has a limit of size.
 
 from __future__ import annotations
 
-import base64
-import http.client
 import io
-import json
 import socket
 import ssl
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thrift.transport.TTransport import CReadableTransport, TTransportBase
+from thrift.transport.TTransport import TTransportBase
 
-from floe_monitor_spark.errors import HttpError, LinkError, StrangeError, TimedOutError
+from floe_monitor.compute.asides import family_of
+from floe_monitor_spark.errors import LinkError, StrangeError, TimedOutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _T = TypeVar("_T")
 CHUNK = 65536
 LIMIT = 8 * 2**20
-"""Bytes that one connection may bring; a probe's answers are a few kilobytes."""
+"""Bytes that one connection may bring in a validation, whose answers are a few kilobytes."""
 
 
 class Link:
     """A socket whose waits all end at `expires_at`, on `time.monotonic`'s clock."""
+
+    starts_over = False
+    """After a failure nothing can be told about what comes next."""
 
     def __init__(self, address: tuple[str, int], expires_at: float) -> None:
         """Connects. Raises `LinkError` or `TimedOutError`."""
@@ -41,14 +42,38 @@ class Link:
         self._read = 0
         self._tls: ssl.SSLObject | None = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket = socket.socket(family_of(address[0]), socket.SOCK_STREAM)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._guarded(lambda: self._socket.connect(address))
         except BaseException:
             self._socket.close()
             raise
+
+    def renew(self, expires_at: float) -> None:
+        """For another validation: its time, and all of `LIMIT`."""
+        self.expires_at = expires_at
+        self._read = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is open and silent, as it is between two answers. Does not wait."""
+        try:
+            self._socket.settimeout(0)
+            data = self._socket.recv(CHUNK)
+            if data and self._tls is not None:
+                # TLS' own affair, perhaps: tickets, new keys.
+                self._incoming.write(data)
+                self._tls.read(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False
+
+    def check_time(self) -> None:
+        if time.monotonic() >= self.expires_at:
+            raise TimedOutError(self.waits_for)
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
         """A TLS handshake; from then on everything is encrypted."""
@@ -167,112 +192,3 @@ class LinkTransport(TTransportBase):  # type: ignore[misc]  # thrift has no type
 
     def close(self) -> None:
         self._link.close()
-
-
-class HttpTransport(TTransportBase, CReadableTransport):  # type: ignore[misc]  # thrift has no types
-    """Thrift messages as HTTP requests."""
-
-    def __init__(self, exchange: Exchange, path: str, headers: Mapping[str, str]) -> None:
-        self._exchange, self._path, self._headers = exchange, path, headers
-        self._out, self._in = io.BytesIO(), io.BytesIO()
-
-    def isOpen(self) -> bool:  # noqa: N802 - thrift's name
-        return True
-
-    def open(self) -> None:
-        """A connection is made with the first request."""
-
-    def read(self, size: int) -> bytes:
-        data = self._in.read(size)
-        if not data:
-            raise StrangeError("the HTTP answer is no Thrift message")
-        return data
-
-    def write(self, data: bytes) -> None:
-        self._out.write(data)
-
-    def flush(self) -> None:
-        body = self._out.getvalue()
-        self._out = io.BytesIO()
-        headers = {"Content-Type": "application/x-thrift", **self._headers}
-        self._in = io.BytesIO(self._exchange.request("POST", self._path, headers, body))
-
-    def close(self) -> None:
-        self._exchange.close()
-
-    @property
-    def cstringio_buf(self) -> io.BytesIO:
-        return self._in
-
-    def cstringio_refill(self, partial: bytes, reqlen: int) -> io.BytesIO:  # noqa: ARG002 - thrift's names
-        raise StrangeError("the HTTP answer is no Thrift message")
-
-
-def tunnel(link: Link, authority: str, credentials: str | None) -> None:
-    """Have the HTTP proxy at the other end of `link` pass it on; `credentials` are its user and password."""
-    link.waits_for = "the proxy"
-    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-    if credentials is not None:
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
-    link.sendall("\r\n".join([*lines, "", ""]).encode())
-    # What http.client uses of a socket.
-    response = http.client.HTTPResponse(link, method="CONNECT")  # type: ignore[arg-type]
-    try:
-        response.begin()
-    except http.client.HTTPException as error:
-        raise _of_http(error) from error
-    if response.status != 200:
-        raise HttpError(response.status, f"{response.reason} (from the proxy)")
-
-
-class Exchange:
-    """HTTP requests one after the other. `dial` gives a new link, for a server that closes each one."""
-
-    def __init__(self, dial: Callable[[], Link], authority: str) -> None:
-        self._dial = dial
-        self._authority = authority
-        self._connection: http.client.HTTPConnection | None = None
-
-    def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-        """The body of a 200; `HttpError` for any other status."""
-        connection = self._connected()
-        try:
-            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            fixed = {"Host": self._authority, "User-Agent": "floe-monitor", "Content-Length": str(len(body))}
-            for name, value in {**fixed, **headers}.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            content = response.read()
-        except http.client.HTTPException as error:
-            raise _of_http(error) from error
-        if response.status != 200:
-            reason = response.headers.get("X-Databricks-Reason-Phrase") or response.reason
-            raise HttpError(response.status, " ".join(reason.split())[:200], _code(content))
-        return content
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _connected(self) -> http.client.HTTPConnection:
-        if self._connection is None or self._connection.sock is None:
-            self._connection = http.client.HTTPConnection("unused")
-            self._connection.auto_open = 0
-            self._connection.sock = self._dial()
-        return self._connection
-
-
-def _of_http(error: http.client.HTTPException) -> LinkError | StrangeError:
-    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
-        return LinkError("the server closed the connection in the middle of an HTTP answer")
-    return StrangeError(f"the answer is no HTTP ({type(error).__name__})")
-
-
-def _code(content: bytes) -> str | None:
-    """Databricks' `error_code` in an answer's body."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return None
-    return str(found.get("error_code")) if isinstance(found, dict) else None

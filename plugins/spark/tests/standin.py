@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,11 @@ DENIED = (
     "Permission denied: user [dbt] does not have [create] privilege on [marts]",
     "org.apache.kyuubi.plugin.spark.authz.AccessControlException",
 )
+NO_SESSION = (
+    None,
+    "Invalid SessionHandle: SessionHandle [0]",
+    "org.apache.hive.service.cli.HiveSQLException",
+)
 
 
 @dataclass
@@ -66,6 +72,8 @@ class Seen:
     logins: list[str] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     closed: int = 0
+    operations: int = 0
+    """Statements whose operations are not closed."""
 
 
 class Service:
@@ -74,27 +82,40 @@ class Service:
     def __init__(self, answers: Answers, seen: Seen) -> None:
         self._answers, self._seen = answers, seen
         self._operations: dict[bytes, Any] = {}
+        self.sessions: set[bytes] = set()
+        self.here = threading.local()
+        """With `opened`: the sessions of the connection that this thread serves."""
 
     def OpenSession(self, request: Any) -> Any:  # noqa: N802 - the service's names
         if self._answers.refuse_sessions is not None:
             return ttypes.TOpenSessionResp(_failed(*self._answers.refuse_sessions), self._answers.protocol)
         self._seen.sessions.append((request.username, request.configuration))
-        return ttypes.TOpenSessionResp(OK, self._answers.protocol, ttypes.TSessionHandle(_identifier()))
+        identifier = _identifier()
+        self.sessions.add(identifier.guid)
+        self.here.opened = {*getattr(self.here, "opened", ()), identifier.guid}
+        return ttypes.TOpenSessionResp(OK, self._answers.protocol, ttypes.TSessionHandle(identifier))
 
     def CloseSession(self, request: Any) -> Any:  # noqa: N802
+        if request.sessionHandle.sessionId.guid not in self.sessions:
+            return ttypes.TCloseSessionResp(_failed(*NO_SESSION))
+        self.sessions.discard(request.sessionHandle.sessionId.guid)
         self._seen.closed += 1
         return ttypes.TCloseSessionResp(OK)
 
     def ExecuteStatement(self, request: Any) -> Any:  # noqa: N802
+        if request.sessionHandle.sessionId.guid not in self.sessions:
+            return ttypes.TExecuteStatementResp(_failed(*NO_SESSION))
         self._seen.statements.append(request.statement)
         answer = self._answers.to(request.statement)
         identifier = _identifier()
         self._operations[identifier.guid] = answer
+        self._seen.operations += 1
         rows = isinstance(answer, list) and bool(answer)
         handle = ttypes.TOperationHandle(identifier, ttypes.TOperationType.EXECUTE_STATEMENT, rows)
         return ttypes.TExecuteStatementResp(OK, handle)
 
     def CloseOperation(self, request: Any) -> Any:  # noqa: N802
+        self._seen.operations -= 1
         return ttypes.TCloseOperationResp(OK)
 
     def GetOperationStatus(self, request: Any) -> Any:  # noqa: N802
@@ -144,11 +165,16 @@ class StandIn:
         token: str = "",
         api: dict[str, tuple[int, Any]] | None = None,
         close_each: bool = False,
+        silent_after: str = "",
+        raw: bytes = b"",
     ) -> None:
-        """`api` maps the start of a path to status and body; with `http` Thrift answers on all others."""
+        """`api` maps the start of a path to status and body; with `http` Thrift answers on all others.
+
+        It stays connected but says nothing more after "tls" or "login". `raw` answers any call of Thrift's.
+        """
         self.auth, self.password, self.tls, self.http, self.token = auth, password, tls, http, token
         self.api = api or {}
-        self.close_each = close_each
+        self.close_each, self.silent_after, self.raw = close_each, silent_after, raw
         self.answers, self.seen = Answers(), Seen()
         self._service = Service(self.answers, self.seen)
         self._processor = TCLIService.Processor(self._service)
@@ -157,13 +183,26 @@ class StandIn:
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, name=f"standin-{self.port}", daemon=True).start()
 
+    @property
+    def sessions(self) -> int:
+        """Open ones."""
+        return len(self._service.sessions)
+
+    def forget_sessions(self) -> None:
+        """As after a restart, or when they have idled too long."""
+        self._service.sessions.clear()
+
+    def disconnect(self) -> None:
+        """End every connection that is open."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self.disconnect()
 
     def _accept(self) -> None:
         while True:
@@ -182,6 +221,8 @@ class StandIn:
                 self._open.discard(connection)
                 connection = self.tls.wrap_socket(connection, server_side=True)
                 self._open.add(connection)
+                if self.silent_after == "tls":
+                    self._swallow(connection)
             if self.http:
                 self._serve_http(connection)
             else:
@@ -189,6 +230,9 @@ class StandIn:
         except (OSError, TTransportException, EOFError, ValueError):
             pass  # the client is gone, or was sent away
         finally:
+            if not self.http:
+                # As Spark does; over HTTP a session outlives its connections.
+                self._service.sessions -= getattr(self._service.here, "opened", set())
             self._open.discard(connection)
             connection.close()
 
@@ -205,9 +249,20 @@ class StandIn:
                 transport.reply(3, b"Error validating the login")
                 return
             transport.reply(5, b"")
+        if self.silent_after == "login":
+            self._swallow(connection)
         protocol = TBinaryProtocol(transport)
+        if self.raw:
+            transport.read(1)
+            transport.write(self.raw)
+            transport.flush()
+            self._swallow(connection)
         while True:
             self._processor.process(protocol, protocol)
+
+    def _swallow(self, connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
 
     def _serve_http(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
@@ -222,9 +277,13 @@ class StandIn:
                 status, answer = self._http_answer(path, headers, body)
                 ending = "Connection: close\r\n" if self.close_each else ""
                 head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(answer)}\r\n{ending}\r\n"
-                connection.sendall(head.encode() + answer)
                 if self.close_each:
+                    # In two packets: a client must not close at the head's announcement.
+                    connection.sendall(head.encode())
+                    time.sleep(0.01)
+                    connection.sendall(answer)
                     return
+                connection.sendall(head.encode() + answer)
 
     def _http_answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         for start, (status, content) in self.api.items():
@@ -235,6 +294,8 @@ class StandIn:
         basic = base64.b64encode(f"token:{self.token}".encode()).decode()
         if headers.get("authorization") != f"Basic {basic}":
             return 401, b""
+        if self.raw:
+            return 200, self.raw
         incoming, outgoing = TMemoryBuffer(body), TMemoryBuffer()
         self._processor.process(TBinaryProtocol(incoming), TBinaryProtocol(outgoing))
         return 200, outgoing.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from floe_monitor_spark.errors import ServerError
 
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.configuring import build_config
@@ -111,6 +113,27 @@ def test_a_flood_ends_at_its_limit(probe: Probe, standin: Any) -> None:
     assert len(result.message) < 500
 
 
+@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
+def test_an_answer_that_takes_long_to_read(
+    way: str, validate: Probe, probe: Probe, http_keys: Any, databricks: Any, launch: Any
+) -> None:
+    """Megabytes in small pieces: here at once, and then work for seconds."""
+    bytes_30 = b"\x0f\x00\x63\x03" + struct.pack(">I", 30) + b"x" * 30
+    answer = struct.pack(">II", 0x80010002, 11) + b"OpenSession" + bytes(4) + b"\x0c\0\0" + bytes_30 * 200_000
+    if way == "HTTPS":
+        result = validate(http_keys(databricks(raw=answer).port), TIMEOUT)
+    else:
+        result = probe(TIMEOUT, port=launch(raw=answer).port)
+    assert (result.error_type, result.checks[-1].name) == (ErrorType.TIMEOUT, "session")
+
+
+def test_a_message_without_end_is_not_searched_through() -> None:
+    started = time.process_time()
+    for text in ("a." * 4_000_000, "a.BError: " * 800_000, "[A" * 4_000_000):
+        ServerError(text, None)
+    assert time.process_time() - started < 1
+
+
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(
     probe: Probe, standin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +169,7 @@ def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
             from floe_monitor.compute.deadline import running_until
             plugin = SparkComputePlugin()
             config = SparkConfig(method="thrift", host="spark.example.org", port=10000, schema="s")
-            lookups = lambda: [t for t in threading.enumerate() if t.name.startswith("spark-")]
+            lookups = lambda: [t for t in threading.enumerate() if t.name.startswith("aside-")]
             for _ in range(3):
                 started = time.monotonic()
                 with running_until(Deadline.after(0.4)):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from floe_monitor_spark.errors import summary
-from floe_monitor_spark.leaving import Calls
 
-from floe_monitor.compute import ComputeTimeoutError, ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -309,14 +308,3 @@ def test_through_a_proxy(
 )
 def test_messages_lose_their_wrappings(message: str, expected: tuple[str, str | None]) -> None:
     assert summary(message) == expected
-
-
-def test_calls_left_behind_are_limited() -> None:
-    calls, go = Calls(limit=2), threading.Event()
-    for key in ("a", "b", "a"):
-        with pytest.raises(ComputeTimeoutError, match="in time"):
-            calls.within(0.01, key, lambda: go.wait(30))
-    with pytest.raises(ComputeTimeoutError, match="2 earlier calls"):
-        calls.within(1, "c", lambda: go.wait(30))
-    go.set()
-    assert calls.within(5, "a", lambda: True) is True
