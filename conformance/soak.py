@@ -20,13 +20,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import engines, soak_report, watching
-from conformance.cases import Situation
-from conformance.environments import ROOT
+from conformance import mixed, soak_report, watching
 from conformance.soak_report import HUNG, STOP_SECONDS, WELL
 from floe_monitor.compute.faultproxy import LOOPBACK, Fault, FaultProxy
 
 if TYPE_CHECKING:
+    from conformance.cases import Situation
     from conformance.watching import Sample
 
 SAMPLE_SECONDS = 5.0
@@ -55,64 +54,21 @@ def main() -> int:
 
 def _targets(stack: ExitStack, folder: Path, *, real_spark: bool) -> tuple[dict[str, Any], dict[str, str]]:
     """Each engine's target where all is well, and the same one with a network that falls silent."""
-    from conformance.bigquery_standin import StandIn  # noqa: PLC0415 - needs the libraries of development
-
-    bigquery = stack.enter_context(StandIn())
-    spark = "all well" if real_spark and _has_spark() else "stand-in: all well, NOSASL"
-    well = {
-        "duckdb": Situation({"connection": {"path": ":memory:"}}),
-        "postgres": _case(stack, folder, "postgres", "all well"),
-        "snowflake": _case(stack, folder, "snowflake", "all well"),
-        "bigquery": Situation(
-            {"connection": {
-                "method": "oauth-secrets", "project": "analytics", "dataset": "marts", "location": "EU",
-                "api_endpoint": bigquery.url,
-            }},
-            {"token": "SOAK_TOKEN"},
-            {"SOAK_TOKEN": "good"},
-        ),
-        "spark": _case(stack, folder, "spark", spark),
-    }  # fmt: skip
-    print(f"spark: {'a real server' if spark == 'all well' else 'the stand-in'}", file=sys.stderr)
     targets: dict[str, Any] = {}
-    environment: dict[str, str] = {"SOAK_TOKEN": "good"}
-    for plugin, situation in well.items():
+    environment = {mixed.TOKEN: "good"}
+    for plugin, situation in mixed.wells(stack, folder, real_spark=real_spark).items():
         environment |= situation.environment
-        targets[f"{plugin}{WELL}"] = _target(plugin, situation, WELL_TIMEOUT)
-        targets[f"{plugin}{HUNG}"] = _target(plugin, _hung(stack, plugin, situation), HUNG_TIMEOUT)
+        targets[f"{plugin}{WELL}"] = mixed.target(plugin, situation, WELL_TIMEOUT)
+        targets[f"{plugin}{HUNG}"] = mixed.target(plugin, _hung(stack, plugin, situation), HUNG_TIMEOUT)
     return targets, environment
-
-
-def _case(stack: ExitStack, folder: Path, engine: str, name: str) -> Situation:
-    place = folder / engine
-    place.mkdir()
-    case = next(case for case in engines.load(engine).cases if case.name == name)
-    return stack.enter_context(case.arrange(place))
-
-
-def _has_spark() -> bool:
-    return (ROOT / ".venvs" / "spark" / "made-of").is_file()
 
 
 def _hung(stack: ExitStack, plugin: str, well: Situation) -> Situation:
     if plugin == "duckdb":
         proxy = stack.enter_context(FaultProxy(None, Fault.HANG))
-        attach = {
-            "path": "floe", "alias": "lake", "type": "iceberg", "required": True,
-            "options": {"endpoint": f"http://{LOOPBACK}:{proxy.port}"},
-        }  # fmt: skip
-        return Situation({"connection": {"attach": [attach]}}, {"lake.token": "SOAK_TOKEN"})
-    connection = dict(well.fields["connection"])
-    url = connection.get("api_endpoint")
-    port = int(url.rsplit(":", 1)[1]) if url else connection["port"]
-    proxy = stack.enter_context(FaultProxy(port, Fault.HANG_AFTER, after=_HANGS_AFTER[plugin]))
-    connection |= {"api_endpoint": f"http://{LOOPBACK}:{proxy.port}"} if url else {"port": proxy.port}
-    return Situation({**well.fields, "connection": connection}, well.credentials)
-
-
-def _target(plugin: str, situation: Situation, timeout: float) -> dict[str, Any]:
-    credentials = {key: {"env": name} for key, name in situation.credentials.items()}
-    return {"plugin": plugin, **situation.fields, "credentials": credentials, "probe": {"timeout": timeout}}
+        return mixed.attached(f"http://{LOOPBACK}:{proxy.port}", {"lake.token": mixed.TOKEN})
+    fault = FaultProxy(mixed.server_port(well), Fault.HANG_AFTER, after=_HANGS_AFTER[plugin])
+    return mixed.behind(well, stack.enter_context(fault).port)
 
 
 # ---------------------------------------------------------------- the run

@@ -135,9 +135,16 @@ class Validation:
 
     @contextmanager
     def check(
-        self, name: str, *, on_failure: ConnectionStatus = ConnectionStatus.UNHEALTHY
+        self,
+        name: str,
+        *,
+        on_failure: ConnectionStatus = ConnectionStatus.UNHEALTHY,
+        fatal: tuple[type[Exception], ...] = (),
     ) -> Iterator[Check]:
-        """Run one check; `on_failure` is the status an exception in its body gives it."""
+        """Run one check; `on_failure` is the status an exception in its body gives it.
+
+        Those of `fatal` say that the engine has gone, whatever was asked of it: they are UNHEALTHY always.
+        """
         check = Check(name)
         started_ms = self._elapsed_ms()
         self._log.begin(name, started_ms)
@@ -147,7 +154,8 @@ class Validation:
             raise
         except Exception as error:  # noqa: BLE001 - every driver raises its own; classify names it
             failure = self._name(error)
-            check._worsen(on_failure, failure.message, failure.error_type)  # noqa: SLF001 - of this module
+            status = ConnectionStatus.UNHEALTHY if isinstance(error, fatal) else on_failure
+            check._worsen(status, failure.message, failure.error_type)  # noqa: SLF001 - of this module
         self._log.finish(
             CheckResult(
                 name=name,

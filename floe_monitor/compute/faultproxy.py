@@ -38,12 +38,15 @@ class Fault(Enum):
     """The server's bytes arrive at `rate` a second."""
     HANG_AFTER = "hang_after"
     """Each new connection freezes once `after` bytes of the server's have passed."""
+    FREEZE_AFTER = "freeze_after"
+    """Everything freezes, new connections too, once `after` bytes of the server's have passed in all."""
     RESET = "reset"
     """Every connection, open or new, is reset."""
     HALF_CLOSE = "half_close"
     """New connections get an end of file and stay open the other way."""
 
 
+_FROZEN = frozenset({Fault.FREEZE, Fault.FREEZE_AFTER})
 _DEAF = frozenset({Fault.REFUSE, Fault.BLACKHOLE})
 
 
@@ -69,6 +72,8 @@ class FaultProxy:
         self._closed = False
         self.accepted = 0
         """Connections accepted so far."""
+        self.answered = 0
+        """Bytes of the server's passed on so far."""
         self._fault, self._rate, self._after = fault, rate, after
         self._listener = _bound(host, port)
         self.port: int = self._listener.getsockname()[1]
@@ -184,8 +189,12 @@ class FaultProxy:
             while data := source.recv(_CHUNK):
                 while data:
                     size = self._allowance(answers, passed)
-                    sink.sendall(data[:size])
-                    passed, data = passed + len(data[:size]), data[size:]
+                    part, data = data[:size], data[size:]
+                    passed += len(part)
+                    if answers:
+                        with self._changed:
+                            self.answered += len(part)
+                    sink.sendall(part)
             if self._fault is not Fault.RESET and not self._closed:
                 sink.shutdown(socket.SHUT_WR)
         except OSError:
@@ -204,7 +213,9 @@ class FaultProxy:
                     return 1
                 if self._fault is Fault.HANG_AFTER and answers and passed < self._after:
                     return self._after - passed
-                if self._fault is Fault.FREEZE or (self._fault is Fault.HANG_AFTER and answers):
+                if self._fault is Fault.FREEZE_AFTER and self.answered < self._after:
+                    return self._after - self.answered if answers else _CHUNK
+                if self._fault in _FROZEN or (self._fault is Fault.HANG_AFTER and answers):
                     self._changed.wait()
                     continue
                 return _CHUNK

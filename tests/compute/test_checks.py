@@ -73,6 +73,17 @@ def test_a_degraded_check_lets_the_next_run_and_the_worst_speaks() -> None:
     assert (result.message, result.error_type) == ("denied", ErrorType.AUTHENTICATION)
 
 
+def test_an_engine_that_has_gone_is_no_limitation() -> None:
+    def look(error: Exception) -> ConnectionStatus:
+        validation = Validation(classify)
+        with validation, validation.check("schema", on_failure=DEGRADED, fatal=(ConnectionError,)):
+            raise error
+        return validation.result().status
+
+    assert look(ConnectionResetError()) is UNHEALTHY
+    assert look(PermissionError()) is DEGRADED
+
+
 def test_errors_of_the_contract_speak_for_themselves() -> None:
     validation = Validation(classify)
     with validation, validation.check("connect"):
