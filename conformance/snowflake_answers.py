@@ -59,6 +59,8 @@ class Account:
     default_warehouse: str | None = None
     """The user's, which a login without one gets."""
     secondary: str = ""
+    stuck_with_primary: bool = False
+    """Whether secondary roles, once given up, are refused."""
     keeps_alive: bool = False
     """Whether the account has CLIENT_SESSION_KEEP_ALIVE on for all."""
     master_seconds: int = 14400
@@ -143,6 +145,8 @@ class Answers:
         if upper.startswith("SHOW"):
             return self._show(text, upper)
         if upper.startswith("USE SECONDARY ROLES "):
+            if self.account.stuck_with_primary and upper.endswith("ALL"):
+                raise SnowflakeError("003001", "Insufficient privileges to use secondary roles.", "42501")
             session.secondary = "ALL" if upper.endswith("ALL") else ""
             return ["status"], [["Statement executed successfully."]]
         if upper.startswith("USE WAREHOUSE "):

@@ -11,6 +11,8 @@ import json
 import re
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +21,7 @@ from conformance.snowflake_answers import PASSWORD, TOKEN, Account, Answers, Ses
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
     from types import TracebackType
 
 __all__ = ["LOOPBACK", "PASSWORD", "TOKEN", "Account", "StandIn"]
@@ -46,6 +49,9 @@ class StandIn:
         self.logins: list[dict[str, Any]] = []
         self.sessions: dict[str, Session] = {}
         """By their tokens; ended ones are gone."""
+        self.shared = 0
+        """Requests that came in while their session had another under way."""
+        self._in_use: Counter[str] = Counter()
         standin = self
 
         class Handler(_Handler):
@@ -82,6 +88,15 @@ class StandIn:
         return self.answers.woken
 
     # ------------------------------------------------------------ sessions
+
+    @contextmanager
+    def in_use(self, token: str) -> Iterator[None]:
+        self.shared += token in self.sessions and self._in_use[token] > 0
+        self._in_use[token] += 1
+        try:
+            yield
+        finally:
+            self._in_use[token] -= 1
 
     def login(self, query: dict[str, str], data: dict[str, Any]) -> dict[str, Any]:
         self.logins.append({**query, **data})
@@ -169,7 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path)
         standin = self.server_of
         standin.requests.append(path.path)
-        time.sleep(standin.account.slow)
+        with standin.in_use(self._token()):
+            time.sleep(standin.account.slow)
         if standin.http_status is not None:
             self._send(standin.http_status, b"<html>no Snowflake here</html>", "text/html")
             return

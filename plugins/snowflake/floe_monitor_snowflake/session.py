@@ -52,11 +52,10 @@ def parameters(
         "session_parameters": {
             "QUERY_TAG": "floe-monitor",
             "CLIENT_TELEMETRY_ENABLED": False,
-            # An account may have it on for all, and a kept session would send heartbeats.
-            "CLIENT_SESSION_KEEP_ALIVE": False,
             "STATEMENT_TIMEOUT_IN_SECONDS": whole,
             "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": whole,
         },
+        # An account may have it on for all, and a kept session would send heartbeats.
         "client_session_keep_alive": False,
         "client_out_of_band_telemetry_enabled": False,
         "autocommit": True,

@@ -25,8 +25,10 @@ def standin() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def plugin() -> SnowflakeComputePlugin:
-    return SnowflakeComputePlugin()
+def plugin() -> Iterator[SnowflakeComputePlugin]:
+    plugin = SnowflakeComputePlugin()
+    yield plugin
+    plugin.shutdown()
 
 
 @pytest.fixture
