@@ -38,8 +38,9 @@ format: $(VENV)/dev.done ## rewrite to the house style
 bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
 
-conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's; writes docs/verdicts.md
+conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's, try every fault; writes docs/verdicts.md, docs/faults.md
 	$(BIN)/python -m conformance $(CONFORMANCE_ARGS)
+	$(BIN)/python -m conformance.faults $(CONFORMANCE_ARGS)
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
