@@ -121,6 +121,34 @@ def http_keys() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
+def serve(
+    launch: Callable[..., Any], databricks: Callable[..., Any], certificates: tuple[ssl.SSLContext, Path]
+) -> Callable[..., Any]:
+    """A stand-in that is spoken to in one of the four ways."""
+
+    def make(way: str, **options: Any) -> Any:
+        if way == "HTTPS":
+            return databricks(**options)
+        usual: dict[str, dict[str, Any]] = {"NOSASL": {"auth": "NOSASL"}, "TLS": {"tls": certificates[0]}}
+        return launch(**{**usual.get(way, {}), **options})
+
+    return make
+
+
+@pytest.fixture
+def keys_of(keys: Callable[..., dict[str, Any]], http_keys: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a target that is spoken to in one of the four ways."""
+
+    def make(way: str, port: int, **changes: Any) -> Any:
+        if way == "HTTPS":
+            return http_keys(port, **changes)
+        usual: dict[str, dict[str, Any]] = {"NOSASL": {"auth": "NOSASL"}, "TLS": {"use_ssl": True}}
+        return keys(port=port, **{**usual.get(way, {}), **changes})
+
+    return make
+
+
+@pytest.fixture
 def validate(plugin: SparkComputePlugin) -> Callable[..., ConnectionResult]:
     """As the daemon does, with the result held to its deadline."""
 
@@ -147,11 +175,12 @@ def probe(
 
 @pytest.fixture(scope="session")
 def spark_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A real Spark Thrift server: SASL with any password."""
+    """A real Spark Thrift server: SASL with any password. It looks every 3 s for sessions idle for 4 s."""
     real = beside("realserver")
     if reason := real.unavailable():
         pytest.skip(reason)
-    with real.running(tmp_path_factory.mktemp("spark")) as port:
+    impatient = {"idle.session.timeout": "4000", "session.check.interval": "3000"}
+    with real.running(tmp_path_factory.mktemp("spark"), impatient) as port:
         warm = SparkComputePlugin()
         target = {"method": "thrift", "host": LOOPBACK, "port": port, "schema": "default"}
         config = build_config(warm, {"plugin": "spark", "connection": target})

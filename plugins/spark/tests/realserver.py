@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).parents[3]
@@ -57,8 +57,11 @@ def unavailable(*, build: bool | None = None) -> str | None:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[int]:
-    """Its port. One core, 512 MB of heap, bound to loopback alone, a metastore in memory."""
+def running(directory: Path, options: Mapping[str, str] | None = None) -> Iterator[int]:
+    """Its port. One core, 512 MB of heap, bound to loopback alone, a metastore in memory.
+
+    `options` are more of `hive.server2`.
+    """
     home = next((ENVIRONMENT / "lib").glob("python*")) / "site-packages" / "pyspark"
     with socket.socket() as free:
         free.bind((LOOPBACK, 0))
@@ -74,8 +77,9 @@ def running(directory: Path) -> Iterator[int]:
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
     command += ["--class", "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2", "spark-internal"]
-    for key, value in (("port", str(port)), ("bind.host", LOOPBACK)):
-        command += ["--hiveconf", f"hive.server2.thrift.{key}={value}"]
+    served = {"thrift.port": str(port), "thrift.bind.host": LOOPBACK, **(options or {})}
+    for key, value in served.items():
+        command += ["--hiveconf", f"hive.server2.{key}={value}"]
     log = directory / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(

@@ -294,6 +294,8 @@ class StandIn:
         basic = base64.b64encode(f"token:{self.token}".encode()).decode()
         if headers.get("authorization") != f"Basic {basic}":
             return 401, b""
+        if self.silent_after == "login":
+            threading.Event().wait(5)
         if self.raw:
             return 200, self.raw
         incoming, outgoing = TMemoryBuffer(body), TMemoryBuffer()

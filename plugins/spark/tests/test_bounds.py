@@ -43,12 +43,8 @@ FAULTS = [
 
 NO_CONNECTION = {Fault.REFUSE, Fault.BLACKHOLE}
 """The same whatever would be spoken then."""
-CASES = [
-    (way, *case)
-    for way in ("SASL", "NOSASL", "TLS", "HTTPS")
-    for case in FAULTS
-    if way == "SASL" or case[0] not in NO_CONNECTION
-]
+WAYS = ["SASL", "NOSASL", "TLS", "HTTPS"]
+CASES = [(way, *case) for way in WAYS for case in FAULTS if way == "SASL" or case[0] not in NO_CONNECTION]
 
 
 @pytest.mark.parametrize(("way", "fault", "options", "kind"), CASES)
@@ -58,25 +54,11 @@ def test_faults_of_the_network(
     options: dict[str, int],
     kind: ErrorType,
     validate: Probe,
-    keys: Callable[..., dict[str, Any]],
-    http_keys: Callable[..., dict[str, Any]],
-    launch: Callable[..., Any],
-    databricks: Callable[..., Any],
-    certificates: Any,
+    serve: Callable[..., Any],
+    keys_of: Callable[..., Any],
 ) -> None:
-    ways: dict[str, dict[str, Any]] = {
-        "SASL": {},
-        "NOSASL": {"auth": "NOSASL"},
-        "TLS": {"tls": certificates[0]},
-    }
-    server = databricks() if way == "HTTPS" else launch(**ways[way])
-    with FaultProxy(server.port) as proxy:
-        target = {
-            "SASL": lambda: keys(port=proxy.port),
-            "NOSASL": lambda: keys(port=proxy.port, auth="NOSASL"),
-            "TLS": lambda: keys(port=proxy.port, use_ssl=True),
-            "HTTPS": lambda: http_keys(proxy.port),
-        }[way]()
+    with FaultProxy(serve(way).port) as proxy:
+        target = keys_of(way, proxy.port)
         threads, before = threading.active_count(), _descriptors()
         proxy.set(fault, **options)
         result = validate(target, TIMEOUT)
@@ -85,15 +67,48 @@ def test_faults_of_the_network(
     _settled(lambda: threading.active_count() < threads and _descriptors() <= before)
 
 
-def test_frozen_in_the_middle_of_a_query(probe: Probe, standin: Any, lab: Any) -> None:
-    standin.answers.given["select"] = lab.STALL
-    with FaultProxy(standin.port) as proxy:
-        freeze = threading.Timer(TIMEOUT / 2, proxy.set, [Fault.FREEZE])
-        freeze.start()
-        result = probe(timeout=TIMEOUT, port=proxy.port)
-        freeze.join()
+@pytest.mark.parametrize(
+    ("way", "after", "check"),
+    [
+        ("TLS", "tls", "login"),
+        ("TLS", "login", "session"),
+        ("SASL", "login", "session"),
+        ("NOSASL", "login", "session"),
+        ("HTTPS", "tls", "cluster"),
+        ("HTTPS", "login", "session"),
+    ],
+)
+def test_a_server_that_falls_silent_between_two_steps(
+    way: str, after: str, check: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any]
+) -> None:
+    result = validate(keys_of(way, serve(way, silent_after=after).port), TIMEOUT)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
+    assert result.checks[-1].name == check
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(Fault.FREEZE, ErrorType.TIMEOUT), (Fault.RESET, ErrorType.CONNECTION)]
+)
+def test_in_the_middle_of_a_query(
+    way: str,
+    fault: Fault,
+    kind: ErrorType,
+    validate: Probe,
+    serve: Callable[..., Any],
+    keys_of: Callable[..., Any],
+    lab: Any,
+) -> None:
+    server = serve(way)
+    server.answers.given["select"] = lab.STALL
+    with FaultProxy(server.port) as proxy:
+        strike = threading.Timer(TIMEOUT / 2, proxy.set, [fault])
+        strike.start()
+        result = validate(keys_of(way, proxy.port), TIMEOUT)
+        strike.join()
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
     assert result.checks[-1].name == "query"
+    assert (result.latency_ms < TIMEOUT * 900) == (fault is Fault.RESET)
 
 
 def test_a_query_that_never_ends(probe: Probe, standin: Any, lab: Any) -> None:
@@ -115,15 +130,12 @@ def test_a_flood_ends_at_its_limit(probe: Probe, standin: Any) -> None:
 
 @pytest.mark.parametrize("way", ["SASL", "HTTPS"])
 def test_an_answer_that_takes_long_to_read(
-    way: str, validate: Probe, probe: Probe, http_keys: Any, databricks: Any, launch: Any
+    way: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any]
 ) -> None:
     """Megabytes in small pieces: here at once, and then work for seconds."""
     bytes_30 = b"\x0f\x00\x63\x03" + struct.pack(">I", 30) + b"x" * 30
     answer = struct.pack(">II", 0x80010002, 11) + b"OpenSession" + bytes(4) + b"\x0c\0\0" + bytes_30 * 200_000
-    if way == "HTTPS":
-        result = validate(http_keys(databricks(raw=answer).port), TIMEOUT)
-    else:
-        result = probe(TIMEOUT, port=launch(raw=answer).port)
+    result = validate(keys_of(way, serve(way, raw=answer).port), TIMEOUT)
     assert (result.error_type, result.checks[-1].name) == (ErrorType.TIMEOUT, "session")
 
 

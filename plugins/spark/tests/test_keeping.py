@@ -29,36 +29,21 @@ def way() -> str:
 
 
 @pytest.fixture
-def server(way: str, launch: Any, databricks: Any, certificates: Any) -> Any:
-    if way == "HTTPS":
-        return databricks()
-    options = {"NOSASL": {"auth": "NOSASL"}, "TLS": {"tls": certificates[0]}}
-    return launch(**options.get(way, {}))
+def server(way: str, serve: Callable[..., Any]) -> Any:
+    return serve(way)
 
 
 @pytest.fixture
-def target(way: str, server: Any, keys: Any, http_keys: Any) -> Callable[..., dict[str, Any]]:
-    """Keys of the target; `settings` go beside `connection`, the rest into it."""
+def again(
+    plugin: Any, way: str, server: Any, keys_of: Callable[..., dict[str, Any]]
+) -> Iterator[Callable[..., ConnectionResult]]:
+    """One more validation of a target that keeps its session; `settings` go beside `connection`."""
 
-    def make(settings: dict[str, Any] | None = None, port: int = 0, **changes: Any) -> dict[str, Any]:
-        port = port or server.port
-        fields: dict[str, Any] = {
-            "SASL": lambda: keys(port=port, **changes),
-            "NOSASL": lambda: keys(port=port, auth="NOSASL", **changes),
-            "TLS": lambda: keys(port=port, use_ssl=True, **changes),
-            "HTTPS": lambda: http_keys(port, **changes),
-        }[way]()
-        return {**fields, "connection_reuse": True, **(settings or {})}
-
-    return make
-
-
-@pytest.fixture
-def again(plugin: Any, target: Any) -> Iterator[Callable[..., ConnectionResult]]:
-    """One more validation of a target that keeps its session."""
-
-    def run(timeout: float = 5.0, **changes: Any) -> ConnectionResult:
-        config = build_config(plugin, target(**changes))
+    def run(
+        timeout: float = 5.0, port: int = 0, settings: dict[str, Any] | None = None, **changes: Any
+    ) -> ConnectionResult:
+        fields = keys_of(way, port or server.port, **changes)
+        config = build_config(plugin, {**fields, "connection_reuse": True, **(settings or {})})
         started = time.monotonic()
         with running_until(Deadline.after(timeout)):
             result: ConnectionResult = plugin.validate_connection(config)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.faultproxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from floe_monitor.compute import ConnectionResult
 
@@ -102,3 +105,64 @@ def test_frozen_in_the_middle(spark: Callable[..., ConnectionResult], spark_port
         (UNHEALTHY, ErrorType.TIMEOUT),
         (DEGRADED, ErrorType.TIMEOUT),
     }
+
+
+@pytest.fixture
+def kept(
+    plugin: Any, spark_port: int, keys: Callable[..., dict[str, Any]]
+) -> Iterator[tuple[FaultProxy, Callable[..., ConnectionResult]]]:
+    """A way to the server that counts connections, and one more probe of a target that keeps its session."""
+
+    def again(timeout: float = 30.0, **changes: Any) -> ConnectionResult:
+        fields = keys(**{"port": proxy.port, "schema": "default", **changes}) | {"connection_reuse": True}
+        with running_until(Deadline.after(timeout)):
+            result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
+        return result
+
+    with FaultProxy(spark_port) as proxy:
+        yield proxy, again
+        plugin.shutdown()
+
+
+def test_a_kept_session_serves_many(kept: Any) -> None:
+    proxy, again = kept
+    first = again()
+    for _ in range(5):
+        result = again()
+        assert (result.status, result.warnings, names(result)) == (HEALTHY, [], names(first)), result
+    assert proxy.accepted == 1
+    # It answers for the schema it is asked about, not for the one before.
+    assert again(schema="gone").warnings
+    assert proxy.accepted == 2
+
+
+def test_a_session_that_idled_too_long_for_the_server_is_replaced(kept: Any) -> None:
+    proxy, again = kept
+    again()
+    until = time.monotonic() + 30
+    while proxy.accepted == 1:
+        assert time.monotonic() < until
+        # Each use begins the server's patience anew.
+        time.sleep(8)
+        assert again().status is HEALTHY
+
+
+def test_a_kept_session_that_was_cut_off_is_replaced(kept: Any) -> None:
+    proxy, again = kept
+    again()
+    proxy.set(Fault.RESET)
+    proxy.set(Fault.PASS)
+    assert again().status is HEALTHY
+    assert proxy.accepted == 2
+
+
+def test_a_kept_session_that_froze_is_replaced(kept: Any) -> None:
+    proxy, again = kept
+    again()
+    proxy.set(Fault.HANG_AFTER, after=0)
+    # Past the share of the time that the kept session gets.
+    recovery = threading.Timer(3.5, proxy.set, [Fault.PASS])
+    recovery.start()
+    assert again(timeout=9.0).status is HEALTHY
+    recovery.join()
+    assert proxy.accepted == 2
