@@ -121,7 +121,7 @@ class Lakehouse:
 
     def token(self) -> str:
         """A token of the server's, as the plugin's own client gets it."""
-        from floe_monitor_duckdb import iceberg, tokens  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb import bounded_http, iceberg, tokens  # noqa: PLC0415 - only where it is used
 
         from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - only where it is used
 
@@ -129,7 +129,7 @@ class Lakehouse:
             path=WAREHOUSE, alias="lake", kind="iceberg", secret=None, options=self.options()
         )
         try:
-            return tokens.fetch(catalog, Deadline.after(2), None)[0]
+            return tokens.fetch(catalog, Deadline.after(2), bounded_http.Trust())[0]
         except ComputeError as error:
             raise ValueError(str(error)) from None
 

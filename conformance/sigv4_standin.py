@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
+
     from conformance.aws_catalogs import MiniStack
 
 SERVICE, REGION, ACCOUNT = "glue", "us-east-1", "123456789012"
@@ -48,8 +50,9 @@ class RefusalError(Exception):
 class SigV4StandIn:
     """`keys` and `clock`, how far its clock is ahead of ours, are attributes, to be changed while it runs."""
 
-    def __init__(self, behind: MiniStack | None = None) -> None:
+    def __init__(self, behind: MiniStack | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.behind = behind
+        self.scheme = "http" if tls is None else "https"
         self.keys = {
             "AKIDWELL": Key("well's secret"),
             "AKIDBARRED": Key("barred's secret", may_list=False),
@@ -73,6 +76,8 @@ class SigV4StandIn:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="glue", daemon=True
@@ -89,7 +94,7 @@ class SigV4StandIn:
 
     def options(self, **changes: Any) -> dict[str, Any]:
         found = {
-            "endpoint": f"http://127.0.0.1:{self.port}{BASE}",
+            "endpoint": f"{self.scheme}://127.0.0.1:{self.port}{BASE}",
             "authorization_type": "sigv4",
             "sigv4_service": SERVICE,
             "sigv4_region": REGION,

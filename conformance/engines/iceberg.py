@@ -7,15 +7,19 @@ import atexit
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import trustme
 
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.cases import Case, Engine, Situation
@@ -226,19 +230,33 @@ def _aws(
 
 @contextmanager
 def _glue(
-    folder: Path,  # noqa: ARG001 - needs no directory
+    folder: Path,
     *,
     key_id: str = "AKIDWELL",
     options: Mapping[str, Any] | None = None,
     clock: float = 0.0,
+    trusted_in: str | None = None,
 ) -> Iterator[Situation]:
-    """A target on the stand-in for Glue's endpoint of one region, with MiniStack behind it."""
-    with SigV4StandIn(_ministack()) as glue:
+    """A target on the stand-in for Glue's endpoint of one region, with MiniStack behind it; over HTTPS where
+    `trusted_in` is a key of `connection` that names its certificate, or empty."""
+    tls = None if trusted_in is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if tls is not None:
+        authority = trustme.CA()
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+        authority.cert_pem.write_to_path(folder / "root.pem")
+    with SigV4StandIn(_ministack(), tls) as glue:
         glue.clock = clock
         given = glue.secret(key_id)
         secret = {key: item for key, item in given.items() if key not in {"secret", "session_token"}}
         session = [given["session_token"]] if "session_token" in given else []
-        yield _signed(ACCOUNT, glue.options(**(options or {})), secret, given["secret"], session, read=False)
+        found = _signed(
+            ACCOUNT, glue.options(**(options or {})), secret, given["secret"], session, read=False
+        )
+        if trusted_in:
+            connection = found.fields["connection"]
+            trust = {**connection.get(trusted_in, {}), "ca_cert_file": str(folder / "root.pem")}
+            found = replace(found, fields={"connection": {**connection, trusted_in: trust}})
+        yield found
 
 
 def _signed(
@@ -272,7 +290,7 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     [catalog] = plugin.get_catalog_configs(config)
     statements = plugin.get_catalog_attachment_sql(catalog)
     given = situation.fields["connection"]["config_options"]
-    options = {key: given[key] for key in given.keys() & {"extension_directory"}}
+    options = {key: given[key] for key in given.keys() & {"extension_directory", "ca_cert_file"}}
     query = f"SELECT * FROM lake.{NAMESPACE}.{TABLE} LIMIT 1"  # noqa: S608 - constants
     done = subprocess.run(
         [sys.executable, "-c", _QUERY],
@@ -358,6 +376,9 @@ ENGINE = Engine(
         _case("AWS: wrong region", partial(_glue, options={"sigv4_region": "eu-west-1"})),
         _case("AWS: expired session token", partial(_glue, key_id="ASIDOVER")),
         _case("AWS: no right to list", partial(_glue, key_id="AKIDBARRED")),
+        _case("AWS: all well, over HTTPS", partial(_glue, trusted_in="config_options")),
+        _case("AWS: its certificate not trusted", partial(_glue, trusted_in="")),
+        _case("AWS: its certificate trusted in `settings`, too late", partial(_glue, trusted_in="settings")),
         _case("AWS: this clock is an hour slow", partial(_glue, clock=3600.0)),
     ),
 )

@@ -65,7 +65,7 @@ class _Attach:
 
     def run(self, cache: TokenCache, loaded: Collection[str]) -> None:
         catalog = self._catalog
-        session = Session(catalog, cache, self._until, self._config.ca_file)
+        session = Session(catalog, cache, self._until, self._config.trust)
         steps: list[tuple[str, Callable[[], None]]] = []
         if catalog.authorization == "oauth2":
             steps.append(("token", session.authorize))

@@ -12,6 +12,7 @@ import io
 import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -41,6 +42,14 @@ class Answer:
     moved_to: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificates are accepted: those of `ca_file`, else the system's; without `verify`, anybody's."""
+
+    ca_file: str | None = None
+    verify: bool = True
+
+
 def exchange(
     method: str,
     url: str,
@@ -48,7 +57,7 @@ def exchange(
     deadline: Deadline,
     headers: Mapping[str, str],
     body: bytes | None = None,
-    ca_file: str | None = None,
+    trust: Trust,
 ) -> Answer:
     """Raises `ComputeTimeoutError` at the deadline and `ComputeConnectionError` for what fails before.
 
@@ -56,7 +65,7 @@ def exchange(
     """
     sent = dict(headers)
     for _ in range(MAX_REDIRECTS + 1):
-        answer = _once(method, url, deadline, sent, body, ca_file)
+        answer = _once(method, url, deadline, sent, body, trust)
         target = answer.headers.get("location")
         if answer.status not in REDIRECTS or not target or method != "GET":
             return answer
@@ -80,7 +89,7 @@ def _once(
     deadline: Deadline,
     headers: Mapping[str, str],
     body: bytes | None,
-    ca_file: str | None,
+    trust: Trust,
 ) -> Answer:
     parts = urlsplit(url)
     where = _site(url)
@@ -96,7 +105,7 @@ def _once(
         if parts.scheme == "https":
             step = "the TLS handshake"
             raw.settimeout(_left(deadline))
-            raw = _tls(ca_file).wrap_socket(raw, server_hostname=host)
+            raw = _tls(trust, _age(trust.ca_file)).wrap_socket(raw, server_hostname=host)
         step = "an answer"
         connection = http.client.HTTPConnection(host, port)
         connection.sock = _Timed(raw, deadline)  # as much of a socket as is used
@@ -181,5 +190,12 @@ def _site(url: str) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)
+def _tls(trust: Trust, age: int | None) -> ssl.SSLContext:  # noqa: ARG001 - a file that was replaced is read anew
+    context = ssl.create_default_context(cafile=trust.ca_file)
+    if not trust.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _age(file: str | None) -> int | None:
+    return None if file is None else Path(file).stat().st_mtime_ns

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from floe_monitor.compute import DuckDBComputeConfig
 from floe_monitor_duckdb import iceberg
+from floe_monitor_duckdb.bounded_http import Trust
 from floe_monitor_duckdb.quoting import RESERVED
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
@@ -17,6 +18,7 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_len
 Scalar = str | int | float | bool
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+_OFF = frozenset({"false", "0", "f", "no", "n"})
 MEMORY = ":memory:"
 
 
@@ -209,10 +211,11 @@ class DuckDBConfig(DuckDBComputeConfig):
         return [*(name for name in needed if name not in given), *self.extensions]
 
     @property
-    def ca_file(self) -> str | None:
-        """The certificates that DuckDB's HTTP trusts, where the configuration names a file."""
-        value = self.settings.get("ca_cert_file") or self.config_options.get("ca_cert_file")
-        return None if value is None else str(value)
+    def trust(self) -> Trust:
+        """Whom DuckDB's HTTP trusts as it attaches for dbt: `settings` come into force only after that."""
+        options = {name.lower(): item for name, item in self.config_options.items()}
+        verify = str(options.get("enable_curl_server_cert_verification", True)).lower() not in _OFF
+        return Trust(str(options["ca_cert_file"]) if options.get("ca_cert_file") else None, verify)
 
     @property
     def read_only(self) -> bool:

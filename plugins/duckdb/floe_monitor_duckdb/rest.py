@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, ErrorType
 from floe_monitor_duckdb import aws, bounded_http, tokens
-from floe_monitor_duckdb.bounded_http import Answer, site_of
+from floe_monitor_duckdb.bounded_http import Answer, Trust, site_of
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline
@@ -45,11 +45,11 @@ _REFUSED: dict[ErrorType, type[RestError]] = {
 class Session:
     """The requests of one probe to one catalog. Each ends by the deadline; each raises `ComputeError`."""
 
-    def __init__(self, catalog: Catalog, cache: TokenCache, deadline: Deadline, ca_file: str | None) -> None:
+    def __init__(self, catalog: Catalog, cache: TokenCache, deadline: Deadline, trust: Trust) -> None:
         self._catalog = catalog
         self._cache = cache
         self._deadline = deadline
-        self._ca_file = ca_file
+        self._trust = trust
         self._signer = catalog.signer
         self._path = ""
         self._missing = ""
@@ -68,7 +68,7 @@ class Session:
         """Have a token, from the cache or newly fetched; one that is configured is only looked at."""
         given = self._catalog.oauth.get("token")
         if given is None:
-            found = self._cache.get(self._catalog, self._deadline, self._ca_file)
+            found = self._cache.get(self._catalog, self._deadline, self._trust)
             self.token, self._fresh = found.value, found.fresh
             return
         self.token = str(given)
@@ -137,7 +137,7 @@ class Session:
             url,
             deadline=self._deadline,
             headers=headers,
-            ca_file=self._ca_file,
+            trust=self._trust,
         )
 
     def _told(self, answer: Answer) -> dict[str, Any]:

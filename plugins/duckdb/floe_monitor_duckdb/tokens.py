@@ -18,6 +18,7 @@ from floe_monitor_duckdb.iceberg import DEFAULT_SCOPE
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline
+    from floe_monitor_duckdb.bounded_http import Trust
     from floe_monitor_duckdb.iceberg import Catalog
 
 _KEPT = 256
@@ -60,7 +61,7 @@ class TokenCache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
-    def get(self, catalog: Catalog, deadline: Deadline, ca_file: str | None) -> Token:
+    def get(self, catalog: Catalog, deadline: Deadline, trust: Trust) -> Token:
         """A token with which requests may be made now. Raises a `ComputeError`."""
         entry = self._entry(catalog)
         if not entry.lock.acquire(timeout=max(0.0, deadline.remaining())):
@@ -70,7 +71,7 @@ class TokenCache:
                 return Token(entry.token, fresh=False)
             entry.token = None
             asked = time.monotonic()
-            token, life = fetch(catalog, deadline, ca_file)
+            token, life = fetch(catalog, deadline, trust)
             entry.token, entry.usable_until = token, asked + life - min(_MARGIN, life / 5)
             return Token(token, fresh=True)
         finally:
@@ -93,7 +94,7 @@ class TokenCache:
             return entry
 
 
-def fetch(catalog: Catalog, deadline: Deadline, ca_file: str | None) -> tuple[str, float]:
+def fetch(catalog: Catalog, deadline: Deadline, trust: Trust) -> tuple[str, float]:
     """A new token and how many seconds it lives; the request is DuckDB 1.5's own, byte for byte."""
     pair = f"{catalog.oauth['client_id']}:{catalog.oauth['client_secret']}"
     scope = quote(str(catalog.oauth.get("oauth2_scope") or DEFAULT_SCOPE), safe="")
@@ -108,7 +109,7 @@ def fetch(catalog: Catalog, deadline: Deadline, ca_file: str | None) -> tuple[st
             "Accept": "application/json",
         },
         body=f"grant_type=client_credentials&scope={scope}".encode(),
-        ca_file=ca_file,
+        trust=trust,
     )
     site = bounded_http.site_of(catalog.token_uri)
     told = _json(answer.body)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from floe_monitor_duckdb import DuckDBComputePlugin, aws, extensions
-from floe_monitor_duckdb.bounded_http import Answer
+import trustme
+from floe_monitor_duckdb import DuckDBComputePlugin, extensions
 
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.polaris_standin import PolarisStandIn
@@ -20,6 +20,7 @@ from floe_monitor.compute.faultproxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from conformance.lakehouse import Lakehouse
 
@@ -45,15 +46,20 @@ def attach(extension_directory: str) -> Callable[..., ConnectionResult]:
         secret: Mapping[str, Any],
         *,
         seconds: float = 30.0,
+        connection: Mapping[str, Mapping[str, Any]] | None = None,
         **entry: Any,
     ) -> ConnectionResult:
         catalog = {"path": path, "alias": "lake", "type": "iceberg", "secret": "store", "options": options}
-        connection = {
+        given: dict[str, Any] = {
+            **(connection or {}),
             "attach": [{**catalog, **entry}],
             "secrets": [secret],
-            "config_options": {"extension_directory": extension_directory},
+            "config_options": {
+                **(connection or {}).get("config_options", {}),
+                "extension_directory": extension_directory,
+            },
         }
-        config = build_config(plugin, {"plugin": "duckdb", "connection": connection})
+        config = build_config(plugin, {"plugin": "duckdb", "connection": given})
         with deadline.running_until(Deadline.after(seconds)):
             return plugin.validate_connection(config)
 
@@ -260,85 +266,57 @@ class TestARegionsOwnEndpoint:
         assert glue.requests == []
 
 
-class TestWhatAwsMeans:
+class TestOverHttps:
+    @pytest.fixture
+    def authority(self) -> trustme.CA:
+        return trustme.CA()
+
+    @pytest.fixture
+    def secure(self, authority: trustme.CA) -> Iterator[SigV4StandIn]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        with SigV4StandIn(tls=context) as standin:
+            yield standin
+
+    @pytest.mark.parametrize("scheme", ["", "https://"])
     @pytest.mark.parametrize(
-        ("status", "kind", "told", "error_type", "text"),
+        ("where", "option", "error_type"),
         [
-            (403, "ExpiredTokenException", {}, ErrorType.AUTHENTICATION, "expired"),
-            (
-                403,
-                "",
-                {"message": "The security token included in the request is expired"},
-                ErrorType.AUTHENTICATION,
-                "expired",
-            ),
-            (
-                403,
-                "",
-                {"message": "The security token included in the request is invalid."},
-                ErrorType.AUTHENTICATION,
-                "the key ID",
-            ),
-            (
-                400,
-                "",
-                {"__type": "InvalidSignatureException", "message": "Signature expired: 2026"},
-                ErrorType.AUTHENTICATION,
-                "clocks",
-            ),
-            (
-                403,
-                "",
-                {"message": "Credential should be scoped to a valid region. "},
-                ErrorType.AUTHENTICATION,
-                "another service or region",
-            ),
-            (403, "", {"message": "Missing Authentication Token"}, ErrorType.AUTHENTICATION, "no signature"),
-            (
-                403,
-                "",
-                {
-                    "error": {
-                        "type": "AccessDeniedException",
-                        "message": "User: x is not authorized",
-                        "code": 403,
-                    }
-                },
-                ErrorType.PERMISSION,
-                "no right",
-            ),
-            (403, "", {"Message": "something new"}, ErrorType.PERMISSION, "refused"),
-            (400, "ThrottlingException", {"message": "Rate exceeded"}, ErrorType.CATALOG, "fewer requests"),
+            ("config_options", "ca_cert_file", None),
+            ("settings", "ca_cert_file", ErrorType.CONNECTION),
+            ("config_options", "enable_curl_server_cert_verification", None),
+            ("settings", "enable_curl_server_cert_verification", ErrorType.CONNECTION),
         ],
     )
-    def test_each_of_its_forms(
-        self, status: int, kind: str, told: dict[str, Any], error_type: ErrorType, text: str
+    def test_trusts_whom_dbt_would_when_it_attaches(
+        self,
+        authority: trustme.CA,
+        secure: SigV4StandIn,
+        attach: Callable[..., ConnectionResult],
+        tmp_path: Path,
+        scheme: str,
+        where: str,
+        option: str,
+        error_type: ErrorType | None,
     ) -> None:
-        found = aws.refusal(Answer(status, json.dumps(told).encode(), {"x-amzn-errortype": kind}))
-        assert found is not None
-        assert found[0] is error_type
-        assert text in found[1]
+        authority.cert_pem.write_to_path(tmp_path / "root.pem")
+        value = str(tmp_path / "root.pem") if option == "ca_cert_file" else False
+        options = secure.options(endpoint=f"{scheme}localhost:{secure.port}/iceberg")
+        result = attach(":", options, secure.secret(), connection={where: {option: value}})
+        assert (result.status, result.error_type) == (DEGRADED if error_type else HEALTHY, error_type)
+        assert ("its certificate is refused" in result.message) is (error_type is not None)
 
-    @pytest.mark.parametrize(
-        ("status", "body"), [(200, b"{}"), (404, b"{}"), (500, b"<html>"), (502, b""), (400, b"[]")]
-    )
-    def test_the_rest_is_no_refusal(self, status: int, body: bytes) -> None:
-        assert aws.refusal(Answer(status, body, {})) is None
-
-    @pytest.mark.parametrize(
-        ("endpoint", "scope"),
-        [
-            ("glue.eu-west-1.amazonaws.com/iceberg", ("glue", "eu-west-1")),
-            ("https://s3tables.us-gov-west-1.amazonaws.com/iceberg", ("s3tables", "us-gov-west-1")),
-            ("glue.cn-north-1.amazonaws.com.cn/iceberg", (None, None)),
-            ("us-east-1.example.internal", (None, "us-east-1")),
-            ("http://127.0.0.1:4566/iceberg", (None, None)),
-        ],
-    )
-    def test_what_a_host_is_signed_for(self, endpoint: str, scope: tuple[str | None, str | None]) -> None:
-        assert aws.scope_of(endpoint) == scope
-
-    def test_where_each_service_answers(self) -> None:
-        assert aws.endpoint_of("glue", ":", "eu-west-1") == "glue.eu-west-1.amazonaws.com/iceberg"
-        assert aws.endpoint_of("s3_tables", ARN, None) == "s3tables.us-east-1.amazonaws.com/iceberg"
-        assert aws.endpoint_of("glue", ":", None) is None
+    def test_a_file_of_certificates_that_is_replaced_is_read_anew(
+        self,
+        authority: trustme.CA,
+        secure: SigV4StandIn,
+        attach: Callable[..., ConnectionResult],
+        tmp_path: Path,
+    ) -> None:
+        root = tmp_path / "root.pem"
+        trust = {"config_options": {"ca_cert_file": str(root)}}
+        statuses = []
+        for one in (trustme.CA(), authority):
+            one.cert_pem.write_to_path(root)
+            statuses.append(attach(":", secure.options(), secure.secret(), connection=trust).status)
+        assert statuses == [DEGRADED, HEALTHY]
