@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -10,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from floe_monitor_snowflake.bounding import Bounded
 
 from conformance.snowflake_standin import PASSWORD, StandIn
@@ -45,7 +48,9 @@ def proxy(standin: StandIn) -> Iterator[FaultProxy]:
         (Fault.HALF_CLOSE, {}, "https", ErrorType.CONNECTION, "tls"),
         (Fault.DRIP, {"rate": 20}, "http", ErrorType.TIMEOUT, "login"),
         (Fault.HANG_AFTER, {"after": 40}, "http", ErrorType.TIMEOUT, "login"),
-        (Fault.HANG_AFTER, {"after": 1500}, "http", ErrorType.TIMEOUT, None),
+        (Fault.HANG_AFTER, {"after": 1500}, "http", ErrorType.TIMEOUT, "query"),
+        (Fault.RESET, {}, "http", ErrorType.CONNECTION, None),
+        (Fault.RESET, {}, "https", ErrorType.CONNECTION, None),
     ],
 )
 def test_faults_of_the_network(
@@ -64,14 +69,47 @@ def test_faults_of_the_network(
     result = probe(timeout=TIMEOUT, port=proxy.port, protocol=protocol)
     assert time.monotonic() - started < TIMEOUT + 0.1
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
+    # A reset may overtake the end of the connecting.
     assert check is None or result.checks[-1].name == check
     _settled(lambda: plugin._bounded.left_behind == 0 and not _lines())
 
 
-def test_reset(probe: Probe, proxy: FaultProxy) -> None:
-    proxy.set(Fault.RESET)
-    result = probe(timeout=TIMEOUT, port=proxy.port)
-    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION)
+def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
+    """In a process of its own: the driver reads its roots once."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "roots.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    script = """
+        import sys, time
+        from floe_monitor_snowflake import SnowflakeComputePlugin
+        from floe_monitor.compute import Deadline
+        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.compute.deadline import running_until
+        plugin = SnowflakeComputePlugin()
+        connection = dict(account="acme", user="dbt", host="127.0.0.1", port=int(sys.argv[1]),
+                          database="analytics", schema="marts")
+        target = dict(plugin="snowflake", connection=connection, credentials={"password": "secret"})
+        config = build_config(plugin, target)
+        plugin.prepare(config)
+        started = time.monotonic()
+        with running_until(Deadline.after(0.6)):
+            result = plugin.validate_connection(config)
+        names = [check.name for check in result.checks]
+        print(result.error_type.value, *names, time.monotonic() - started < 0.7)
+        until = time.monotonic() + 5
+        while plugin._bounded.left_behind and time.monotonic() < until:
+            time.sleep(0.02)
+        print(plugin._bounded.left_behind)
+    """
+    with StandIn(tls=context) as silent:
+        silent.account.slow = 5.0
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), str(silent.port)],
+            capture_output=True, text=True, timeout=50, check=False,
+            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
+        )  # fmt: skip
+    assert done.stdout.splitlines() == ["timeout network tls login True", "0"], done
 
 
 def test_frozen_in_the_middle_of_a_query(
@@ -180,6 +218,37 @@ def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["timeout network True 1"] * 2 + ["0 0"], done
+
+
+def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
+    script = textwrap.dedent(
+        f"""
+        import sys
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        from floe_monitor.compute.configuring import build_config
+        from floe_monitor_snowflake import SnowflakeComputePlugin
+        key = rsa.generate_private_key(65537, 2048)
+        encoding, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        pem = key.private_bytes(encoding, kind, serialization.NoEncryption()).decode()
+        plugin = SnowflakeComputePlugin()
+        connection = dict(account="acme", user="dbt", host="127.0.0.1", port={standin.port}, protocol="http",
+                          role="transformer", warehouse="transforming", database="analytics", schema="marts")
+        target = dict(plugin="snowflake", connection=connection, connection_reuse=True)
+        targets = [build_config(plugin, dict(target, credentials=credentials))
+                   for credentials in ({{"private_key": pem}}, {{"password": {PASSWORD!r}}})]
+        plugin.prepare(targets[0])
+        before = set(sys.modules)
+        for config in targets * 2:
+            print(plugin.validate_connection(config).status.value)
+        plugin.shutdown()
+        print(sorted(name for name in set(sys.modules) - before if "." in name and "encodings" not in name))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stdout.splitlines() == ["healthy"] * 4 + ["[]"], done
 
 
 def test_nothing_is_written_and_nobody_else_is_asked(standin: StandIn, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from conformance import environments
 from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute.configuring import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,3 +83,13 @@ def test_verdicts(probe: Callable[..., Any], engine: StandIn) -> None:
     unknown = probe(port=engine.port, database="nothing")
     assert (unknown.status, unknown.error_type) == (ConnectionStatus.DEGRADED, ErrorType.PERMISSION)
     assert unknown.checks[-2].name == "database"
+
+
+def test_a_kept_session(plugin: Any, keys: Callable[..., Any], engine: StandIn) -> None:
+    config = build_config(plugin, {**keys(port=engine.port), "connection_reuse": True})
+    logins = len(engine.logins)
+    for _ in range(3):
+        assert plugin.validate_connection(config).status is ConnectionStatus.HEALTHY
+    assert len(engine.logins) == logins + 1
+    plugin.shutdown()
+    assert engine.sessions == {}

@@ -39,6 +39,18 @@ def test_complete_and_in_dbts_words() -> None:
     }
 
 
+def test_keeping_sessions_is_the_monitors_alone() -> None:
+    kept = {"connection_reuse": True, "connection_idle_seconds": 60, "connection_max_age_seconds": 300}
+    fields = {"plugin": "snowflake", "connection": BASE, "credentials": {"password": "{{ env_var('PW') }}"}}
+    assert PLUGIN.generate_dbt_profile(build_config(PLUGIN, {**fields, **kept})) == profile(
+        {"password": "PW"}
+    )
+    assert profile({"password": "PW"}, **kept) == profile({"password": "PW"})
+    for key, value in kept.items():
+        with pytest.raises(ComputeConfigurationError, match=key):
+            PLUGIN.import_dbt_output({"type": "snowflake", **BASE, key: value})
+
+
 @pytest.mark.parametrize(
     ("credentials", "connection", "words"),
     [
