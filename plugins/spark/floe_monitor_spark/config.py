@@ -16,7 +16,13 @@ SECRET_KEYS = ("password", "token")
 MONITOR_ONLY = keeping.MONITOR_ONLY | {"wake_cluster"}
 THRIFT_ONLY = ("user", "auth", "kerberos_service_name", "use_ssl")
 HTTP_ONLY = ("cluster", "organization", "wake_cluster")
+_SPARK_CONNECT = (
+    "dbt-spark has no method for Spark Connect: it gets there by method `session` and SPARK_REMOTE alone, "
+    "inside dbt's own process, through a client without a timeout that holds. Watch a Thrift server with "
+    "method: thrift"
+)
 REFUSED_METHODS = {
+    **dict.fromkeys(("connect", "spark_connect", "spark-connect"), _SPARK_CONNECT),
     "session": "the Spark of method `session` runs inside dbt's own process (or behind SPARK_REMOTE, whose "
     "client has no timeout): there is nothing a daemon could ask. Watch a Thrift server with method: thrift",
     "odbc": "method `odbc` goes through a vendor's ODBC driver, whose waits have no bound that holds, and "
@@ -108,6 +114,13 @@ class SparkConfig(KeepingConfig):
         if isinstance(method, str) and method in REFUSED_METHODS:
             raise ValueError(REFUSED_METHODS[method])
         return method
+
+    @field_validator("host")
+    @classmethod
+    def _host_of_a_server(cls, host: str) -> str:
+        if host.startswith("sc://"):
+            raise ValueError(_SPARK_CONNECT)
+        return host
 
     @field_validator("auth", mode="before")
     @classmethod

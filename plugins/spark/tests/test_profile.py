@@ -82,6 +82,13 @@ def test_what_the_monitor_alone_reads_is_not_written() -> None:
     assert "wake_cluster" not in generate({**HTTP, "wake_cluster": True}, {"token": SECRET})
 
 
+def test_what_only_the_monitor_reads_stays_out() -> None:
+    plain = generate(THRIFT)
+    assert plain == generate(
+        THRIFT, connection_reuse=True, connection_idle_seconds=5, connection_max_age_seconds=50
+    )
+
+
 DOCUMENTED_THRIFT = """
 type: spark
 method: thrift
@@ -144,7 +151,9 @@ def test_an_imported_output_generates_itself(document: str, changes: dict[str, A
         (DOCUMENTED_HTTP, {"endpoint": "abc"}, "endpoint"),
         (DOCUMENTED_HTTP, {"method": "odbc"}, "ODBC"),
         (DOCUMENTED_THRIFT, {"method": "session", "host": "NA"}, "daemon"),
+        (DOCUMENTED_THRIFT, {"method": "connect"}, "Spark Connect"),
         (DOCUMENTED_THRIFT, {"hots": "x"}, "hots"),
+        (DOCUMENTED_THRIFT, {"connection_reuse": True}, "connection_reuse"),
     ],
 )
 def test_what_cannot_be_imported_is_named(document: str, changes: dict[str, Any], named: str) -> None:
@@ -158,7 +167,10 @@ def test_what_cannot_be_imported_is_named(document: str, changes: dict[str, Any]
     [
         ({**THRIFT, "method": "session"}, {}, "daemon"),
         ({**THRIFT, "method": "odbc"}, {}, "ODBC"),
-        ({**THRIFT, "method": "connect"}, {}, "thrift"),
+        ({**THRIFT, "method": "connect"}, {}, "Spark Connect"),
+        ({**THRIFT, "method": "spark_connect"}, {}, "Spark Connect"),
+        ({**THRIFT, "host": "sc://spark"}, {}, "Spark Connect"),
+        ({**THRIFT, "method": "other"}, {}, "thrift"),
         ({**THRIFT, "auth": "PLAIN"}, {}, "NONE, LDAP and CUSTOM"),
         ({**THRIFT, "auth": "LDAP"}, {}, "password"),
         ({**THRIFT, "auth": "NONE"}, {"password": SECRET}, "LDAP or CUSTOM"),
