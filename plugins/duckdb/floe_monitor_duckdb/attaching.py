@@ -147,8 +147,8 @@ class _Attach:
 
 def _refuse_to_guess() -> None:
     raise _UnprovedError(
-        "whether the warehouse may be listed is not known: the keys that sign are not in the configuration; "
-        "name a `probe_table`"
+        "whether the warehouse may be listed is not known, for which keys sign is DuckDB's to find out: "
+        "name the `secret`, or a `probe_table`"
     )
 
 

@@ -46,14 +46,17 @@ def attach(extension_directory: str) -> Callable[..., ConnectionResult]:
         secret: Mapping[str, Any],
         *,
         seconds: float = 30.0,
-        connection: Mapping[str, Mapping[str, Any]] | None = None,
+        connection: Mapping[str, Any] | None = None,
+        named: bool = True,
         **entry: Any,
     ) -> ConnectionResult:
-        catalog = {"path": path, "alias": "lake", "type": "iceberg", "secret": "store", "options": options}
+        catalog = {"path": path, "alias": "lake", "type": "iceberg", "options": options}
+        if named:
+            catalog["secret"] = "store"
         given: dict[str, Any] = {
             **(connection or {}),
             "attach": [{**catalog, **entry}],
-            "secrets": [secret],
+            "secrets": [secret, *(connection or {}).get("secrets", ())],
             "config_options": {
                 **(connection or {}).get("config_options", {}),
                 "extension_directory": extension_directory,
@@ -255,6 +258,16 @@ class TestARegionsOwnEndpoint:
         [headers] = glue.headers
         assert headers["Host"] == f"127.0.0.1:{glue.port}"
         assert not {"Authorization", "X-Amz-Security-Token"} & headers.keys()
+
+    def test_a_secret_that_is_not_named(
+        self, glue: SigV4StandIn, attach: Callable[..., ConnectionResult]
+    ) -> None:
+        """The only one is the one; of two, which DuckDB takes is not guessed at."""
+        assert attach(ACCOUNT, glue.options(), glue.secret(), named=False).status is HEALTHY
+        more = {"secrets": [glue.secret(name="other")]}
+        result = attach(ACCOUNT, glue.options(), glue.secret(), named=False, connection=more)
+        assert (result.status, failing(result)) == (DEGRADED, ["warehouse:lake"])
+        assert "name the `secret`, or a `probe_table`" in result.message
 
     def test_keys_that_only_duckdb_could_find(
         self, glue: SigV4StandIn, attach: Callable[..., ConnectionResult]
