@@ -221,9 +221,14 @@ class _Daemon:
         settings = self._control.settings.reload
         if not settings.watch:
             return
-        watcher = ConfigWatcher(lambda: self._control.loaded, settings.poll_interval)
-        async for _ in watcher:
-            await self._control.reload()
+        while True:
+            watcher = ConfigWatcher(lambda: self._control.loaded, settings.poll_interval)
+            try:
+                async for _ in watcher:
+                    await self._control.reload()
+            except Exception as error:  # noqa: BLE001 - watching files must not end the watch over targets
+                self._log.error("watching the configuration failed; trying again", exc_info=error)
+            await anyio.sleep(settings.poll_interval)
 
     def _limits(self) -> LivenessLimits:
         return LivenessLimits(stuck=self._control.settings.workers.stuck_limit_in_force)

@@ -197,6 +197,8 @@ def _folders_of(path: Path) -> set[Path]:
     """For a pattern, the directory above its first wildcard and those of its matches; for a file its own,
     and the one it links to."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay
+    if "\0" in str(path):
+        return set()
     if not is_pattern(path):
         return {whole.parent, _linked(whole).parent}
     parts = whole.parts
@@ -206,4 +208,7 @@ def _folders_of(path: Path) -> set[Path]:
 
 def _linked(path: Path) -> Path:
     """Where the links lead; unlike `resolve`, also for one that leads to itself."""
-    return Path(os.path.realpath(path))
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # a NUL in it, which the reload refuses
+        return path

@@ -76,6 +76,8 @@ class Target:
     profile_config: ComputeConfig | None
     """For `generate_dbt_profile`: nothing resolved, credentials as dbt expressions. None without a plugin."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    db_system: str = ""
+    """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
     _memory: _Memory = field(default_factory=_Memory)
 
     @property
@@ -85,11 +87,6 @@ class Target:
     @property
     def labels(self) -> Mapping[str, str]:
         return self.settings.labels
-
-    @property
-    def db_system(self) -> str:
-        """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
-        return adapt.db_system_name(self.entry.plugin) if self.entry.plugin is not None else self.plugin_name
 
     @property
     def is_prepared(self) -> bool:
@@ -172,7 +169,8 @@ class _Builder:
                 memory.fixed = Resolved(config, Redactor(()))
         policy = _policy(settings, self._common, entry)
         fingerprint = _fingerprint(settings, entry, policy)
-        return Target(name, entry, settings, policy, fingerprint, config, self._environ, memory)
+        system = adapt.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
+        return Target(name, entry, settings, policy, fingerprint, config, self._environ, system, memory)
 
     def _checked(self, name: str, plugin: ComputePlugin, resolver: Resolver) -> ComputeConfig | None:
         try:

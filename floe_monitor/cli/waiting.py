@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from floe_monitor.events import ProbeResult
     from floe_monitor.settings.models import WorkerSettings
     from floe_monitor.targets import Target
 
@@ -41,14 +40,14 @@ async def _wait(
     no other."""
     import anyio  # noqa: PLC0415 - as above
 
-    from floe_monitor.probing.once import probe_once  # noqa: PLC0415 - as above
+    from floe_monitor.probing.once import probing  # noqa: PLC0415 - as above
 
     waiting = {target.name for target in targets}
 
     async def watch(target: Target) -> None:
         said = ""
         while True:
-            (result,) = await probe_once([target], workers, _ignore)
+            result = await prober.probe(target)
             line = one_line(result)
             if line != said:
                 note(line)
@@ -58,11 +57,8 @@ async def _wait(
                 return
             await anyio.sleep(interval)
 
-    with anyio.move_on_after(timeout):
+    with probing(workers) as prober, anyio.move_on_after(timeout):
         async with anyio.create_task_group() as watches:
             for target in targets:
                 watches.start_soon(watch, target, name=f"wait for {target.name}")
     return waiting
-
-
-def _ignore(_result: ProbeResult) -> None: ...

@@ -76,7 +76,7 @@ def describe_error(error: BaseException, redact: Callable[[str], str] | None = N
     kind = type(error).__name__
     try:
         text = clean_text(str(error), redact, limit)
-    except Exception:  # noqa: BLE001 - __str__ is the plugin's code
+    except BaseException:  # noqa: BLE001 - __str__ is the plugin's code
         text = ""
     return f"{kind}: {text}" if text else kind
 
@@ -226,7 +226,10 @@ def shut_down(plugin: ComputePlugin) -> None:
 
 def db_system_name(plugin: ComputePlugin) -> str:
     """OpenTelemetry's `db.system.name`; the plugin's name where it gives none."""
-    value = getattr(plugin, "db_system_name", None)
+    try:
+        value = plugin.db_system_name
+    except Exception:  # noqa: BLE001 - a property runs the plugin's code
+        value = None
     return value if isinstance(value, str) and value else plugin.name
 
 

@@ -13,7 +13,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from floe_monitor.compute.errors import ComputeConnectionError, ComputeTimeoutError
+from floe_monitor.compute.errors import ComputeConnectionError, ComputeError, ComputeTimeoutError
+from floe_monitor.compute.models import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 LIMIT = 16
 """Calls under way at once, over all targets of a plugin."""
 _T = TypeVar("_T")
+
+
+class NoThreadError(ComputeError):
+    """The system gives this process no more threads: nothing is known of the target."""
+
+    error_type = ErrorType.PLUGIN
 
 
 class Asides:
@@ -74,7 +81,11 @@ class Asides:
                     raise ComputeTimeoutError(f"{self._limit} earlier calls are still without an answer")
                 call = self._under_way[key] = _Call(function)
                 name = f"aside-{key}"[:60]
-                threading.Thread(target=self._run, args=(key, call), name=name, daemon=True).start()
+                try:
+                    threading.Thread(target=self._run, args=(key, call), name=name, daemon=True).start()
+                except RuntimeError:
+                    del self._under_way[key]
+                    raise NoThreadError("the monitor could start no thread for it") from None
         return call  # type: ignore[return-value]  # a key is always used with one kind of function
 
     def _run(self, key: Hashable, call: _Call[object]) -> None:
@@ -90,12 +101,12 @@ class _Call(Generic[_T]):
     def __init__(self, function: Callable[[], _T]) -> None:
         self._function = function
         self.done = threading.Event()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             self.value = self._function()
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             self.error = error
 
 

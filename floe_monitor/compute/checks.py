@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from floe_monitor.compute import deadline
@@ -38,6 +38,15 @@ class Failure(NamedTuple):
     message: str
 
 
+def _plain(text: object) -> str:
+    if type(text) is str:
+        return text
+    try:
+        return str.__str__(text) if isinstance(text, str) else str(text)
+    except Exception:  # noqa: BLE001 - whatever a plugin gave us
+        return f"(a {type(text).__name__} that cannot be read)"
+
+
 class CheckLog:
     """What a validation has recorded so far, readable from another thread while it runs.
 
@@ -52,9 +61,12 @@ class CheckLog:
         self._running: tuple[str, float] | None = None
 
     def begin(self, name: str, started_ms: float) -> None:
-        self._running = (name, started_ms)
+        self._running = (_plain(name), started_ms)
 
     def finish(self, result: CheckResult) -> None:
+        """In the worker, where a message that is no plain text may be turned into one: that runs its code."""
+        if type(result.name) is not str or type(result.message) is not str:
+            result = replace(result, name=_plain(result.name), message=_plain(result.message))
         self._done = (*self._done, result)
         self._running = None
 

@@ -42,6 +42,14 @@ class KeepingConfig(ComputeConfig):
 MONITOR_ONLY = frozenset({"connection_reuse", "connection_idle_seconds", "connection_max_age_seconds"})
 """Those keys: no part of a dbt profile."""
 
+_off = False
+
+
+def turn_off() -> None:
+    """Keep nothing in this process from now on: what is given back is closed."""
+    global _off  # noqa: PLW0603 - it is about the process
+    _off = True
+
 
 class Closable(Protocol):
     @property
@@ -110,8 +118,11 @@ class Keeper(Generic[_C]):
             if len(self._kept) >= self._limit:
                 oldest = min(self._kept, key=lambda other: self._kept[other].idle_until)
                 self._drop(self._kept.pop(oldest).connection)
-            self._kept[key] = kept
-            self._wake()
+            if _off:
+                self._drop(kept.connection)
+            else:
+                self._kept[key] = kept
+                self._wake()
 
     def discard(self, connection: _C) -> None:
         """Close it, at somebody else's cost."""
@@ -136,8 +147,10 @@ class Keeper(Generic[_C]):
 
     def _wake(self) -> None:
         if self._reaper is None:
-            self._reaper = threading.Thread(target=self._reap, name=f"{self._name}-idle", daemon=True)
-            self._reaper.start()
+            reaper = threading.Thread(target=self._reap, name=f"{self._name}-idle", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the next to come tries again
+                reaper.start()
+                self._reaper = reaper
         self._changed.notify_all()
 
     def _reap(self) -> None:
@@ -153,7 +166,7 @@ class Keeper(Generic[_C]):
                     self._changed.wait(max(0.0, nearest - time.monotonic()))
                 self._closing = len(unwanted)
             for connection in unwanted:
-                with contextlib.suppress(Exception):  # a connection that cannot be closed is let go
+                with contextlib.suppress(BaseException):  # one that cannot be closed is let go; drivers panic
                     connection.close()
 
     def _due(self) -> list[_C]:

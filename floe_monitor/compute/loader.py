@@ -22,7 +22,7 @@ from floe_monitor.compute.adapt import describe_error
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
 
@@ -184,7 +184,7 @@ class _Slot:
         if not callable(factory):
             return replace(self.announced, problem=f"{self._point.value} is not a class")
         try:
-            plugin = factory()
+            plugin = _instances.of(factory)
             problem = find_problem(plugin, self._point.name)
         except KeyboardInterrupt:
             raise
@@ -193,6 +193,26 @@ class _Slot:
         if problem is not None:
             return replace(self.announced, problem=problem)
         return replace(self.announced, plugin=plugin)
+
+
+class _Instances:
+    """One of each class for as long as the process lives: a reload discovers anew, but a plugin's kept
+    connections and calls under way go on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[Callable[[], Any], Any] = {}
+
+    def of(self, factory: Callable[[], Any]) -> Any:
+        if not isinstance(factory, type):
+            return factory()  # a function may mean to give a new one each time
+        with self._lock:
+            if factory not in self._made:
+                self._made[factory] = factory()
+            return self._made[factory]
+
+
+_instances = _Instances()
 
 
 def find_problem(plugin: Any, name: str) -> str | None:

@@ -70,7 +70,7 @@ class Guard:
             return None
         if site not in (None, "same-origin", "none"):
             return "a page of another site asked for this"
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if origin is not None and _authority(origin) != headers.get("host", "").lower():
             return "a page of another origin asked for this"
         if not self._trusted(host):
             return "a browser may ask for changes under an address or a known host name only"
@@ -78,6 +78,13 @@ class Guard:
 
     def _trusted(self, host: str) -> bool:
         return not host or host in self._names or host.endswith(".localhost") or _is_address(host)
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(header: str) -> str:

@@ -15,11 +15,10 @@ import threading
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, prepare
+from floe_monitor.compute import checks, deadline, keeping
+from floe_monitor.compute.adapt import prepare
 from floe_monitor.compute.loader import discover
-from floe_monitor.compute.models import ErrorType
-from floe_monitor.probing.faults import error_type_of, told
+from floe_monitor.probing.faults import RaisedError, validate_with
 
 if TYPE_CHECKING:
     from floe_monitor.compute.loader import PluginEntry
@@ -27,60 +26,71 @@ if TYPE_CHECKING:
     from floe_monitor.credentials import Resolved
 
 
+class _Line:
+    """Answers to the parent, each with the number of the request it belongs to; from any thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def receive(self) -> tuple[int, Resolved, float | None]:
+        request: tuple[int, Resolved, float | None] = self._connection.recv()
+        return request
+
+    def send(self, number: int, kind: str, value: Any) -> None:
+        with self._lock:
+            self._connection.send((number, kind, value))
+
+
 class _StreamingLog(checks.CheckLog):
     """Tells the parent of every check as it begins and ends."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_line", "_number")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, line: _Line, number: int) -> None:
         super().__init__()
-        self._connection = connection
+        self._line, self._number = line, number
 
     def begin(self, name: str, started_ms: float) -> None:
         super().begin(name, started_ms)
-        self._connection.send(("begin", (name, started_ms)))
+        self._line.send(self._number, "begin", self.running)
 
     def finish(self, result: CheckResult) -> None:
         super().finish(result)
-        self._connection.send(("check", result))
+        self._line.send(self._number, "check", self.done[-1])
 
 
 def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     _end_with_parent(descriptor)
+    # A child may be killed at any time, and serves whoever comes next: connections are not kept here.
+    keeping.turn_off()
     address = connection.recv()
+    line = _Line(connection)
     entry = discover().get(address.name, address.distribution)
     if entry.plugin is None:
-        connection.send(("unusable", entry.problem))
+        line.send(0, "unusable", entry.problem)
         return
-    connection.send(("ready", None))
+    line.send(0, "ready", None)
     while True:
-        try:
-            resolved, seconds = connection.recv()
-        except EOFError:
-            return
+        number, resolved, seconds = line.receive()
         if seconds is None:
             prepare(entry.plugin, resolved.config)
-            connection.send(("ready", None))
+            line.send(number, "ready", None)
         else:
-            connection.send(_validate(entry, resolved, seconds, connection))
+            line.send(number, *_validate(entry, resolved, seconds, _StreamingLog(line, number)))
 
 
 def _validate(
-    entry: PluginEntry, resolved: Resolved, seconds: float, connection: Connection
+    entry: PluginEntry, resolved: Resolved, seconds: float, log: checks.CheckLog
 ) -> tuple[str, Any]:
     parent, plugin = os.getpid(), entry.plugin
     assert plugin is not None  # noqa: S101 - `main` has seen it
     try:
-        with (
-            deadline.running_until(deadline.Deadline.after(seconds)),
-            checks.recording_into(_StreamingLog(connection)),
-        ):
-            return "result", adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
-    except BaseException as error:  # noqa: BLE001 - the parent turns whatever it was into a result
-        if isinstance(error, ContractError):
-            return "error", (str(error), ErrorType.PLUGIN)
-        return "error", (told(error, entry.distribution, resolved.redactor), error_type_of(error))
+        with deadline.running_until(deadline.Deadline.after(seconds)), checks.recording_into(log):
+            return "result", validate_with(plugin, resolved, entry.distribution)
+    except RaisedError as error:
+        return "error", (error.text, error.error_type)
     finally:
         if os.getpid() != parent:
             os._exit(0)

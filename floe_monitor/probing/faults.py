@@ -1,10 +1,10 @@
-"""What a plugin raised, as one of the contract's error types and in words."""
+"""Calling a plugin where it may run its code, and turning what it raises into an error type and words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute.adapt import describe_error
+from floe_monitor.compute.adapt import ContractError, adapt_result, describe_error
 from floe_monitor.compute.errors import (
     ComputeConfigurationError,
     ComputeConnectionError,
@@ -15,6 +15,10 @@ from floe_monitor.compute.models import ErrorType
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from floe_monitor.compute.models import ConnectionResult
+    from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.credentials import Resolved
+
 _BY_CLASS_NAME = {
     # Upstream's plugins raise classes of their own under the seed's names.
     ComputeConnectionError.__name__: ErrorType.CONNECTION,
@@ -23,6 +27,25 @@ _BY_CLASS_NAME = {
     TimeoutError.__name__: ErrorType.TIMEOUT,
     ConnectionError.__name__: ErrorType.CONNECTION,
 }
+
+
+class RaisedError(Exception):
+    """What a plugin raised, described and scrubbed in its worker, where its traceback stays too."""
+
+    def __init__(self, text: str, error_type: ErrorType) -> None:
+        super().__init__(text)
+        self.text = text
+        self.error_type = error_type
+
+
+def validate_with(plugin: ComputePlugin, resolved: Resolved, distribution: str | None) -> ConnectionResult:
+    """The plugin's result, cleaned. Raises `RaisedError` alone: no exception's own code reaches the loop."""
+    try:
+        return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+    except ContractError as error:
+        raise RaisedError(str(error), ErrorType.PLUGIN) from None
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a result too
+        raise RaisedError(told(error, distribution, resolved.redactor), error_type_of(error)) from None
 
 
 def error_type_of(error: BaseException) -> ErrorType:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.errors import ComputeError
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ErrorType
+from floe_monitor.probing.faults import RaisedError
 
 if TYPE_CHECKING:
     from floe_monitor.compute.checks import CheckLog
@@ -45,15 +46,6 @@ class ReclaimedError(ComputeError):
     error_type = ErrorType.TIMEOUT
 
 
-class RemoteError(Exception):
-    """What a plugin raised in the child: described and scrubbed there, where its traceback stays too."""
-
-    def __init__(self, text: str, error_type: ErrorType) -> None:
-        super().__init__(text)
-        self.text = text
-        self.error_type = error_type
-
-
 @dataclass(frozen=True, slots=True)
 class PluginAddress:
     """How a child finds the plugin."""
@@ -63,18 +55,21 @@ class PluginAddress:
 
 
 class ChildPool:
-    """Idle children by plugin. Thread-safe: worker threads take from it and give back."""
+    """Idle children by plugin. Thread-safe: worker threads take from it and give back.
+
+    A daemon thread ends those that have idled too long; it lives only while some are idle.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._idle: dict[PluginAddress, list[Child]] = {}
         self._all: set[Child] = set()
         self._closed = False
+        self._trimming = False
 
-    def take(self, address: PluginAddress) -> Child:
-        """A child with the plugin imported and ready. Raises `WorkerProcessError`."""
-        self._trim()
-        with self._lock:
+    def take(self, address: PluginAddress, ready_by: float) -> Child:
+        """A child with the plugin imported and ready, by then at the latest. Raises `WorkerProcessError`."""
+        with self._changed:
             idle = self._idle.get(address, [])
             while idle:
                 child = idle.pop()
@@ -83,14 +78,14 @@ class ChildPool:
                 self._all.discard(child)
                 child.kill()
         child = Child(address)
-        with self._lock:
+        with self._changed:
             self._all.add(child)
             closed = self._closed
         if closed:
             child.kill()
             raise WorkerProcessError("the monitor is stopping")
         try:
-            child.wait_ready(START_SECONDS)
+            child.wait_ready(ready_by)
         except BaseException:
             self.discard(child)
             raise
@@ -98,35 +93,54 @@ class ChildPool:
 
     def give_back(self, child: Child) -> None:
         child.idle_since = time.monotonic()
-        with self._lock:
+        with self._changed:
             if not self._closed:
                 self._idle.setdefault(child.address, []).append(child)
+                self._trim_later()
                 return
         self.discard(child)
 
     def discard(self, child: Child) -> None:
-        with self._lock:
+        with self._changed:
             self._all.discard(child)
         child.kill()
 
     def close(self) -> None:
         """Kill every child, busy ones too."""
-        with self._lock:
+        with self._changed:
             self._closed = True
             children, self._all, self._idle = list(self._all), set(), {}
+            self._changed.notify_all()
         for child in children:
             child.kill()
 
+    def _trim_later(self) -> None:
+        if not self._trimming:
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the next one given back tries
+                threading.Thread(target=self._trim, name="child-trim", daemon=True).start()
+                self._trimming = True
+
     def _trim(self) -> None:
-        oldest = time.monotonic() - IDLE_SECONDS
-        with self._lock:
-            ended = []
-            for idle in self._idle.values():
-                ended += [child for child in idle if child.idle_since < oldest]
-                idle[:] = [child for child in idle if child.idle_since >= oldest]
-            self._all.difference_update(ended)
-        for child in ended:
-            child.kill()
+        while True:
+            with self._changed:
+                oldest = time.monotonic() - IDLE_SECONDS
+                ended = [
+                    child for idle in self._idle.values() for child in idle if child.idle_since <= oldest
+                ]
+                self._all.difference_update(ended)
+                self._idle = {
+                    address: kept
+                    for address, idle in self._idle.items()
+                    if (kept := [child for child in idle if child.idle_since > oldest])
+                }
+                if not ended:
+                    since = [child.idle_since for idle in self._idle.values() for child in idle]
+                    if not since:
+                        self._trimming = False
+                        return
+                    self._changed.wait(max(0.0, min(since) - oldest))
+            for child in ended:
+                child.kill()
 
 
 class Child:
@@ -136,6 +150,7 @@ class Child:
         self.address = address
         self.idle_since = time.monotonic()
         self._prepared: set[str] = set()
+        self._number = 0
         ours, theirs = socket.socketpair()
         with theirs:
             self._connection = Connection(ours.detach())
@@ -159,35 +174,29 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def wait_ready(self, seconds: float) -> None:
+    def wait_ready(self, ready_by: float) -> None:
         try:
-            kind, problem = self._receive(time.monotonic() + seconds)
+            kind, problem = self._receive(ready_by)
         except ReclaimedError:
-            raise WorkerProcessError(f"the worker process was not ready within {seconds:g} s") from None
+            raise WorkerProcessError("the worker process was not ready in time") from None
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
 
-    def prepare(self, target: str, resolved: Resolved, seconds: float) -> None:
+    def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
         """Have the plugin do once in the child what it does once for a target, known by a fingerprint."""
         if target in self._prepared:
             return
-        try:
-            self._connection.send((resolved, None))
-        except OSError:
-            raise self._ended() from None
-        self.wait_ready(seconds)
+        self._ask(resolved, None)
+        self.wait_ready(ready_by)
         self._prepared.add(target)
 
     def call(self, resolved: Resolved, expires_at: float, log: CheckLog) -> ConnectionResult:
         """Validate in the child. Checks appear in `log` as they happen.
 
-        Raises `ReclaimedError` at the deadline (the child is then to be discarded), `RemoteError` for what
+        Raises `ReclaimedError` at the deadline (the child is then to be discarded), `RaisedError` for what
         the plugin raised, `WorkerProcessError` when the child ended.
         """
-        try:
-            self._connection.send((resolved, max(0.0, expires_at - time.monotonic())))
-        except OSError:
-            raise self._ended() from None
+        self._ask(resolved, max(0.0, expires_at - time.monotonic()))
         while True:
             kind, value = self._receive(expires_at)
             if kind == "begin":
@@ -196,7 +205,7 @@ class Child:
                 assert isinstance(value, CheckResult)  # noqa: S101 - our own protocol
                 log.finish(value)
             elif kind == "error":
-                raise RemoteError(*value)
+                raise RaisedError(*value)
             else:
                 assert isinstance(value, ConnectionResult)  # noqa: S101 - our own protocol
                 return value
@@ -210,14 +219,24 @@ class Child:
         with contextlib.suppress(OSError):
             self._connection.close()
 
-    def _receive(self, expires_at: float) -> tuple[str, Any]:
+    def _ask(self, resolved: Resolved, seconds: float | None) -> None:
+        self._number += 1
         try:
-            if not self._connection.poll(max(0.0, expires_at - time.monotonic())):
-                raise ReclaimedError("the worker process gave no answer in time and was ended")
-            message: tuple[str, Any] = self._connection.recv()
-        except (EOFError, OSError):
+            self._connection.send((self._number, resolved, seconds))
+        except OSError:
             raise self._ended() from None
-        return message
+
+    def _receive(self, expires_at: float) -> tuple[str, Any]:
+        """The next answer to the last request; one to an earlier request comes from a thread left over."""
+        while True:
+            try:
+                if not self._connection.poll(max(0.0, expires_at - time.monotonic())):
+                    raise ReclaimedError("the worker process gave no answer in time and was ended")
+                number, kind, value = self._connection.recv()
+            except (EOFError, OSError):
+                raise self._ended() from None
+            if number == self._number:
+                return kind, value
 
     def _ended(self) -> WorkerProcessError:
         try:

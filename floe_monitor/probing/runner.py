@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import ContractError, adapt_result, shut_down
+from floe_monitor.compute.adapt import adapt_result, describe_error, shut_down
+from floe_monitor.compute.asides import NoThreadError
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 from floe_monitor.credentials import CredentialError
 from floe_monitor.events import ProbeResult
-from floe_monitor.probing.faults import error_type_of, told
+from floe_monitor.probing.faults import RaisedError, validate_with
 from floe_monitor.probing.isolation import (
     START_SECONDS,
     Child,
     ChildPool,
     PluginAddress,
     ReclaimedError,
-    RemoteError,
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.credentials import Redactor
@@ -92,19 +92,30 @@ class Runner:
         for ending in endings:
             ending.join(max(0.0, until - time.monotonic()))
 
+    def retire(self, plugins: Iterable[ComputePlugin]) -> None:
+        """Let every plugin used here but these end what it keeps: no target names it any more."""
+        wanted = {id(plugin) for plugin in plugins}
+        for key in [key for key in self._used if key not in wanted]:
+            plugin = self._used.pop(key)
+            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True).start()
+
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
         """Validate in `slot`, which from here on is the worker's to give back. Raises only when cancelled."""
         target, policy = attempt.target, attempt.target.policy
-        span = self._tracing.start(
-            target=target.name,
-            plugin=target.plugin_name,
-            db_system=target.db_system,
-            correlation_id=attempt.correlation_id,
-        )
-        started_at, started = time.time(), time.monotonic()
         process = policy.isolation == "process"
-        attempt.expires_at = started + policy.timeout
-        call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
+        started_at, started = time.time(), time.monotonic()
+        try:
+            span = self._tracing.start(
+                target=target.name,
+                plugin=target.plugin_name,
+                db_system=target.db_system,
+                correlation_id=attempt.correlation_id,
+            )
+            attempt.expires_at = started + policy.timeout
+            call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
+        except BaseException:
+            self._pool.release(slot)
+            raise
         self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))
         await self._until_over(attempt, RECLAIM_SECONDS if process else 0.0)
         began = started if attempt.preparing else attempt.expires_at - policy.timeout
@@ -160,7 +171,7 @@ class Runner:
                 checks.recording_into(attempt.log),
                 span.activate(),
             ):
-                return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+                return validate_with(plugin, resolved, target.entry.distribution)
 
         # A context of its own: what a plugin sets in one validation is not there in the next.
         return lambda: Context().run(validate)
@@ -176,12 +187,13 @@ class Runner:
             reusable = False
             try:
                 with self._preparing(attempt, loop):
-                    child = self._children.take(PluginAddress(entry.name, entry.distribution))
-                    child.prepare(target.fingerprint, resolved, START_SECONDS)
+                    ready_by = time.monotonic() + START_SECONDS
+                    child = self._children.take(PluginAddress(entry.name, entry.distribution), ready_by)
+                    child.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
                     result = child.call(resolved, attempt.expires_at, attempt.log)
                 reusable = True
-            except RemoteError:
+            except RaisedError:
                 reusable = True
                 raise
             finally:
@@ -275,13 +287,12 @@ def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:
     done = attempt.log.done
     if isinstance(error, CredentialError):
         return _unhealthy(ErrorType.CONFIGURATION, str(error), done)
-    if isinstance(error, ContractError | WorkerProcessError):
-        return _unhealthy(ErrorType.PLUGIN, str(error), done)
-    if isinstance(error, RemoteError):
+    if isinstance(error, RaisedError):
         return _unhealthy(error.error_type, error.text, done)
-    return _unhealthy(
-        error_type_of(error), told(error, attempt.target.entry.distribution, attempt.redactor), done
-    )
+    # What is left is ours: no process, no thread, or a fault in reading the configuration.
+    known = isinstance(error, WorkerProcessError | NoThreadError)
+    text = str(error) if known else describe_error(error, attempt.redactor)
+    return _unhealthy(ErrorType.PLUGIN, text, done)
 
 
 def _unhealthy(error_type: ErrorType, message: str, done: tuple[CheckResult, ...]) -> ConnectionResult:

@@ -138,6 +138,9 @@ class Scheduler:
         for watched in former.values():
             if watched.target.plugin_name not in plugins:
                 self._pool.forget(watched.target.plugin_name)
+        self._runner.retire(
+            [target.entry.plugin for target in targets.values() if target.entry.plugin is not None]
+        )
         self._wake.set()
 
     async def run(self, probes: asyncio.TaskGroup) -> None:

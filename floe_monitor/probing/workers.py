@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.asides import NoThreadError
 from floe_monitor.state import WorkerCounts
 
 if TYPE_CHECKING:
@@ -127,7 +128,12 @@ class WorkerPool:
     def submit(self, slot: Slot, call: Callable[[], Any], done: Callable[[Outcome], None]) -> None:
         """Run `call` on a worker; `done` gets its outcome on the event loop, after the slot is free again."""
         loop = asyncio.get_running_loop()
-        thread = self._idle.pop() if self._idle else _Thread()
+        try:
+            thread = self._idle.pop() if self._idle else _Thread()
+        except RuntimeError:  # a limit on threads or processes: this probe fails, the monitor goes on
+            self.release(slot)
+            done(Outcome(error=NoThreadError("the monitor could start no thread for the probe")))
+            return
 
         def finished(outcome: Outcome) -> None:
             self._idle.append(thread)

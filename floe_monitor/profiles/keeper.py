@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProfileSettings
     from floe_monitor.state import MonitorState
     from floe_monitor.targets import Target
+
+log = logging.getLogger("floe_monitor.profiles")
 
 PATIENCE_SECONDS = 10.0
 _BREATH_SECONDS = 0.5
@@ -169,7 +172,12 @@ class _Kept:
             )
             self._keeper.report(self, Outcome("failed", text))
             await self._done(future)
-        outcome, paths = future.result()
+        try:
+            outcome, paths = future.result()
+        except Exception as error:  # a fault of ours in one profile must not end the watch over all targets
+            log.exception("profile %s could not be looked after", self.label)
+            outcome = Outcome("failed", f"unexpected {type(error).__name__}; the log says where")
+            paths = frozenset()
         self._standing_by = outcome.result == "foreign_owner"
         if assignment is self.assignment:
             self._keeper.report(self, outcome)
@@ -178,7 +186,7 @@ class _Kept:
     def _work(self, assignment: Assignment) -> tuple[Outcome, frozenset[Path]]:
         """In the thread: also where to watch, since following links may hang as well."""
         outcome = self._reconciler.run(assignment, self._stopped)
-        with suppress(OSError, RuntimeError):
+        with suppress(OSError, RuntimeError, ValueError):
             configured = Path(assignment.profile.path).expanduser()
             paths = {real_path(str(configured.parent)) / configured.name, real_path(str(configured))}
             return outcome, frozenset(path for path in paths if path.parent.is_dir())

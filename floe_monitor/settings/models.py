@@ -13,6 +13,7 @@ from floe_monitor.settings.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Pathname = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 Isolation = Literal["thread", "process"]
@@ -80,9 +81,8 @@ class CredentialReference(Model):
     env: VariableName | None = Field(
         default=None, description="Environment variable; also its name in profiles.yml"
     )
-    file: str | None = Field(
+    file: Pathname | None = Field(
         default=None,
-        min_length=1,
         description="File that holds it, read at each probe; one final newline is cut",
     )
 
@@ -133,7 +133,7 @@ class ProfileSettings(Model):
     """One profile kept in a profiles.yml."""
 
     name: str = Field(min_length=1, description="Profile name, as dbt_project.yml has it")
-    path: str = Field(description="The profiles.yml; relative to the working directory")
+    path: Pathname = Field(description="The profiles.yml; relative to the working directory")
     target: str | None = Field(default=None, description="Default output; the first target if unset")
     targets: list[str] | None = Field(default=None, description="Outputs to write; all targets if unset")
     reconcile_interval: Duration = Field(default=10.0, gt=0, description="How often drift is looked for")
@@ -183,7 +183,7 @@ class Settings(Model):
     )
     profiles: list[ProfileSettings] = Field(default_factory=list, description="Profiles to keep in step")
     targets: dict[Name, TargetSettings] = Field(default_factory=dict, description="What is watched, by name")
-    include: list[str] = Field(
+    include: list[Pathname] = Field(
         default_factory=list, description="More files with targets and profiles; globs, relative to this file"
     )
     reload: ReloadSettings = Field(default_factory=ReloadSettings, description="When to reload")
