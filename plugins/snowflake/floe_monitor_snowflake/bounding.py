@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from floe_monitor.compute import ComputeTimeoutError
+from floe_monitor.compute.asides import NoThreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +38,16 @@ class Bounded:
         return self._left_behind
 
     def line(self, name: str, expires_at: float) -> Line:
-        """One thread for the calls of one validation. Raises `ComputeTimeoutError` at the limit."""
+        """One thread for the calls of one validation.
+
+        Raises `ComputeTimeoutError` at the limit, `NoThreadError` where the system gives none.
+        """
         if self._left_behind >= self._limit:
             raise ComputeTimeoutError(f"{self._limit} calls of earlier probes are still unanswered")
-        return Line(self, name, expires_at)
+        try:
+            return Line(self, name, expires_at)
+        except RuntimeError:
+            raise NoThreadError("the monitor could start no thread for the session") from None
 
     def leave(self, change: int) -> None:
         with self._lock:

@@ -158,7 +158,7 @@ class Session:
         self._line = line
         try:
             return self.look() == self._context
-        except Exception:  # noqa: BLE001 - whatever it is, a new login tells it in its own words
+        except BaseException:  # noqa: BLE001 - a new login tells it in its own words; drivers panic
             return False
 
     def rest(self) -> bool:

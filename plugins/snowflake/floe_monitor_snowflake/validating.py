@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import (
-    ComputeTimeoutError,
+    ComputeError,
     ConnectionResult,
     ErrorType,
     Failure,
@@ -113,7 +113,7 @@ class _Run:
         session = kept.connection
         try:
             line = self._line(time.monotonic() + self._left() * KEPT_SHARE)
-        except ComputeTimeoutError:
+        except ComputeError:
             self._keeper.discard(session)
             return False
         if not session.resume(line):

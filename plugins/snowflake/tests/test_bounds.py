@@ -193,6 +193,7 @@ def test_a_name_service_that_never_answers(tmp_path: Path) -> None:
             config = SnowflakeConfig(
                 account="acme", user="u", database="d", schema="s", credentials={"password": "secret"}
             )
+            plugin.prepare(config)
             for _ in range(2):
                 started = time.monotonic()
                 with running_until(Deadline.after(0.4)):
