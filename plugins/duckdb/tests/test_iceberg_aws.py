@@ -173,7 +173,7 @@ class TestRealServers:
         fault: Fault,
         error_type: ErrorType,
     ) -> None:
-        seconds = 1.5 if fault is Fault.HANG else 10.0
+        seconds = 3.0 if fault is Fault.HANG else 10.0
         with FaultProxy(ministack.port, fault) as proxy:
             options = ministack.options(endpoint=f"http://127.0.0.1:{proxy.port}/iceberg")
             began = time.monotonic()
