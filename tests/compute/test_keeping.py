@@ -134,10 +134,15 @@ def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: Keeper[Line
 
 def test_one_that_cannot_be_closed_keeps_no_other(keeper: Keeper[Line]) -> None:
     class Broken(Line):
-        def close(self) -> None:
-            raise OSError("gone")
+        def __init__(self, error: type[BaseException]) -> None:
+            super().__init__()
+            self._error = error
 
-    keeper.discard(Broken())
+        def close(self) -> None:
+            raise self._error
+
+    keeper.discard(Broken(OSError))
+    keeper.discard(Broken(SystemExit))
     well = Line()
     keeper.discard(well)
     settled(lambda: well.closed == 1)

@@ -62,6 +62,12 @@ def test_what_a_distribution_requires_and_is_not_there(site: Any, tmp_path: Path
     assert registry().get("poor").lacking() == ["no-such-driver[fast]>=3", "anyio>=999"]
 
 
+def test_a_plugin_outlives_the_discovery_that_made_it(site: Any) -> None:
+    """A reload discovers anew; what a plugin keeps must not be left behind with a former instance."""
+    site.distribution("acme-toy", {"toy": site.plugin("acme_toy", "toy")}, group=GROUP)
+    assert registry().get("toy").plugin is registry().get("toy").plugin
+
+
 BROKEN = {
     "raises": (
         "raise RuntimeError('half\\x1b[31m\\ninstalled')",

@@ -234,3 +234,15 @@ def test_names_that_browsers_may_use_are_configured(start_daemon: Start) -> None
     daemon = start_daemon("http: {allowed_hosts: [monitor.example]}\ntargets: {dev: {plugin: lab}}")
     assert daemon.get("/healthz", Host="monitor.example")[0] == 200
     assert daemon.get("/healthz", Host="rebound.example")[0] == 403
+
+
+def test_a_path_that_cannot_be_one_ends_nothing(start_daemon: Start) -> None:
+    sound = "targets: {dev: {plugin: lab}}\nreload: {poll_interval: 1s}\n"
+    daemon = start_daemon(sound)
+    for line in ('include: ["a\\0b.yaml"]', 'profiles: [{name: x, path: "x\\0y/profiles.yml"}]'):
+        daemon.config.write_text(f"{sound}{line}\n")
+        daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 0)
+        time.sleep(1.5)  # the watcher looks at what the refused configuration includes
+        daemon.config.write_text(sound)
+        daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 1)
+    assert daemon.stop() == 0

@@ -83,3 +83,7 @@ async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_
             answer = await client.post("/-/reload", headers=own)
             assert answer.status_code == (200 if allowed else 403)
             assert (await client.post("/-/reload")).status_code == 200
+
+
+async def test_an_origin_that_is_none_is_another_one(local: httpx.AsyncClient) -> None:
+    assert (await local.post("/-/reload", headers={"origin": "http://[::1"})).status_code == 403

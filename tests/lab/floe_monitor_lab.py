@@ -24,6 +24,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
+from floe_monitor.compute.keeping import Keeper, Kept
 
 FOREVER = threading.Event()
 """Never set by the plugin; a test that set it lets every hung validation return."""
@@ -41,6 +42,24 @@ HOOKS: list[str] = []
 class UnreadableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("not even this")
+
+
+class SlowToReadError(Exception):
+    """Some drivers ask another process for the text."""
+
+    def __str__(self) -> str:
+        time.sleep(1.0)
+        return "at last"
+
+
+class ExitingError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("from within a text")
+
+
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
 
 
 class LabComputePlugin(ComputePlugin):
@@ -178,6 +197,49 @@ def _unreadable(config: ComputeConfig) -> ConnectionResult:
     raise UnreadableError
 
 
+def _raising(error: type[Exception]) -> Any:
+    def validate(config: ComputeConfig) -> ConnectionResult:
+        raise error
+
+    return validate
+
+
+def _unreadable_check(config: ComputeConfig) -> ConnectionResult:
+    words: Any = Unreadable()
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, words))
+    with validation:
+        with validation.check("first", on_failure=ConnectionStatus.DEGRADED):
+            raise ValueError
+        with validation.check("second"):
+            raise SystemExit(3)
+    return validation.result()
+
+
+def _leave_a_check_behind(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+
+    def aside() -> None:
+        with validation.check("slow_part"):
+            time.sleep(0.3)
+
+    threading.Thread(target=aside, daemon=True).start()
+    time.sleep(0.1)
+    return _healthy(config)
+
+
+def _keep_connections(config: ComputeConfig) -> ConnectionResult:
+    """How many a keeper has after one was given to it."""
+
+    class Line:
+        usable = True
+
+        def close(self) -> None: ...
+
+    keeper: Keeper[Line] = Keeper("lab")
+    keeper.keep("one", Kept(Line(), time.monotonic(), 60), 60)
+    return _result(ConnectionStatus.HEALTHY, f"{len(keeper)} kept")
+
+
 def _close_stdout(config: ComputeConfig) -> ConnectionResult:
     os.close(1)
     return _result(ConnectionStatus.HEALTHY)
@@ -236,6 +298,11 @@ BEHAVIOURS: dict[str, Any] = {
     "exit": _exit,
     "generator_exit": _generator_exit,
     "unreadable": _unreadable,
+    "slow_to_read": _raising(SlowToReadError),
+    "exiting_text": _raising(ExitingError),
+    "unreadable_check": _unreadable_check,
+    "leave_a_check_behind": _leave_a_check_behind,
+    "keep_connections": _keep_connections,
     "nothing": lambda config: None,
     "a_string": lambda config: "healthy",
     "a_dictionary": lambda config: {"status": "healthy"},

@@ -64,6 +64,8 @@ HONEST = [
     ("exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "SystemExit: 3"),
     ("generator_exit", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "GeneratorExit"),
     ("unreadable", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "UnreadableError"),
+    ("exiting_text", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "ExitingError"),
+    ("unreadable_check", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "SystemExit: 3"),
     ("nothing", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "nothing"),
     ("a_string", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "str"),
     ("a_dictionary", ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN, "dict"),

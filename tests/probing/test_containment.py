@@ -1,0 +1,194 @@
+"""What a plugin or the system does stays where it happened: not on the event loop, not in the next probe."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute.asides import Asides, NoThreadError
+from floe_monitor.compute.keeping import Keeper, Kept
+from floe_monitor.compute.models import ConnectionStatus, ErrorType
+from floe_monitor.probing import isolation
+from floe_monitor.probing.once import probing
+from floe_monitor.probing.runner import Attempt, Runner
+from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.settings.models import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from floe_monitor.events import ProbeResult
+    from floe_monitor.targets import Target
+
+    MakeTarget = Callable[..., Target]
+    Probe = Callable[[Target], Awaitable[ProbeResult]]
+
+
+@pytest.fixture
+async def pool() -> WorkerPool:
+    return WorkerPool(4, 4)
+
+
+@pytest.fixture
+async def runner(pool: WorkerPool, lab: Any) -> AsyncIterator[Runner]:
+    made = Runner(pool)
+    yield made
+    lab.FOREVER.set()
+    made.close()
+    pool.close()
+
+
+@pytest.fixture
+def probe(pool: WorkerPool, runner: Runner) -> Probe:
+    async def run(target: Target) -> ProbeResult:
+        return await runner.run(Attempt(target), await pool.acquire("lab"), "schedule")
+
+    return run
+
+
+async def test_an_exception_slow_to_describe_does_not_hold_up_the_loop(
+    probe: Probe, make_target: MakeTarget
+) -> None:
+    worst = 0.0
+
+    async def beat() -> None:
+        nonlocal worst
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            worst = max(worst, time.monotonic() - before)
+
+    beating = asyncio.create_task(beat())
+    result = await probe(make_target("slow_to_read"))
+    beating.cancel()
+    assert result.message == "SlowToReadError: at last"
+    assert worst < 0.7
+
+
+async def test_a_name_that_raises_is_the_plugins_own(
+    probe: Probe, make_target: MakeTarget, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_name(_: object) -> str:
+        raise RuntimeError("no driver, no name")
+
+    monkeypatch.setattr(lab.LabComputePlugin, "db_system_name", property(no_name))
+    target = make_target("healthy")
+    assert target.db_system == "lab"
+    assert (await probe(target)).status is ConnectionStatus.HEALTHY
+
+
+# ---------------------------------------------------------------- children
+
+
+async def test_what_a_child_says_late_is_no_answer_for_the_next(
+    probe: Probe, make_target: MakeTarget
+) -> None:
+    assert (await probe(make_target("leave_a_check_behind", isolation="process"))).message == "fine"
+    await asyncio.sleep(0.4)
+    for _ in range(2):
+        result = await probe(make_target("healthy", isolation="process"))
+        assert (result.status, result.checks) == (ConnectionStatus.HEALTHY, ())
+
+
+async def test_a_child_keeps_no_connections(probe: Probe, make_target: MakeTarget) -> None:
+    assert (await probe(make_target("keep_connections"))).message == "1 kept"
+    assert (await probe(make_target("keep_connections", isolation="process"))).message == "0 kept"
+
+
+async def test_an_idle_child_is_ended_unasked(
+    probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "IDLE_SECONDS", 0.3)
+    pid = (await probe(make_target("tell_pid", isolation="process"))).message
+    until = time.monotonic() + 5
+    while _is_alive(pid):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    assert (await probe(make_target("tell_pid", isolation="process"))).message != pid
+
+
+def _is_alive(pid: str) -> bool:
+    import psutil
+
+    return psutil.pid_exists(int(pid))
+
+
+# ---------------------------------------------------------------- no more threads
+
+
+@contextmanager
+def no_new_threads() -> Iterator[None]:
+    """As at a limit on processes: the interpreter's own start of a thread fails."""
+    start = threading._start_new_thread  # type: ignore[attr-defined]
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        threading._start_new_thread = start  # type: ignore[attr-defined]
+
+
+async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
+    probe: Probe, pool: WorkerPool, make_target: MakeTarget
+) -> None:
+    with no_new_threads():
+        result = await probe(make_target("healthy"))
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
+    assert result.message == "the monitor could start no thread for the probe"
+    assert pool.taken == 0
+    assert (await probe(make_target("healthy"))).status is ConnectionStatus.HEALTHY
+
+
+def test_a_look_up_without_a_thread_is_tried_again_the_next_time() -> None:
+    asides = Asides()
+    with no_new_threads(), pytest.raises(NoThreadError):
+        asides.resolve("localhost", 1)
+    assert asides.under_way == 0
+    assert asides.resolve("localhost", 10)
+
+
+def test_a_keeper_without_a_thread_closes_later() -> None:
+    class Line:
+        usable = True
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    keeper: Keeper[Line] = Keeper("lines")
+    first, second = Line(), Line()
+    with no_new_threads():
+        keeper.keep("first", Kept(first, time.monotonic(), 60), 0.1)
+    keeper.keep("second", Kept(second, time.monotonic(), 60), 0.1)
+    until = time.monotonic() + 5
+    while not (first.closed and second.closed):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+# ---------------------------------------------------------------- without a schedule
+
+
+async def test_repeated_probes_respect_the_limits_and_hang_once(
+    make_targets: Callable[..., dict[str, Target]], lab: Any
+) -> None:
+    targets = make_targets({"hung": "hang", **{f"well{n}": "healthy" for n in range(20)}}, timeout=0.2)
+    before = threading.active_count()
+    with probing(WorkerSettings(limit=4, per_plugin=2)) as prober:
+        for _ in range(3):
+            results = await asyncio.gather(*(prober.probe(target) for target in targets.values()))
+            assert results[0].error_type is ErrorType.TIMEOUT
+            assert {result.status for result in results[1:]} == {ConnectionStatus.HEALTHY}
+        assert lab.CALLS.count("hang") == 1
+        assert threading.active_count() - before <= 3
+        lab.FOREVER.set()
+        await asyncio.sleep(0.2)
+        assert (await prober.probe(targets["hung"])).message == "from another age"
