@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Probe = Callable[..., ConnectionResult]
 
-TIMEOUT = 0.5
+TIMEOUT = 0.4
 FAULTS = [
     (Fault.REFUSE, {}, ErrorType.CONNECTION),
     (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT),

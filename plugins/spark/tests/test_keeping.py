@@ -123,7 +123,7 @@ def test_a_reset_connection_is_replaced_within_the_probe(again: Any, server: Any
         assert server.sessions == 1
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
 def test_a_frozen_session_is_replaced_within_the_probe(again: Any, server: Any) -> None:
     with FaultProxy(server.port) as proxy:
         again(port=proxy.port)
