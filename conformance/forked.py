@@ -56,7 +56,7 @@ def _wait(child: int, timeout: float) -> int | None:
         if pid:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
-    os.kill(child, 9)
+    os.killpg(child, 9)
     os.waitpid(child, 0)
     return None
 
@@ -64,6 +64,8 @@ def _wait(child: int, timeout: float) -> int | None:
 def _debug(request: dict[str, Any]) -> None:
     code = 70
     try:
+        os.setsid()  # what dbt starts, such as gcloud's login, ends with it
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # and would take the next line for a user's answer
         os.chdir(request["folder"])
         output = os.open("dbt.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(output, 1)
