@@ -73,7 +73,6 @@ def test_faults_of_the_network(
 @pytest.mark.parametrize(
     ("fault", "options", "kind", "checks"),
     [
-        (Fault.HANG, {}, ErrorType.TIMEOUT, {"network"}),
         (Fault.RESET, {}, ErrorType.CONNECTION, {"network"}),
         (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"network"}),
         (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT, {"network"}),
