@@ -77,9 +77,13 @@ def _label(series: str, name: str) -> str:
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = [listed.name for listed in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # the process has ended
+        return
+    for thread in threads:
         try:
-            children = listed.read_text().split()
+            children = Path(f"/proc/{pid}/task/{thread}/children").read_text().split()
         except OSError:  # the thread has ended
             continue
         for child in children:

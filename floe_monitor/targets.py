@@ -167,7 +167,7 @@ class _Builder:
                 config = self._checked(name, entry.plugin, resolver)
             if config is not None and not resolver.is_late:
                 memory.fixed = Resolved(config, Redactor(()))
-        policy = _policy(settings, self._common, entry)
+        policy = _policy(settings, self._common, entry, config)
         fingerprint = _fingerprint(settings, entry, policy)
         system = adapt.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
         return Target(name, entry, settings, policy, fingerprint, config, self._environ, system, memory)
@@ -208,7 +208,9 @@ def _resolver(name: str, settings: TargetSettings, environ: Mapping[str, str]) -
     return Resolver(name, fields, credentials, environ)
 
 
-def _policy(target: TargetSettings, common: ProbeSettings, entry: PluginEntry) -> ProbePolicy:
+def _policy(
+    target: TargetSettings, common: ProbeSettings, entry: PluginEntry, config: ComputeConfig | None
+) -> ProbePolicy:
     own = target.probe
 
     def pick(key: str) -> Any:
@@ -217,7 +219,8 @@ def _policy(target: TargetSettings, common: ProbeSettings, entry: PluginEntry) -
 
     isolation = pick("isolation")
     if isolation is None:
-        isolation = adapt.default_isolation(entry.plugin) if entry.plugin is not None else "thread"
+        plugin = entry.plugin
+        isolation = adapt.default_isolation(plugin, config) if plugin is not None else "thread"
     return ProbePolicy(
         interval=pick("interval"),
         timeout=pick("timeout"),

@@ -90,11 +90,13 @@ ENGINE = Engine(
         Case("refused on the way (HTTP 403)", partial(_account, http_status=403)),
         Case("unknown host", partial(_account, host="nowhere.invalid")),
         Case("connection refused", partial(_fault, fault=Fault.REFUSE)),
-        Case("packets dropped", partial(_fault, fault=Fault.BLACKHOLE)),
-        Case("accepts and never answers", partial(_fault, fault=Fault.HANG)),
-        Case("connection reset", partial(_fault, fault=Fault.RESET)),
-        Case("hangs within the login's answer", partial(_fault, fault=Fault.HANG_AFTER, after=40)),
-        Case("hangs after the login", partial(_fault, fault=Fault.HANG_AFTER, after=1400)),
-        Case("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1)),
+        Case("packets dropped", partial(_fault, fault=Fault.BLACKHOLE), waits=True),
+        Case("accepts and never answers", partial(_fault, fault=Fault.HANG), waits=True),
+        Case("connection reset", partial(_fault, fault=Fault.RESET), waits=True),
+        Case(
+            "hangs within the login's answer", partial(_fault, fault=Fault.HANG_AFTER, after=40), waits=True
+        ),
+        Case("hangs after the login", partial(_fault, fault=Fault.HANG_AFTER, after=1400), waits=True),
+        Case("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1), waits=True),
     ),
 )  # fmt: skip

@@ -205,7 +205,14 @@ def _unique(name: str, taken: set[str]) -> str:
 # ---------------------------------------------------------------- what a plugin may lack
 
 
-def default_isolation(plugin: ComputePlugin) -> Literal["thread", "process"]:
+def default_isolation(
+    plugin: ComputePlugin, config: ComputeConfig | None = None
+) -> Literal["thread", "process"]:
+    """Of a target, where its configuration is known and the plugin has an opinion on it."""
+    asked = getattr(plugin, "get_default_isolation", None)
+    if config is not None and callable(asked):
+        with contextlib.suppress(Exception):
+            return "process" if asked(config) == "process" else "thread"
     return "process" if getattr(plugin, "default_isolation", "thread") == "process" else "thread"
 
 

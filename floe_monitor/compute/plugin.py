@@ -75,6 +75,11 @@ class ComputePlugin(ABC):
         follows meets the same and says so.
         """
 
+    def get_default_isolation(self, config: ComputeConfig) -> Literal["thread", "process"]:  # noqa: ARG002
+        """As `default_isolation`, for a plugin where it depends on the target. `config` has dbt's expressions
+        where values are found later."""
+        return self.default_isolation
+
     @abstractmethod
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         """This target's output block of dbt's `profiles.yml`: plain YAML values, same input same output.

@@ -231,6 +231,8 @@ def test_accessors_answer_for_what_a_plugin_lacks() -> None:
     bare: Any = Bare()
     config: Any = None
     assert adapt.default_isolation(bare) == "thread"
+    assert adapt.default_isolation(bare, object())  # type: ignore[arg-type]
+    assert adapt.default_isolation(bare) == "thread"
     assert adapt.db_system_name(bare) == "bare"
     assert adapt.config_schema(bare) is None
     assert adapt.catalog_configs(bare, config) == []
@@ -251,6 +253,9 @@ def test_accessors_pass_on_what_a_plugin_has() -> None:
     )
     config: Any = None
     assert adapt.default_isolation(full) == "process"
+    full.get_default_isolation = lambda config: config
+    target: Any = "thread"
+    assert adapt.default_isolation(full, target) == "thread"
     assert adapt.db_system_name(full) == "other"
     assert adapt.catalog_attachment_sql(full, config) == ["ATTACH"]
     assert adapt.import_dbt_output(full, {"a": 1}) == {"connection": {"a": 1}}

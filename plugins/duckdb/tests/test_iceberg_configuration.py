@@ -210,6 +210,17 @@ def test_duckdbs_own_form_stays_as_it_is(plugin: DuckDBComputePlugin) -> None:
     ]
 
 
+def test_a_target_with_a_catalog_has_a_process_of_its_own(plugin: DuckDBComputePlugin) -> None:
+    """Unresolved, as the configuration has it: what loads extensions must not do so in the daemon."""
+    for connection, isolation in (
+        ({"attach": [entry(PLATFORM)]}, "process"),
+        ({"attach": [{"path": "other.duckdb", "alias": "other"}]}, "thread"),
+        ({}, "thread"),
+    ):
+        config = build_config(plugin, {"plugin": "duckdb", "connection": connection})
+        assert plugin.get_default_isolation(config) == isolation
+
+
 def test_credentials_beside_the_connection_serve_an_alias(plugin: DuckDBComputePlugin) -> None:
     attach = entry({**PLATFORM, "credential": None})
     config = build_config(

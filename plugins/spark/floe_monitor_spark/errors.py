@@ -20,6 +20,13 @@ class TimedOutError(SparkError):
         super().__init__(f"no answer in time while waiting for {waited_for}")
 
 
+class UnfinishedError(SparkError):
+    """The server answers, and what it says is that the statement still runs."""
+
+    def __init__(self) -> None:
+        super().__init__("no answer in time while waiting for the statement to end")
+
+
 class LinkError(SparkError):
     """The connection broke, or never came about."""
 
@@ -92,6 +99,7 @@ _DENIALS = frozenset(
 """What authorization plugins throw, which give no SQLSTATE."""
 _BY_KIND = {
     TimedOutError: ErrorType.TIMEOUT,
+    UnfinishedError: ErrorType.TIMEOUT,
     LinkError: ErrorType.CONNECTION,
     RefusedError: ErrorType.AUTHENTICATION,
     StrangeError: ErrorType.CONFIGURATION,

@@ -23,7 +23,7 @@ from floe_monitor_spark.errors import (
     ServerError,
     SparkError,
     StrangeError,
-    TimedOutError,
+    UnfinishedError,
 )
 from floe_monitor_spark.wire import LIMIT, LinkTransport
 
@@ -214,11 +214,11 @@ class Session:
                 break
             left = self._line.expires_at - time.monotonic()
             if left <= _LAST_LOOK:
-                raise TimedOutError("the statement to end")
+                raise UnfinishedError
             time.sleep(min(pause, left - _LAST_LOOK / 2))
             pause = min(0.1, pause * 1.5)
         if state == _TIMED_OUT:
-            raise TimedOutError("the statement to end")
+            raise UnfinishedError
         raise ServerError(answer.errorMessage or f"the statement ended in state {state}", answer.sqlState)
 
     def _ask(self, method: Callable[[Any], Any], request: Any) -> Any:

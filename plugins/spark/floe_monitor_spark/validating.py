@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Failure, Validation, deadline
 from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
-from floe_monitor_spark.errors import ServerError, SparkError, StrangeError, classify
+from floe_monitor_spark.errors import (
+    LinkError,
+    ServerError,
+    SparkError,
+    StrangeError,
+    TimedOutError,
+    classify,
+)
 from floe_monitor_spark.keeping import key_of
 from floe_monitor_spark.reaching import Journey, Route, held_checks, user_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from floe_monitor.compute import Check
     from floe_monitor.compute.asides import Asides
     from floe_monitor.compute.keeping import Keeper
@@ -110,11 +119,18 @@ class _Run:
         with self._validation.check("query"):
             if session.run("select 1 as id") != [[1]]:
                 raise StrangeError("`select 1` brought something else than 1")
-        with self._validation.check("schema", on_failure=ConnectionStatus.DEGRADED) as check:
+        with self._limitation("schema") as check:
             exists = self._look_for_schema(session, check)
         if check.status is ConnectionStatus.HEALTHY:
-            with self._validation.check("create", on_failure=ConnectionStatus.DEGRADED):
+            with self._limitation("create"):
                 self._plan_creation(session, exists=exists)
+
+    def _limitation(self, name: str) -> AbstractContextManager[Check]:
+        """A check of what `dbt debug` does without. A server that says that it is not ready is limited; a
+        silent one has gone."""
+        return self._validation.check(
+            name, on_failure=ConnectionStatus.DEGRADED, fatal=(LinkError, TimedOutError)
+        )
 
     def _look_for_schema(self, session: Session, check: Check) -> bool:
         """Whether it exists; dbt writes its name into statements as it stands, and so do we."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Probe = Callable[..., ConnectionResult]
 
 TIMEOUT = 0.4
+LONG = 1.0
+"""Where something has to happen before, and something after."""
 FAULTS = [
     (Fault.REFUSE, {}, ErrorType.CONNECTION),
     (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT),
@@ -87,11 +89,14 @@ def test_a_server_that_falls_silent_between_two_steps(
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("statement", "check"), [("select", "query"), ("DESCRIBE", "schema")])
 @pytest.mark.parametrize(
     ("fault", "kind"), [(Fault.FREEZE, ErrorType.TIMEOUT), (Fault.RESET, ErrorType.CONNECTION)]
 )
-def test_in_the_middle_of_a_query(
+def test_in_the_middle_of_a_statement(
     way: str,
+    statement: str,
+    check: str,
     fault: Fault,
     kind: ErrorType,
     validate: Probe,
@@ -100,15 +105,21 @@ def test_in_the_middle_of_a_query(
     lab: Any,
 ) -> None:
     server = serve(way)
-    server.answers.given["select"] = lab.STALL
+    server.answers.given[statement] = lab.STALL
     with FaultProxy(server.port) as proxy:
-        strike = threading.Timer(TIMEOUT / 2, proxy.set, [fault])
+        strike = threading.Timer(LONG / 2, proxy.set, [fault])
         strike.start()
-        result = validate(keys_of(way, proxy.port), TIMEOUT)
+        result = validate(keys_of(way, proxy.port), LONG)
         strike.join()
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
-    assert result.checks[-1].name == "query"
-    assert (result.latency_ms < TIMEOUT * 900) == (fault is Fault.RESET)
+    assert result.checks[-1].name == check
+    assert (result.latency_ms < LONG * 900) == (fault is Fault.RESET)
+
+
+def test_a_look_at_the_schema_that_never_ends_is_a_limitation(probe: Probe, standin: Any, lab: Any) -> None:
+    standin.answers.given["DESCRIBE"] = lab.STALL
+    result = probe(timeout=TIMEOUT)
+    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT), result
 
 
 def test_a_query_that_never_ends(probe: Probe, standin: Any, lab: Any) -> None:
