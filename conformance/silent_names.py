@@ -7,6 +7,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PREPARING = """
 import fcntl, socket, struct
@@ -43,3 +47,35 @@ def run(code: str, *, timeout: float = 50, resolver_seconds: int = 2) -> subproc
             [*_UNSHARE, f"{binds} && exec {sys.executable} {script}"],
             capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
+
+
+_PROBING = """
+import sys, threading, time
+from floe_monitor.compute import Deadline
+from floe_monitor.compute.configuring import build_config
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.loader import discover
+plugin = discover().get(PLUGIN).plugin
+config = build_config(plugin, FIELDS)
+plugin.prepare(config)
+before = set(threading.enumerate())
+aside = lambda: [each for each in threading.enumerate() if each not in before]
+for _ in range(3):
+    started = time.monotonic()
+    with running_until(Deadline.after(0.4)):
+        result = plugin.validate_connection(config)
+    in_time = time.monotonic() - started < 0.5
+    print(result.error_type.value, result.checks[-1].name, in_time, len(aside()))
+until = time.monotonic() + 30
+while aside() and time.monotonic() < until:
+    time.sleep(0.05)
+print(len(aside()))
+"""
+
+
+def probe_thrice(plugin: str, fields: Mapping[str, Any]) -> list[str]:
+    """What three validations in a row come to there: error type, last check, whether in time, threads left
+    behind; and at the end how many of those stay once the system's resolver has given up."""
+    given = {"plugin": plugin, **fields}
+    done = run(_PROBING.replace("PLUGIN", repr(plugin)).replace("FIELDS", repr(given)))
+    return done.stdout.splitlines() or [done.stderr]
