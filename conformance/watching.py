@@ -33,7 +33,8 @@ class Sample:
 
 
 def sample(pid: int, url: str, started: float) -> Sample:
-    family = tuple(_family(pid))
+    # The kernel may list a child under two threads while it comes or goes.
+    family = set(_family(pid))
     values = scrape(url)
     return Sample(
         at=time.monotonic() - started,
