@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 def python_of(engine: Engine) -> Path:
     """The interpreter of dbt's environment for this engine."""
     return built(engine.requirements) / "bin" / "python"
+
+
+def unwanted(requirements: str) -> str | None:
+    """Why tests should do without this environment, which takes some 20 seconds of a first `make test`. None
+    where it is there, or `FLOE_TEST_ENVIRONMENTS=1` (or the gate's `FLOE_MONITOR_CI=1`) asks for it."""
+    name = Path(requirements).stem
+    there = any((ROOT / ".venvs" / name / stamp).exists() for stamp in ("pins.sha256", "made-of"))
+    if there or "1" in {os.environ.get(key) for key in ("FLOE_MONITOR_CI", "FLOE_TEST_ENVIRONMENTS")}:
+        return None
+    return f"needs .venvs/{name}: set FLOE_TEST_ENVIRONMENTS=1 to have it built"
 
 
 def built(requirements: str) -> Path:

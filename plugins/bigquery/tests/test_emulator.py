@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[int]:
     """Its port."""
+    if reason := environments.unwanted("crucible.txt"):
+        pytest.skip(reason)
     try:
         program = environments.built("crucible.txt") / "bin" / "crucible"
     except subprocess.CalledProcessError:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin, extensions
 
+from conformance import environments
 from conformance.aws_catalogs import MiniStack
 from conformance.lakehouse import Lakehouse
 from floe_monitor.compute.configuring import build_config
@@ -71,6 +72,8 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, extension_directory: str
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory, extension_directory: str) -> Iterator[MiniStack]:
+    if reason := environments.unwanted("ministack.txt"):
+        pytest.skip(reason)
     try:
         made = MiniStack(tmp_path_factory.mktemp("ministack"))
     except subprocess.CalledProcessError:

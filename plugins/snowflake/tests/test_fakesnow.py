@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def fakesnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Its port."""
+    if reason := environments.unwanted("fakesnow.txt"):
+        pytest.skip(reason)
     folder: Path = tmp_path_factory.mktemp("fakesnow")
     try:
         environment = environments.built("fakesnow.txt")
