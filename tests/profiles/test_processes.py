@@ -81,6 +81,7 @@ class Reader:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)  # it takes ten seconds, but for a machine that stands still meanwhile
 def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> None:
     path = tmp_path / "profiles.yml"
     path.write_text(FOREIGN)
