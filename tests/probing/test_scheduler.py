@@ -115,7 +115,7 @@ async def test_hung_targets_cost_the_others_nothing(make_targets: MakeTargets, l
             assert finished.result.error_type == "timeout"
             assert monitor.state.targets[f"hung{number}"].status is HealthStatus.UNHEALTHY
         assert monitor.state.workers["lab"].stuck == 3
-        # A tick that came late is a machine's that stood still; one that found no slot would be the hung ones'.
+        # A late tick is a machine's that stood still; one without a slot would be the hung ones'.
         assert all(not monitor.skips(f"well{n}").keys() - {"late", "running"} for n in range(8))
         lab.FOREVER.set()
         await monitor.until(lambda: sum(isinstance(e, LateReturn) for e in monitor.events) == 3)
