@@ -101,7 +101,7 @@ class Controller:
             async with self._reloading:
                 self._next = None
                 event = await self._reload()
-        except BaseException as error:
+        except BaseException as error:  # those who share this reload get its end too
             self._next = None if self._next is shared else self._next
             if isinstance(error, Exception):
                 shared.set_exception(error)

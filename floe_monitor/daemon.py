@@ -69,7 +69,7 @@ def run(
     listener = listen(loaded.settings.http.host, loaded.settings.http.port)
     try:
         daemon = _Daemon(config, environ, loaded, targets, listener, signals)
-    except BaseException:
+    except BaseException:  # the port must not stay taken
         listener.close()
         raise
     return daemon.run(announce)

@@ -86,7 +86,7 @@ class ChildPool:
             raise WorkerProcessError("the monitor is stopping")
         try:
             child.wait_ready(ready_by)
-        except BaseException:
+        except BaseException:  # a child that is not ready must not stay
             self.discard(child)
             raise
         return child

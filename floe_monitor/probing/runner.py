@@ -113,7 +113,7 @@ class Runner:
             )
             attempt.expires_at = started + policy.timeout
             call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
-        except BaseException:
+        except BaseException:  # nothing runs in the slot, so nothing else gives it back
             self._pool.release(slot)
             raise
         self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))

@@ -258,7 +258,7 @@ class Scheduler:
                 watched.waiting_for_slot = False
                 self._publish(ProbeStarted(target.name, target.plugin_name, lag, self._clock() - asked))
                 result = await self._runner.run(attempt, slot, trigger)
-        except BaseException:
+        except BaseException:  # whoever waits for the result must hear of the end
             future.cancel()
             raise
         if attempt.overdue_since is None:

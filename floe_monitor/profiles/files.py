@@ -167,7 +167,7 @@ def _sync_directory(directory: Path) -> None:
 def _removed_on_failure(temporary: Path) -> Iterator[None]:
     try:
         yield
-    except BaseException:
+    except BaseException:  # no half-written file may stay
         with suppress(OSError):
             temporary.unlink()
         raise

@@ -101,7 +101,7 @@ def _connect(host: str, port: int) -> socket.socket:
             timed_out = timed_out or isinstance(error, TimeoutError)
             reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror
             problems.append(f"{address} port {port}: {reason}")
-        except BaseException:
+        except BaseException:  # a socket must not stay open
             link.close()
             raise
         else:

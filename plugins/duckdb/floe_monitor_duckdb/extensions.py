@@ -67,7 +67,7 @@ def load(connection: DuckDBPyConnection, name: str) -> str | None:
     try:
         # By a statement: the method of this purpose holds Python's interpreter lock for 150 ms and more.
         connection.execute(f"LOAD {quoting.literal(name)}")
-    except Exception as error:
+    except Exception as error:  # DuckDB's own classes do not tell; classify does
         failure = classify(error)
         if failure.error_type is ErrorType.TIMEOUT:
             raise

@@ -157,7 +157,7 @@ def _connect(config: DuckDBConfig, check: Check) -> DuckDBPyConnection:
         check.degrade(f"{config.path} is not checked: it is reached through an extension")
     try:
         return engine.connect(config)
-    except Exception as error:
+    except Exception as error:  # as above: the kind of failure decides
         failure = classify(error)
         if failure.error_type is not ErrorType.EXTENSION:
             raise
