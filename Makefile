@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120 --retries 8
+# Locks are complete: resolving them again would let a newer release of anything in them break the installation.
+LOCKED := $(PIP) install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: help install run run-iceberg test lint format bench conformance soak lock clean
@@ -46,8 +48,10 @@ soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hu
 	$(BIN)/python -m conformance.soak
 
 lock: ## pin the newest versions allowed (needs uv)
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/runtime.in -o requirements/runtime.lock
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/dev.in -o requirements/dev.lock
+	@for each in requirements/*.lock requirements/*.txt; do \
+		case $$each in */upstream.txt | */spark.txt) only=--no-deps ;; *) only= ;; esac; \
+		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
+			$$only --upgrade $${each%.*}.in -o $$each || exit 1; done
 
 clean: ## remove what the commands made
 	rm -rf $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -59,11 +63,12 @@ $(VENV)/created:
 
 $(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/created
 	@echo "setting up $(VENV) (once)"
-	@$(PIP) install --require-hashes --requirement requirements/runtime.lock
+	@$(LOCKED) --requirement requirements/runtime.lock
 	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
 	@touch $@
 
-$(VENV)/dev.done: requirements/dev.lock $(VENV)/runtime.done
+$(VENV)/dev.done: requirements/build.lock requirements/dev.lock $(VENV)/runtime.done
 	@echo "adding what tests and lint need (once)"
-	@$(PIP) install --require-hashes --requirement requirements/dev.lock
+	@$(LOCKED) --requirement requirements/build.lock
+	@$(LOCKED) --no-build-isolation --requirement requirements/dev.lock
 	@touch $@

@@ -1,4 +1,8 @@
-"""dbt's environments: one for each adapter, pinned, under `.venvs/`, built on first use."""
+"""Environments of pinned distributions under `.venvs/`, one for each adapter and server, built on first use.
+
+A lock is complete and is installed without resolving: with its dependencies resolved again, a newer release
+of any of them would make pip refuse the whole, because the lock has no hash of it.
+"""
 
 # ruff: noqa: T201 - a command line prints
 
@@ -14,9 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from conformance.cases import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "requirements"
+BUILD = REQUIREMENTS / "build.lock"
+INSTALL = ("install", "--no-deps", "--require-hashes", "--no-build-isolation", "--requirement")
+"""pip's arguments before a lock. Build back ends are pinned too: `build.lock` comes first."""
 
 
 def python_of(engine: Engine) -> Path:
@@ -28,25 +38,50 @@ def unwanted(requirements: str) -> str | None:
     """Why tests should do without this environment, which takes some 20 seconds of a first `make test`. None
     where it is there, or `FLOE_TEST_ENVIRONMENTS=1` (or the gate's `FLOE_MONITOR_CI=1`) asks for it."""
     name = Path(requirements).stem
-    there = any((ROOT / ".venvs" / name / stamp).exists() for stamp in ("pins.sha256", "made-of"))
-    if there or "1" in {os.environ.get(key) for key in ("FLOE_MONITOR_CI", "FLOE_TEST_ENVIRONMENTS")}:
+    if (ROOT / ".venvs" / name / "pins.sha256").exists():
+        return None
+    if "1" in {os.environ.get(key) for key in ("FLOE_MONITOR_CI", "FLOE_TEST_ENVIRONMENTS")}:
         return None
     return f"needs .venvs/{name}: set FLOE_TEST_ENVIRONMENTS=1 to have it built"
 
 
-def built(requirements: str) -> Path:
-    """An environment of those pins; builds it where it is missing or they have changed."""
-    pins = ROOT / "requirements" / requirements
-    folder = ROOT / ".venvs" / pins.stem
+def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Path] = ()) -> Path:
+    """An environment of those pins; builds it where it is missing or they have changed.
+
+    `below` are locks installed before it, `editable` directories of the project installed after it. Raises
+    `subprocess.CalledProcessError` with pip's words on standard error where that fails.
+    """
+    pins = [BUILD, *(REQUIREMENTS / name for name in below), REQUIREMENTS / requirements]
+    name = Path(requirements).stem
+    folder = ROOT / ".venvs" / name
     folder.parent.mkdir(exist_ok=True)
-    stamp, wanted = folder / "pins.sha256", hashlib.sha256(pins.read_bytes()).hexdigest()
-    with (folder.parent / f"{pins.stem}.lock").open("w") as lock:
+    state = hashlib.sha256(b"\0".join(each.read_bytes() for each in pins)).hexdigest()
+    stamp = folder / "pins.sha256"
+    with (folder.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not stamp.exists() or stamp.read_text() != state:
             print(f"building {folder.relative_to(ROOT)} (once)", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
-            subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(pins)], check=True)
-            stamp.write_text(wanted)
+            python = folder / "bin" / "python"
+            for each in pins:
+                install(python, *INSTALL, str(each))
+            for each in editable:
+                install(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(each))
+            stamp.write_text(state)
     return folder
+
+
+def install(python: Path, *arguments: str) -> None:
+    pip = (
+        str(python),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-qq",
+        "--timeout",
+        "120",
+        "--retries",
+        "8",
+    )
+    subprocess.run([*pip, *arguments], check=True)

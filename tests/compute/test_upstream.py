@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +13,16 @@ import pytest
 from conformance import environments
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = ROOT / ".venvs" / "upstream"
-LOCKED, PINNED = ROOT / "requirements" / "runtime.lock", ROOT / "requirements" / "upstream.txt"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def pip(*arguments: str) -> None:
-    command = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    done = subprocess.run(
-        [*command, "install", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
-    )
-    unreachable = ("No matching distribution found", "Connection", "Retrying", "Temporary failure")
-    if done.returncode and any(sign in done.stderr for sign in unreachable):
-        pytest.skip(f"pip finds no package index for requirements/upstream.txt: {done.stderr.strip()[-200:]}")
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def upstream() -> Path:
-    """The interpreter of `.venvs/upstream`, made once for each state of the requirement files."""
-    if reason := environments.unwanted(PINNED.name):
+    """The interpreter of an environment with the monitor and what upstream's plugin imports of its own."""
+    if reason := environments.unwanted("upstream.txt"):
         pytest.skip(reason)
-    state = hashlib.sha256(LOCKED.read_bytes() + PINNED.read_bytes()).hexdigest()
-    stamp = ENVIRONMENT / "made-of"
-    python = ENVIRONMENT / "bin" / "python"
-    ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with (ENVIRONMENT.parent / "upstream.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.is_file() or stamp.read_text() != state:
-            subprocess.run(
-                [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True, timeout=60
-            )
-            pip("--requirement", str(LOCKED))
-            # Over the lock, and without what floe-core requires for other kinds of plugin.
-            pip("--no-deps", "--requirement", str(PINNED))
-            pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-            stamp.write_text(state)
-    return python
+    return environments.built("upstream.txt", below=["runtime.lock"], editable=[ROOT]) / "bin" / "python"
 
 
 def run(python: Path, source: str, *arguments: str, path: str = "", cwd: Path | None = None) -> Any:

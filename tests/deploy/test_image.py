@@ -73,7 +73,7 @@ def test_third_parties_come_by_hash_and_nothing_else_from_the_network() -> None:
     installs = [each for each in arguments(stages()[0], "RUN") if " install " in each]
     assert installs
     for each in installs:
-        assert "--require-hashes" in each or "--no-index --no-deps" in each
+        assert "--no-deps --require-hashes" in each or "--no-index --no-deps" in each
 
 
 def test_the_extensions_are_those_that_are_tested() -> None:

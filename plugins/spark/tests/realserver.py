@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from conformance import environments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = ROOT / ".venvs" / "spark"
-PINNED = ROOT / "requirements" / "spark-server.txt"
 STARTED = "HiveThriftServer2 started"
 
 
@@ -32,27 +30,13 @@ def unavailable(*, build: bool | None = None) -> str | None:
         return "Spark needs Java: apt-get install default-jre-headless"
     if build is None:
         build = "1" in {os.environ.get("FLOE_MONITOR_CI"), os.environ.get("FLOE_MONITOR_SPARK")}
-    state = hashlib.sha256(PINNED.read_bytes()).hexdigest()
-    stamp = ENVIRONMENT / "made-of"
-    ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with (ENVIRONMENT.parent / "spark.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.is_file() and stamp.read_text() == state:
-            return None
-        if not build:
-            return "a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it"
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True, timeout=60)
-        pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-qq"]
-        done = subprocess.run(
-            [*pip, "install", "--no-deps", "--requirement", str(PINNED)],
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
-        if done.returncode:
-            return f"pip cannot install requirements/spark-server.txt: {done.stderr.strip()[-200:]}"
-        stamp.write_text(state)
+    if build:
+        try:
+            environments.built("spark.txt")
+        except subprocess.CalledProcessError as error:
+            return f"pip cannot install requirements/spark.txt: exit status {error.returncode}"
+    elif not (ENVIRONMENT / "pins.sha256").exists():
+        return "a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it"
     return None
 
 
