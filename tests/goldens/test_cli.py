@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(240)  # many commands, on a machine that may be busy
+
 SCRIPTS = sorted((HERE / "cli").glob("*.txt"))
 
 
@@ -26,9 +28,12 @@ def replays(
     here = [item for item in request.session.items if item.path == request.path]
     wanted: list[Path] = [getattr(item, "callspec").params["script"] for item in here]  # noqa: B009
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1, "transcript") as pool:
-        yield {
+        futures = {
             script: pool.submit(_replay, script, tmp_path_factory.mktemp(script.stem)) for script in wanted
         }
+        yield futures
+        for future in futures.values():  # of a run that ended early
+            future.cancel()
 
 
 def _replay(script: Path, path: Path) -> str:

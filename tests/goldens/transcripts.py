@@ -23,8 +23,8 @@ from __future__ import annotations
 import difflib
 import gzip
 import http.client
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +47,7 @@ UPDATE = os.environ.get("FLOE_MONITOR_GOLDENS") == "update"
 LIMIT = 50
 """Seconds for one command or answer: far from what any takes, for a machine that is busy."""
 
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\{\}|\[\]|[{}\[\],:]|[^"{}\[\],:]+')
 _GUARDED_BY_ETAG = ("text/css", "text/javascript", "image/svg+xml")
 
 
@@ -133,8 +134,11 @@ def _command(line: str, place: Place) -> list[str]:
         timeout=LIMIT,
         check=False,
     )
+    out = done.stdout.decode()
+    if out.startswith(("{", "[{")) and out.count("\n") == 1:
+        out = _indented(out)
     return [
-        *_prefixed("|", place.normalise(done.stdout.decode())),
+        *_prefixed("|", place.normalise(out)),
         *_prefixed("!", place.normalise(done.stderr.decode())),
         f"= {done.returncode}",
     ]
@@ -182,14 +186,28 @@ def _request(lines: list[str], place: Place, etag: str) -> tuple[list[str], str]
 
 
 def _readable(body: str, kind: str) -> str:
-    """JSON indented, where it is compact; metrics sorted; all else as it is."""
-    if "json" in kind and body:
-        value = json.loads(body)
-        compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return json.dumps(value, ensure_ascii=False, indent=1) + "\n" if compact == body else body
-    if "version=" in kind:
-        return comparable(body)
-    return body
+    """JSON indented, metrics sorted, all else as it is."""
+    if "json" in kind:
+        return _indented(body)
+    return comparable(body) if "version=" in kind else body
+
+
+def _indented(body: str) -> str:
+    """JSON with a line for each value; its tokens stay as they are, and are compared as they are written."""
+    pieces: list[str] = []
+    depth = 0
+    for token in _TOKEN.findall(body):
+        if token in ("}", "]"):
+            depth -= 1
+            pieces.append("\n" + " " * depth)
+        pieces.append(token)
+        if token in ("{", "["):
+            depth += 1
+        if token in ("{", "[", ","):
+            pieces.append("\n" + " " * depth)
+        elif token == ":":
+            pieces.append(" ")
+    return "".join(pieces)
 
 
 def _prefixed(mark: str, text: str) -> list[str]:
