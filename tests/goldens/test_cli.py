@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(240)  # many commands, on a machine that may be busy
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # many commands, on a machine that may be busy
 
 SCRIPTS = sorted((HERE / "cli").glob("*.txt"))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(240)  # whole daemons, on a machine that may be busy
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # whole daemons, on a machine that may be busy
 
 TARGETS = 6
 """Of `inputs/probed.yaml`."""

@@ -15,7 +15,7 @@ from tests.goldens.transcripts import HERE, fill, judge
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(240)  # whole daemons, on a machine that may be busy
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # whole daemons, on a machine that may be busy
 
 TARGETS = 6
 """Of `inputs/probed.yaml`."""
