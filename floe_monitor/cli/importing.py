@@ -58,6 +58,8 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
         note(f"wrote {output} with {len(found.targets)} targets")
     for line in (*found.notes, *(f"not carried over: {lost}" for lost in found.lost)):
         note(line)
+    if found.lost:
+        note(f"What was not carried over stays in {path} as it is.")
     if found.secrets:
         note("Literal secrets became references; set these variables where floe-monitor and dbt run:")
         for name in found.secrets:
@@ -109,12 +111,13 @@ def read_profiles(path: Path, only: Sequence[str], registry: PluginRegistry) -> 
         if not names:
             continue
         profile: dict[str, Any] = {"name": str(name), "path": str(path)}
-        default = body.get("target", "default")
-        if str(default) in names:
-            profile["target"] = names[str(default)]
+        default = str(body.get("target", "default"))
+        if names.get(default) == default:
+            profile["target"] = default
         elif "target" in body:
-            found.lost.append(
-                f"profile {name}: its default target {default!r} is none of the outputs imported"
+            found.notes.append(
+                f"profile {name}: its default target {default!r} is no target of this configuration; "
+                "profiles.yml keeps it"
             )
         profile["targets"] = list(names.values())
         found.profiles.append(profile)
@@ -134,7 +137,9 @@ def _take(found: Imported, profile: str, key: str, output: Any, registry: Plugin
         return None
     name = _free_name(found, profile, key)
     if name != key:
-        found.notes.append(f"{where} becomes target {name}; with it, the output in profiles.yml is renamed")
+        found.notes.append(
+            f"{where} becomes target {name}: profiles.yml keeps {key} and gets {name} beside it"
+        )
     clean = _without_literals(output, SECRET_ENV_PREFIX + "_" + name, found.secrets)
     try:
         fields = import_output(clean)
@@ -203,6 +208,6 @@ def _as_yaml(found: Imported, path: Path) -> str:
 
     head = [f"# Made from {os.fspath(path)} by `floe-monitor config import`."]
     head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets]
-    head += [f"# Not carried over: {lost}" for lost in found.lost]
+    head += [f"# Not carried over, and left in the file as it is: {lost}" for lost in found.lost]
     body = yaml.safe_dump(found.configuration(), sort_keys=False, allow_unicode=True, width=100)
     return "\n".join(head) + "\n" + body

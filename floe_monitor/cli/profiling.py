@@ -38,6 +38,8 @@ def diff_profiles(config: Path | None) -> int:
             note(f"{found.path}: profile {found.profile}: {found.problem}")
         elif not found.text:
             note(f"{found.path}: profile {found.profile} is in step")
+        if found.note:
+            note(f"  {found.note}")
         code = NO if found.text or found.problem else code
     return code
 
@@ -48,6 +50,8 @@ def write_profiles(config: Path | None) -> int:
 
     code = OK
     for done in profiles.write(*_load(config), os.environ):
+        if done.outcome.copy is not None:
+            write(f"{done.path}: {done.outcome.copy_text}")
         said = f": {done.outcome.message}" if done.outcome.message else ""
         note(f"{done.path}: profile {done.profile} {done.outcome.result.replace('_', ' ')}{said}")
         if done.owner is not None:

@@ -11,8 +11,9 @@ from floe_monitor.profiles import files
 from floe_monitor.profiles.dump import dump_block
 from floe_monitor.profiles.locks import owner_lock
 from floe_monitor.profiles.merge import MergeRefusedError
-from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, plan, render_with_secrets
-from floe_monitor.profiles.render import OutputError
+from floe_monitor.profiles.plan import plan
+from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, render_with_secrets
+from floe_monitor.profiles.render import OutputError, Rendered
 from floe_monitor.profiles.yaml_text import load
 from floe_monitor.secrecy import is_secret_key, secrets_in
 
@@ -31,13 +32,15 @@ _EXPRESSION = re.compile(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}'\"]*\}\}")
 class ProfileDiff:
     """`text` is a unified diff of the profile's own lines, empty where the file is in step.
 
-    `problem` says why there is no diff, or which outputs could not be rendered.
+    `problem` says why there is no diff, or which outputs could not be rendered; `note`, what stays in the
+    file without being configured.
     """
 
     profile: str
     path: str
     text: str
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ class ProfileWrite:
 def show(
     profiles: Sequence[ProfileSettings], targets: Mapping[str, Target], environ: Mapping[str, str]
 ) -> str:
-    """Each profile as the configuration alone makes it: YAML, with its path and problems as comments."""
+    """What each profile gets from the configuration: YAML, with its path and problems as comments.
+
+    What the file has besides, and `write` leaves in it, is named and not shown: it may hold secrets.
+    """
     parts = []
     for profile in profiles:
         rendered = render_with_secrets(Assignment(profile, targets), _ignore, environ)
@@ -61,11 +67,24 @@ def show(
             f"# output {name!r}: {why}" for name, why in rendered.problems.items()
         ]
         try:
-            body = dump_block({profile.name: rendered.over(None)})
+            value, notes = _shown(profile.path, rendered)
+            head += [f"# {note}" for note in notes]
+            body = dump_block({profile.name: value})
         except OutputError:
             body = f"# profile {profile.name!r} has no output\n"
         parts.append("\n".join(head) + "\n" + body)
     return "\n".join(parts)
+
+
+def _shown(path: str, rendered: Rendered) -> tuple[dict[str, Any], list[str]]:
+    """The configuration's part of the profile, with the default output that the file will have."""
+    alone = rendered.over(None)
+    try:
+        now = plan(files.read(path), rendered)
+    except (files.FileError, MergeRefusedError) as error:
+        return alone, [f"the file will stay as it is: {error}"]
+    target = {"target": now.wanted.profile["target"]} if "target" in now.wanted.profile else {}
+    return {**target, "outputs": alone["outputs"]}, [now.note] if now.note else []
 
 
 def diff(
@@ -87,13 +106,13 @@ def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
     except (files.FileError, MergeRefusedError, OutputError) as error:
         return ProfileDiff(profile.name, profile.path, "", str(error))
     if not now.changed:
-        return ProfileDiff(profile.name, profile.path, "", now.problems)
+        return ProfileDiff(profile.name, profile.path, "", now.problems, now.note)
     new = load(now.text)[profile.name]
     old = _masked(now.existing.own, frozenset(_texts(new)))
     before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
     after = dump_block({profile.name: new}).splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")
-    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems)
+    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems, now.note)
 
 
 def write(

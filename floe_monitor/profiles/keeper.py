@@ -98,7 +98,7 @@ class ProfileKeeper:
         if self._kept.get(kept.label) is not kept:
             return
         before = self._state.profiles.get(kept.label)
-        event = ProfileReconciled(kept.label, outcome.result, self._now(), outcome.message)
+        event = ProfileReconciled(kept.label, outcome.result, self._now(), outcome.text)
         self._state.profiles[kept.label] = event
         self._state.awaited_profiles -= {kept.label}
         same = before is not None and (before.result, before.message) == (event.result, event.message)

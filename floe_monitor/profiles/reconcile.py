@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from floe_monitor.profiles import files
+from floe_monitor.profiles.copies import CopyError
 from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
-from floe_monitor.profiles.merge import Existing, MergeRefusedError, merge, read
+from floe_monitor.profiles.merge import MergeRefusedError
+from floe_monitor.profiles.plan import plan, store
 from floe_monitor.profiles.render import OutputError, Rendered, render
 from floe_monitor.secrecy import is_secret_key, is_secret_variable
 
@@ -35,8 +37,19 @@ Result = Literal["written", "unchanged", "refused", "foreign_owner", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`copy` is the one that was made of the file before it was written."""
+
     result: Result
     message: str = ""
+    copy: Path | None = None
+
+    @property
+    def copy_text(self) -> str:
+        return f"kept a copy of the file as it was: {self.copy}" if self.copy else ""
+
+    @property
+    def text(self) -> str:
+        return "; ".join(part for part in (self.copy_text, self.message) if part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,32 +58,6 @@ class Assignment:
 
     profile: ProfileSettings
     targets: Mapping[str, Target]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a file should become. `problems` names outputs that are not as configured."""
-
-    existing: Existing
-    text: str
-    problems: str
-
-    @property
-    def changed(self) -> bool:
-        return self.text != self.existing.text
-
-
-def plan(snapshot: files.Snapshot, rendered: Rendered) -> Plan:
-    """Raises `MergeRefusedError` and `OutputError`."""
-    data = snapshot.data or b""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise MergeRefusedError(f"line {line}: the existing file is not UTF-8") from None
-    existing = read(text, rendered.name)
-    merged = merge(existing, rendered.over(existing.own))
-    return Plan(existing, merged, rendered.problem_text(existing.own))
 
 
 class Reconciler:
@@ -85,12 +72,19 @@ class Reconciler:
         self._assignment: Assignment | None = None
         self._rendered: Rendered | None = None
         self._in_step: bytes | None = None
+        self._in_step_note = ""
+        self._copy: Path | None = None
 
     def run(self, assignment: Assignment, cancelled: threading.Event | None = None) -> Outcome:
         """One pass. Once `cancelled` is set nothing is written any more. Does not raise."""
+        self._copy = None
+        outcome = self._explained_pass(assignment, cancelled or threading.Event())
+        return replace(outcome, copy=self._copy)
+
+    def _explained_pass(self, assignment: Assignment, cancelled: threading.Event) -> Outcome:
         try:
-            return self._pass(assignment, cancelled or threading.Event())
-        except MergeRefusedError as error:
+            return self._pass(assignment, cancelled)
+        except (MergeRefusedError, CopyError) as error:
             return Outcome("refused", str(error))
         except (files.FileError, OutputError) as error:
             return Outcome("failed", str(error))
@@ -114,43 +108,40 @@ class Reconciler:
         rendered = self._render(assignment)
         snapshot = files.read(path)
         if snapshot.data is not None and snapshot.data == self._in_step and not rendered.problems:
-            return self._outcome("unchanged", "")
+            return self._outcome("unchanged", "", self._in_step_note)
         now = plan(snapshot, rendered)
-        if snapshot.data is not None and not now.changed:
-            self._in_step = snapshot.data
-            return self._outcome("unchanged", now.problems)
+        if not now.writes:
+            self._in_step, self._in_step_note = snapshot.data, now.note
+            return self._outcome("unchanged", now.problems, now.note)
         with writing(real, WRITE_WAIT_SECONDS) as exclusive:
             if exclusive:
                 files.sweep(real)
-            return self._write(path, snapshot, rendered, now, cancelled)
+            return self._write(path, real, rendered, cancelled)
 
-    def _write(
-        self, path: str, first: files.Snapshot, rendered: Rendered, now: Plan, cancelled: threading.Event
-    ) -> Outcome:
+    def _write(self, path: str, real: Path, rendered: Rendered, cancelled: threading.Event) -> Outcome:
         for _ in range(_ATTEMPTS):
-            snapshot = files.read(path)
-            if snapshot.real != first.real:
+            now = plan(files.read(path), rendered)
+            if now.snapshot.real != real:
                 break
-            if snapshot.identity != first.identity:
-                now = plan(snapshot, rendered)
-            if snapshot.data is not None and not now.changed:
-                return self._outcome("unchanged", now.problems)
+            if not now.writes:
+                return self._outcome("unchanged", now.problems, now.note)
             if cancelled.is_set():
                 return Outcome("failed", "stopped before it was written")
-            data = now.text.encode()
             try:
-                files.replace(snapshot, data)
+                stored = store(now, self._copied)
             except files.ChangedMeanwhileError:
-                first = snapshot
                 continue
-            self._in_step = data
-            return self._outcome("written", now.problems)
+            return self._outcome("written" if stored.written else "unchanged", now.problems, stored.note)
         return Outcome("failed", "somebody else keeps changing it")
 
-    def _outcome(self, result: Result, problems: str) -> Outcome:
-        if problems:
-            return Outcome("failed", f"written, except: {problems}" if result == "written" else problems)
-        return Outcome(result, self._note)
+    def _copied(self, copy: Path) -> None:
+        self._copy = copy
+
+    def _outcome(self, result: Result, problems: str, note: str) -> Outcome:
+        if problems and result == "written":
+            problems = f"written, except: {problems}"
+        message = "; ".join(part for part in (problems, note, self._note) if part)
+        return Outcome("failed" if problems else result, message)
 
     def _claim(self, real: Path, name: str) -> str | None:
         """Become the profile's owner in that file; who is it, if somebody else."""

@@ -35,16 +35,22 @@ class OutputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets."""
+    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets.
+
+    `fixed_default` tells that the configuration itself names the default output; `prune`, that nothing else
+    may stand in the profile.
+    """
 
     name: str
     default: str
     order: tuple[str, ...]
     outputs: Mapping[str, dict[str, Any]]
     problems: Mapping[str, str] = field(default_factory=dict)
+    fixed_default: bool = False
+    prune: bool = False
 
     def over(self, existing: Any) -> dict[str, Any]:
-        """The whole profile, with the outputs that could not be rendered taken from `existing`.
+        """The configuration's part, with the outputs that could not be rendered taken from `existing`.
 
         Raises `OutputError` where that leaves none.
         """
@@ -93,7 +99,15 @@ def render(
         except OutputError as error:
             problems[name] = str(error)
     default = profile.target or (order[0] if order else "")
-    return Rendered(profile.name, default, order, outputs, problems)
+    return Rendered(
+        profile.name,
+        default,
+        order,
+        outputs,
+        problems,
+        fixed_default=profile.target is not None,
+        prune=profile.prune,
+    )
 
 
 def _output(

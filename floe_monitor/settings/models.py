@@ -134,8 +134,14 @@ class ProfileSettings(Model):
 
     name: str = Field(min_length=1, description="Profile name, as dbt_project.yml has it")
     path: Pathname = Field(description="The profiles.yml; relative to the working directory")
-    target: str | None = Field(default=None, description="Default output; the first target if unset")
+    target: str | None = Field(
+        default=None, description="Default output; if unset the file's own, in a new profile the first target"
+    )
     targets: list[str] | None = Field(default=None, description="Outputs to write; all targets if unset")
+    prune: bool = Field(
+        default=False,
+        description="Make the profile the configuration's alone: remove every other output and key from it",
+    )
     reconcile_interval: Duration = Field(default=10.0, gt=0, description="How often drift is looked for")
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import yaml
 
+from floe_monitor.profiles.record import read_record
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -120,6 +122,8 @@ def test_writers_of_different_profiles_lose_nothing(tmp_path: Path) -> None:
         for child in (one, two):
             assert child.wait(40) == 0, line(child)
     profiles = yaml.safe_load(path.read_text())
+    assert set(read_record(path).profiles) == {"one", "two"}
+    assert path.with_name("profiles.yml.before-floe-monitor").read_text() == FOREIGN
     assert next(iter(profiles)) == "shop"
     assert path.read_text().startswith(FOREIGN)
     for name in ("one", "two"):
@@ -144,4 +148,7 @@ def test_the_second_daemon_stands_by_and_takes_over(tmp_path: Path) -> None:
             assert yaml.safe_load(path.read_text())["ours"]["outputs"]["dev"]["marker"] == "second"
             say(second)
             assert second.wait(10) == 0
-    assert [entry.name for entry in tmp_path.iterdir()] == ["profiles.yml"], "an orderly stop leaves nothing"
+    names = sorted(entry.name for entry in tmp_path.iterdir())
+    assert names == [".profiles.yml.floe-monitor.record.json", "profiles.yml"], (
+        "an orderly stop leaves no lock"
+    )
