@@ -131,7 +131,8 @@ class ProfileGenerated:
 @dataclass(frozen=True, slots=True)
 class ProfileReconciled:
     """`result`: `written`, `unchanged`, `refused` (existing file unusable), `foreign_owner` (another daemon
-    holds this profile) or `failed`. `message` says why for the last three."""
+    holds this profile) or `failed`. `message` says why for the last three; for the others, which copy was
+    made and what stays in the profile without being configured."""
 
     profile: str
     result: Literal["written", "unchanged", "refused", "foreign_owner", "failed"]

@@ -51,7 +51,9 @@ def _keep(snapshot: files.Snapshot) -> Path | None:
             except FileExistsError:
                 continue
             return path
-    raise files.FileError(f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last of them")
+    raise files.FileError(
+        f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last; remove what nobody needs"
+    )
 
 
 def _holds(path: Path, data: bytes | None) -> bool:

@@ -109,11 +109,11 @@ def replace(before: Snapshot, data: bytes) -> None:
 
 
 @contextmanager
-def staged(beside: Snapshot, data: bytes, failing: str, *, private: bool = False) -> Iterator[Path]:
+def staged(beside: Snapshot, data: bytes, failing: str) -> Iterator[Path]:
     """A temporary file that holds `data` durably, with the owner, mode and attributes of `beside`.
 
-    `private` takes the rights of all but the owner away. Rename it, or it is removed. An `OSError` of the
-    making or of the body becomes a `FileError` that begins with `failing`.
+    Rename it, or it is removed. An `OSError` of the making or of the body becomes a `FileError` that begins
+    with `failing`.
     """
     real = beside.real
     temporary = marked(real, f"{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -123,7 +123,7 @@ def staged(beside: Snapshot, data: bytes, failing: str, *, private: bool = False
             file.write(data)
             file.flush()
             if beside.status is not None:
-                _dress_like(file.fileno(), real, beside.status, private)
+                _dress_like(file.fileno(), real, beside.status)
             os.fsync(file.fileno())
         yield temporary
 
@@ -144,6 +144,14 @@ def put_new(temporary: Path, path: Path) -> None:
         with suppress(OSError):
             path.unlink()
         raise
+
+
+def opener_than(path: Path, other: Snapshot) -> bool:
+    """Whether somebody may read `path` who may not read the other file."""
+    status = _stat(path)
+    if status is None or other.status is None:
+        return False
+    return bool(stat.S_IMODE(status.st_mode) & ~stat.S_IMODE(other.status.st_mode) & 0o444)
 
 
 def sweep(real: Path) -> None:
@@ -169,7 +177,7 @@ def _identity(status: os.stat_result | None) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _dress_like(descriptor: int, real: Path, status: os.stat_result, private: bool) -> None:
+def _dress_like(descriptor: int, real: Path, status: os.stat_result) -> None:
     """Owner, mode and extended attributes (access lists among them) of another file."""
     try:
         os.fchown(descriptor, status.st_uid, status.st_gid)
@@ -180,9 +188,6 @@ def _dress_like(descriptor: int, real: Path, status: os.stat_result, private: bo
     if os.fstat(descriptor).st_gid != status.st_gid:
         # The group's rights were given to another group: leave ours only what everybody has.
         mode = (mode & ~0o070) | ((mode & 0o007) << 3)
-    if private:
-        os.fchmod(descriptor, mode & 0o600)
-        return
     os.fchmod(descriptor, mode)
     if hasattr(os, "listxattr"):
         with suppress(OSError):

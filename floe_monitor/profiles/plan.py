@@ -93,34 +93,37 @@ def plan(
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Whether the file was written, and what there is to say about it."""
+    """What was written, None where nothing was, and what there is to say about it."""
 
-    written: bool
+    data: bytes | None
     note: str
 
 
-def store(now: Plan, copied: Callable[[Path], None]) -> Stored:
+def store(now: Plan, copied: Callable[[Path], None], made: bytes | None = None) -> Stored:
     """Write what was planned, under the write lock: a copy where one is due, the file, the record.
 
     The record is made ready before all else, so that one that cannot be written removes nothing, and takes
-    effect last. `copied` is told of a copy at once: it stays whatever happens then. Raises `CopyError`,
-    `ChangedMeanwhileError` and `FileError`: the file is then as before.
+    effect last. `copied` is told of a copy at once: it stays whatever happens then. `made` is what this
+    process wrote last, of which no copy is due. Raises `CopyError`, `ChangedMeanwhileError` and `FileError`:
+    the file is then as before.
     """
     after = now.record_after
     path = record_path(now.snapshot.real)
     with ExitStack() as stack:
         staged = None
-        if after != now.record:
+        if after != now.record or files.opener_than(path, now.snapshot):
             try:
-                staging = files.staged(now.snapshot, after.encode(), _cannot_write(path), private=True)
+                staging = files.staged(now.snapshot, after.encode(), _cannot_write(path))
                 staged = stack.enter_context(staging)
             except files.FileError as error:
                 now = plan(now.snapshot, now.rendered, now.record, str(error))
         if not now.writes:
-            return Stored(written=False, note=now.note)
-        if now.needs_copy and (copy := keep_copy(now.snapshot)) is not None:
+            return Stored(None, now.note)
+        due = now.needs_copy and now.snapshot.data != made
+        if due and (copy := keep_copy(now.snapshot)) is not None:
             copied(copy)
-        files.replace(now.snapshot, now.text.encode())
+        data = now.text.encode()
+        files.replace(now.snapshot, data)
         note = now.note
         if staged is not None:
             try:
@@ -128,7 +131,7 @@ def store(now: Plan, copied: Callable[[Path], None]) -> Stored:
             except OSError as error:
                 said = f"{_cannot_write(path)}: {files.explain(error)}"
                 note = f"{note}; {said}" if note else said
-        return Stored(written=True, note=note)
+        return Stored(data, note)
 
 
 def _cannot_write(record: Path) -> str:

@@ -74,6 +74,7 @@ class Reconciler:
         self._in_step: bytes | None = None
         self._in_step_note = ""
         self._copy: Path | None = None
+        self._made: bytes | None = None
 
     def run(self, assignment: Assignment, cancelled: threading.Event | None = None) -> Outcome:
         """One pass. Once `cancelled` is set nothing is written any more. Does not raise."""
@@ -128,10 +129,13 @@ class Reconciler:
             if cancelled.is_set():
                 return Outcome("failed", "stopped before it was written")
             try:
-                stored = store(now, self._copied)
+                stored = store(now, self._copied, self._made)
             except files.ChangedMeanwhileError:
                 continue
-            return self._outcome("written" if stored.written else "unchanged", now.problems, stored.note)
+            if stored.data is None:
+                return self._outcome("unchanged", now.problems, stored.note)
+            self._made = stored.data
+            return self._outcome("written", now.problems, stored.note)
         return Outcome("failed", "somebody else keeps changing it")
 
     def _copied(self, copy: Path) -> None:

@@ -105,21 +105,23 @@ class Splice:
         return [self.inline(value, new)]
 
     def _flow_removals(self, entries: list[tuple[Node, Node]], stays: list[bool]) -> list[Edit]:
-        """Each entry that goes, with one comma and no comment."""
+        """Each entry that goes, with one comma and no comment: a last comma may stay before one."""
         last = max(index for index, kept in enumerate(stays) if kept)
+        tail = [
+            (entries[index - 1][1].end, entries[index][0].start) for index in range(last + 1, len(entries))
+        ]
+        commented = any("#" in self.text[start:end] for start, end in tail)
         edits: list[Edit] = []
         for index, (key, value) in enumerate(entries):
             if stays[index]:
                 continue
-            if index < last:
-                comma = _COMMA.match(self.text, value.end)
-                if comma is None:
-                    raise NotSpliceableError
-                edits.append((key.start, comma.end(), ""))
+            if index > last and not commented:
+                edits.append((entries[index - 1][1].end, value.end, ""))
                 continue
-            before = entries[index - 1][1].end
-            gap = self.text[before : key.start]
-            edits.append((key.start if "#" in gap else before, value.end, ""))
+            comma = _COMMA.match(self.text, value.end)
+            if comma is None and index < len(entries) - 1:
+                raise NotSpliceableError
+            edits.append((key.start, comma.end() if comma else value.end, ""))
         return edits
 
     def _first_of_line(self, key: Node) -> int:

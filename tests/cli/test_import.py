@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 if TYPE_CHECKING:
@@ -85,3 +86,72 @@ def test_files_that_are_no_profiles(call: Any, place: Path) -> None:
     said = call("config", "import", "p.yml", "--profile", "jafle")
     assert said.code == 2
     assert "did you mean 'jaffle'?" in said.err
+
+
+PARTIAL = """\
+shop:
+  target: lake
+  outputs:
+    dev: {type: duckdb, path: ':memory:', threads: 1}
+    lake: {type: databricks, host: h.example.test, http_path: /x, schema: s, token: "{{ env_var('T') }}"}
+"""
+EXTRA_KEYS = """\
+shop:
+  target: dev
+  query-comment: x
+  threads: 7
+  outputs:
+    dev: {type: duckdb, path: ':memory:', threads: 1}
+"""
+TARGET_BY_EXPRESSION = """\
+shop:
+  target: "{{ env_var('DBT_TARGET', 'prod') }}"
+  outputs:
+    dev: {type: duckdb, path: ':memory:', threads: 1}
+    prod: {type: duckdb, path: ':memory:', threads: 1, schema: live}
+"""
+SAME_NAME = """\
+a:
+  target: dev
+  outputs:
+    dev: {type: duckdb, path: ':memory:', threads: 1}
+b:
+  target: dev
+  outputs:
+    dev: {type: duckdb, path: ':memory:', threads: 1}
+"""
+
+
+@pytest.mark.parametrize("text", [PARTIAL, EXTRA_KEYS, TARGET_BY_EXPRESSION, SAME_NAME, PROFILES])
+def test_an_import_and_the_write_after_it_lose_nothing(call: Any, place: Path, text: str) -> None:
+    (place / "profiles.yml").write_text(text)
+    before = yaml.safe_load(text)
+    lost = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 1
+    assert call("profiles", "write").code == 0
+    after = (place / "profiles.yml").read_text()
+    for name, profile in before.items():
+        now = yaml.safe_load(after)[name]
+        assert {**now, "outputs": 0} == {**profile, "outputs": 0}, "keys beside the outputs, `target` too"
+        assert now.get("outputs", {}).keys() >= profile.get("outputs", {}).keys()
+    assert ("What was not carried over stays" in call("config", "import", "profiles.yml").err) == lost
+    said = call("profiles", "diff")
+    assert (said.code, said.out) == (0, "")
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == after
+
+
+def test_the_output_that_was_not_imported_keeps_its_bytes(call: Any, place: Path) -> None:
+    (place / "profiles.yml").write_text(PARTIAL)
+    assert call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 1
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == PARTIAL
+    config = place / "floe-monitor.yaml"
+    config.write_text(config.read_text().replace("threads: 1", "threads: 3"))
+    said = call("profiles", "write")
+    assert said.out == (
+        "profiles.yml: kept a copy of the file as it was: "
+        f"{place.resolve()}/profiles.yml.before-floe-monitor\n"
+    )
+    assert (place / "profiles.yml").read_text() == PARTIAL.replace("threads: 1", "threads: 3")
+    assert (place / "profiles.yml.before-floe-monitor").read_text() == PARTIAL
+    assert call("profiles", "write").out == ""

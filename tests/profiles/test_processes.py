@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WRITER = Path(__file__).with_name("writer.py")
 FOREIGN = "# a neighbour\nshop: {target: prod, outputs: {prod: {type: postgres}}}  # kept\n"
+BY_HAND = "ours:\n  target: mine\n  outputs:\n    mine: {type: hand}  # by hand\n"
 REWRITES = 500
 
 
@@ -86,7 +87,8 @@ class Reader:
 @pytest.mark.timeout(180)  # it takes ten seconds, but for a machine that stands still meanwhile
 def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> None:
     path = tmp_path / "profiles.yml"
-    path.write_text(FOREIGN)
+    before = FOREIGN + BY_HAND
+    path.write_text(before)
     chance = random.Random(7)
     written = kills = torn = 0
     with Reader(path) as reader, process("rewrite", path) as nursery:
@@ -102,16 +104,19 @@ def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> 
                 assert said.startswith(("written", "unchanged")), said
                 written += said.startswith("written")
             torn += any(tmp_path.glob(".*.tmp"))
-        versions = {version.decode() for version in reader.versions} - {FOREIGN}
+        versions = {version.decode() for version in reader.versions} - {before}
         markers = [yaml.safe_load(text)["ours"]["outputs"]["dev"]["marker"] for text in versions]
         assert sorted(markers) == ["a", "b"]
-        assert all(text.startswith(FOREIGN) for text in versions)
+        assert all(text.startswith(before) for text in versions)
         assert kills >= 50
         assert torn, "no writer died in the act"
         assert reader.reads > REWRITES
         say(nursery)
         assert {line(nursery).split()[0] for _ in range(3)} >= {"begun", "written"}
     assert len(list(tmp_path.glob(".*.tmp"))) <= 1, "the next writer sweeps what killed ones left"
+    copies = [copy.read_text() for copy in tmp_path.glob("*.before-floe-monitor*")]
+    assert before in copies
+    assert set(yaml.safe_load(path.read_text())["ours"]["outputs"]) == {"mine", "dev"}
 
 
 def test_writers_of_different_profiles_lose_nothing(tmp_path: Path) -> None:
