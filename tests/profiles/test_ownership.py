@@ -55,7 +55,8 @@ def own_profiles(draw: st.DrawFn) -> tuple[str, list[str]]:
     target = draw(st.sampled_from([target, target, "  target: \"{{ env_var('T', 'dev') }}\"\n"]))
     extra = draw(st.sampled_from(["", "  threads: 7\n  query-comment:   x # c\n", "  <<: {more:  1}\n"]))
     inside = "".join(entries)
-    if entries and draw(st.booleans()):
+    braces: bool = draw(st.booleans())
+    if entries and braces:
         items = [f"'{name}': {{type:   t, v: {draw(scalars)}}}" for name in chosen]
         inside = "    {" + draw(st.sampled_from([",  ", ",\n     # c\n     "])).join(items) + "}\n"
     text = f"ours:\n{target}{extra}  outputs:\n{inside}"
@@ -233,3 +234,14 @@ def test_a_text_of_the_monitors_goes_and_what_stands_around_it_stays() -> None:
     assert "b:\r\n" not in written(text.replace("\n", "\r\n"), rendered("a"), claims), (
         "line ends do not count"
     )
+
+
+def test_where_an_edit_would_respell_what_stays_the_file_is_left_alone() -> None:
+    text = (
+        "ours:\n  target: a\n  outputs:\n    ? old\n    : {type:   y}\n"
+        "    a: {type: x}\n    mine: {type:   z}\n"
+    )
+    claims = Claims({"old": digest("old\n    : {type:   y}")})
+    with pytest.raises(MergeRefusedError, match="cannot be changed without"):
+        written(text, rendered("a"), claims)
+    assert written(text, rendered("a")) == text.replace("{type: x}", "{type: plain}")

@@ -297,3 +297,14 @@ def test_a_daemon_needs_no_copy_of_what_it_wrote_itself(made: Any) -> None:
         assert reconciler.run(Assignment(made.profile(), targets)).result == "written"
     assert not copy_path(made.path).exists()
     reconciler.release()
+
+
+def test_of_two_outputs_with_one_name_none_is_lost(made: Any) -> None:
+    text = "ours:\n  outputs:\n    a: {type: one}\n    a: {type: two}\n"
+    made.path.write_text(text)
+    outcome = run(made, "b")
+    assert (outcome.result, outcome.message) == (
+        "refused", "output 'a' is there more than once: lines 3 and 4",
+    )  # fmt: skip
+    assert made.path.read_text() == text
+    assert not copy_path(made.path).exists()
