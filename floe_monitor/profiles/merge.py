@@ -103,11 +103,12 @@ def merge(existing: Existing, wanted: dict[Any, Any], *, verbatim: bool = False)
 def output_texts(existing: Existing) -> dict[str, str]:
     """Each output as the file spells it, its comments included; none for one that an alias brings."""
     body = existing.text.removeprefix(BOM)
+    in_flow = _in_flow(existing)
     texts = {}
     for key, value in _outputs(_own_node(existing)):
         if key.name is not None:
-            flow = value.end if _in_flow(existing) else after_entry(body, value, key.column)
-            texts[key.name] = body[key.start : flow].strip()
+            end = value.end if in_flow else after_entry(body, value, key.column)
+            texts[key.name] = body[key.start : end].strip()
     return texts
 
 
@@ -212,13 +213,10 @@ def _ways(existing: Existing, wanted: dict[Any, Any], body: str) -> Iterator[lis
     own = next(_own_entries(existing), None)
     ways: list[Callable[[], list[Edit]]] = []
     if own is not None:
-        whole = [own[1].start, own[1].end]
         ways = [
             lambda: splice.value(*own, existing.own, wanted),
             lambda: flat.value(*own, existing.own, wanted),
-            lambda: [
-                (whole[0], whole[1], dump_json(wanted)) if dump is dump_json else splice.entry(*own, wanted)
-            ],
+            lambda: [splice.inline(own[1], wanted) if dump is dump_json else splice.entry(*own, wanted)],
         ]
     elif root is not None and root.flow:
         ways = [lambda: [_in_braces(root, existing.name, wanted)]]
