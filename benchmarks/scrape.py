@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus
-from floe_monitor.events import ProbeResult
-from floe_monitor.health import Health, HealthStatus, Thresholds
+from floe_monitor.domain.events import ProbeResult
+from floe_monitor.domain.health import Health, HealthStatus, Thresholds
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.settings.models import TargetSettings
-from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.targets import ProbePolicy, Target
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.prometheus import PrometheusSink
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conformance import engines
 from conformance.cases import Situation
 from conformance.environments import ROOT
-from floe_monitor.compute.faultproxy import LOOPBACK
+from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from floe_monitor.compute.loader import PluginEntry
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
+    from floe_monitor.registry.discovery import PluginEntry
 
 
 def list_plugins(*, as_json: bool) -> int:
-    from floe_monitor.compute.loader import GROUP, discover  # noqa: PLC0415 - read by this command alone
+    from floe_monitor.registry.discovery import GROUP, discover  # noqa: PLC0415 - read by this command alone
 
     entries = discover().entries()
     if as_json:
-        from floe_monitor.http.present import encode  # noqa: PLC0415 - as above
+        from floe_monitor.domain.serialization import encode  # noqa: PLC0415 - as above
 
         keys = ("name", "distribution", "version", "target", "problem")
         found = [
@@ -45,7 +45,7 @@ def list_plugins(*, as_json: bool) -> int:
 
 
 def show_plugin(name: str) -> int:
-    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - read by this command alone
+    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - read by this command alone
 
     registry = discover()
     entries = [entry for entry in registry.entries() if entry.name == name]
@@ -109,7 +109,7 @@ def print_packages(names: Sequence[str], config: Path | None) -> int:
 
 def print_resources(size: str, plugin: str | None) -> int:
     from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements  # noqa: PLC0415 - as above
-    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - as above
+    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - as above
 
     ask: Any = get_resource_requirements
     if plugin is not None:

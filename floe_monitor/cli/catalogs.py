@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import CliError
 from floe_monitor.compute.models import CatalogConfig
-from floe_monitor.credentials import CredentialError, Redactor
-from floe_monitor.references import ExpressionError, Reference, UnresolvedError, is_template, parse_expression
+from floe_monitor.credentials.redactor import Redactor
+from floe_monitor.credentials.references import (
+    ExpressionError,
+    Reference,
+    UnresolvedError,
+    is_template,
+    parse_expression,
+)
+from floe_monitor.credentials.resolver import CredentialError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
 
 
 def statements(target: Target, plugin: Any, *, show_secrets: bool) -> list[str]:

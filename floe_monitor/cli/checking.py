@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import WorkerSettings
-    from floe_monitor.targets import Target
 
 
 def check_targets(
@@ -48,7 +48,7 @@ def probe(
 ) -> list[ProbeResult]:
     import anyio  # noqa: PLC0415 - after the configuration has been found good
 
-    from floe_monitor.probing.once import probe_once  # noqa: PLC0415 - as above
+    from floe_monitor.probing.oneshot import probe_once  # noqa: PLC0415 - as above
 
     return anyio.run(probe_once, targets, workers, on_result)
 

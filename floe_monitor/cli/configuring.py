@@ -29,7 +29,7 @@ def check_config(config: Path | None) -> int:
 
 
 def show_config(config: Path | None, *, as_json: bool) -> int:
-    from floe_monitor.http.redaction import redacted  # noqa: PLC0415 - read by this command alone
+    from floe_monitor.credentials.masking import redacted  # noqa: PLC0415 - read by this command alone
 
     loaded, targets = load_targets(config)
     settings = loaded.settings.model_dump(mode="json", exclude_none=True)

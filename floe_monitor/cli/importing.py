@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import NO, OK, CliError, nearest, note, write
-from floe_monitor.secrecy import SECRET_ENV_PREFIX, is_secret_key, secrets_in
+from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
     from pathlib import Path
 
-    from floe_monitor.compute.loader import PluginRegistry
+    from floe_monitor.domain.targets import Target
+    from floe_monitor.registry.discovery import PluginRegistry
     from floe_monitor.settings.models import WorkerSettings
-    from floe_monitor.targets import Target
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.\-]+|^[.\-]+")
 
@@ -41,7 +41,7 @@ class Imported:
 
 def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int:
     """Print or write the configuration. 1 where something could not be carried over."""
-    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - only when a command needs it
+    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - only when a command needs it
 
     found = read_profiles(path, only, discover())
     text = _as_yaml(found, path)
@@ -69,9 +69,9 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
 
 def targets_of(path: Path, environ: MutableMapping[str, str]) -> tuple[WorkerSettings, dict[str, Target]]:
     """The outputs of a profiles.yml as targets to probe; literal secrets go to `environ` for the time."""
-    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - only when a command needs it
+    from floe_monitor.domain.targets import build_targets  # noqa: PLC0415 - as above
+    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - only when a command needs it
     from floe_monitor.settings import ConfigurationError, Settings  # noqa: PLC0415 - as above
-    from floe_monitor.targets import build_targets  # noqa: PLC0415 - as above
 
     registry = discover()
     found = read_profiles(path, (), registry)

@@ -11,8 +11,8 @@ from floe_monitor.cli.terminal import CliError, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings import LoadedSettings
-    from floe_monitor.targets import Target
 
 PLACES = (
     "floe-monitor.yaml",
@@ -54,9 +54,9 @@ def load_settings(given: Path | None) -> LoadedSettings:
 
 def load_targets(given: Path | None) -> tuple[LoadedSettings, dict[str, Target]]:
     """The configuration and its targets, joined with the plugins that are installed."""
-    from floe_monitor.compute.loader import discover  # noqa: PLC0415 - as above
+    from floe_monitor.domain.targets import build_targets  # noqa: PLC0415 - as above
+    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - as above
     from floe_monitor.settings import ConfigurationError  # noqa: PLC0415 - as above
-    from floe_monitor.targets import build_targets  # noqa: PLC0415 - as above
 
     loaded = load_settings(given)
     try:

@@ -7,12 +7,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
-from floe_monitor.http import present
+from floe_monitor.domain import serialization
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
 
 FORMAT = 1
 """Of the JSON: raised when a key changes its meaning or goes, not when one is added."""
@@ -21,8 +21,9 @@ FORMAT = 1
 def print_json(results: Sequence[ProbeResult], ok: bool) -> None:
     """Described in docs/cli.md; each result as the HTTP API has it."""
     counts = _counts(results)
-    report = {"format": FORMAT, "ok": ok, "counts": counts, "results": [present.probe(r) for r in results]}
-    write(present.encode(report).decode())
+    rows = [serialization.probe(result) for result in results]
+    report = {"format": FORMAT, "ok": ok, "counts": counts, "results": rows}
+    write(serialization.encode(report).decode())
 
 
 def print_table(results: Sequence[ProbeResult]) -> None:

@@ -12,18 +12,18 @@ from floe_monitor.cli.terminal import CliError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from floe_monitor.http import Listener
+    from floe_monitor.domain.state import MonitorState
     from floe_monitor.settings import Settings
-    from floe_monitor.state import MonitorState
+    from floe_monitor.web.listener import Listener
 
 
 def run_daemon(config: Path | None) -> int:
-    from floe_monitor.signals import Signals  # noqa: PLC0415 - before what takes long to import
+    from floe_monitor.daemon.signals import Signals  # noqa: PLC0415 - before what takes long to import
 
     signals = Signals()
-    from floe_monitor import daemon  # noqa: PLC0415 - with everything
-    from floe_monitor.http import ListenError  # noqa: PLC0415 - as above
+    from floe_monitor.daemon import composition  # noqa: PLC0415 - with everything
     from floe_monitor.settings import ConfigurationError, load  # noqa: PLC0415 - as above
+    from floe_monitor.web.listener import ListenError  # noqa: PLC0415 - as above
 
     path = find_config(config)
     try:
@@ -32,7 +32,7 @@ def run_daemon(config: Path | None) -> int:
         def announce(listener: Listener, state: MonitorState) -> list[str]:
             return greeting(listener.url, path, settings, len(state.targets))
 
-        return daemon.run(path, environ=os.environ, announce=announce, signals=signals)
+        return composition.run(path, environ=os.environ, announce=announce, signals=signals)
     except ConfigurationError as error:
         raise refused(path, error) from None
     except ListenError as error:

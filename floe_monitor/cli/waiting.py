@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import WorkerSettings
-    from floe_monitor.targets import Target
 
 
 def wait_for_targets(names: Sequence[str], config: Path | None, timeout: float, interval: float) -> int:
@@ -40,7 +40,7 @@ async def _wait(
     no other."""
     import anyio  # noqa: PLC0415 - as above
 
-    from floe_monitor.probing.once import probing  # noqa: PLC0415 - as above
+    from floe_monitor.probing.oneshot import probing  # noqa: PLC0415 - as above
 
     waiting = {target.name for target in targets}
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.adapt import adapt_result, describe_error, shut_down
-from floe_monitor.compute.asides import NoThreadError
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
-from floe_monitor.credentials import CredentialError
-from floe_monitor.events import ProbeResult
-from floe_monitor.probing.faults import RaisedError, validate_with
-from floe_monitor.probing.isolation import (
+from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
+from floe_monitor.credentials.resolver import CredentialError
+from floe_monitor.domain.events import ProbeResult
+from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.probing.process_pool import (
     START_SECONDS,
     Child,
     ChildPool,
@@ -27,16 +26,17 @@ from floe_monitor.probing.isolation import (
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
+from floe_monitor.registry.foreign_plugin import adapt_result, describe_error, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
-    from floe_monitor.credentials import Redactor
-    from floe_monitor.events import Trigger, WorkerOutcome
+    from floe_monitor.credentials.redactor import Redactor
+    from floe_monitor.domain.events import Trigger, WorkerOutcome
+    from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
     from floe_monitor.probing.workers import Outcome, Slot, WorkerPool
-    from floe_monitor.targets import Target
 
 RECLAIM_SECONDS = 0.05
 """How long past the deadline the runner waits for a child process to be killed before it reports."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     HangJudged,
     LateReturn,
     ProbeFinished,
@@ -22,19 +22,19 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import advance
+from floe_monitor.domain.health import advance
+from floe_monitor.domain.state import TargetSnapshot
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
-from floe_monitor.state import TargetSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.targets import Target
     from floe_monitor.probing.runner import Runner
     from floe_monitor.probing.workers import WorkerPool
-    from floe_monitor.state import MonitorState
-    from floe_monitor.targets import Target
 
 BEAT_SECONDS = 1.0
 """The scheduler turns at least this often, and says so in `state.scheduler_beat`."""

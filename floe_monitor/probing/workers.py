@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.asides import NoThreadError
-from floe_monitor.state import WorkerCounts
+from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
+from floe_monitor.domain.state import WorkerCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.credentials.detection import is_secret_key, secrets_in
 from floe_monitor.profiles import files
 from floe_monitor.profiles.dump import dump_block
 from floe_monitor.profiles.locks import owner_lock
@@ -15,14 +16,13 @@ from floe_monitor.profiles.plan import plan
 from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, render_with_secrets
 from floe_monitor.profiles.render import OutputError, Rendered
 from floe_monitor.profiles.yaml_text import load
-from floe_monitor.secrecy import is_secret_key, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from floe_monitor.events import Event
+    from floe_monitor.domain.events import Event
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
 
 _MASKED = "***"
 _EXPRESSION = re.compile(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}'\"]*\}\}")

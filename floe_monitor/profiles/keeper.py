@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from floe_monitor.events import ProfileReconciled
+from floe_monitor.domain.events import ProfileReconciled
 from floe_monitor.profiles.files import real_path
 from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler
 from floe_monitor.profiles.threads import DirectoryWatch, JobThread
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from floe_monitor.events import Publish
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.state import MonitorState
-    from floe_monitor.targets import Target
 
 log = logging.getLogger("floe_monitor.profiles")
 

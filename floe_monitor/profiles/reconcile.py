@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from floe_monitor.credentials.detection import is_secret_key, is_secret_variable
 from floe_monitor.profiles import files
 from floe_monitor.profiles.copies import CopyError
 from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
 from floe_monitor.profiles.merge import MergeRefusedError
 from floe_monitor.profiles.plan import plan, store
 from floe_monitor.profiles.render import OutputError, Rendered, render
-from floe_monitor.secrecy import is_secret_key, is_secret_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from floe_monitor.events import Publish
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
 
 WRITE_WAIT_SECONDS = 5.0
 """How long to wait for another writer of the same file; each holds it for one read and one write."""

@@ -12,15 +12,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.adapt import clean_text, describe_error
-from floe_monitor.events import ProfileGenerated
+from floe_monitor.domain.events import ProfileGenerated
+from floe_monitor.registry.foreign_plugin import clean_text, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from floe_monitor.events import Publish
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
 
 _MASK = re.compile(r"\*{10}")
 """What pydantic prints for a secret: an output that holds it would never work."""

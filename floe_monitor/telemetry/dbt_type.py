@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
 
 PATIENCE = 1.0
 """Seconds a plugin has to generate one profile, before a scrape goes on without it."""

@@ -14,19 +14,19 @@ from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from floe_monitor.health import HealthStatus
+from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.dbt_type import DbtTypes
 from floe_monitor.telemetry.instruments import Instrument, Kind
-from floe_monitor.telemetry.monitor import Rows, monitor_rows
+from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client import CollectorRegistry, Metric
 
-    from floe_monitor.state import MonitorState, TargetSnapshot
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
+    from floe_monitor.domain.targets import Target
     from floe_monitor.telemetry.prometheus import PrometheusSink
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

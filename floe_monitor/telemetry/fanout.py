@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from floe_monitor.events import Event, Sink
+    from floe_monitor.domain.events import Event, Sink
 
 log = logging.getLogger("floe_monitor.telemetry")
 

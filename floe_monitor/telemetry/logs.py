@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     ConfigReloaded,
     HangJudged,
     LateReturn,
@@ -18,16 +18,16 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import HealthStatus
-from floe_monitor.telemetry import bridge
-from floe_monitor.telemetry.writer import LogWriter
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.telemetry import stdlib_logging
+from floe_monitor.telemetry.log_writer import LogWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping, Sequence
 
     from structlog.typing import FilteringBoundLogger, Processor
 
-    from floe_monitor.events import Event, ProbeResult
+    from floe_monitor.domain.events import Event, ProbeResult
     from floe_monitor.settings.models import LogSettings
     from floe_monitor.telemetry.fanout import Drops
 
@@ -70,7 +70,7 @@ def _error_without_text(
     """An exception is told by class and place; its text may quote a credential."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
-        fields.update(error=type(error).__name__, frames=bridge.frames(error.__traceback__))
+        fields.update(error=type(error).__name__, frames=stdlib_logging.frames(error.__traceback__))
     return fields
 
 
@@ -129,7 +129,7 @@ def configure_logging(
     def emit(at: int, text: str, fields: dict[str, Any]) -> None:
         logger.log(min(max(at // 10 * 10, logging.DEBUG), logging.CRITICAL), text, **fields)
 
-    writer.at_close(bridge.install(bridge.BridgeHandler(emit, redact), level))
+    writer.at_close(stdlib_logging.install(stdlib_logging.BridgeHandler(emit, redact), level))
     return writer
 
 

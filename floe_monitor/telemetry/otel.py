@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from floe_monitor.domain.state import MonitorState
     from floe_monitor.settings.models import CredentialReference, OtlpSettings
-    from floe_monitor.state import MonitorState
     from floe_monitor.telemetry.fanout import Drops
     from floe_monitor.telemetry.otel_pipeline import OtelSink
 

@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Observation
 
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProbeStarted,
@@ -18,15 +18,15 @@ from floe_monitor.events import (
 )
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.instruments import Kind
-from floe_monitor.telemetry.monitor import error_type_of, monitor_rows
+from floe_monitor.telemetry.state_metrics import error_type_of, monitor_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter
 
-    from floe_monitor.events import Event, ProbeResult
-    from floe_monitor.state import MonitorState
+    from floe_monitor.domain.events import Event, ProbeResult
+    from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.instruments import Instrument
 
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from floe_monitor.events import Event
-    from floe_monitor.state import MonitorState
+    from floe_monitor.domain.events import Event
+    from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.fanout import Drops
     from floe_monitor.telemetry.otel import Plan, Scrubber
 

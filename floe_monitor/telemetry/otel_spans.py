@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, TracerProvider
 
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
 
 OUR_SCOPE = "floe_monitor"

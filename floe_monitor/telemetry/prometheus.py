@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProbeStarted,
@@ -17,12 +17,12 @@ from floe_monitor.events import (
     TickSkipped,
 )
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.monitor import error_type_of
+from floe_monitor.telemetry.state_metrics import error_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from floe_monitor.events import Event, ProbeResult
+    from floe_monitor.domain.events import Event, ProbeResult
     from floe_monitor.telemetry.instruments import Instrument
 
 EXEMPLAR_VALUE_LIMIT = 100

@@ -16,7 +16,7 @@ from floe_monitor.compute import (
     ConnectionResult,
     ConnectionStatus,
 )
-from floe_monitor.compute.loader import find_problem
+from floe_monitor.registry.discovery import find_problem
 
 
 class Least(ComputePlugin):
@@ -64,9 +64,10 @@ def test_what_is_abstract_must_be_there(missing: str) -> None:
 
 def test_the_contract_imports_neither_the_daemon_nor_pytest() -> None:
     source = (
-        "import sys, floe_monitor.compute, floe_monitor.compute.loader, floe_monitor.compute.configuring\n"
+        "import sys, floe_monitor.compute, floe_monitor.registry.discovery\n"
         "heavy = ('pytest', '_pytest', 'anyio', 'prometheus_client', 'opentelemetry', 'structlog')\n"
-        "ours = [m for m in sys.modules if m.startswith('floe_monitor.') and '.compute' not in m]\n"
+        "ours = [m for m in sys.modules if m.startswith('floe_monitor.')]\n"
+        "ours = [m for m in ours if '.compute' not in m and '.registry' not in m]\n"
         "print([m for m in sys.modules if m.split('.')[0] in heavy] + ours)"
     )
     done = subprocess.run(

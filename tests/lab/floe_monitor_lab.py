@@ -24,7 +24,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import Keeper, Kept
+from floe_monitor.compute.toolkit.connection_cache import Keeper, Kept
 
 FOREVER = threading.Event()
 """Never set by the plugin; a test that set it lets every hung validation return."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute.asides import Asides, NoThreadError
-from floe_monitor.compute.keeping import Keeper, Kept
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.probing import isolation
-from floe_monitor.probing.once import probing
+from floe_monitor.compute.toolkit.blocking_calls import Asides, NoThreadError
+from floe_monitor.compute.toolkit.connection_cache import Keeper, Kept
+from floe_monitor.probing import process_pool
+from floe_monitor.probing.oneshot import probing
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.settings.models import WorkerSettings
@@ -22,8 +22,8 @@ from floe_monitor.settings.models import WorkerSettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from floe_monitor.events import ProbeResult
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.targets import Target
 
     MakeTarget = Callable[..., Target]
     Probe = Callable[[Target], Awaitable[ProbeResult]]
@@ -103,7 +103,7 @@ async def test_a_child_keeps_no_connections(probe: Probe, make_target: MakeTarge
 async def test_an_idle_child_is_ended_unasked(
     probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolation, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(process_pool, "IDLE_SECONDS", 0.3)
     pid = (await probe(make_target("tell_pid", isolation="process"))).message
     until = time.monotonic() + 5
     while _is_alive(pid):

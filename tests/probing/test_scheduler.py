@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     Event,
     HangJudged,
     LateReturn,
@@ -22,16 +22,16 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import HealthStatus
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import NoSlotError, Scheduler
 from floe_monitor.probing.workers import WorkerPool
-from floe_monitor.state import ConfigStatus, MonitorState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
 
     MakeTargets = Callable[..., dict[str, Target]]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import yaml
 
-from floe_monitor.events import ProfileReconciled
+from floe_monitor.domain.events import ProfileReconciled
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.profiles import ProfileKeeper
 from floe_monitor.profiles.locks import owner_lock
-from floe_monitor.state import ConfigStatus, MonitorState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

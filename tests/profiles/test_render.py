@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from floe_monitor.events import ProfileGenerated
+from floe_monitor.domain.events import ProfileGenerated
 from floe_monitor.profiles.render import OutputError, Rendered, render
 
 if TYPE_CHECKING:

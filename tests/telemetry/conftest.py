@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import pytest
 
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus, ErrorType
-from floe_monitor.events import ProbeFinished, ProbeResult
-from floe_monitor.health import Health, HealthStatus, Thresholds, Transition
+from floe_monitor.domain.events import ProbeFinished, ProbeResult
+from floe_monitor.domain.health import Health, HealthStatus, Thresholds, Transition
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.settings.models import TargetSettings
-from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.targets import ProbePolicy, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.compute.loader import PluginEntry
+    from floe_monitor.registry.discovery import PluginEntry
 
 
 class Plugin:

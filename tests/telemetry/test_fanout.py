@@ -4,7 +4,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from floe_monitor.events import ProfileGenerated
+from floe_monitor.domain.events import ProfileGenerated
 from floe_monitor.telemetry.fanout import Drops, Fanout
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from floe_monitor.events import Event
+    from floe_monitor.domain.events import Event
 
     Eventually = Callable[[Callable[[], object]], None]
 

@@ -21,15 +21,15 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
     ProfileGenerated,
     ProfileReconciled,
     TickSkipped,
 )
+from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.state import WorkerCounts
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
 from floe_monitor.telemetry.otel import Scrubber, build_otel, plan
@@ -476,9 +476,9 @@ assert not loaded, loaded
 NESTED = """
 import sys, time
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import ProbeResult
+from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.state import ConfigStatus, MonitorState
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.telemetry.otel import build_otel
 from opentelemetry import trace
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))

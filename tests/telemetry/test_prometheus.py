@@ -10,14 +10,14 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from floe_monitor.compute.models import CheckResult, ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
     ProfileGenerated,
     ProfileReconciled,
     TickSkipped,
 )
-from floe_monitor.state import WorkerCounts
+from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage, wants_openmetrics
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind, Origin
 from floe_monitor.telemetry.prometheus import PrometheusSink

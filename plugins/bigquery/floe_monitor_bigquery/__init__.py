@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
-from floe_monitor.compute.asides import Asides
-from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.blocking_calls import Asides
+from floe_monitor.compute.toolkit.connection_cache import Keeper
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -15,7 +15,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_bigquery import login, sessions, wire
 from floe_monitor_bigquery.api import Api
 from floe_monitor_bigquery.config import SECRETS
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from floe_monitor.compute import Check
-    from floe_monitor.compute.asides import Asides
-    from floe_monitor.compute.keeping import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.connection_cache import Keeper
     from floe_monitor_bigquery.config import BigQueryConfig
 
 MARGIN = 0.05

@@ -22,12 +22,12 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.asides import family_of
+from floe_monitor.compute.toolkit.blocking_calls import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
 
 _expires_at: ContextVar[float] = ContextVar("floe_monitor_bigquery_expires_at")
 _asides: ContextVar[Asides] = ContextVar("floe_monitor_bigquery_asides")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.asides import Asides, family_of
+from floe_monitor.compute.toolkit.blocking_calls import Asides, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,14 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 PASSWORD_KEYS = ("password", "pass")
-MONITOR_ONLY = keeping.MONITOR_ONLY | {"service"}
+MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"service"}
 _ROLE = re.compile(r'^(?:[^\W\d][\w$]*|"(?:[^"\x00]|"")+")$')
 """dbt writes the role into `set role …` as it stands: an identifier, or a quoted one."""
 

@@ -17,7 +17,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_postgres.errors import LinkError, SessionError, TimedOutError, classify
 from floe_monitor_postgres.judging import CONTEXT_QUERY, judge_schema, judge_writing, read_context
 from floe_monitor_postgres.profile import connection_parameters
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.compute import Check
-    from floe_monitor.compute.asides import Asides
-    from floe_monitor.compute.keeping import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.connection_cache import Keeper
     from floe_monitor_postgres.config import PostgresConfig
 
 MARGIN = 0.05

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from floe_monitor.compute import ComputeTimeoutError
-from floe_monitor.compute.asides import NoThreadError
+from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 

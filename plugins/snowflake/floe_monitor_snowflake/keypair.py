@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from floe_monitor.compute import ComputeConfigurationError, ComputeTimeoutError
 
 if TYPE_CHECKING:
-    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 _MAX_KEY_BYTES = 65536

@@ -13,7 +13,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_snowflake.errors import ROLE_NUMBERS, classify, told
 from floe_monitor_snowflake.examining import examine
 from floe_monitor_snowflake.keypair import private_key
@@ -21,8 +21,8 @@ from floe_monitor_snowflake.reaching import Way, dial, shake_hands
 from floe_monitor_snowflake.session import Session, fingerprint
 
 if TYPE_CHECKING:
-    from floe_monitor.compute.asides import Asides
-    from floe_monitor.compute.keeping import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.connection_cache import Keeper
     from floe_monitor_snowflake.bounding import Bounded, Line
     from floe_monitor_snowflake.config import SnowflakeConfig
 

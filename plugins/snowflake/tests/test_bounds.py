@@ -18,7 +18,7 @@ from floe_monitor_snowflake.bounding import Bounded
 from conformance import silent_names
 from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ComputeTimeoutError, ConnectionStatus, ErrorType
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
         import sys, time
         from floe_monitor_snowflake import SnowflakeComputePlugin
         from floe_monitor.compute import Deadline
-        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.registry.config_validation import build_config
         from floe_monitor.compute.deadline import running_until
         plugin = SnowflakeComputePlugin()
         connection = dict(account="acme", user="dbt", host="127.0.0.1", port=int(sys.argv[1]),
@@ -190,7 +190,7 @@ def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
         import sys
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
-        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.registry.config_validation import build_config
         from floe_monitor_snowflake import SnowflakeComputePlugin
         key = rsa.generate_private_key(65537, 2048)
         encoding, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -223,7 +223,7 @@ def test_nothing_is_written_and_nobody_else_is_asked(standin: StandIn, tmp_path:
         f"""
         import pathlib, threading, time
         from floe_monitor_snowflake import SnowflakeComputePlugin
-        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.registry.config_validation import build_config
         plugin = SnowflakeComputePlugin()
         connection = dict(account="acme", user="dbt", host="127.0.0.1", port={standin.port}, protocol="http",
                           role="transformer", warehouse="transforming", database="analytics", schema="marts")

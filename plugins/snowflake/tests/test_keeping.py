@@ -19,10 +19,10 @@ from floe_monitor_snowflake.bounding import Bounded
 
 from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
-from floe_monitor.compute.configuring import build_config
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
-from floe_monitor.compute.keeping import HOLDS
+from floe_monitor.compute.toolkit.connection_cache import HOLDS
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
     script = """
         import sys
         from floe_monitor_snowflake import SnowflakeComputePlugin
-        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.registry.config_validation import build_config
         plugin = SnowflakeComputePlugin()
         connection = dict(account="acme", user="dbt", host="127.0.0.1", port=int(sys.argv[1]),
                           role="transformer", warehouse="transforming", database="analytics", schema="marts")

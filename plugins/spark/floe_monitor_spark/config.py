@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 SECRET_KEYS = ("password", "token")
-MONITOR_ONLY = keeping.MONITOR_ONLY | {"wake_cluster"}
+MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"wake_cluster"}
 THRIFT_ONLY = ("user", "auth", "kerberos_service_name", "use_ssl")
 HTTP_ONLY = ("cluster", "organization", "wake_cluster")
 _SPARK_CONNECT = (

@@ -21,7 +21,7 @@ from floe_monitor_spark.wire import Link
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check, Validation
-    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
     from floe_monitor_spark.config import SparkConfig
 
 _OPENING = "the session to open"

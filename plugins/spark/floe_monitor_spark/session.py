@@ -30,7 +30,7 @@ from floe_monitor_spark.wire import LIMIT, LinkTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
     from floe_monitor_spark.exchange import Exchange
     from floe_monitor_spark.wire import Link
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Failure, Validation, deadline
-from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
 from floe_monitor_spark.errors import (
     LinkError,
     ServerError,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from floe_monitor.compute import Check
-    from floe_monitor.compute.asides import Asides
-    from floe_monitor.compute.keeping import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.connection_cache import Keeper
     from floe_monitor_spark.config import SparkConfig
     from floe_monitor_spark.keeping import Channel
     from floe_monitor_spark.session import Session

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from thrift.transport.TTransport import TTransportBase
 
-from floe_monitor.compute.asides import family_of
+from floe_monitor.compute.toolkit.blocking_calls import family_of
 from floe_monitor_spark.errors import LinkError, StrangeError, TimedOutError
 
 if TYPE_CHECKING:

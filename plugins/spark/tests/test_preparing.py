@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCRIPT = textwrap.dedent(
     """
     import json, sys
-    from floe_monitor.compute.configuring import build_config
+    from floe_monitor.registry.config_validation import build_config
     from floe_monitor_spark import SparkComputePlugin
     plugin = SparkComputePlugin()
     config = build_config(plugin, json.load(sys.stdin))
