@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import CliError
 from floe_monitor.compute.models import CatalogConfig
-from floe_monitor.credentials.redactor import Redactor
-from floe_monitor.credentials.references import (
+from floe_monitor.compute.toolkit.env_references import (
     ExpressionError,
-    Reference,
     UnresolvedError,
     is_template,
     parse_expression,
 )
+from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.resolver import CredentialError
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def _catalogs(target: Target, plugin: Any) -> tuple[list[CatalogConfig], Callabl
         return configs, _both(resolved.redactor, Redactor(secrets))
     try:
         credentials = {
-            key: Reference(reference.env, reference.file).read(target.environ)
-            for key, reference in settings.credentials.items()
+            key: credential.reference.read(target.environ) for key, credential in settings.credentials.items()
         }
         fields = _evaluated(settings.model_dump(exclude={"credentials"}), target.environ)
     except (UnresolvedError, ExpressionError) as error:

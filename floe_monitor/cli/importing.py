@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import NO, OK, CliError, nearest, note, write
+from floe_monitor.compute.toolkit.env_references import expression_for
 from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _without_literals(
     while secrets.get(name, text) != text:
         name += "_"
     secrets[name] = text
-    return f"{{{{ env_var('{name}') }}}}"
+    return expression_for(name)
 
 
 def _parse(path: Path) -> Mapping[str, Any]:

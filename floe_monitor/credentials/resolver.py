@@ -11,6 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.toolkit.env_references import (
+    Expression,
+    UnresolvedError,
+    expression_for,
+    is_template,
+    parse_expression,
+)
 from floe_monitor.credentials.detection import (
     SECRET_ENV_PREFIX,
     is_secret_key,
@@ -18,15 +25,7 @@ from floe_monitor.credentials.detection import (
     secrets_in,
 )
 from floe_monitor.credentials.redactor import Redactor
-from floe_monitor.credentials.references import (
-    Expression,
-    Reference,
-    UnresolvedError,
-    as_reference,
-    dotted,
-    is_template,
-    parse_expression,
-)
+from floe_monitor.credentials.references import Reference, as_reference, dotted
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ class Resolver:
             return node
         if isinstance(node.source, Expression):
             return node.source.source
-        return f"{{{{ env_var('{self._names[node.path]}') }}}}"
+        return expression_for(self._names[node.path])
 
 
 def _secrets_of(

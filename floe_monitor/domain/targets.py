@@ -8,8 +8,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.redactor import Redactor
-from floe_monitor.credentials.references import ExpressionError, Reference, dotted
+from floe_monitor.credentials.references import dotted
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin
@@ -205,7 +206,7 @@ def _two_files(first: ProfileName, second: ProfileName) -> bool:
 def _resolver(name: str, settings: TargetSettings, environ: Mapping[str, str]) -> Resolver:
     fields: dict[str, Any] = {key: getattr(settings, key) for key in _FOR_PLUGINS}
     fields.update(settings.model_extra or {})
-    credentials = {key: Reference(each.env, each.file) for key, each in settings.credentials.items()}
+    credentials = {key: each.reference for key, each in settings.credentials.items()}
     return Resolver(name, fields, credentials, environ)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.credentials.detection import is_secret_key, secrets_in
+from floe_monitor.credentials.masking import redacted
 from floe_monitor.profiles import files
 from floe_monitor.profiles.dump import dump_block
 from floe_monitor.profiles.locks import owner_lock
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Event
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-
-_MASKED = "***"
-_EXPRESSION = re.compile(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}'\"]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
     if not now.changed:
         return ProfileDiff(profile.name, profile.path, "", now.problems, now.note)
     new = load(now.text)[profile.name]
-    old = _masked(now.existing.own, frozenset(_texts(new)))
+    old = redacted(now.existing.own, said=frozenset(_texts(new)))
     before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
     after = dump_block({profile.name: new}).splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")
@@ -141,26 +137,3 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(item)
         case _:
             yield str(value)
-
-
-def _masked(value: Any, open_texts: frozenset[str], sensitive: bool = False) -> Any:
-    """`value` without what looks like a secret. What the configuration says too is none."""
-    match value:
-        case dict():
-            return {
-                key: _masked(item, open_texts, sensitive or is_secret_key(str(key)))
-                for key, item in value.items()
-            }
-        case list():
-            return [_masked(item, open_texts, sensitive) for item in value]
-        case None | bool():
-            return value
-    text = str(value)
-    if text in open_texts or _EXPRESSION.fullmatch(text):
-        return value
-    if sensitive:
-        return _MASKED
-    masked = text
-    for secret in secrets_in(text):
-        masked = masked.replace(secret, _MASKED)
-    return value if masked == text else masked

@@ -5,13 +5,14 @@ Everything here blocks and belongs to one thread at a time.
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from floe_monitor.compute.toolkit.env_references import UnresolvedError, variables_in
 from floe_monitor.credentials.detection import is_secret_key, is_secret_variable
+from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.profiles import files
 from floe_monitor.profiles.copies import CopyError
 from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
@@ -21,6 +22,7 @@ from floe_monitor.profiles.render import OutputError, Rendered, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.targets import Target
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 WRITE_WAIT_SECONDS = 5.0
 """How long to wait for another writer of the same file; each holds it for one read and one write."""
 _ATTEMPTS = 5
-_SECRET_FILE_BYTES = 64 << 10
-_ENV_VAR = re.compile(r"env_var\(\s*['\"]([^'\"]+)['\"]")
 
 Result = Literal["written", "unchanged", "refused", "foreign_owner", "failed"]
 
@@ -188,18 +188,18 @@ def render_with_secrets(assignment: Assignment, publish: Publish, environ: Mappi
 def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Values of the target's credentials, wherever it refers to them."""
     settings = target.settings
-    references: list[object] = [reference.model_dump() for reference in settings.credentials.values()]
-    values = list(_referred(references, environ, secret=True))
-    values += _referred([settings.connection, settings.model_extra or {}], environ, secret=False)
-    return tuple({value for value in values if value})
+    references = [credential.reference for credential in settings.credentials.values()]
+    values = {value for reference in references for value in _read(reference, environ)}
+    values.update(_referred([settings.connection, settings.model_extra or {}], environ, secret=False))
+    return tuple(value for value in values if value)
 
 
 def _referred(value: object, environ: Mapping[str, str], *, secret: bool) -> Iterator[str]:
+    reference = as_reference(value)
+    if reference is not None:
+        yield from _read(reference, environ)
+        return
     match value:
-        case dict() if value and value.keys() <= {"env", "file"}:
-            yield environ.get(str(value.get("env")), "")
-            if isinstance(value.get("file"), str):
-                yield _head(Path(value["file"]))
         case dict():
             for key, item in value.items():
                 yield from _referred(item, environ, secret=secret or is_secret_key(str(key)))
@@ -207,17 +207,14 @@ def _referred(value: object, environ: Mapping[str, str], *, secret: bool) -> Ite
             for item in value:
                 yield from _referred(item, environ, secret=secret)
         case str():
-            for name in _ENV_VAR.findall(value):
+            for name in variables_in(value):
                 if secret or is_secret_variable(name):
                     yield environ.get(name, "")
 
 
-def _head(path: Path) -> str:
-    """A credential's file without its final newline; empty if unreadable, which the probe reports."""
+def _read(reference: Reference, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The value; none where there is none, which the probe reports."""
     try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(_SECRET_FILE_BYTES).decode(errors="replace").removesuffix("\n")
-    except OSError:
-        return ""
+        return (reference.read(environ),)
+    except UnresolvedError:
+        return ()

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.toolkit.env_references import variables_in
 from floe_monitor.domain.events import ProfileGenerated
 from floe_monitor.registry.foreign_plugin import clean_text, describe_error
 
@@ -204,7 +205,7 @@ def _expressions(target: Target) -> set[str]:
     if config is None:
         return set()
     leaves = _leaves([config.connection, config.model_extra or {}], "")
-    given = {leaf for _, leaf in leaves if isinstance(leaf, str) and "env_var(" in leaf}
+    given = {leaf for _, leaf in leaves if isinstance(leaf, str) and variables_in(leaf)}
     return given | {value.get_secret_value() for value in config.credentials.values()}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from floe_monitor.credentials.references import Reference
 from floe_monitor.settings.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
@@ -85,6 +86,10 @@ class CredentialReference(Model):
         default=None,
         description="File that holds it, read at each probe; one final newline is cut",
     )
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.env, self.file)
 
     @model_validator(mode="after")
     def _one_source(self) -> CredentialReference:

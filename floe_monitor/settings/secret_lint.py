@@ -1,6 +1,6 @@
 """Literal secrets, refused wherever they stand; and expressions that cannot work.
 
-A key is secret by its name (`secrecy.is_secret_key`). Under it stand a reference, an `env_var` expression
+A key is secret by its name (`detection.is_secret_key`). Under it stand a reference, an `env_var` expression
 without a default worth hiding, an empty text, or true/false; not a text or a number. Any other text is
 searched for URL passwords, `password=…` and private keys. In an attach, `secret` names one of `secrets`.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
 from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
-from floe_monitor.credentials.references import ExpressionError, as_reference, is_template, parse_expression
+from floe_monitor.credentials.references import as_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from floe_monitor.compute.toolkit.env_references import UnresolvedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.settings.models import CredentialReference, OtlpSettings
+    from floe_monitor.settings.models import OtlpSettings
     from floe_monitor.telemetry.fanout import Drops
     from floe_monitor.telemetry.otel_pipeline import OtelSink
 
@@ -147,20 +148,12 @@ def _interval(settings: OtlpSettings, environ: Mapping[str, str]) -> float:
 def _headers(settings: OtlpSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """A header whose source is missing is left out, and the log says so: probing goes on."""
     found = {}
-    for name, reference in settings.headers.items():
+    for name, header in settings.headers.items():
         try:
-            found[name.lower()] = _resolve(reference, environ)
-        except (KeyError, OSError, UnicodeDecodeError):
-            log.error("otlp.headers.%s: %s cannot be read", name, reference.env or reference.file)  # noqa: TRY400 - no text of others
+            found[name.lower()] = header.reference.read(environ)
+        except UnresolvedError:
+            log.error("otlp.headers.%s: %s cannot be read", name, header.file or header.env)  # noqa: TRY400 - a line, no trace
     return found
-
-
-def _resolve(reference: CredentialReference, environ: Mapping[str, str]) -> str:
-    if reference.env is not None and reference.env in environ:
-        return environ[reference.env]
-    if reference.file is None:
-        raise KeyError(reference.env)
-    return Path(reference.file).read_text(encoding="utf-8").removesuffix("\n")
 
 
 def _header_values(environ: Mapping[str, str]) -> tuple[str, ...]:

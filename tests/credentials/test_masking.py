@@ -24,6 +24,10 @@ CANARY = "c4nary"
         {"password": '{{ env_var("P", "' + CANARY + '") }}'},
         {"password": "{{ env_var('P') }}" + CANARY},
         {"options": f"--x password = '{CANARY}'"},
+        {"path": "{{ env_var(var='P', default='" + CANARY + "') }}"},
+        {"path": "{{ env_var('P', '" + CANARY},
+        {"password": "{{ env_var('P') | default('" + CANARY + "') }}"},
+        {"password": "{# " + CANARY + " #}{{ env_var('P') }}"},
     ],
 )
 def test_no_secret_is_left(value: dict[str, Any]) -> None:
@@ -36,8 +40,14 @@ def test_what_is_no_secret_stays() -> None:
         "threads": 4,
         "password": "{{ env_var('PASSWORD') }}",
         "credentials": {"password": {"env": "PASSWORD"}, "token": {"file": "/run/token"}},
+        "token": '{{- env_var(var="TOKEN") | as_text }}',
         "keepalives": True,
         "secret_name": "s3",
         "settings": {"memory_limit": "4GB"},
     }
     assert redacted(value) == value
+
+
+def test_what_is_said_openly_elsewhere_is_no_secret() -> None:
+    value = {"password": "open", "port": 5432, "token": 5432, "secret": "hidden"}
+    assert redacted(value, said={"open", "5432"}) == {**value, "secret": "***"}

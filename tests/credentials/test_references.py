@@ -1,4 +1,4 @@
-"""References and expressions, as dbt reads them."""
+"""References to variables and files: the one reader."""
 
 from __future__ import annotations
 
@@ -7,96 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from floe_monitor.credentials.references import (
-    MAX_SECRET_BYTES,
-    ExpressionError,
-    Reference,
-    UnresolvedError,
-    as_reference,
-    parse_expression,
-    read_secret_file,
-)
+from floe_monitor.compute.toolkit.env_references import UnresolvedError
+from floe_monitor.credentials.references import MAX_SECRET_BYTES, Reference, as_reference, read_secret_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ENVIRON = {"A": "1", "S": "x y", "T": "True", "F": "1.5", "L": "[1, 2]", "E": ""}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("{{ env_var('A') }}", "1"),
-        ('{{env_var("A")}}', "1"),
-        ("{{ env_var('A') }}-{{ env_var('S') }}", "1-x y"),
-        ("a {{ env_var('E') }} b", "a  b"),
-        ("{{ env_var('E') }}", ""),
-        ("{{ env_var('NO', 'default') }}", "default"),
-        ("{{ env_var(var='NO', default='d') }}", "d"),
-        ("{{ env_var('A', 'default') }}", "1"),
-        ("{{ env_var('A') | as_number }}", 1),
-        ("{{ env_var('F') | as_number }}", 1.5),
-        ("{{ env_var('A') | int }}", 1),
-        ("{{ env_var('T') | as_bool }}", True),
-        ("{{ env_var('L') | as_native }}", [1, 2]),
-        ("{{ env_var('S') | as_native }}", "x y"),
-        ("{{ env_var('A') | as_text }}", "1"),
-        ("x{{ env_var('A') | as_number }}", "x1"),
-        ("{{ env_var('S') | upper }}", "X Y"),
-        ("{{ env_var('S') | replace(' ', '') }}", "xy"),
-        ("{% if env_var('A') == '1' %}one{% else %}other{% endif %}", "one"),
-        ("{# a comment #}x", "x"),
-    ],
-)
-def test_values_are_those_dbt_renders(text: str, value: object) -> None:
-    found = parse_expression(text).evaluate(ENVIRON)
-    assert (type(found), found) == (type(value), value)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{{ env_var('NO') }}", "environment variable NO is not set"),
-        ("{{ env_var('S') | as_number }}", "the expression over S is no number for as_number"),
-        ("{{ env_var('T') | as_number }}", "the expression over T is no number for as_number"),
-        ("{{ env_var('S') | as_bool }}", "the expression over S is no True or False for as_bool"),
-        ("{{ ''.__class__.__mro__ }}", "the expression over nothing fails with SecurityError"),
-        ("{{ env_var('S') | int + env_var('A') }}", "the expression over S, A fails with TypeError"),
-    ],
-)
-def test_what_fails_says_which_variable_and_never_its_value(text: str, said: str) -> None:
-    with pytest.raises(UnresolvedError) as caught:
-        parse_expression(text).evaluate(ENVIRON)
-    assert str(caught.value) == said
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{{ env_var(name) }}", "only env_var() can be used here, not name"),
-        ("{{ target.name }}{{ var('x') }}", "only env_var() can be used here, not target, var"),
-        ("{{ range(3) }}", "only env_var() can be used here, not range"),
-        ("{{ env_var }}", "env_var is to be called: {{ env_var('NAME') }}"),
-        ("{{ [env_var][0]('A') }}", "env_var is to be called: {{ env_var('NAME') }}"),
-        ("{{ env_var() }}", "env_var takes a name in quotes, and a default if you like"),
-        ("{{ env_var(1) }}", "env_var takes a name in quotes, and a default if you like"),
-        ("{{ env_var(env_var('A')) }}", "env_var takes a name in quotes, and a default if you like"),
-        ("{{ env_var(*['A']) }}", "env_var takes a name in quotes, and a default if you like"),
-        ("{{ env_var('A', 3) }}", "the default of env_var is to be in quotes"),
-        ("{{ env_var('A') | nope }}", "this expression uses a filter that is not known"),
-        ("{{ env_var('A'", "not a valid expression (TemplateSyntaxError): expected {{ env_var('NAME') }}"),
-        ("{% include 'x' %}", "an expression cannot read other templates"),
-    ],
-)
-def test_what_cannot_work_is_refused_beforehand(text: str, said: str) -> None:
-    with pytest.raises(ExpressionError) as caught:
-        parse_expression(text)
-    assert str(caught.value).startswith(said)
-
-
-def test_the_variables_are_known_without_evaluating() -> None:
-    expression = parse_expression("{{ env_var('A') }}{{ env_var('B', 'b') }}")
-    assert expression.variables == (("A", None), ("B", "b"))
 
 
 def test_mappings_that_are_references() -> None:

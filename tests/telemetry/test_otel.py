@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -380,6 +381,25 @@ def test_secrets_of_headers_reach_the_collector_and_nobody_else(
             assert bool(received.requests) == (receive is not refusing_receiver)
     assert "canary" not in caplog.text
     assert "otlp.headers.x-gone: GONE cannot be read" in caplog.text
+
+
+def test_a_header_is_read_as_every_reference_is(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The file wins over the variable, without its line ending; what cannot be read is left out and told."""
+    (tmp_path / "token").write_bytes(b"from the file\r\n")
+    os.mkfifo(tmp_path / "pipe")
+    headers = {
+        "Both": {"env": "TOKEN", "file": str(tmp_path / "token")},
+        "Pipe": {"env": "TOKEN", "file": str(tmp_path / "pipe")},
+        "Empty": {"env": "EMPTY"},
+    }
+    settings = OtlpSettings.model_validate({"enabled": True, "headers": headers})
+    wanted = plan(settings, {"TOKEN": "from the variable", "EMPTY": ""})
+    assert wanted is not None
+    assert wanted.headers == {"both": "from the file"}
+    assert [record.message for record in caplog.records] == [
+        f"otlp.headers.Pipe: {tmp_path}/pipe cannot be read",
+        "otlp.headers.Empty: EMPTY cannot be read",
+    ]
 
 
 def test_scrubbing_what_the_sdk_says() -> None:
