@@ -80,6 +80,8 @@ class Target:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     db_system: str = ""
     """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
+    adapter_type: str = ""
+    """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
     _memory: _Memory = field(default_factory=_Memory)
 
     @property
@@ -172,15 +174,19 @@ class _Builder:
         policy = _policy(settings, self._common, entry, config)
         fingerprint = _fingerprint(settings, entry, policy)
         system = foreign_plugin.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
-        return Target(name, entry, settings, policy, fingerprint, config, self._environ, system, memory)
+        adapter = foreign_plugin.adapter_type(entry.plugin) if entry.plugin is not None else ""
+        return Target(
+            name, entry, settings, policy, fingerprint, config, self._environ, system, adapter, memory
+        )
 
-    def _checked(self, name: str, plugin: ComputePlugin, resolver: Resolver) -> ComputeConfig | None:
+    def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:
         try:
-            return build_config(plugin, resolver.profile_fields())
+            config: ComputeConfig = build_config(plugin, resolver.profile_fields())
         except ConfigProblems as error:
             for problem in error.problems:
                 self._add(name, problem.path, problem.message, problem.hint)
             return None
+        return config
 
     def _claim(self, target: str, reference: ProfileName) -> None:
         """A variable stands for one source alone: else dbt could not tell two credentials apart."""

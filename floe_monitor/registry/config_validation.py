@@ -11,7 +11,7 @@ import difflib
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model, field_validator
 from pydantic_core import core_schema
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.plugin import ComputePlugin, ConfigT
 
 Path = tuple[str | int, ...]
 
@@ -75,13 +75,17 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and "{{" in value and "env_var" in value
 
 
-def build_config(plugin: ComputePlugin, fields: Mapping[str, Any]) -> ComputeConfig:
+def build_config(plugin: ComputePlugin[ConfigT], fields: Mapping[str, Any]) -> ConfigT:
     """The configuration a plugin's methods take, from a target's keys; raises `ConfigProblems`.
 
     A plugin whose model extends `ComputeConfig` gets an instance of it; any other gets a plain
     `ComputeConfig` whose `connection` its model, if any, has approved. An `env_var` expression is let
     through where the model wants another type: it is what `generate_dbt_profile` has to write down.
     """
+    return cast("ConfigT", _built(plugin, fields))
+
+
+def _built(plugin: ComputePlugin[Any], fields: Mapping[str, Any]) -> ComputeConfig:
     schema = _schema_of(plugin)
     data = {**fields, "connection": copy.deepcopy(fields.get("connection", {}))}
     if schema is None:
@@ -99,7 +103,7 @@ def connection_keys(schema: type[BaseModel]) -> list[str]:
     return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
 
 
-def _schema_of(plugin: ComputePlugin) -> type[BaseModel] | None:
+def _schema_of(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
     schema: Any
     try:
         schema = foreign_plugin.config_schema(plugin)

@@ -58,7 +58,7 @@ class PluginEntry:
     """The distribution's version; the plugin has one of its own."""
     target: str
     """The entry point's value, `module:attribute`."""
-    plugin: ComputePlugin | None
+    plugin: ComputePlugin[Any] | None
     problem: str | None
 
     @property

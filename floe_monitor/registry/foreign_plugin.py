@@ -206,7 +206,7 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def default_isolation(
-    plugin: ComputePlugin, config: ComputeConfig | None = None
+    plugin: ComputePlugin[Any], config: ComputeConfig | None = None
 ) -> Literal["thread", "process"]:
     """Of a target, where its configuration is known and the plugin has an opinion on it."""
     asked = getattr(plugin, "get_default_isolation", None)
@@ -216,7 +216,7 @@ def default_isolation(
     return "process" if getattr(plugin, "default_isolation", "thread") == "process" else "thread"
 
 
-def prepare(plugin: ComputePlugin, config: ComputeConfig) -> None:
+def prepare(plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
     """Have the plugin do what it does once; whatever that raises, the validation that follows tells."""
     preparing = getattr(plugin, "prepare", None)
     if callable(preparing):
@@ -224,34 +224,42 @@ def prepare(plugin: ComputePlugin, config: ComputeConfig) -> None:
             preparing(config)
 
 
-def shut_down(plugin: ComputePlugin) -> None:
+def shut_down(plugin: ComputePlugin[Any]) -> None:
     ending = getattr(plugin, "shutdown", None)
     if callable(ending):
         with contextlib.suppress(Exception):
             ending()
 
 
-def db_system_name(plugin: ComputePlugin) -> str:
+def db_system_name(plugin: ComputePlugin[Any]) -> str:
     """OpenTelemetry's `db.system.name`; the plugin's name where it gives none."""
-    try:
-        value = plugin.db_system_name
-    except Exception:  # noqa: BLE001 - a property runs the plugin's code
-        value = None
-    return value if isinstance(value, str) and value else plugin.name
+    return _declared(plugin, "db_system_name")
 
 
-def config_schema(plugin: ComputePlugin) -> type[BaseModel] | None:
+def adapter_type(plugin: ComputePlugin[Any]) -> str:
+    """dbt's adapter; the plugin's name where it gives none."""
+    return _declared(plugin, "adapter_type")
+
+
+def _declared(plugin: ComputePlugin[Any], attribute: str) -> str:
+    value: Any = None
+    with contextlib.suppress(Exception):  # a property runs the plugin's code
+        value = getattr(plugin, attribute, None)
+    return clean_text(value, limit=64) if isinstance(value, str) and value else plugin.name
+
+
+def config_schema(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
     getter = getattr(plugin, "get_config_schema", None)
     return getter() if getter is not None else None
 
 
-def catalog_configs(plugin: ComputePlugin, config: ComputeConfig) -> list[CatalogConfig]:
+def catalog_configs(plugin: ComputePlugin[Any], config: ComputeConfig) -> list[CatalogConfig]:
     """The catalogs that the target's own configuration attaches; none for a plugin that cannot tell."""
     getter = getattr(plugin, "get_catalog_configs", None)
     return list(getter(config)) if getter is not None else []
 
 
-def catalog_attachment_sql(plugin: ComputePlugin, catalog: CatalogConfig) -> list[str] | None:
+def catalog_attachment_sql(plugin: ComputePlugin[Any], catalog: CatalogConfig) -> list[str] | None:
     getter = getattr(plugin, "get_catalog_attachment_sql", None)
     statements = getter(catalog) if getter is not None else None
     if statements is None:
@@ -261,7 +269,7 @@ def catalog_attachment_sql(plugin: ComputePlugin, catalog: CatalogConfig) -> lis
     return list(statements)
 
 
-def resource_requirements(plugin: ComputePlugin, workload_size: str) -> ResourceSpec:
+def resource_requirements(plugin: ComputePlugin[Any], workload_size: str) -> ResourceSpec:
     """The plugin's spec as ours; upstream's has the same fields. `ValueError` for an unknown size."""
     spec: Any = plugin.get_resource_requirements(workload_size)
     if isinstance(spec, ResourceSpec):
@@ -269,7 +277,7 @@ def resource_requirements(plugin: ComputePlugin, workload_size: str) -> Resource
     return ResourceSpec.model_validate(spec, from_attributes=True)
 
 
-def import_dbt_output(plugin: ComputePlugin, output: dict[str, Any]) -> dict[str, Any]:
+def import_dbt_output(plugin: ComputePlugin[Any], output: dict[str, Any]) -> dict[str, Any]:
     """The keys of a target read from an adapter's output; `ComputeConfigurationError` where it cannot."""
     reader = getattr(plugin, "import_dbt_output", None)
     if reader is None:

@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.dbt_type import DbtTypes
 from floe_monitor.telemetry.instruments import Instrument, Kind
 from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
 
@@ -96,8 +95,8 @@ class _Rendered(NamedTuple):
     pieces: tuple[str, ...]
 
 
-def _fixed(target: Target, labels: str, dbt_type: str) -> tuple[str, str]:
-    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": dbt_type}
+def _fixed(target: Target, labels: str) -> tuple[str, str]:
+    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
     named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
         f"{_INTERVAL}{labels} {target.policy.interval}\n",
@@ -159,13 +158,11 @@ class MetricsPage:
         sink: PrometheusSink,
         version: str,
         *,
-        dbt_type: Callable[[Target], str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._counted = _WithoutCreated(sink.registry)
         self._version = version
-        self._dbt_type = dbt_type or DbtTypes()
         self._monotonic = monotonic
         self._cache: dict[str, _Rendered] = {}
         self._lock = threading.Lock()
@@ -203,7 +200,7 @@ class MetricsPage:
     def _meet(self, snapshot: TargetSnapshot) -> _Rendered:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
-        fixed = _fixed(target, labels, self._dbt_type(target))
+        fixed = _fixed(target, labels)
         return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:

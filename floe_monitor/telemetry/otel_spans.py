@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 OUR_SCOPE = "floe_monitor"
 SPAN_NAME = "validate_connection"
-DB_SYSTEMS = {"postgres": "postgresql", "bigquery": "gcp.bigquery"}
-"""OpenTelemetry's names where plugins go by another."""
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
 _EXCEPTION_TEXTS = ("exception.message", "exception.stacktrace")
@@ -169,7 +167,7 @@ class SpanTracing:
             "compute.plugin": plugin,
             "compute.target": target,
             "compute.correlation_id": correlation_id,
-            "db.system.name": DB_SYSTEMS.get(db_system, db_system),
+            "db.system.name": db_system,
         }
         trace_id = self._provider.id_generator.generate_trace_id()
         decision = self._provider.sampler.should_sample(

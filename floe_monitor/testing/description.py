@@ -45,7 +45,7 @@ _CATALOG = CatalogConfig(
 
 
 class DescribingConformance(Kit):
-    def test_profile_is_plain_and_stable(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_profile_is_plain_and_stable(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         stored = _for_profile(plugin, config)
         kept = stored.model_copy(deep=True)
         profile: Any = plugin.generate_dbt_profile(stored)
@@ -61,7 +61,7 @@ class DescribingConformance(Kit):
         if json.dumps(plugin.generate_dbt_profile(kept)) != json.dumps(profile):
             fault("the same configuration gives another profile, or another order, the second time")
 
-    def test_profile_touches_nothing(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_profile_touches_nothing(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         stored = _for_profile(plugin, config)
         plugin.generate_dbt_profile(stored)  # imports may read files, once
         with watching(_TOUCHING, this_thread_only=True) as seen:
@@ -69,7 +69,9 @@ class DescribingConformance(Kit):
         if seen:
             fault(f"generate_dbt_profile is not pure, it caused: {', '.join(sorted(seen))}")
 
-    def test_profile_has_credentials_by_reference(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_profile_has_credentials_by_reference(
+        self, plugin: ComputePlugin[Any], config: ComputeConfig
+    ) -> None:
         stored = _for_profile(plugin, config)
         texts = list(texts_in(plugin.generate_dbt_profile(stored)))
         for key, secret in secrets_of(config).items():
@@ -82,7 +84,7 @@ class DescribingConformance(Kit):
             if "**********" in text:
                 fault("the profile has a masked secret: use get_secret_value()")
 
-    def test_profile_keeps_expressions(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_profile_keeps_expressions(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """Any connection value may be dbt's `env_var`, and is then the profile's too, word for word."""
         for key, value in config.connection.items():
             if not isinstance(value, str | int | float) or isinstance(value, bool):
@@ -99,7 +101,7 @@ class DescribingConformance(Kit):
             if not any(expression in text for text in texts_in(profile)):
                 fault(f"connection.{key} as an env_var expression is not in the profile word for word")
 
-    def test_profile_can_be_imported_back(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_profile_can_be_imported_back(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         if getattr(type(plugin), "import_dbt_output", None) in {None, ComputePlugin.import_dbt_output}:
             return  # importing is an offer of some plugins
         fields = {key: value for key, value in fields_of(config).items() if key != "credentials"}
@@ -115,7 +117,7 @@ class DescribingConformance(Kit):
         if again != profile:
             fault("a profile that was imported gives another profile")
 
-    def test_resources(self, plugin: ComputePlugin) -> None:
+    def test_resources(self, plugin: ComputePlugin[Any]) -> None:
         for size in WORKLOAD_PRESETS:
             spec = resource_requirements(plugin, size)
             for what, pattern in (("cpu", _CPU), ("memory", _MEMORY), ("ephemeral_storage", _MEMORY)):
@@ -125,7 +127,7 @@ class DescribingConformance(Kit):
         with pytest.raises(ValueError, match=r".+"):
             plugin.get_resource_requirements("no such size")
 
-    def test_packages(self, plugin: ComputePlugin) -> None:
+    def test_packages(self, plugin: ComputePlugin[Any]) -> None:
         packages: Any = plugin.get_required_dbt_packages()
         if not isinstance(packages, list) or not packages:
             fault("get_required_dbt_packages: a list is wanted, with dbt's adapter at least")
@@ -139,7 +141,7 @@ class DescribingConformance(Kit):
         if not any(package.lower().startswith("dbt-") for package in packages):
             fault(f"no dbt adapter among {packages}")
 
-    def test_catalogs(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_catalogs(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         for catalog in catalog_configs(plugin, config):
             if not isinstance(catalog, CatalogConfig):
                 fault(f"get_catalog_configs returned a {type(catalog).__name__} among its catalogs")
@@ -160,7 +162,7 @@ class DescribingConformance(Kit):
                     "get_catalog_attachment_sql does not escape a quote in a value: anyone's SQL may follow"
                 )
 
-    def test_configuration_model(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_configuration_model(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         schema = plugin.get_config_schema()
         if schema is None:
             pytest.skip("no configuration model: a misspelt connection key goes unnoticed")
@@ -182,14 +184,15 @@ class DescribingConformance(Kit):
             fault("the text about an unknown connection key repeats its value")
 
 
-def _for_profile(plugin: ComputePlugin, config: ComputeConfig) -> ComputeConfig:
+def _for_profile(plugin: ComputePlugin[Any], config: ComputeConfig) -> ComputeConfig:
     """The configuration `generate_dbt_profile` gets: credentials are the expressions to write down."""
     fields = fields_of(config)
     expressions = {key: f"{{{{ env_var('CONFORMANCE_{key.upper()}') }}}}" for key in fields["credentials"]}
     try:
-        return build_config(plugin, {**fields, "credentials": expressions})
+        for_profile: ComputeConfig = build_config(plugin, {**fields, "credentials": expressions})
     except ConfigProblems as error:
         fault(f"the configuration with credentials as env_var expressions is refused: {error}")
+    return for_profile
 
 
 def _odd_values(value: Any, path: tuple[str, ...]) -> Iterator[str]:

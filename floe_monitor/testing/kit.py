@@ -72,7 +72,7 @@ class Kit:
         return None
 
     @pytest.fixture
-    def config(self, plugin: ComputePlugin, healthy_config: Given) -> ComputeConfig:
+    def config(self, plugin: ComputePlugin[Any], healthy_config: Given) -> ComputeConfig:
         """`healthy_config` as the plugin's methods take it. Not to be overridden."""
         return build(plugin, healthy_config)
 
@@ -83,13 +83,14 @@ def _installed(_: tuple[str, ...]) -> PluginRegistry:
     return discover()
 
 
-def build(plugin: ComputePlugin, given: Given) -> ComputeConfig:
+def build(plugin: ComputePlugin[Any], given: Given) -> ComputeConfig:
     if isinstance(given, ComputeConfig):
         return given
     try:
-        return build_config(plugin, {"plugin": plugin.name, **given})
+        config: ComputeConfig = build_config(plugin, {"plugin": plugin.name, **given})
     except ConfigProblems as error:
         fault(f"the plugin's own configuration model refuses the target: {error}")
+    return config
 
 
 def fields_of(config: ComputeConfig) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class Outcome:
 class Validating:
     """One validation under way, as the daemon runs it: on a daemon thread, with a deadline."""
 
-    def __init__(self, plugin: ComputePlugin, config: ComputeConfig, seconds: float) -> None:
+    def __init__(self, plugin: ComputePlugin[Any], config: ComputeConfig, seconds: float) -> None:
         self._plugin, self._config, self._seconds = plugin, config, seconds
         self._outcome: Outcome | None = None
         self._thread = threading.Thread(target=self._run, name="conformance-validation", daemon=True)
@@ -155,7 +156,7 @@ class Validating:
         self._outcome = Outcome(returned, raised, time.perf_counter() - started)
 
 
-def validate(plugin: ComputePlugin, config: ComputeConfig, seconds: float, overrun: float) -> Outcome:
+def validate(plugin: ComputePlugin[Any], config: ComputeConfig, seconds: float, overrun: float) -> Outcome:
     return Validating(plugin, config, seconds).outcome(overrun)
 
 

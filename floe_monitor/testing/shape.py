@@ -39,7 +39,7 @@ print("\\n" + json.dumps([entry.problem, loaded, [thread.name for thread in thre
 
 
 class ShapeConformance(Kit):
-    def test_identity(self, plugin: ComputePlugin) -> None:
+    def test_identity(self, plugin: ComputePlugin[Any]) -> None:
         problem = find_problem(plugin, str(getattr(plugin, "name", "")))
         if problem:
             fault(f"the daemon would refuse the plugin: {problem}")
@@ -64,21 +64,21 @@ class ShapeConformance(Kit):
         if not plugin.db_system_name or plugin.db_system_name != plugin.db_system_name.lower():
             fault(f"db_system_name {plugin.db_system_name!r} is not one of OpenTelemetry's lower-case words")
 
-    def test_identity_is_constant(self, plugin: ComputePlugin) -> None:
+    def test_identity_is_constant(self, plugin: ComputePlugin[Any]) -> None:
         twin = type(plugin)()
         for attribute in ("name", "version", "floe_api_version", "is_self_hosted", "default_isolation"):
             first, second = getattr(plugin, attribute), getattr(twin, attribute)
             if first != second or first != getattr(plugin, attribute):
                 fault(f"`{attribute}` changes between readings or instances")
 
-    def test_is_registered(self, plugin: ComputePlugin) -> None:
+    def test_is_registered(self, plugin: ComputePlugin[Any]) -> None:
         entry = discover().get(plugin.name, self.distribution)
         if entry.plugin is None:
             fault(f"discovery by entry point: {entry.problem}")
         if type(entry.plugin) is not type(plugin):
             fault(f"the entry point {entry.target!r} of {entry.provenance} leads to another class")
 
-    def test_methods_can_be_called_by_keyword(self, plugin: ComputePlugin) -> None:
+    def test_methods_can_be_called_by_keyword(self, plugin: ComputePlugin[Any]) -> None:
         for method, parameter in _PARAMETERS.items():
             function = getattr(plugin, method, None)
             if function is None:
@@ -90,7 +90,7 @@ class ShapeConformance(Kit):
             except TypeError as error:
                 fault(f"`{method}({parameter}=…)`: {error}")
 
-    def test_lifecycle_hooks_of_the_upstream_registry(self, plugin: ComputePlugin) -> None:
+    def test_lifecycle_hooks_of_the_upstream_registry(self, plugin: ComputePlugin[Any]) -> None:
         twin: Any = type(plugin)()
         for hook, arguments in (("configure", (None,)), ("startup", ()), ("shutdown", ())):
             try:
@@ -98,7 +98,7 @@ class ShapeConformance(Kit):
             except Exception as error:  # noqa: BLE001 - the plugin's code
                 fault(f"`{hook}` raised {type(error).__name__}: {error}")
 
-    def test_importing_is_cheap_and_silent(self, plugin: ComputePlugin, tmp_path: Path) -> None:
+    def test_importing_is_cheap_and_silent(self, plugin: ComputePlugin[Any], tmp_path: Path) -> None:
         drivers = getattr(self, "driver_modules", None)
         if drivers is None:
             fault("give `driver_modules`, the modules of the plugin's driver; () where it has none")

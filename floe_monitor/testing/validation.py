@@ -43,13 +43,13 @@ _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 
 class ValidatingConformance(Kit):
     def test_healthy_target(
-        self, plugin: ComputePlugin, config: ComputeConfig, caplog: pytest.LogCaptureFixture
+        self, plugin: ComputePlugin[Any], config: ComputeConfig, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         result = self._works(self._validate(plugin, config))
         _keep_secrets(config, result, caplog.text)
 
-    def test_preparing_needs_no_network(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_preparing_needs_no_network(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """It is outside of the deadline: a wait in it is nobody's to bound."""
         prepare = getattr(plugin, "prepare", None)
         if prepare is None:
@@ -64,7 +64,7 @@ class ValidatingConformance(Kit):
 
     def test_broken_targets(
         self,
-        plugin: ComputePlugin,
+        plugin: ComputePlugin[Any],
         broken_configs: Mapping[str, Given],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
@@ -84,7 +84,7 @@ class ValidatingConformance(Kit):
 
     @pytest.mark.parametrize("seconds", [_SHORT_SECONDS, 0.0], ids=["short", "expired"])
     def test_deadline(
-        self, plugin: ComputePlugin, config: ComputeConfig, hanging_config: Given | None, seconds: float
+        self, plugin: ComputePlugin[Any], config: ComputeConfig, hanging_config: Given | None, seconds: float
     ) -> None:
         """An expired deadline counts too: to many drivers a timeout of 0 means none."""
         # A plugin that asks for processes says itself that its driver cannot be bounded from within.
@@ -94,7 +94,7 @@ class ValidatingConformance(Kit):
         if hangs and (result.status is ConnectionStatus.HEALTHY or result.error_type != ErrorType.TIMEOUT):
             fault(f"a target that never answers is {result.status.value}, error_type {result.error_type}")
 
-    def test_parallel_validations(self, plugin: ComputePlugin, config: ComputeConfig) -> None:
+    def test_parallel_validations(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         under_way = [Validating(plugin, config, self.deadline_seconds) for _ in range(_PARALLEL)]
         results = [self._works(one.outcome(self.overrun_seconds)) for one in under_way]
         names = {tuple(check.name for check in result.checks) for result in results}
@@ -102,7 +102,7 @@ class ValidatingConformance(Kit):
             fault(f"one target, different checks from one validation to the next: {sorted(names)}")
 
     def test_leaves_nothing_behind(
-        self, plugin: ComputePlugin, config: ComputeConfig, broken_configs: Mapping[str, Given]
+        self, plugin: ComputePlugin[Any], config: ComputeConfig, broken_configs: Mapping[str, Given]
     ) -> None:
         targets = [config, *(build(plugin, given) for given in broken_configs.values())]
         gc.collect()
@@ -120,7 +120,7 @@ class ValidatingConformance(Kit):
 
     def test_leaves_the_process_as_it_was(
         self,
-        plugin: ComputePlugin,
+        plugin: ComputePlugin[Any],
         config: ComputeConfig,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -155,7 +155,7 @@ class ValidatingConformance(Kit):
         if copy != config:
             fault("the configuration is another after being sent to a worker process")
 
-    def _validate(self, plugin: ComputePlugin, config: ComputeConfig) -> Outcome:
+    def _validate(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> Outcome:
         return validate(plugin, config, self.deadline_seconds, self.overrun_seconds)
 
     def _works(self, outcome: Outcome) -> ConnectionResult:

@@ -61,7 +61,8 @@ def plugin(schema: Any) -> Any:
 
 def build(schema: Any, connection: Any = None, **others: Any) -> ComputeConfig:
     connection = {"host": "h"} if connection is None else connection
-    return build_config(plugin(schema), {"plugin": "toy", "connection": connection, **others})
+    built: ComputeConfig = build_config(plugin(schema), {"plugin": "toy", "connection": connection, **others})
+    return built
 
 
 def problems(schema: Any, connection: Any = None, **others: Any) -> list[str]:

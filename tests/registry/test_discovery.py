@@ -28,7 +28,7 @@ def test_a_plugin_is_found_with_its_provenance(site: Any) -> None:
     assert entry.target == "acme_toy:Plugin"
     assert entry.problem is None
     assert entry.plugin is not None
-    assert entry.plugin.validate_connection(None).status is ConnectionStatus.HEALTHY  # type: ignore[arg-type]
+    assert entry.plugin.validate_connection(None).status is ConnectionStatus.HEALTHY
     assert entry.provenance == "acme-toy 2.5"
 
 
@@ -168,7 +168,7 @@ def test_a_name_claimed_twice_is_refused_until_one_is_picked(site: Any) -> None:
         assert part in (entry.problem or "")
     picked = found.get("toy", "other-toy").plugin
     assert picked is not None
-    assert picked.validate_connection(None).message == "other"  # type: ignore[arg-type]
+    assert picked.validate_connection(None).message == "other"
     absent = found.get("toy", "third-toy")
     assert absent.plugin is None
     assert "acme-toy 1.1 and Other.Toy 2.2" in (absent.problem or "")

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from floe_monitor.registry.discovery import PluginEntry
 
 
-class Plugin:
-    """As much of a plugin as telemetry touches."""
-
-    def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
-        return {"type": "duckdb", "threads": config.threads}
-
-
 @dataclass
 class World:
     """A state to render, and how to fill it."""
@@ -36,10 +29,14 @@ class World:
     state: MonitorState = field(
         default_factory=lambda: MonitorState(started_at=0.0, config=ConfigStatus(1_700_000_000.5, 0.0))
     )
-    plugin: object = field(default_factory=Plugin)
+    plugin: object = field(default_factory=object)
 
     def target(
-        self, name: str = "dev", plugin: str = "duckdb", labels: Mapping[str, str] | None = None
+        self,
+        name: str = "dev",
+        plugin: str = "duckdb",
+        labels: Mapping[str, str] | None = None,
+        adapter_type: str = "duckdb",
     ) -> Target:
         return Target(
             name=name,
@@ -48,6 +45,7 @@ class World:
             policy=ProbePolicy(30.0, 5.0, Thresholds(), "thread"),
             fingerprint="",
             profile_config=ComputeConfig(plugin=plugin),
+            adapter_type=adapter_type,
         )
 
     def add(self, target: Target, result: ProbeResult | None = None, **health: Any) -> TargetSnapshot:

@@ -176,7 +176,7 @@ def test_both_signals_arrive(
             world, endpoint=received.endpoint, protocol=protocol, resource={"deployment.environment": "test"}
         )
         span = sink.tracing.start(
-            target="dev", plugin="postgres", db_system="postgres", correlation_id="c0ffee"
+            target="dev", plugin="postgres", db_system="postgresql", correlation_id="c0ffee"
         )
         result = make_result(
             UNHEALTHY, plugin="postgres", trace_id=span.trace_id, span_id=span.span_id, started_at=time.time()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -279,31 +279,14 @@ def test_the_accept_header_chooses(accept: str | None, expected: bool) -> None:
     assert wants_openmetrics(accept) is expected
 
 
-class Hanging:
-    def __init__(self) -> None:
-        self.release = threading.Event()
-        self.asked = 0
-
-    def generate_dbt_profile(self, config: object) -> dict[str, Any]:
-        self.asked += 1
-        self.release.wait(30)
-        return {}
-
-
-def test_a_plugin_that_hangs_or_raises_costs_its_type_and_not_the_page(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("floe_monitor.telemetry.dbt_type.PATIENCE", 0.05)
-    hanging = world.plugin = Hanging()
-    for number in range(5):
-        world.add(world.target(f"t{number}"))
-    world.plugin = object()  # has no such method
-    world.add(world.target("broken"))
+def test_the_type_is_what_the_plugin_declared_when_the_target_was_made(world: World) -> None:
+    """A scrape runs no code of a plugin's: what it declares is read once, with the configuration."""
+    world.add(world.target("declared", adapter_type="spark"))
+    world.plugin = object()  # would fail whoever asked it
+    world.add(world.target("broken", adapter_type=""))
     got = samples(MetricsPage(world.state, PrometheusSink(), "1"))
-    hanging.release.set()
-    assert hanging.asked == 1
-    types = {dict(found)["dbt_type"] for name, found in got if name == "floe_compute_target_info"}
-    assert types == {""}
+    infos = [dict(found) for name, found in got if name == "floe_compute_target_info"]
+    assert {info["target"]: info["dbt_type"] for info in infos} == {"declared": "spark", "broken": ""}
 
 
 def test_rendering_while_the_state_changes(
