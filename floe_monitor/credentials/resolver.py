@@ -121,7 +121,7 @@ class Resolver:
         """The keys for `generate_dbt_profile`: each reference as the dbt expression that stands for it."""
         return {key: self._written(value) for key, value in self._tree.items()}
 
-    def resolve(self, plugin: ComputePlugin) -> Resolved:
+    def resolve(self, plugin: ComputePlugin[Any]) -> Resolved:
         """Look everything up now. Raises `CredentialError` with all that is missing."""
         values, found = self._look_up()
         key = (id(plugin), tuple(values.get(name) for name in self._variables), *found.values())

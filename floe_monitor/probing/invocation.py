@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.errors import (
     ComputeConfigurationError,
@@ -38,7 +38,9 @@ class RaisedError(Exception):
         self.error_type = error_type
 
 
-def validate_with(plugin: ComputePlugin, resolved: Resolved, distribution: str | None) -> ConnectionResult:
+def validate_with(
+    plugin: ComputePlugin[Any], resolved: Resolved, distribution: str | None
+) -> ConnectionResult:
     """The plugin's result, cleaned. Raises `RaisedError` alone: no exception's own code reaches the loop."""
     try:
         return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)

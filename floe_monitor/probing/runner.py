@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
-from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.probing.invocation import RaisedError, validate_with
@@ -290,7 +290,7 @@ def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:
     if isinstance(error, RaisedError):
         return _unhealthy(error.error_type, error.text, done)
     # What is left is ours: no process, no thread, or a fault in reading the configuration.
-    known = isinstance(error, WorkerProcessError | NoThreadError)
+    known = isinstance(error, WorkerProcessError | MonitorResourceError)
     text = str(error) if known else describe_error(error, attempt.redactor)
     return _unhealthy(ErrorType.PLUGIN, text, done)
 

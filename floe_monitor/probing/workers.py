@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.domain.state import WorkerCounts
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class WorkerPool:
             thread = self._idle.pop() if self._idle else _Thread()
         except RuntimeError:  # a limit on threads or processes: this probe fails, the monitor goes on
             self.release(slot)
-            done(Outcome(error=NoThreadError("the monitor could start no thread for the probe")))
+            done(Outcome(error=MonitorResourceError("the monitor could start no thread for the probe")))
             return
 
         def finished(outcome: Outcome) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.compute.toolkit.blocking_calls import Asides, NoThreadError
-from floe_monitor.compute.toolkit.connection_cache import Keeper, Kept
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
 from floe_monitor.probing import process_pool
 from floe_monitor.probing.oneshot import probing
 from floe_monitor.probing.runner import Attempt, Runner
@@ -148,11 +149,11 @@ async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
 
 
 def test_a_look_up_without_a_thread_is_tried_again_the_next_time() -> None:
-    asides = Asides()
-    with no_new_threads(), pytest.raises(NoThreadError):
-        asides.resolve("localhost", 1)
-    assert asides.under_way == 0
-    assert asides.resolve("localhost", 10)
+    calls = BlockingCalls()
+    with no_new_threads(), pytest.raises(MonitorResourceError):
+        calls.resolve("localhost", 1)
+    assert calls.pending == 0
+    assert calls.resolve("localhost", 10)
 
 
 def test_a_keeper_without_a_thread_closes_later() -> None:
@@ -163,11 +164,11 @@ def test_a_keeper_without_a_thread_closes_later() -> None:
         def close(self) -> None:
             self.closed = True
 
-    keeper: Keeper[Line] = Keeper("lines")
+    keeper: ConnectionCache[Line] = ConnectionCache("lines")
     first, second = Line(), Line()
     with no_new_threads():
-        keeper.keep("first", Kept(first, time.monotonic(), 60), 0.1)
-    keeper.keep("second", Kept(second, time.monotonic(), 60), 0.1)
+        keeper.keep("first", CachedConnection(first, time.monotonic(), 60), 0.1)
+    keeper.keep("second", CachedConnection(second, time.monotonic(), 60), 0.1)
     until = time.monotonic() + 5
     while not (first.closed and second.closed):
         assert time.monotonic() < until

@@ -1,9 +1,9 @@
 """Calls that take no timeout and cannot be interrupted, within a deadline all the same.
 
 `getaddrinfo` and the Kerberos library are finite: each gives up by itself, after 10 to 40 seconds in usual
-set-ups. So such a call runs aside, in a daemon thread that a validation leaves behind at its deadline. Calls
-of one key share a thread: the next look-up of a name joins the one under way. There are never more threads
-than `LIMIT`, and no worker is stuck with one.
+set-ups. So such a call runs in a daemon thread, which a validation abandons at its deadline. Calls of one
+key share a thread: the next look-up of a name joins the one under way. There are never more threads than
+`LIMIT`, and no worker is stuck with one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from floe_monitor.compute.errors import ComputeConnectionError, ComputeError, ComputeTimeoutError
-from floe_monitor.compute.models import ErrorType
+from floe_monitor.compute.errors import (
+    ComputeConnectionError,
+    ComputeTimeoutError,
+    MonitorResourceError,
+    resource_error_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -24,28 +28,24 @@ LIMIT = 16
 _T = TypeVar("_T")
 
 
-class NoThreadError(ComputeError):
-    """The system gives this process no more threads: nothing is known of the target."""
-
-    error_type = ErrorType.PLUGIN
-
-
-class Asides:
+class BlockingCalls:
     """One for a plugin, shared by all its validations; safe to use from any thread."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._under_way: dict[Hashable, _Call[object]] = {}
+        self._pending: dict[Hashable, _Call[object]] = {}
 
     @property
-    def under_way(self) -> int:
-        return len(self._under_way)
+    def pending(self) -> int:
+        """Calls that have not returned, those included for which nobody waits any more."""
+        return len(self._pending)
 
-    def within(self, timeout: float, key: Hashable, function: Callable[[], _T]) -> _T:
+    def run(self, timeout: float, key: Hashable, function: Callable[[], _T]) -> _T:
         """`function`'s result, or that of the call of the same key that is under way already.
 
-        Raises what it raises; `ComputeTimeoutError` after `timeout` seconds or when too many are under way.
+        Raises what it raises; `ComputeTimeoutError` after `timeout` seconds or when too many are under way;
+        `MonitorResourceError` where no thread can be started.
         """
         call = self._join(key, function)
         if not call.done.wait(max(0.0, timeout)):
@@ -62,30 +62,34 @@ class Asides:
         if _is_address(name):
             return [name]
         try:
-            found = self.within(
+            found = self.run(
                 timeout, ("name", name), lambda: socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
             )
         except ComputeTimeoutError as error:
             raise ComputeTimeoutError(f"{error} from the name service about {name!r}") from None
         except OSError as error:
-            raise ComputeConnectionError(f"cannot resolve {name!r}: {error.strerror}") from None
+            if error.errno == socket.EAI_MEMORY:
+                raise MonitorResourceError("the monitor has no more memory") from None
+            raise resource_error_in(error) or ComputeConnectionError(
+                f"cannot resolve {name!r}: {error.strerror}"
+            ) from None
         except UnicodeError:
             raise ComputeConnectionError(f"cannot resolve {name!r}: not a valid host name") from None
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def _join(self, key: Hashable, function: Callable[[], _T]) -> _Call[_T]:
         with self._lock:
-            call = self._under_way.get(key)
+            call = self._pending.get(key)
             if call is None:
-                if len(self._under_way) >= self._limit:
+                if len(self._pending) >= self._limit:
                     raise ComputeTimeoutError(f"{self._limit} earlier calls are still without an answer")
-                call = self._under_way[key] = _Call(function)
-                name = f"aside-{key}"[:60]
+                call = self._pending[key] = _Call(function)
+                name = f"blocking-{key}"[:60]
                 try:
                     threading.Thread(target=self._run, args=(key, call), name=name, daemon=True).start()
                 except RuntimeError:
-                    del self._under_way[key]
-                    raise NoThreadError("the monitor could start no thread for it") from None
+                    del self._pending[key]
+                    raise MonitorResourceError("the monitor could start no thread for it") from None
         return call  # type: ignore[return-value]  # a key is always used with one kind of function
 
     def _run(self, key: Hashable, call: _Call[object]) -> None:
@@ -93,7 +97,7 @@ class Asides:
             call.run()
         finally:
             with self._lock:
-                self._under_way.pop(key, None)
+                self._pending.pop(key, None)
             call.done.set()
 
 

@@ -1,4 +1,8 @@
-"""Connections kept between validations, for the targets that ask for it with `connection_reuse`."""
+"""Connections kept between validations, for the targets that ask for it with `connection_reuse`.
+
+`reusing` is the whole flow of one validation: take a kept connection, prove it or open a new one, examine the
+target with it, and give it back or close it.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,14 @@ from pydantic import Field
 from floe_monitor.compute.models import ComputeConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
+
+    from floe_monitor.compute.checks import Validation
+    from floe_monitor.compute.deadline import Deadline
 
 LIMIT = 256
 """Connections kept at most, over all targets of a plugin; the one unused longest gives way."""
-KEPT_SHARE = 1 / 3
+PROVING_SHARE = 1 / 3
 """Share of a validation's time that a kept connection gets to prove itself; the rest is for a new one."""
 CLOSING_SECONDS = 1.0
 """How long a plugin's shutdown waits for kept connections to be closed in good order."""
@@ -25,7 +32,7 @@ HOLDS = "holds since the kept connection was made"
 """Message of the checks that a kept connection answers by being there: their series come and go with none."""
 
 
-class KeepingConfig(ComputeConfig):
+class ReusingConfig(ComputeConfig):
     """The keys of a target whose plugin can keep connections; the monitor alone reads them, not dbt."""
 
     connection_reuse: bool = Field(
@@ -52,6 +59,8 @@ def turn_off() -> None:
 
 
 class Closable(Protocol):
+    """What the cache needs of a connection."""
+
     @property
     def usable(self) -> bool:
         """Whether it may be tried again; False once it is known to be broken. Must not wait."""
@@ -60,11 +69,25 @@ class Closable(Protocol):
         """Ends it, within about a second whatever the server does. Called on a thread of its own."""
 
 
+class Reusable(Closable, Protocol):
+    """What `reusing` needs of one besides."""
+
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        """Whether it still serves, and is as a fresh one. Waits until `proving` ends, never raises.
+
+        After True its further waits end at `deadline`.
+        """
+
+    def rest(self) -> bool:
+        """Bring back the state of a fresh one after a validation; False where it is not to be kept."""
+
+
 _C = TypeVar("_C", bound=Closable)
+_R = TypeVar("_R", bound=Reusable)
 
 
 @dataclass(slots=True)
-class Kept(Generic[_C]):
+class CachedConnection(Generic[_C]):
     """A connection and how long it may be used, on `time.monotonic`'s clock."""
 
     connection: _C
@@ -73,11 +96,11 @@ class Kept(Generic[_C]):
     idle_until: float = 0.0
 
     @classmethod
-    def new(cls, connection: _C, config: KeepingConfig) -> Kept[_C]:
+    def new(cls, connection: _C, config: ReusingConfig) -> CachedConnection[_C]:
         return cls(connection, time.monotonic(), config.connection_max_age_seconds)
 
 
-class Keeper(Generic[_C]):
+class ConnectionCache(Generic[_C]):
     """At most one connection per key, each with one user at a time; safe to call from any thread.
 
     The key must differ wherever anything that proves the connection differs, credentials included. A daemon
@@ -89,7 +112,7 @@ class Keeper(Generic[_C]):
         self._name = name
         self._limit = limit
         self._changed = threading.Condition()
-        self._kept: dict[Hashable, Kept[_C]] = {}
+        self._kept: dict[Hashable, CachedConnection[_C]] = {}
         self._unwanted: list[_C] = []
         self._closing = 0
         self._reaper: threading.Thread | None = None
@@ -97,7 +120,7 @@ class Keeper(Generic[_C]):
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, key: Hashable) -> Kept[_C] | None:
+    def take(self, key: Hashable) -> CachedConnection[_C] | None:
         """The key's connection, now the caller's alone; None where there is none fit for use."""
         now = time.monotonic()
         with self._changed:
@@ -109,7 +132,7 @@ class Keeper(Generic[_C]):
             self._drop(kept.connection)
         return None
 
-    def keep(self, key: Hashable, kept: Kept[_C], idle_seconds: float) -> None:
+    def keep(self, key: Hashable, kept: CachedConnection[_C], idle_seconds: float) -> None:
         """Give a connection back, or in; closes the one it replaces."""
         kept.idle_until = min(time.monotonic() + idle_seconds, kept.born + kept.max_age)
         with self._changed:
@@ -125,7 +148,7 @@ class Keeper(Generic[_C]):
                 self._wake()
 
     def discard(self, connection: _C) -> None:
-        """Close it, at somebody else's cost."""
+        """Close it on the cache's own thread."""
         with self._changed:
             self._drop(connection)
 
@@ -175,3 +198,41 @@ class Keeper(Generic[_C]):
             self._unwanted.append(self._kept.pop(key).connection)
         found, self._unwanted = self._unwanted, []
         return found
+
+
+def reusing(
+    cache: ConnectionCache[_R],
+    key: Hashable,
+    config: ReusingConfig,
+    validation: Validation,
+    deadline: Deadline,
+    *,
+    held: Iterable[str],
+    connect: Callable[[], _R],
+    examine: Callable[[_R], None],
+) -> None:
+    """Examine the target with a kept connection, or with the one that `connect` makes, and keep or close it.
+
+    `held` names the checks that a kept connection answers by being there: they are recorded for it, since a
+    series that comes and goes tells nothing. Raises what `connect` and `examine` raise; the connection is
+    closed then.
+    """
+    kept = cache.take(key) if config.connection_reuse else None
+    if kept is not None and not kept.connection.prove(deadline.share(PROVING_SHARE), deadline):
+        cache.discard(kept.connection)
+        kept = None
+    if kept is None:
+        kept = CachedConnection.new(connect(), config)
+    else:
+        for name in held:
+            with validation.check(name) as check:
+                check.message = HOLDS
+    keeping = False
+    try:
+        examine(kept.connection)
+        keeping = config.connection_reuse and kept.connection.rest()
+    finally:
+        if keeping:
+            cache.keep(key, kept, config.connection_idle_seconds)
+        else:
+            kept.connection.close()

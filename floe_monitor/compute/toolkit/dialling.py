@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from floe_monitor.compute.deadline import Deadline
 from floe_monitor.compute.errors import ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.toolkit.blocking_calls import Asides as BlockingCalls
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 from floe_monitor.compute.toolkit import connection_cache
-from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -36,7 +36,7 @@ _TO_REFRESH = ("refresh_token", "client_id", "client_secret", "token_uri")
 _OF_KEYFILE = ("client_email", "token_uri")
 
 
-class BigQueryConfig(KeepingConfig):
+class BigQueryConfig(ReusingConfig):
     """The keys of `connection`, under dbt-bigquery's names."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""Kept connections and tokens: proved, replaced, and let go."""
+"""CachedConnection connections and tokens: proved, replaced, and let go."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
 from floe_monitor.compute.plugin import FLOE_API_VERSION
-from floe_monitor.compute.toolkit.blocking_calls import Asides
-from floe_monitor.compute.toolkit.connection_cache import Keeper
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,9 +29,9 @@ class SnowflakeComputePlugin(ComputePlugin):
         # The driver asks the cloud's metadata service where it runs, at its first login; this variable of its
         # own is the only switch, and only its driver reads it.
         os.environ.setdefault("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
-        self._asides = Asides()
+        self._calls = BlockingCalls()
         self._bounded = Bounded()
-        self._keeper: Keeper[Session] = Keeper("snowflake")
+        self._keeper: ConnectionCache[Session] = ConnectionCache("snowflake")
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class SnowflakeComputePlugin(ComputePlugin):
         from floe_monitor_snowflake.config import typed  # noqa: PLC0415
         from floe_monitor_snowflake.validating import validate  # noqa: PLC0415
 
-        return validate(typed(config), self._asides, self._bounded, self._keeper)
+        return validate(typed(config), self._calls, self._bounded, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_snowflake.config import typed  # noqa: PLC0415

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from floe_monitor.compute import ComputeTimeoutError
-from floe_monitor.compute.toolkit.blocking_calls import NoThreadError
+from floe_monitor.compute.errors import MonitorResourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,14 +40,14 @@ class Bounded:
     def line(self, name: str, expires_at: float) -> Line:
         """One thread for the calls of one validation.
 
-        Raises `ComputeTimeoutError` at the limit, `NoThreadError` where the system gives none.
+        Raises `ComputeTimeoutError` at the limit, `MonitorResourceError` where the system gives none.
         """
         if self._left_behind >= self._limit:
             raise ComputeTimeoutError(f"{self._limit} calls of earlier probes are still unanswered")
         try:
             return Line(self, name, expires_at)
         except RuntimeError:
-            raise NoThreadError("the monitor could start no thread for the session") from None
+            raise MonitorResourceError("the monitor could start no thread for the session") from None
 
     def leave(self, change: int) -> None:
         with self._lock:

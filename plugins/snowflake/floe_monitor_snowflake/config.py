@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
-from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -24,7 +24,7 @@ _NOBODY_THERE = {
 _INSTEAD = "; use a key pair, a programmatic access token or an OAuth token"
 
 
-class SnowflakeConfig(KeepingConfig):
+class SnowflakeConfig(ReusingConfig):
     """The keys of `connection`, under dbt-snowflake's names."""
 
     model_config = ConfigDict(extra="forbid")

@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives import serialization
 from floe_monitor.compute import ComputeConfigurationError, ComputeTimeoutError
 
 if TYPE_CHECKING:
-    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 _MAX_KEY_BYTES = 65536
 
 
-def private_key(config: SnowflakeConfig, asides: Asides, timeout: float) -> bytes:
+def private_key(config: SnowflakeConfig, calls: BlockingCalls, timeout: float) -> bytes:
     """As DER; `ComputeConfigurationError` says why there is none to be had."""
     text = config.secret("private_key")
-    raw = text.encode() if text is not None else _file(str(config.private_key_path), asides, timeout)
+    raw = text.encode() if text is not None else _file(str(config.private_key_path), calls, timeout)
     passphrase = (config.secret("private_key_passphrase") or "").encode() or None
     try:
         if raw.lstrip().startswith(b"-"):
@@ -43,10 +43,10 @@ def private_key(config: SnowflakeConfig, asides: Asides, timeout: float) -> byte
     )
 
 
-def _file(name: str, asides: Asides, timeout: float) -> bytes:
+def _file(name: str, calls: BlockingCalls, timeout: float) -> bytes:
     """A network's file system may never answer."""
     try:
-        return asides.within(timeout, ("file", name), lambda: _read(Path(name)))
+        return calls.run(timeout, ("file", name), lambda: _read(Path(name)))
     except ComputeTimeoutError as error:
         raise ComputeTimeoutError(f"{error} while reading the private key file {name}") from None
 

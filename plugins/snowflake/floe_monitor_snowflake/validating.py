@@ -13,7 +13,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, PROVING_SHARE, CachedConnection
 from floe_monitor_snowflake.errors import ROLE_NUMBERS, classify, told
 from floe_monitor_snowflake.examining import examine
 from floe_monitor_snowflake.keypair import private_key
@@ -21,8 +21,8 @@ from floe_monitor_snowflake.reaching import Way, dial, shake_hands
 from floe_monitor_snowflake.session import Session, fingerprint
 
 if TYPE_CHECKING:
-    from floe_monitor.compute.toolkit.blocking_calls import Asides
-    from floe_monitor.compute.toolkit.connection_cache import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+    from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
     from floe_monitor_snowflake.bounding import Bounded, Line
     from floe_monitor_snowflake.config import SnowflakeConfig
 
@@ -31,17 +31,21 @@ MARGIN = 0.05
 
 
 def validate(
-    config: SnowflakeConfig, asides: Asides, bounded: Bounded, keeper: Keeper[Session]
+    config: SnowflakeConfig, calls: BlockingCalls, bounded: Bounded, keeper: ConnectionCache[Session]
 ) -> ConnectionResult:
-    return _Run(config, asides, bounded, keeper).result()
+    return _Run(config, calls, bounded, keeper).result()
 
 
 class _Run:
     def __init__(
-        self, config: SnowflakeConfig, asides: Asides, bounded: Bounded, keeper: Keeper[Session]
+        self,
+        config: SnowflakeConfig,
+        calls: BlockingCalls,
+        bounded: Bounded,
+        keeper: ConnectionCache[Session],
     ) -> None:
         self._config = config
-        self._asides = asides
+        self._calls = calls
         self._bounded = bounded
         self._keeper = keeper
         self._allowed = deadline.remaining()
@@ -59,7 +63,7 @@ class _Run:
             identity = fingerprint(self._config, key, self._allowed, self._way.address)
             if not (self._config.connection_reuse and self._with_kept(identity)):
                 self._reach()
-                self._use(Kept.new(self._login(key), self._config), identity)
+                self._use(CachedConnection.new(self._login(key), self._config), identity)
             message = f"dbt can work in schema {self._config.schema_!r} of database {self._config.database!r}"
         return self._validation.result(message)
 
@@ -69,13 +73,13 @@ class _Run:
         if self._config.private_key_path is None and "private_key" not in self._config.credentials:
             return None
         with self._validation.check("key"):
-            return private_key(self._config, self._asides, self._left())
+            return private_key(self._config, self._calls, self._left())
         return None
 
     def _reach(self) -> None:
         way = self._way
         with self._validation.check("network") as check:
-            addresses = self._asides.resolve(way.host, self._left())
+            addresses = self._calls.resolve(way.host, self._left())
             connection = dial(way, addresses, self._expires_at)
             if way.proxied:
                 check.message = f"by the proxy {way.host} port {way.port}"
@@ -112,7 +116,7 @@ class _Run:
             return False
         session = kept.connection
         try:
-            line = self._line(time.monotonic() + self._left() * KEPT_SHARE)
+            line = self._line(time.monotonic() + self._left() * PROVING_SHARE)
         except ComputeError:
             self._keeper.discard(session)
             return False
@@ -130,7 +134,7 @@ class _Run:
 
     # ------------------------------------------------------------ once there
 
-    def _use(self, kept: Kept[Session], identity: bytes) -> None:
+    def _use(self, kept: CachedConnection[Session], identity: bytes) -> None:
         session = kept.connection
         rests = False
         try:

@@ -1,4 +1,4 @@
-"""Kept sessions: proved, replaced, and ended."""
+"""CachedConnection sessions: proved, replaced, and ended."""
 
 from __future__ import annotations
 

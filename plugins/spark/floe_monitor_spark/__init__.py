@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
 from floe_monitor.compute.plugin import FLOE_API_VERSION
-from floe_monitor.compute.toolkit.blocking_calls import Asides
-from floe_monitor.compute.toolkit.connection_cache import Keeper
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,8 +24,8 @@ class SparkComputePlugin(ComputePlugin):
     """One short session per validation, unless a target asks for a kept one."""
 
     def __init__(self) -> None:
-        self._asides = Asides()
-        self._keeper: Keeper[Channel] = Keeper("spark")
+        self._calls = BlockingCalls()
+        self._keeper: ConnectionCache[Channel] = ConnectionCache("spark")
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class SparkComputePlugin(ComputePlugin):
         from floe_monitor_spark.config import typed  # noqa: PLC0415 - work is left until needed
         from floe_monitor_spark.validating import validate  # noqa: PLC0415
 
-        return validate(typed(config), self._asides, self._keeper)
+        return validate(typed(config), self._calls, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_spark.config import typed  # noqa: PLC0415

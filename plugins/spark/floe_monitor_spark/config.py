@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 from floe_monitor.compute.toolkit import connection_cache
-from floe_monitor.compute.toolkit.connection_cache import KeepingConfig
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -32,7 +32,7 @@ REFUSED_METHODS = {
 _PASSWORD_AUTHS = frozenset({"LDAP", "CUSTOM"})
 
 
-class SparkConfig(KeepingConfig):
+class SparkConfig(ReusingConfig):
     """The keys of `connection`, under dbt-spark's names."""
 
     model_config = ConfigDict(extra="forbid")

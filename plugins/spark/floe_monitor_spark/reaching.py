@@ -21,7 +21,7 @@ from floe_monitor_spark.wire import Link
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check, Validation
-    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_spark.config import SparkConfig
 
 _OPENING = "the session to open"
@@ -103,11 +103,16 @@ class Journey:
     """One, with a check for each step."""
 
     def __init__(
-        self, config: SparkConfig, route: Route, asides: Asides, validation: Validation, expires_at: float
+        self,
+        config: SparkConfig,
+        route: Route,
+        calls: BlockingCalls,
+        validation: Validation,
+        expires_at: float,
     ) -> None:
         self._config = config
         self._route = route
-        self._asides = asides
+        self._calls = calls
         self._validation = validation
         self._expires_at = expires_at
 
@@ -133,7 +138,7 @@ class Journey:
         """TCP to the first address that answers, in the order dbt's driver has."""
         with self._validation.check("network") as check:
             host, port = self._route.first
-            addresses = self._asides.resolve(host, self._expires_at - time.monotonic())
+            addresses = self._calls.resolve(host, self._expires_at - time.monotonic())
             failed: list[ComputeError] = []
             for position, address in enumerate(addresses):
                 left = self._expires_at - time.monotonic()
@@ -162,7 +167,7 @@ class Journey:
             link.waits_for = "the login (one with auth: NOSASL knows none)"
             if config.auth == "KERBEROS":
                 host, service = self._route.host, config.kerberos_service_name
-                return kerberos_login(link, self._asides, host=host, service=service)
+                return kerberos_login(link, self._calls, host=host, service=service)
             # dbt and PyHive send some password where none is asked for: SASL wants one.
             password = config.secret("password") or "x"
             return plain_login(link, host=self._route.host, username=user_of(config), password=password)

@@ -30,7 +30,7 @@ from floe_monitor_spark.wire import LIMIT, LinkTransport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.compute.toolkit.blocking_calls import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_spark.exchange import Exchange
     from floe_monitor_spark.wire import Link
 
@@ -70,14 +70,14 @@ class PunctualProtocol(TBinaryProtocol):  # type: ignore[misc]  # no types
 class PatientSasl(PureSASLClient):  # type: ignore[misc]  # no types
     """Asks the Kerberos library in a thread that can be left behind."""
 
-    def __init__(self, asides: Asides, link: Link, **keys: Any) -> None:
+    def __init__(self, calls: BlockingCalls, link: Link, **keys: Any) -> None:
         super().__init__(**keys)
-        self._asides, self._link = asides, link
+        self._calls, self._link = calls, link
 
     def process(self, challenge: bytes | None = None) -> Any:
         left = self._link.expires_at - time.monotonic()
         step = partial(super().process, challenge)
-        return self._asides.within(left, ("kerberos", id(self)), step)
+        return self._calls.run(left, ("kerberos", id(self)), step)
 
 
 def plain_login(link: Link, **keys: Any) -> Any:
@@ -85,11 +85,11 @@ def plain_login(link: Link, **keys: Any) -> Any:
     return _logged_in(link, partial(PureSASLClient, **keys), "PLAIN")
 
 
-def kerberos_login(link: Link, asides: Asides, **keys: Any) -> Any:
+def kerberos_login(link: Link, calls: BlockingCalls, **keys: Any) -> Any:
     if find_spec("kerberos") is None:
         raise ComputeConfigurationError("auth: KERBEROS needs floe-monitor-spark[kerberos] installed here")
     try:
-        return _logged_in(link, partial(PatientSasl, asides, link, **keys), "GSSAPI")
+        return _logged_in(link, partial(PatientSasl, calls, link, **keys), "GSSAPI")
     except (SparkError, ComputeError):
         raise
     except Exception as error:

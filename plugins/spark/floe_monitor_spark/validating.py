@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Failure, Validation, deadline
-from floe_monitor.compute.toolkit.connection_cache import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, PROVING_SHARE, CachedConnection
 from floe_monitor_spark.errors import (
     LinkError,
     ServerError,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from floe_monitor.compute import Check
-    from floe_monitor.compute.toolkit.blocking_calls import Asides
-    from floe_monitor.compute.toolkit.connection_cache import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+    from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
     from floe_monitor_spark.config import SparkConfig
     from floe_monitor_spark.keeping import Channel
     from floe_monitor_spark.session import Session
@@ -33,14 +33,14 @@ MARGIN = 0.05
 PROBE_NAME = "floe_monitor_probe"
 
 
-def validate(config: SparkConfig, asides: Asides, keeper: Keeper[Channel]) -> ConnectionResult:
-    return _Run(config, asides, keeper).result()
+def validate(config: SparkConfig, calls: BlockingCalls, keeper: ConnectionCache[Channel]) -> ConnectionResult:
+    return _Run(config, calls, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: SparkConfig, asides: Asides, keeper: Keeper[Channel]) -> None:
+    def __init__(self, config: SparkConfig, calls: BlockingCalls, keeper: ConnectionCache[Channel]) -> None:
         self._config = config
-        self._asides = asides
+        self._calls = calls
         self._keeper = keeper
         allowed = deadline.remaining()
         self._expires_at = time.monotonic() + allowed - min(MARGIN, allowed * MARGIN)
@@ -66,7 +66,7 @@ class _Run:
 
     # ------------------------------------------------------------ getting there
 
-    def _kept(self, key: bytes) -> Kept[Channel] | None:
+    def _kept(self, key: bytes) -> CachedConnection[Channel] | None:
         """A kept session that has proved itself; None where there was none or it had broken."""
         kept = self._keeper.take(key)
         if kept is None:
@@ -74,7 +74,7 @@ class _Run:
         channel = kept.connection
         now = time.monotonic()
         try:
-            if not channel.prove(now + (self._expires_at - now) * KEPT_SHARE):
+            if not channel.prove(now + (self._expires_at - now) * PROVING_SHARE):
                 channel.session.drop()
                 return None
         except SparkError:
@@ -92,13 +92,13 @@ class _Run:
             check.message = HOLDS
         return kept
 
-    def _new(self, route: Route) -> Kept[Channel] | None:
+    def _new(self, route: Route) -> CachedConnection[Channel] | None:
         """None for a cluster that a probe would have to wake."""
-        journey = Journey(self._config, route, self._asides, self._validation, self._expires_at)
+        journey = Journey(self._config, route, self._calls, self._validation, self._expires_at)
         channel = journey.channel()
         if channel is None:
             return None
-        kept = Kept.new(channel, self._config)
+        kept = CachedConnection.new(channel, self._config)
         try:
             with self._validation.check("session"):
                 channel.session.open(user_of(self._config), self._config.session_parameters)
@@ -107,7 +107,7 @@ class _Run:
             raise
         return kept
 
-    def _let_go(self, key: bytes, kept: Kept[Channel]) -> None:
+    def _let_go(self, key: bytes, kept: CachedConnection[Channel]) -> None:
         if self._config.connection_reuse and kept.connection.usable:
             self._keeper.keep(key, kept, self._config.connection_idle_seconds)
         else:

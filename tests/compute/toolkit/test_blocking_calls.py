@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.toolkit.blocking_calls import Asides
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,34 +31,34 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, lis
 
 
 def test_addresses_need_no_lookup(slow: tuple[threading.Event, list[str]]) -> None:
-    asides = Asides()
-    assert asides.resolve("127.0.0.1", 0) == ["127.0.0.1"]
-    assert asides.resolve("::1", 0) == ["::1"]
+    calls = BlockingCalls()
+    assert calls.resolve("127.0.0.1", 0) == ["127.0.0.1"]
+    assert calls.resolve("::1", 0) == ["::1"]
     assert slow[1] == []
 
 
 def test_a_second_lookup_joins_the_first(slow: tuple[threading.Event, list[str]]) -> None:
-    asides = Asides()
+    calls = BlockingCalls()
     for _ in range(3):
         with pytest.raises(ComputeTimeoutError, match="'db'"):
-            asides.resolve("db", 0.05)
+            calls.resolve("db", 0.05)
     assert slow[1] == ["db"]
     slow[0].set()
-    assert asides.resolve("db", 5) == ["127.0.0.1"]
-    assert asides.under_way == 0
+    assert calls.resolve("db", 5) == ["127.0.0.1"]
+    assert calls.pending == 0
 
 
 def test_unanswered_lookups_are_limited(slow: tuple[threading.Event, list[str]]) -> None:
-    asides = Asides(limit=2)
+    calls = BlockingCalls(limit=2)
     for name in ("a", "b"):
         with pytest.raises(ComputeTimeoutError):
-            asides.resolve(name, 0.01)
+            calls.resolve(name, 0.01)
     with pytest.raises(ComputeTimeoutError, match="2 earlier calls"):
-        asides.resolve("c", 5)
+        calls.resolve("c", 5)
     assert slow[1] == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 70 + ".example", ".."])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ComputeConnectionError, match="cannot resolve"):
-        Asides().resolve(name, 20)
+        BlockingCalls().resolve(name, 20)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from floe_monitor.compute.toolkit.connection_cache import CLOSING_SECONDS, Keeper, Kept
+from floe_monitor.compute import Deadline, ErrorType, Failure, Validation
+from floe_monitor.compute.toolkit.connection_cache import (
+    CLOSING_SECONDS,
+    HOLDS,
+    CachedConnection,
+    ConnectionCache,
+    ReusingConfig,
+    reusing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +35,8 @@ class Line:
         self.closed += 1
 
 
-def kept(line: Line, max_age: float = 60.0) -> Kept[Line]:
-    return Kept(line, time.monotonic(), max_age)
+def kept(line: Line, max_age: float = 60.0) -> CachedConnection[Line]:
+    return CachedConnection(line, time.monotonic(), max_age)
 
 
 def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
@@ -39,8 +47,8 @@ def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper[Line]]:
-    keeper: Keeper[Line] = Keeper("lines", limit=3)
+def keeper() -> Iterator[ConnectionCache[Line]]:
+    keeper: ConnectionCache[Line] = ConnectionCache("lines", limit=3)
     yield keeper
     keeper.close()
 
@@ -49,7 +57,7 @@ def threads() -> int:
     return sum(thread.name == "lines-idle" for thread in threading.enumerate())
 
 
-def test_it_is_lent_to_one_at_a_time(keeper: Keeper[Line]) -> None:
+def test_it_is_lent_to_one_at_a_time(keeper: ConnectionCache[Line]) -> None:
     line = Line()
     keeper.keep("a", kept(line), 60)
     assert len(keeper) == 1
@@ -63,7 +71,7 @@ def test_it_is_lent_to_one_at_a_time(keeper: Keeper[Line]) -> None:
     assert line.closed == 0
 
 
-def test_what_is_not_fit_is_closed_and_not_given(keeper: Keeper[Line]) -> None:
+def test_what_is_not_fit_is_closed_and_not_given(keeper: ConnectionCache[Line]) -> None:
     broken, idle, old = Line(), Line(), Line()
     keeper.keep("broken", kept(broken), 60)
     broken.usable = False
@@ -74,7 +82,7 @@ def test_what_is_not_fit_is_closed_and_not_given(keeper: Keeper[Line]) -> None:
     settled(lambda: (broken.closed, idle.closed, old.closed) == (1, 1, 1))
 
 
-def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: Keeper[Line]) -> None:
+def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: ConnectionCache[Line]) -> None:
     lines = [Line(), Line()]
     for number, line in enumerate(lines):
         keeper.keep(number, kept(line), 0.05 * (number + 1))
@@ -86,7 +94,7 @@ def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: Keeper[Line]) 
     settled(lambda: late.closed == 1)
 
 
-def test_a_slow_close_costs_nobody_else_time(keeper: Keeper[Line]) -> None:
+def test_a_slow_close_costs_nobody_else_time(keeper: ConnectionCache[Line]) -> None:
     slow, other = Line(seconds=0.5), Line()
     keeper.keep("slow", kept(slow), 60)
     slow.usable = False
@@ -99,7 +107,7 @@ def test_a_slow_close_costs_nobody_else_time(keeper: Keeper[Line]) -> None:
     assert time.monotonic() - started < 0.3
 
 
-def test_there_are_never_more_than_the_limit(keeper: Keeper[Line]) -> None:
+def test_there_are_never_more_than_the_limit(keeper: ConnectionCache[Line]) -> None:
     lines = [Line() for _ in range(5)]
     for number, line in enumerate(lines):
         keeper.keep(number, kept(line), 10 + number)
@@ -109,7 +117,7 @@ def test_there_are_never_more_than_the_limit(keeper: Keeper[Line]) -> None:
     settled(lambda: lines[4].closed == 1)
 
 
-def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: Keeper[Line]) -> None:
+def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: ConnectionCache[Line]) -> None:
     quick = [Line(), Line()]
     for number, line in enumerate(quick):
         keeper.keep(number, kept(line), 60)
@@ -121,7 +129,7 @@ def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: Keeper[Line])
     assert CLOSING_SECONDS * 0.9 < time.monotonic() - started < CLOSING_SECONDS + 0.3
 
 
-def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: Keeper[Line]) -> None:
+def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: ConnectionCache[Line]) -> None:
     line, ready = Line(), Line()
     keeper.keep("ready", kept(ready), 0.05)
     keeper.keep("lent", kept(line), 60)
@@ -132,7 +140,7 @@ def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: Keeper[Line
     assert line.closed == 0
 
 
-def test_one_that_cannot_be_closed_keeps_no_other(keeper: Keeper[Line]) -> None:
+def test_one_that_cannot_be_closed_keeps_no_other(keeper: ConnectionCache[Line]) -> None:
     class Broken(Line):
         def __init__(self, error: type[BaseException]) -> None:
             super().__init__()
@@ -148,7 +156,7 @@ def test_one_that_cannot_be_closed_keeps_no_other(keeper: Keeper[Line]) -> None:
     settled(lambda: well.closed == 1)
 
 
-def test_many_users_never_share(keeper: Keeper[Line]) -> None:
+def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
     in_use: set[int] = set()
     shared: list[int] = []
     made: list[Line] = []
@@ -178,3 +186,84 @@ def test_many_users_never_share(keeper: Keeper[Line]) -> None:
     assert not shared
     keeper.close()
     settled(lambda: all(line.closed == 1 for line in made))
+
+
+# ---------------------------------------------------------------- the flow of one validation
+
+
+class Session(Line):
+    """One that proves itself and comes to rest, or does not."""
+
+    def __init__(self, *, proves: bool = True, rests: bool = True) -> None:
+        super().__init__()
+        self._proves, self._rests = proves, rests
+        self.examined = 0
+
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        assert proving.remaining() < deadline.remaining()
+        return self._proves
+
+    def rest(self) -> bool:
+        return self._rests
+
+
+class Flow:
+    """Validations of one target over one cache."""
+
+    def __init__(self, *, reuse: bool = True) -> None:
+        self.cache: ConnectionCache[Session] = ConnectionCache("lines")
+        self.config = ReusingConfig(plugin="x", connection_reuse=reuse)
+        self.made: list[Session] = []
+
+    def run(self, session: Session, error: Exception | None = None) -> list[tuple[str, str]]:
+        def connect() -> Session:
+            with validation.check("network"):
+                self.made.append(session)
+            return session
+
+        def examine(session: Session) -> None:
+            session.examined += 1
+            with validation.check("query"):
+                if error is not None:
+                    raise error
+
+        validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+        with validation:
+            reusing(
+                self.cache,
+                "key",
+                self.config,
+                validation,
+                Deadline.after(30),
+                held=["network"],
+                connect=connect,
+                examine=examine,
+            )
+        return [(check.name, check.message) for check in validation.result().checks]
+
+
+def test_a_kept_connection_answers_the_checks_it_has_passed() -> None:
+    flow = Flow()
+    first, second = Session(), Session()
+    assert flow.run(first) == [("network", ""), ("query", "")]
+    assert flow.run(second) == [("network", HOLDS), ("query", "")]
+    assert (flow.made, first.examined, first.closed) == ([first], 2, 0)
+    flow.cache.close()
+
+
+def test_one_that_does_not_prove_itself_is_replaced() -> None:
+    flow = Flow()
+    broken, fresh = Session(proves=False), Session()
+    flow.run(broken)
+    assert flow.run(fresh) == [("network", ""), ("query", "")]
+    settled(lambda: broken.closed == 1)
+    assert (broken.examined, fresh.closed, len(flow.cache)) == (1, 0, 1)
+    flow.cache.close()
+
+
+@pytest.mark.parametrize("case", ["not asked for", "does not rest", "the verdict is bad"])
+def test_it_is_closed_where_it_cannot_be_kept(case: str) -> None:
+    flow = Flow(reuse=case != "not asked for")
+    session = Session(rests=case != "does not rest")
+    flow.run(session, ValueError("ill") if case == "the verdict is bad" else None)
+    assert (session.closed, len(flow.cache)) == (1, 0)

@@ -15,7 +15,7 @@ from floe_monitor.compute import (
     ComputeTimeoutError,
     Deadline,
 )
-from floe_monitor.compute.toolkit.blocking_calls import Asides as BlockingCalls
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 from floe_monitor.compute.toolkit.dialling import Endpoint, dial, dial_hosts, open_socket
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
@@ -297,7 +297,7 @@ def test_a_name_service_that_never_answers() -> None:
     done = silent_names.run(
         "import time\n"
         "from floe_monitor.compute import ComputeTimeoutError, Deadline\n"
-        "from floe_monitor.compute.toolkit.blocking_calls import Asides as BlockingCalls\n"
+        "from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls\n"
         "from floe_monitor.compute.toolkit.dialling import dial\n"
         "deadline = Deadline.after(0.5)\n"
         "try:\n"
