@@ -12,32 +12,28 @@ import ctypes
 import re
 import select
 import sys
-import time
-from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg import pq
 
-from floe_monitor_postgres.errors import LinkError, ServerError, TimedOutError
+from floe_monitor.compute import MonitorResourceError
+from floe_monitor_postgres.errors import (
+    LinkError,
+    ServerError,
+    SessionError,
+    Stage,
+    TimedOutError,
+    link_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from floe_monitor.compute import Deadline
+
 Row = tuple[str | None, ...]
 _T = TypeVar("_T")
-
-
-class Stage(IntEnum):
-    """How far a connection came."""
-
-    NETWORK = 1
-    """Waiting for TCP."""
-    TLS = 2
-    LOGIN = 3
-    DATABASE = 4
-    """Authenticated; the server opens the session."""
-    OPEN = 5
 
 
 _STAGES = {
@@ -74,10 +70,10 @@ def conninfo(parameters: Mapping[str, str]) -> bytes:
 class Session:
     """A connection from its first packet to its end. Not for two threads at once."""
 
-    def __init__(self, parameters: Mapping[str, str], expires_at: float) -> None:
+    def __init__(self, parameters: Mapping[str, str], deadline: Deadline) -> None:
         """Starts connecting to `hostaddr`, or a socket directory; returns before anything answered."""
-        self.expires_at = expires_at
-        """When waits end, on `time.monotonic`'s clock."""
+        self.deadline = deadline
+        """When waits end; may be replaced."""
         self.stage = Stage.NETWORK
         self.parameters = parameters
         self._refused: ServerError | None = None
@@ -117,7 +113,7 @@ class Session:
                 self._sent(self._pq.consume_input)
         assert unsent == 0  # noqa: S101 - libpq raises for the rest
         row: Row | None = None
-        failure: ServerError | LinkError | None = None
+        failure: ServerError | LinkError | MonitorResourceError | None = None
         while (result := self._next_result()) is not None:
             if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
                 row = tuple(_text(result.get_value(0, column)) for column in range(result.nfields))
@@ -137,6 +133,24 @@ class Session:
             self._pq.status == pq.ConnStatus.OK and self._pq.transaction_status == pq.TransactionStatus.IDLE
         )
 
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        """Whether it still answers, until `proving` ends; its further waits end at `deadline`."""
+        self.deadline = proving
+        try:
+            self.run("SELECT 1")
+        except (SessionError, MonitorResourceError):
+            return False
+        self.deadline = deadline
+        return True
+
+    def rest(self) -> bool:
+        """End the transaction of a validation; False where that does not work."""
+        try:
+            self.run("ROLLBACK")
+        except (SessionError, MonitorResourceError):
+            return False
+        return True
+
     @property
     def encrypted(self) -> bool:
         return bool(self._pq.ssl_in_use)
@@ -155,7 +169,7 @@ class Session:
         poller = select.poll()
         poller.register(self._pq.socket, events)
         while True:
-            left = self.expires_at - time.monotonic()
+            left = self.deadline.remaining()
             if left <= 0:
                 raise TimedOutError(self.stage)
             # Rounded up: a wait that ends early would spin through its last millisecond.
@@ -169,17 +183,17 @@ class Session:
         except Exception as error:
             if isinstance(error, TimedOutError):
                 raise
-            raise LinkError(self.stage, _one_line(self._message())) from error
+            raise link_error(self.stage, _one_line(self._message())) from error
 
     def _message(self) -> str:
         return self._pq.get_error_message("utf-8")
 
-    def _failure(self, result: Any) -> ServerError | LinkError:
+    def _failure(self, result: Any) -> ServerError | LinkError | MonitorResourceError:
         sqlstate = result.error_field(pq.DiagnosticField.SQLSTATE)
         primary = _text(result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)) or "no message"
         if sqlstate:
             return ServerError(sqlstate.decode(), primary, self.stage)
-        return LinkError(self.stage, _one_line(self._message()))
+        return link_error(self.stage, _one_line(self._message()))
 
     def _fail(self) -> None:
         """Raise why the connection could not be made, or leave that to the stage it belongs to."""
@@ -193,7 +207,7 @@ class Session:
                 raise error
             self.stage, self._refused = Stage.DATABASE, error
             return
-        raise LinkError(self.stage, _one_line(text), needs_password=bool(self._pq.needs_password))
+        raise link_error(self.stage, _one_line(text), needs_password=bool(self._pq.needs_password))
 
 
 def _text(value: bytes | None) -> str | None:

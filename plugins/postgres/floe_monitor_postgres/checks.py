@@ -1,15 +1,20 @@
-"""What dbt needs of the place it works in: asked in one query, judged without the server."""
+"""What dbt needs once there: asked in one read-only transaction, judged without the server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor_postgres.errors import LinkError, TimedOutError
 
 if TYPE_CHECKING:
-    from floe_monitor.compute import Check
-    from floe_monitor_postgres.wire import Row
+    from floe_monitor.compute import Check, Validation
+    from floe_monitor_postgres.config import PostgresConfig
+    from floe_monitor_postgres.session import Row, Session
+
+LOCK_SHARE = 0.8
+"""Share of the time left after which the server ends the look at its catalog, to be heard itself."""
 
 CONTEXT_QUERY = """
 SELECT pg_catalog.pg_is_in_recovery(),
@@ -23,6 +28,32 @@ SELECT pg_catalog.pg_is_in_recovery(),
          WHERE lower(other.nspname) = lower({schema}) AND other.nspname <> {schema})
   FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
 """
+
+
+def examine(config: PostgresConfig, validation: Validation, session: Session) -> None:
+    """All in one read-only transaction: nothing outlives it, behind a pooler neither."""
+    left = int(session.deadline.remaining() * 1000) + 1
+    # A server that goes on waiting (for a lock on its catalog) ends the statement itself, and where the
+    # network breaks between statements, it ends the session.
+    limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+    begin = "; ".join(("BEGIN READ ONLY", *(f"SET LOCAL {limit} = {left}" for limit in limits)))
+    if config.role is not None:
+        with validation.check("role"):
+            session.run(f"{begin}; SET LOCAL ROLE {config.role}")
+        begin = ""
+    with validation.check("query"):
+        session.run(f"{begin}; SELECT 1 AS id")
+    # A server that answers that it waits (for a lock on its catalog) is limited; a silent one has gone.
+    with validation.check(
+        "schema", on_failure=ConnectionStatus.DEGRADED, fatal=(LinkError, TimedOutError)
+    ) as check:
+        left = int(session.deadline.remaining() * 1000 * LOCK_SHARE) + 1
+        query = CONTEXT_QUERY.format(schema=session.literal(config.schema_))
+        context = read_context(session.run(f"SET LOCAL statement_timeout = {left}; {query}"))
+        judge_schema(config.schema_, context, check)
+    if check.status is ConnectionStatus.HEALTHY:
+        with validation.check("write") as check:
+            judge_writing(context, check)
 
 
 @dataclass(frozen=True, slots=True)
