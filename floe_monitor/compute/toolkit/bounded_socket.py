@@ -150,7 +150,7 @@ class BoundedSocket:
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         """A reader of what arrives, as `http.client` asks for one; its end of file is the connection's."""
-        return io.BufferedReader(RawReader(self), CHUNK)
+        return io.BufferedReader(_RawReader(self), CHUNK)
 
     def close(self) -> None:
         self._socket.close()
@@ -265,7 +265,7 @@ class _Tls:
             rest = rest[self._below.send(rest) :]
 
 
-class RawReader(io.RawIOBase):
+class _RawReader(io.RawIOBase):
     """What a `BoundedSocket` receives, as a raw stream."""
 
     def __init__(self, connection: BoundedSocket) -> None:

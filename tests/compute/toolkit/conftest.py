@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -139,3 +140,115 @@ def connect(no_leaks: None) -> Iterator[Callable[..., BoundedSocket]]:
     yield to
     for connection in made:
         connection.close()
+
+
+def read_request(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Head and body of one HTTP request; OSError where the connection ends before its end."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _some(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(line.split(b":")[1])
+            for line in head.splitlines()
+            if line.lower().startswith(b"content-length:")
+        ),
+        0,
+    )
+    while len(body) < length:
+        body += _some(connection)
+    return head, body
+
+
+def _some(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise OSError("the end")
+    return data
+
+
+class Scripted:
+    """A handler that gives its answers in turn, over all connections; the last one again and again.
+
+    An answer None ends the connection in place of one.
+    """
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self._answers = answers
+        self.requests: list[tuple[bytes, bytes]] = []
+
+    def __call__(self, connection: socket.socket) -> None:
+        while True:
+            self.requests.append(read_request(connection))
+            answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
+            if answer is None:
+                return
+            connection.sendall(answer)
+
+    @property
+    def first_lines(self) -> list[str]:
+        return [head.split(b"\r\n", 1)[0].decode() for head, _ in self.requests]
+
+    def header(self, name: str, request: int = -1) -> str | None:
+        lines = self.requests[request][0].decode("latin-1").split("\r\n")[1:]
+        found = [line.partition(": ")[2] for line in lines if line.lower().startswith(f"{name.lower()}:")]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+
+class ForwardingProxy:
+    """A handler that is an HTTP proxy, for tunnels and for requests that name their server."""
+
+    def __init__(self, authorization: str | None = None) -> None:
+        self._authorization = authorization
+        self.first_lines: list[str] = []
+
+    def __call__(self, connection: socket.socket) -> None:
+        head, body = read_request(connection)
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.first_lines.append(first)
+        if self._authorization is not None and f"Proxy-Authorization: {self._authorization}" not in lines:
+            connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 4\r\n\r\nnope")
+            return
+        method, target, _ = first.split(" ")
+        parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        with socket.create_connection((LOOPBACK, parts.port or 80), timeout=20) as upstream:
+            if method == "CONNECT":
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                lines = [line for line in lines if not line.startswith(("Proxy-", "Connection"))]
+                path = parts.path + (f"?{parts.query}" if parts.query else "")
+                head_on = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "Connection: close", "", ""])
+                upstream.sendall(head_on.encode("latin-1") + body)
+            back = threading.Thread(target=_copy, args=(upstream, connection), name="test-proxy", daemon=True)
+            back.start()
+            _copy(connection, upstream)
+            back.join(20)
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for end in (source, sink):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def scripted() -> type[Scripted]:
+    return Scripted
+
+
+@pytest.fixture
+def forwarding_proxy() -> type[ForwardingProxy]:
+    return ForwardingProxy
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without any."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Connect = Callable[..., BoundedSocket]
     Serve = Callable[..., Any]
 
-SOON = 0.3
+SOON = 0.6
 """Seconds of a deadline that is meant to pass."""
 LATE = 10
 """Seconds that a wait may outlive its deadline on a machine with much else to do: it would last for ever."""
