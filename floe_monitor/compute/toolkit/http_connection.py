@@ -202,8 +202,13 @@ class _Source(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
+    """Goes on to the next answer: `http.client` closes its own at the end of each."""
+
     def close(self) -> None:
-        """`http.client` closes its own at the end of each answer; this one goes on to the next."""
+        """Nothing is its own: whoever has the connection closes it."""
+
+    def flush(self) -> None:
+        """Nothing is written. `http.client` flushes too, when an answer is dropped, be the source closed."""
 
 
 def _request(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
