@@ -117,13 +117,15 @@ def test_silence(pair: Callable[..., BoundedSocket]) -> None:
 
 
 def test_nobody_reads(pair: Callable[..., BoundedSocket]) -> None:
-    done = threading.Event()
+    done, much = threading.Event(), bytes(2**26)
     connection = pair(lambda _: done.wait(30))
     connection.deadline = Deadline.after(SOON)
-    with pytest.raises(ComputeTimeoutError):
-        connection.sendall(b"x" * 2**26)
+    try:
+        with pytest.raises(ComputeTimeoutError):
+            connection.sendall(much)
+    finally:
+        done.set()
     assert not connection.alive  # nobody knows how much of it arrived
-    done.set()
 
 
 def test_a_drip_ends_at_the_deadline(pair: Callable[..., BoundedSocket]) -> None:
