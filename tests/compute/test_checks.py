@@ -193,6 +193,19 @@ def test_secrets_are_replaced_in_what_failures_say() -> None:
     assert validation.result().message == "*** and ***, abc"
 
 
+def test_secrets_are_replaced_in_what_limitations_say_too() -> None:
+    validation = Validation(classify, ["s3cr3t"])
+    with validation:
+        with validation.check("login") as check:
+            check.message = "s3cr3t is what we say ourselves"
+        with validation.check("dataset") as check:
+            check.degrade("refused: s3cr3t")
+        with validation.check("write") as check:
+            check.fail("refused: s3cr3t", ErrorType.PERMISSION)
+    messages = [check.message for check in validation.result().checks]
+    assert messages == ["s3cr3t is what we say ourselves", "refused: ***", "refused: ***"]
+
+
 def test_a_longer_secret_is_replaced_before_one_that_is_part_of_it() -> None:
     validation = Validation(classify, ["word", "password"])
     with validation, validation.check("login"):
