@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -207,11 +208,9 @@ def test_no_answer_after_tls(
         assert google.state.requests, "TLS was agreed on"
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(
-    probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import socket
-
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name has 127.0.0.9 before 127.0.0.1."""
     true = socket.getaddrinfo
 
     def two(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
@@ -219,9 +218,36 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
         return [entry for entries in found for entry in entries]
 
     monkeypatch.setattr(socket, "getaddrinfo", two)
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_a_silent_address_before_one_that_answers(probe: Probe, standin: StandIn) -> None:
+    """dbt's driver would wait there for as long as the system does, at every connection."""
     with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
         result = probe(timeout=1.5, api_endpoint=f"http://localhost:{standin.port}")
+    _as_expected(result, ErrorType.TIMEOUT, {"network"})
+    assert "127.0.0.9" in result.message
+    assert f"although 127.0.0.1 port {standin.port} answers" in result.message
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_an_address_that_refuses_before_one_that_answers(
+    probe: Probe, standin: StandIn, keyfile: dict[str, Any]
+) -> None:
+    """It costs dbt nothing; and it is told once, for the API and the token endpoint alike."""
+    credentials = {"private_key": keyfile.pop("private_key")}
+    keyfile["token_uri"] = f"http://accounts.localhost:{standin.port}/token"
+    result = probe(
+        credentials=credentials,
+        api_endpoint=f"http://api.localhost:{standin.port}",
+        method="service-account-json",
+        keyfile_json=keyfile,
+    )
     assert result.status is ConnectionStatus.HEALTHY, result
+    assert standin.accepted == 2
+    assert len(result.warnings) == 1, result
+    assert "127.0.0.9" in result.warnings[0]
+    assert "dbt tries the next one" in result.warnings[0]
 
 
 def test_a_name_service_that_never_answers() -> None:

@@ -1,4 +1,4 @@
-"""CachedConnection connections and tokens: proved, replaced, and let go."""
+"""Kept connections and tokens: proved, replaced, and let go."""
 
 from __future__ import annotations
 
