@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -186,6 +188,8 @@ class _Slot:
         try:
             plugin = _instances.of(factory)
             problem = find_problem(plugin, self._point.name)
+            if problem is None:
+                _set_environment(plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a constructor runs anyone's code
@@ -215,6 +219,12 @@ class _Instances:
 _instances = _Instances()
 
 
+def _set_environment(plugin: Any) -> None:
+    """What whoever runs the monitor has set for the driver stays."""
+    for name, value in getattr(plugin, "process_environment", {}).items():
+        os.environ.setdefault(name, value)
+
+
 def find_problem(plugin: Any, name: str) -> str | None:
     """Why `plugin` cannot serve as the plugin called `name`; None where it can."""
     problems = (problem for problem in _problems(plugin, name) if problem is not None)
@@ -228,6 +238,7 @@ def _problems(plugin: Any, name: str) -> Iterator[str | None]:
         yield f"it calls itself {plugin.name!r} but its entry point {name!r}"
     yield _version_problem(plugin.floe_api_version)
     yield _attribute_problem(plugin, "is_self_hosted", bool)
+    yield _environment_problem(getattr(plugin, "process_environment", {}))
     for method, arguments in {**_METHODS, **_OPTIONAL_METHODS}.items():
         yield _method_problem(plugin, method, arguments, required=method in _METHODS)
 
@@ -242,6 +253,14 @@ def _attribute_problem(plugin: Any, attribute: str, kind: type) -> str | None:
     if not isinstance(value, kind) or value == "":
         return f"its `{attribute}` is not a {kind.__name__}" if value != "" else f"its `{attribute}` is empty"
     return None
+
+
+def _environment_problem(declared: Any) -> str | None:
+    if isinstance(declared, Mapping) and all(
+        isinstance(text, str) for pair in declared.items() for text in pair
+    ):
+        return None
+    return "its `process_environment` is no mapping of names to texts"
 
 
 def _version_problem(version: str) -> str | None:
