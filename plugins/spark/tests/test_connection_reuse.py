@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType, MonitorResourceError
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
@@ -301,3 +302,21 @@ def test_a_server_that_ends_each_connection_keeps_the_session(again: Any, server
     for _ in range(3):
         assert again().status is HEALTHY
     assert len(server.seen.sessions) == 1
+
+
+@pytest.mark.parametrize("way", ["HTTPS"])
+def test_the_monitors_shortage_is_no_failure_of_a_kept_session(
+    again: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP a session may need a new connection to prove itself."""
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", ("127.0.0.1", 0))])
+    server.close_each = True
+    again()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(MonitorResourceError, match="file descriptors"):
+            again()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert again().status is HEALTHY
