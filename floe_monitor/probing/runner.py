@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.toolkit.worker_thread import Call
     from floe_monitor.credentials.redactor import Redactor
     from floe_monitor.domain.events import Trigger, WorkerOutcome
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
-    from floe_monitor.probing.workers import Outcome, Slot, WorkerPool
+    from floe_monitor.probing.workers import Slot, WorkerPool
 
 RECLAIM_SECONDS = 0.05
 """How long past the deadline the runner waits for a child process to be killed before it reports."""
@@ -63,7 +64,7 @@ class Attempt:
     expires_at: float = 0.0
     """On `time.monotonic`'s clock. Moved by the worker, which has `preparing` set meanwhile."""
     preparing: bool = False
-    outcome: Outcome | None = None
+    outcome: Call[ConnectionResult] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     overdue_since: float | None = None
     worker_ended: Callable[[Attempt], None] | None = None
@@ -218,7 +219,7 @@ class Runner:
         expire_in(attempt.target.policy.timeout)
         attempt.preparing = False
 
-    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _ended(self, attempt: Attempt, outcome: Call[ConnectionResult]) -> None:
         attempt.outcome = outcome
         attempt.changed.set()
         if attempt.overdue_since is not None and attempt.worker_ended is not None:
@@ -253,8 +254,7 @@ def _judge(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerO
         found = _timed_out(attempt, duration) if not attempt.preparing else _never_ready()
         return adapt_result(found, attempt.redactor), "stuck"
     if outcome.error is None:
-        found = outcome.value
-        return found, "returned"
+        return outcome.get(), "returned"
     if isinstance(outcome.error, ReclaimedError):
         return adapt_result(_timed_out(attempt, duration), attempt.redactor), "reclaimed"
     raised = adapt_result(_raised(attempt, outcome.error), attempt.redactor)

@@ -8,18 +8,18 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
 from floe_monitor.domain.events import ProfileReconciled
+from floe_monitor.profiles.directory_watch import DirectoryWatch
 from floe_monitor.profiles.files import real_path
 from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler
-from floe_monitor.profiles.threads import DirectoryWatch, JobThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from anyio.abc import TaskGroup
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
+
+_T = TypeVar("_T")
 
 log = logging.getLogger("floe_monitor.profiles")
 
@@ -145,35 +147,35 @@ class _Kept:
         self._scope.cancel()
 
     async def run(self) -> None:
-        thread = JobThread(f"profile-{self.label}")
+        worker = WorkerThread(f"profile-{self.label}", "the profile")
         try:
             with self._scope:
                 while True:
                     self._asked = anyio.Event()
-                    await self._pass(thread)
+                    await self._pass(worker)
                     await self._until_asked()
         finally:
             self._stopped.set()
             if self._watch is not None:
                 self._watch.stop()
-            released = thread.submit(self._reconciler.release)
-            thread.close()
+            _, released = self._submit(worker, self._reconciler.release)
+            worker.end()
             with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
-                await self._done(released)
+                await released.wait()
 
-    async def _pass(self, thread: JobThread) -> None:
+    async def _pass(self, worker: WorkerThread) -> None:
         assignment = self.assignment
-        future = thread.submit(lambda: self._work(assignment))
+        call, done = self._submit(worker, lambda: self._work(assignment))
         with anyio.move_on_after(self._keeper.patience) as limit:
-            await self._done(future)
+            await done.wait()
         if limit.cancelled_caught:
             text = (
                 f"no answer for {self._keeper.patience:g} s from the file system or a plugin; still waiting"
             )
             self._keeper.report(self, Outcome("failed", text))
-            await self._done(future)
+            await done.wait()
         try:
-            outcome, paths = future.result()
+            outcome, paths = call.get()
         except Exception as error:  # a fault of ours in one profile must not end the watch over all targets
             log.exception("profile %s could not be looked after", self.label)
             outcome = Outcome("failed", f"unexpected {type(error).__name__}; the log says where")
@@ -214,12 +216,12 @@ class _Kept:
     def _ask(self) -> None:
         self._asked.set()
 
-    async def _done(self, future: Future[Any]) -> None:
-        event = anyio.Event()
+    def _submit(self, worker: WorkerThread, function: Callable[[], _T]) -> tuple[Call[_T], anyio.Event]:
+        """The call, and an event that is set on the event loop when it has ended."""
+        done = anyio.Event()
 
         def wake(_: object) -> None:
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(event.set)
+                self._loop.call_soon_threadsafe(done.set)
 
-        future.add_done_callback(wake)
-        await event.wait()
+        return worker.submit(function, wake), done

@@ -1,11 +1,9 @@
-"""Threads that may hang without anybody else noticing: one for file work, one for watching directories."""
+"""Watching files through their directories, in a thread that may hang alone."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import watchfiles
 
@@ -13,38 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-T = TypeVar("T")
-
 _STEP_MS = 200
-
-
-class JobThread:
-    """One daemon thread that does one job after another. A job that never ends holds up only the next."""
-
-    def __init__(self, name: str) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
-
-    def submit(self, job: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(job())
-            except BaseException as error:  # noqa: BLE001 - whoever waits for the job gets it
-                future.set_exception(error)
-
-        self._jobs.put(run)
-        return future
-
-    def close(self) -> None:
-        """End after the jobs submitted so far, without waiting for them."""
-        self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
 
 
 class DirectoryWatch:

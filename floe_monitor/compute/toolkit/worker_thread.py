@@ -1,0 +1,89 @@
+"""A daemon thread that runs the calls submitted to it, one after another.
+
+For calls that may block for ever: a daemon thread holds no exit up, so one that is blocked can be abandoned.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from floe_monitor.compute.errors import MonitorResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class Call(Generic[_T]):
+    """A submitted call. `done` is set once it has ended: by raising `error`, or, where that is None, by
+    returning `result`."""
+
+    result: _T | None = None
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def get(self) -> _T:
+        """The result of a call that has ended; raises its error."""
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value]  # None only where that is the result
+
+
+class WorkerThread:
+    """Safe to submit to from any thread. A process forked by a call ends where the call returns in it."""
+
+    def __init__(self, name: str, purpose: str = "it") -> None:
+        """Start the thread. Raises `MonitorResourceError`, which names `purpose`, where the system gives none."""
+        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError:
+            raise MonitorResourceError(f"the monitor could start no thread for {purpose}") from None
+
+    def submit(
+        self, function: Callable[[], _T], on_done: Callable[[Call[_T]], object] | None = None
+    ) -> Call[_T]:
+        """Run `function` after the calls submitted before, in a copy of the caller's context.
+
+        `on_done` is called in the worker thread once the call has ended; it must not raise.
+        """
+        call: Call[_T] = Call()
+        self._inbox.put(_Job(call, function, contextvars.copy_context(), on_done))
+        return call
+
+    def end(self) -> None:
+        """End the thread after the calls submitted so far, without waiting for them."""
+        self._inbox.put(None)
+
+    def _run(self) -> None:
+        owner = os.getpid()
+        while (job := self._inbox.get()) is not None:
+            call = job.call
+            try:
+                call.result = job.context.run(job.function)
+            except BaseException as error:  # noqa: BLE001 - the caller gets it; SystemExit ends no worker
+                call.error = error
+            if os.getpid() != owner:
+                # The call forked and the copy returned too. It holds our sockets and must not live on.
+                os._exit(0)
+            call.done.set()
+            if job.on_done is not None:
+                job.on_done(call)
+            del job, call  # no reference to a result or traceback while idle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """Apart from its `Call`, so that who keeps the outcome does not keep what the function refers to."""
+
+    call: Call[Any]
+    function: Callable[[], Any]
+    context: contextvars.Context
+    on_done: Callable[[Call[Any]], object] | None
