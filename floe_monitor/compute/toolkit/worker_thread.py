@@ -36,12 +36,17 @@ class Call(Generic[_T]):
         return self.result  # type: ignore[return-value]  # None only where that is the result
 
 
+_Job = tuple[Call[_T], "Callable[[], _T]", contextvars.Context, "Callable[[Call[_T]], object] | None"]
+"""Apart from its `Call`, so that who keeps the outcome does not keep what the function refers to. A tuple: a
+class costs a microsecond more, for every probe."""
+
+
 class WorkerThread:
     """Safe to submit to from any thread. A process forked by a call ends where the call returns in it."""
 
     def __init__(self, name: str, purpose: str = "it") -> None:
-        """Start the thread. Raises `MonitorResourceError`, which names `purpose`, where the system gives none."""
-        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
+        """Starts it. Raises `MonitorResourceError`, which names `purpose`, where the system gives none."""
+        self._inbox: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         try:
             threading.Thread(target=self._run, name=name, daemon=True).start()
         except RuntimeError:
@@ -55,7 +60,7 @@ class WorkerThread:
         `on_done` is called in the worker thread once the call has ended; it must not raise.
         """
         call: Call[_T] = Call()
-        self._inbox.put(_Job(call, function, contextvars.copy_context(), on_done))
+        self._inbox.put((call, function, contextvars.copy_context(), on_done))
         return call
 
     def end(self) -> None:
@@ -65,25 +70,15 @@ class WorkerThread:
     def _run(self) -> None:
         owner = os.getpid()
         while (job := self._inbox.get()) is not None:
-            call = job.call
+            call, function, context, on_done = job
             try:
-                call.result = job.context.run(job.function)
+                call.result = context.run(function)
             except BaseException as error:  # noqa: BLE001 - the caller gets it; SystemExit ends no worker
                 call.error = error
             if os.getpid() != owner:
                 # The call forked and the copy returned too. It holds our sockets and must not live on.
                 os._exit(0)
             call.done.set()
-            if job.on_done is not None:
-                job.on_done(call)
-            del job, call  # no reference to a result or traceback while idle
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """Apart from its `Call`, so that who keeps the outcome does not keep what the function refers to."""
-
-    call: Call[Any]
-    function: Callable[[], Any]
-    context: contextvars.Context
-    on_done: Callable[[Call[Any]], object] | None
+            if on_done is not None:
+                on_done(call)
+            del job, call, function, context, on_done  # no reference to a result or traceback while idle
