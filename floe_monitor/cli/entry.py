@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     """The exit code of one command line. `debug`: tracebacks too."""
     import typer  # noqa: PLC0415 - after the process could already say no
 
-    from floe_monitor.cli.commands import app  # noqa: PLC0415 - as above
+    from floe_monitor.cli.app import app  # noqa: PLC0415 - as above
 
     # typer carries a click of its own, under a private name; its public errors tell which.
     usage_errors = [kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"]

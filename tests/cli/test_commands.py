@@ -271,12 +271,12 @@ def test_wait_sees_a_target_come_up(call: Any, configure: Any, place: Path) -> N
 
 
 def test_an_unexpected_error_is_short(call: Any, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from floe_monitor.cli import checking, entry
+    from floe_monitor.cli import check_command, entry
 
     def broken(*_: object, **__: object) -> int:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(checking, "check_targets", broken)
+    monkeypatch.setattr(check_command, "load_targets", broken)
     said = call("check")
     assert said.code == 70
     assert said.err.splitlines()[0] == "error: unexpected RuntimeError: first line"

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from floe_monitor import __version__
-from floe_monitor.cli.loading import find_config, refused
+from floe_monitor.cli.configuration import find_config, refused
+from floe_monitor.cli.options import ConfigOption
 from floe_monitor.cli.terminal import CliError
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from floe_monitor.web.listener import Listener
 
 
-def run_daemon(config: Path | None) -> int:
-    from floe_monitor.daemon.signals import Signals  # noqa: PLC0415 - before what takes long to import
+def run(config: ConfigOption = None) -> int:
+    """Watch, export and reconcile until told to stop."""
+    from floe_monitor.daemon.signals import Signals  # before what takes long to import
 
     signals = Signals()
-    from floe_monitor.daemon import composition  # noqa: PLC0415 - with everything
-    from floe_monitor.settings import ConfigurationError, load  # noqa: PLC0415 - as above
-    from floe_monitor.web.listener import ListenError  # noqa: PLC0415 - as above
+    from floe_monitor.daemon import composition  # with everything
+    from floe_monitor.settings import ConfigurationError, load
+    from floe_monitor.web.listener import ListenError
 
     path = find_config(config)
     try:

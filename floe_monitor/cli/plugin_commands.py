@@ -1,28 +1,39 @@
-"""Questions about plugins and targets: what there is, what dbt needs, what a job pod needs."""
+"""`plugins list|show`, and what plugins answer for dbt: `packages`, `resources` and `catalog-sql`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
-from floe_monitor.cli.loading import load_targets, pick
+import typer
+
+from floe_monitor.cli.configuration import load_targets, pick
+from floe_monitor.cli.options import (
+    ConfigOption,
+    FormatOption,
+    OutputFormat,
+    TargetArgument,
+    TargetArguments,
+)
 from floe_monitor.cli.terminal import OK, CliError, console, nearest, note, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from rich.text import Text
 
     from floe_monitor.domain.targets import Target
     from floe_monitor.registry.discovery import PluginEntry
 
 
-def list_plugins(*, as_json: bool) -> int:
-    from floe_monitor.registry.discovery import GROUP, discover  # noqa: PLC0415 - read by this command alone
+app = typer.Typer(help="Look at the plugins installed.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_plugins(output: FormatOption = OutputFormat.TABLE) -> int:
+    """List the plugins installed, where they come from, and what is wrong with any."""
+    from floe_monitor.registry.discovery import GROUP, discover
 
     entries = discover().entries()
-    if as_json:
-        from floe_monitor.domain.serialization import encode  # noqa: PLC0415 - as above
+    if output is OutputFormat.JSON:
+        from floe_monitor.domain.serialization import encode
 
         keys = ("name", "distribution", "version", "target", "problem")
         found = [
@@ -33,8 +44,8 @@ def list_plugins(*, as_json: bool) -> int:
     if not entries:
         note(f"no plugins are installed (entry points of the group {GROUP}); try floe-monitor-duckdb")
         return OK
-    from rich.table import Table  # noqa: PLC0415 - JSON does without
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.table import Table  # JSON does without
+    from rich.text import Text
 
     table = Table("NAME", "DISTRIBUTION", "VERSION", "STATE", box=None, pad_edge=False, header_style="bold")
     for entry in entries:
@@ -44,8 +55,10 @@ def list_plugins(*, as_json: bool) -> int:
     return OK
 
 
-def show_plugin(name: str) -> int:
-    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - read by this command alone
+@app.command("show")
+def show_plugin(name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
+    """Show one plugin: its provenance, what it needs, the keys of its targets."""
+    from floe_monitor.registry.discovery import discover
 
     registry = discover()
     entries = [entry for entry in registry.entries() if entry.name == name]
@@ -56,7 +69,7 @@ def show_plugin(name: str) -> int:
 
 
 def _state(entry: PluginEntry) -> Text:
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.text import Text
 
     if entry.problem:
         return Text(f"✕ {entry.problem}", "red")
@@ -87,7 +100,7 @@ def _description(entry: PluginEntry) -> list[str]:
     get_schema = getattr(plugin, "get_config_schema", None)
     schema = get_schema() if get_schema is not None else None
     if schema is not None:
-        from floe_monitor.compute.models import ComputeConfig  # noqa: PLC0415 - as above
+        from floe_monitor.compute.models import ComputeConfig
 
         lines.append("keys of connection:")
         for key, info in schema.model_fields.items():
@@ -96,20 +109,29 @@ def _description(entry: PluginEntry) -> list[str]:
     return lines
 
 
-def print_packages(names: Sequence[str], config: Path | None) -> int:
-    """Each requirement once; two that differ for one package are both printed, for pip to refuse or join."""
-    _, targets = load_targets(config)
+def packages(targets: TargetArguments = None, config: ConfigOption = None) -> int:
+    """Print the requirement lines of the dbt image that serves the targets."""
+
+    _, configured = load_targets(config)
+    # Each requirement once; two that differ for one package are both printed, for pip to refuse or join.
     needed: dict[str, str] = {}
-    for target in pick(targets, names):
+    for target in pick(configured, targets or []):
         for requirement in _plugin_of(target).get_required_dbt_packages():
             needed.setdefault("".join(requirement.split()).lower().replace("_", "-"), requirement.strip())
     write("\n".join(sorted(needed.values(), key=str.lower)))
     return OK
 
 
-def print_resources(size: str, plugin: str | None) -> int:
-    from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements  # noqa: PLC0415 - as above
-    from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - as above
+def resources(
+    size: Annotated[str, typer.Argument(metavar="SIZE", help="small, medium or large.")],
+    plugin: Annotated[
+        Optional[str],
+        typer.Option("--plugin", help="Ask this plugin rather than the common presets."),
+    ] = None,
+) -> int:
+    """Print the Kubernetes `resources:` of a dbt job pod."""
+    from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements
+    from floe_monitor.registry.discovery import discover
 
     ask: Any = get_resource_requirements
     if plugin is not None:
@@ -133,12 +155,19 @@ def print_resources(size: str, plugin: str | None) -> int:
     return OK
 
 
-def print_catalog_sql(name: str, config: Path | None, *, show_secrets: bool) -> int:
-    from floe_monitor.cli.catalogs import statements  # noqa: PLC0415 - as above
+def catalog_sql(
+    target: TargetArgument,
+    config: ConfigOption = None,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Print credentials as they are, not as ***.")
+    ] = False,
+) -> int:
+    """Print the statements that attach a target's catalogs."""
+    from floe_monitor.cli.catalog_statements import statements
 
-    _, targets = load_targets(config)
-    (target,) = pick(targets, [name])
-    for statement in statements(target, _plugin_of(target), show_secrets=show_secrets):
+    _, configured = load_targets(config)
+    (picked,) = pick(configured, [target])
+    for statement in statements(picked, _plugin_of(picked), show_secrets=show_secrets):
         write(statement.rstrip().rstrip(";") + ";")
     return OK
 

@@ -5,50 +5,64 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
-from floe_monitor.cli.loading import load_targets, pick
-from floe_monitor.cli.reporting import print_json, print_table
+import typer
+
+from floe_monitor.cli.configuration import load_targets, pick
+from floe_monitor.cli.options import ConfigOption, FormatOption, OutputFormat, TargetArguments
 from floe_monitor.cli.terminal import NO, OK, console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import WorkerSettings
 
 
-def check_targets(
-    names: Sequence[str], config: Path | None, profiles: Path | None, *, as_json: bool, strict: bool
+def check(
+    targets: TargetArguments = None,
+    config: ConfigOption = None,
+    profiles: Annotated[
+        Optional[Path],
+        typer.Option("--profiles", help="Check the outputs of this profiles.yml instead of a configuration."),
+    ] = None,
+    output: FormatOption = OutputFormat.TABLE,
+    strict: Annotated[bool, typer.Option("--strict", help="DEGRADED counts as a failure too.")] = False,
 ) -> int:
-    """The exit code: 0 unless a target is UNHEALTHY, or DEGRADED where that is told to count."""
-    if profiles is None:
-        loaded, targets = load_targets(config)
-        workers = loaded.settings.workers
-    else:
-        from floe_monitor.cli.importing import targets_of  # noqa: PLC0415 - not in the usual case
+    """Probe targets once. Exit 0: none is UNHEALTHY, 1: some are, 2: usage or configuration."""
+    from floe_monitor.cli.report import print_json, print_table
 
-        workers, targets = targets_of(profiles, os.environ)
-    chosen = pick(targets, names)
+    workers, configured = _targets(config, profiles)
+    chosen = pick(configured, targets or [])
     with _progress(len(chosen)) as on_result:
         results = probe(chosen, workers, on_result)
     bad = {"unhealthy", "degraded"} if strict else {"unhealthy"}
     ok = not any(result.status.value in bad for result in results)
-    if as_json:
+    if output is OutputFormat.JSON:
         print_json(results, ok)
     else:
         print_table(results)
     return OK if ok else NO
 
 
+def _targets(config: Path | None, profiles: Path | None) -> tuple[WorkerSettings, dict[str, Target]]:
+    if profiles is None:
+        loaded, targets = load_targets(config)
+        return loaded.settings.workers, targets
+    from floe_monitor.cli.profile_import import targets_of  # not in the usual case
+
+    return targets_of(profiles, os.environ)
+
+
 def probe(
     targets: Sequence[Target], workers: WorkerSettings, on_result: Callable[[ProbeResult], None]
 ) -> list[ProbeResult]:
-    import anyio  # noqa: PLC0415 - after the configuration has been found good
+    import anyio  # after the configuration has been found good
 
-    from floe_monitor.probing.oneshot import probe_once  # noqa: PLC0415 - as above
+    from floe_monitor.probing.oneshot import probe_once
 
     return anyio.run(probe_once, targets, workers, on_result)
 
@@ -59,7 +73,7 @@ def _progress(total: int) -> Iterator[Callable[[ProbeResult], None]]:
     if total < 2 or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415 - as it says
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("probing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[last]}"))
     with Progress(*columns, console=console(sys.stderr), transient=True) as bar:

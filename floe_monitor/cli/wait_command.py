@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from floe_monitor.cli.loading import load_targets, pick
-from floe_monitor.cli.reporting import one_line
+import typer
+
+from floe_monitor.cli.configuration import load_targets, pick
+from floe_monitor.cli.options import ConfigOption, TargetArguments, parse_duration
 from floe_monitor.cli.terminal import NO, OK, note, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import WorkerSettings
 
 
-def wait_for_targets(names: Sequence[str], config: Path | None, timeout: float, interval: float) -> int:
-    """0 once each has been HEALTHY or DEGRADED once, 1 when the time is over before."""
-    import anyio  # noqa: PLC0415 - after the configuration has been found good
+def wait(
+    targets: TargetArguments = None,
+    config: ConfigOption = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", "-t", parser=parse_duration, metavar="DURATION", help="Give up after this time."
+        ),
+    ] = 60.0,
+    interval: Annotated[
+        float,
+        typer.Option("--interval", parser=parse_duration, metavar="DURATION", help="Time between attempts."),
+    ] = 1.0,
+) -> int:
+    """Wait until targets are up (HEALTHY or DEGRADED): a gate for an init container. Exit 1: not in time."""
+    import anyio  # by the commands that probe alone
 
-    loaded, targets = load_targets(config)
-    chosen = pick(targets, names)
+    loaded, configured = load_targets(config)
+    chosen = pick(configured, targets or [])
     began = time.monotonic()
     waiting = anyio.run(_wait, chosen, loaded.settings.workers, timeout, interval)
     took = time.monotonic() - began
@@ -38,9 +52,10 @@ async def _wait(
 ) -> set[str]:
     """The names of those that were not up in time. Each target is tried at its own pace: a hung one delays
     no other."""
-    import anyio  # noqa: PLC0415 - as above
+    import anyio
 
-    from floe_monitor.probing.oneshot import probing  # noqa: PLC0415 - as above
+    from floe_monitor.cli.report import one_line
+    from floe_monitor.probing.oneshot import probing
 
     waiting = {target.name for target in targets}
 

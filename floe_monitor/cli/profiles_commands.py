@@ -6,7 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from floe_monitor.cli.loading import load_targets
+import typer
+
+from floe_monitor.cli.configuration import load_targets
+from floe_monitor.cli.options import ConfigOption
 from floe_monitor.cli.terminal import NO, OK, CliError, colours, note, write
 
 if TYPE_CHECKING:
@@ -16,19 +19,24 @@ if TYPE_CHECKING:
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
 
+app = typer.Typer(help="Look after profiles.yml.", no_args_is_help=True)
+
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 
 
-def show_profiles(config: Path | None) -> int:
-    from floe_monitor import profiles  # noqa: PLC0415 - read by these commands alone
+@app.command("show")
+def show_profiles(config: ConfigOption = None) -> int:
+    """Print each profiles.yml as it should be."""
+    from floe_monitor import profiles
 
     write(profiles.show(*_load(config), os.environ))
     return OK
 
 
-def diff_profiles(config: Path | None) -> int:
-    """1 where a file differs, or cannot be compared."""
-    from floe_monitor import profiles  # noqa: PLC0415 - as above
+@app.command("diff")
+def diff_profiles(config: ConfigOption = None) -> int:
+    """Print how each profiles.yml differs from what it should be. Exit 1: one does."""
+    from floe_monitor import profiles
 
     code = OK
     for found in profiles.diff(*_load(config), os.environ):
@@ -44,9 +52,10 @@ def diff_profiles(config: Path | None) -> int:
     return code
 
 
-def write_profiles(config: Path | None) -> int:
-    """1 where one could not be written."""
-    from floe_monitor import profiles  # noqa: PLC0415 - as above
+@app.command("write")
+def write_profiles(config: ConfigOption = None) -> int:
+    """Bring each profiles.yml into step, once. Exit 1: one could not be written."""
+    from floe_monitor import profiles
 
     code = OK
     for done in profiles.write(*_load(config), os.environ):
@@ -61,6 +70,7 @@ def write_profiles(config: Path | None) -> int:
 
 
 def _load(config: Path | None) -> tuple[Sequence[ProfileSettings], dict[str, Target]]:
+
     loaded, targets = load_targets(config)
     if not loaded.settings.profiles:
         raise CliError(
