@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.settings import Settings
-    from floe_monitor.web.listener import Listener
+    from floe_monitor.web.server import Listener
 
 
 def run(config: ConfigOption = None) -> int:
@@ -25,7 +25,7 @@ def run(config: ConfigOption = None) -> int:
     signals = Signals()
     from floe_monitor.daemon import composition  # with everything
     from floe_monitor.settings import ConfigurationError, load
-    from floe_monitor.web.listener import ListenError
+    from floe_monitor.web.server import ListenError
 
     path = find_config(config)
     try:

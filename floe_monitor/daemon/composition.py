@@ -28,8 +28,7 @@ from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
 from floe_monitor.telemetry.otel import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 from floe_monitor.web.app import create_app
-from floe_monitor.web.listener import listen
-from floe_monitor.web.server import serve
+from floe_monitor.web.server import listen, serve
 
 if TYPE_CHECKING:
     import signal
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Sink
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings import LoadedSettings
-    from floe_monitor.web.listener import Listener
+    from floe_monitor.web.server import Listener
 
     Greet = Callable[[Listener, MonitorState], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
@@ -140,7 +139,7 @@ class _Daemon:
             state=self._state,
             environ=self._environ,
         )
-        self._control = Controller(
+        self._controller = Controller(
             self._config,
             self._environ,
             self._loaded,
@@ -155,7 +154,7 @@ class _Daemon:
         app = create_app(
             self._state,
             self._page,
-            self._control,
+            self._controller,
             limits=self._limits,
             host=self._listener.host,
             allowed_hosts=self._settings.http.allowed_hosts,
@@ -189,7 +188,7 @@ class _Daemon:
         if ticking.done():
             raise SchedulerEndedError
         ticking.cancel()
-        with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
+        with anyio.move_on_after(self._controller.settings.shutdown_grace * PROBES_SHARE):
             while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
 
@@ -199,7 +198,7 @@ class _Daemon:
                 loop.call_soon_threadsafe(callback)
 
         def stop(number: signal.Signals) -> None:
-            grace = self._control.settings.shutdown_grace
+            grace = self._controller.settings.shutdown_grace
             # From here and not from the loop, which may be what hangs.
             self._guard_exit(grace)
             hand_over(lambda: self._begin_stop(number.name, grace))
@@ -218,23 +217,23 @@ class _Daemon:
         while True:
             await self._reload_asked.wait()
             self._reload_asked = anyio.Event()
-            await self._control.reload()
+            await self._controller.reload()
 
     async def _follow_configuration(self) -> None:
-        settings = self._control.settings.reload
+        settings = self._controller.settings.reload
         if not settings.watch:
             return
         while True:
-            watcher = ConfigWatcher(lambda: self._control.loaded, settings.poll_interval)
+            watcher = ConfigWatcher(lambda: self._controller.loaded, settings.poll_interval)
             try:
                 async for _ in watcher:
-                    await self._control.reload()
+                    await self._controller.reload()
             except Exception as error:  # noqa: BLE001 - watching files must not end the watch over targets
                 self._log.error("watching the configuration failed; trying again", exc_info=error)
             await anyio.sleep(settings.poll_interval)
 
     def _limits(self) -> LivenessLimits:
-        return LivenessLimits(stuck=self._control.settings.workers.stuck_limit_in_force)
+        return LivenessLimits(stuck=self._controller.settings.workers.stuck_limit_in_force)
 
     def _guard_exit(self, grace: float) -> None:
         """Leave when the grace is over, whatever still runs or hangs."""

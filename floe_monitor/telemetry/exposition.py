@@ -49,25 +49,6 @@ _STATUS, _UP, _FAILURES, _CHANGES, _DURATION, _VALIDATION, _SUCCESS, _CHECK, _IN
 )
 
 
-def wants_openmetrics(accept: str | None) -> bool:
-    """Whether the Accept header ranks OpenMetrics at least as high as plain text, and names it at all."""
-    quality = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
-    for part in (accept or "").split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if kind not in quality:
-            continue
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        quality[kind] = max(quality[kind], weight)
-    openmetrics = quality["application/openmetrics-text"]
-    return openmetrics > 0 and openmetrics >= quality["text/plain"]
-
-
 def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -167,9 +148,8 @@ class MetricsPage:
         self._cache: dict[str, _Rendered] = {}
         self._lock = threading.Lock()
 
-    def render(self, accept: str | None) -> tuple[bytes, str]:
-        """The page and its content type, in the format the Accept header asks for."""
-        openmetrics = wants_openmetrics(accept)
+    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+        """The page and its content type: OpenMetrics or plain text."""
         with self._lock:
             parts = list(self._target_families(openmetrics=openmetrics))
         parts += [_family(each, rows, openmetrics=openmetrics) for each, rows in self._monitor_families()]

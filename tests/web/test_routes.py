@@ -73,7 +73,7 @@ async def test_a_slow_render_does_not_hold_the_loop(surface: Any, client: httpx.
 async def test_a_failing_render_is_a_problem_and_the_next_works(
     surface: Any, client: httpx.AsyncClient
 ) -> None:
-    good, surface.page.render = surface.page.render, lambda _accept: 1 / 0
+    good, surface.page.render = surface.page.render, lambda **_: 1 / 0
     answer = await client.get("/metrics")
     assert answer.status_code == 500
     assert answer.json()["detail"] == "the monitor failed to answer"
