@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.instruments import Instrument, Kind
-from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
+from floe_monitor.telemetry.state_metrics import Rows, state_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -184,7 +184,7 @@ class MetricsPage:
         return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
-        yield from monitor_rows(self._state)
+        yield from state_rows(self._state)
         beat = self._state.scheduler_beat
         yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
         yield table.READY, [((), int(self._state.ready))]

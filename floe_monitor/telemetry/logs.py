@@ -74,7 +74,7 @@ def _error_without_text(
     return fields
 
 
-class _Lines:
+class _LineLogger:
     """structlog's output: any method takes a rendered line."""
 
     def __init__(self, writer: LogWriter) -> None:
@@ -107,7 +107,7 @@ def configure_logging(
 ) -> LogWriter:
     """Send structlog, `logging`, warnings and threads' exceptions to `stream`, until the writer is closed.
 
-    `redact` is applied to texts that others log; see `bridge.text_of` for what is written without it.
+    `redact` is applied to what others log; see `stdlib_logging.message_of` for what is written without it.
     """
     terminal = False
     with suppress(AttributeError, ValueError):  # no stream, or a closed one
@@ -120,16 +120,16 @@ def configure_logging(
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Lines(writer),
+        logger_factory=lambda *_: _LineLogger(writer),
         cache_logger_on_first_use=False,
     )
-    writer.at_close(lambda: structlog.configure(**before))
+    writer.on_close(lambda: structlog.configure(**before))
     logger = get_logger()
 
     def emit(at: int, text: str, fields: dict[str, Any]) -> None:
         logger.log(min(max(at // 10 * 10, logging.DEBUG), logging.CRITICAL), text, **fields)
 
-    writer.at_close(stdlib_logging.install(stdlib_logging.BridgeHandler(emit, redact), level))
+    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit, redact), level))
     return writer
 
 

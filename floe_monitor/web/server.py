@@ -1,7 +1,7 @@
 """The listening sockets, and uvicorn's HTTP protocol in the daemon's own event loop and task group.
 
 uvicorn's own server is not used: it installs signal handlers and a timer. Binding is separate from serving,
-before anything else is started, so that a port in use is one clear error.
+and before anything else is started, so that a port in use is one clear error.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
-from floe_monitor.telemetry.otel import Scrubber, build_otel, plan
+from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_config import Scrubber, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
