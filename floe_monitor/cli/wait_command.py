@@ -55,7 +55,7 @@ async def _wait(
     import anyio
 
     from floe_monitor.cli.report import one_line
-    from floe_monitor.probing.oneshot import probing
+    from floe_monitor.probing.oneshot import open_prober
 
     waiting = {target.name for target in targets}
 
@@ -72,7 +72,7 @@ async def _wait(
                 return
             await anyio.sleep(interval)
 
-    with probing(workers) as prober, anyio.move_on_after(timeout):
+    with open_prober(workers) as prober, anyio.move_on_after(timeout):
         async with anyio.create_task_group() as watches:
             for target in targets:
                 watches.start_soon(watch, target, name=f"wait for {target.name}")

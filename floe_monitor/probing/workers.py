@@ -1,4 +1,4 @@
-"""Where validations run: slots that tell the truth, on daemon threads of our own.
+"""Where validations run: slots and the worker threads that occupy them.
 
 A slot is taken until its worker really ends, whatever became of the probe that asked for it. anyio's thread
 limiter is no help here: it hands a token back when the awaiting task is abandoned, while the thread still
