@@ -14,7 +14,7 @@ from floe_monitor.cli.options import (
     TargetArgument,
     TargetArguments,
 )
-from floe_monitor.cli.terminal import OK, CliError, console, nearest, note, write
+from floe_monitor.cli.terminal import OK, CliError, console, note, suggestion, write
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -63,7 +63,9 @@ def show_plugin(name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
     registry = discover()
     entries = [entry for entry in registry.entries() if entry.name == name]
     if not entries:
-        raise CliError(registry.get(name).problem or f"no plugin {name!r}{nearest(name, registry.names())}")
+        raise CliError(
+            registry.get(name).problem or f"no plugin {name!r}{suggestion(name, registry.names())}"
+        )
     write("\n\n".join("\n".join(_description(entry)) for entry in entries))
     return OK
 
@@ -142,7 +144,7 @@ def resources(
     try:
         spec = ask(size)
     except ValueError:
-        raise CliError(f"no workload size {size!r}{nearest(size, WORKLOAD_PRESETS)}") from None
+        raise CliError(f"no workload size {size!r}{suggestion(size, WORKLOAD_PRESETS)}") from None
     lines = ["resources:"]
     for kind in ("request", "limit"):
         lines += [

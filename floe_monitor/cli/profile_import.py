@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.cli.terminal import NO, OK, CliError, nearest, note, write
+from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
 from floe_monitor.compute.toolkit.env_references import expression_for
 from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
 
@@ -98,7 +98,7 @@ def read_profiles(path: Path, only: Sequence[str], registry: PluginRegistry) -> 
     profiles = {name: body for name, body in document.items() if name != "config"}
     for name in only:
         if name not in profiles:
-            raise CliError(f"{path} has no profile {name!r}{nearest(name, profiles)}")
+            raise CliError(f"{path} has no profile {name!r}{suggestion(name, profiles)}")
     found = Imported()
     for name, body in profiles.items():
         if only and name not in only:

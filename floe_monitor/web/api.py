@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from floe_monitor.compute.toolkit.close_match import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.liveness import Verdict, liveness, readiness
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
@@ -20,7 +21,6 @@ from floe_monitor.web.responses import (
     Representation,
     conditional_response,
     json_response,
-    nearest,
     represent,
     wants_gzip,
 )
@@ -84,7 +84,7 @@ class Api:
         found = self._state.targets.get(name)
         if found is not None:
             return found
-        near = nearest(name, list(self._state.targets))
+        near = nearest(name, tuple(self._state.targets))
         hint = f"; did you mean {near!r}?" if near else ""
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
 

@@ -9,11 +9,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from floe_monitor.compute.toolkit.close_match import nearest
 from floe_monitor.web.api import Api
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.page import StatusPage
-from floe_monitor.web.responses import ProblemError, nearest, problem_response
+from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import hashlib
 from http import HTTPStatus
@@ -14,7 +13,7 @@ from floe_monitor.domain.serialization import encode
 from floe_monitor.web.content_negotiation import accepts_gzip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from starlette.requests import Request
 
@@ -87,10 +86,3 @@ def conditional_response(request: Request, found: Representation, media_type: st
 
 def wants_gzip(request: Request) -> bool:
     return accepts_gzip(request.headers.get("accept-encoding"))
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, if any is like it."""
-    # Comparing is quadratic in the length, and the word is a stranger's.
-    found = difflib.get_close_matches(word[:128], known, n=1, cutoff=0.6)
-    return found[0] if found else None

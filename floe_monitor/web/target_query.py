@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from floe_monitor.compute.toolkit.close_match import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.responses import ProblemError, nearest
+from floe_monitor.web.responses import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
