@@ -7,7 +7,6 @@ own, so what counts is what a plugin has, not what it inherits from.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import re
@@ -21,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.plugin import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.close_match import nearest
+from floe_monitor.registry.extras import installable_plugins
 from floe_monitor.registry.foreign_plugin import describe_error
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from floe_monitor.compute.plugin import ComputePlugin
 
 GROUP = "floe.computes"
-
-OUR_ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark")
-"""Engines whose plugin is `floe-monitor-<engine>`. No other distribution's name is ever guessed: whoever
-follows a guess installs what somebody else put under that name."""
 
 _TEXTS = ("name", "version", "floe_api_version")
 _METHODS = {
@@ -133,14 +130,15 @@ class PluginRegistry:
 
     def _missing(self, name: str) -> str:
         problem = f"no plugin {name!r} is installed"
-        if name in OUR_ENGINES:
-            return f"{problem}: install floe-monitor-{name}"
+        installable = installable_plugins()
+        if name in installable:
+            return f"{problem}: install {installable[name]}"
         names = self.names()
-        near = difflib.get_close_matches(name.lower(), sorted({*names, *OUR_ENGINES}), n=1)
-        if near and near[0] in names:
-            return f"{problem}; did you mean {near[0]!r}?"
-        if near:
-            return f"{problem}; did you mean {near[0]!r}? Then install floe-monitor-{near[0]}"
+        near = nearest(name, {*names, *installable})
+        if near in names:
+            return f"{problem}; did you mean {near!r}?"
+        if near is not None:
+            return f"{problem}; did you mean {near!r}? Then install {installable[near]}"
         return f"{problem}; installed: {', '.join(names) or 'none'}"
 
 
