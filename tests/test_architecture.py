@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -84,6 +86,23 @@ def test_a_module_is_found_by_its_name() -> None:
         path.stem for path in (REPOSITORY / "floe_monitor").rglob("*.py") if path.stem != "__init__"
     )
     assert [name for name, count in names.items() if count > 2] == []
+
+
+def test_the_architecture_page_is_true() -> None:
+    """Its layers are those of the contract, and what it names exists."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["containers"] == ["floe_monitor"])
+    block = text.split("```")[1].strip().splitlines()
+    assert [line.split("  ")[0].replace("│", "|") for line in block] == layers
+    named = re.findall(r"`([a-z_]+/[a-z_/.]+)`", text.split("```")[2])
+    assert len(named) > 10
+    root = REPOSITORY / "floe_monitor"
+    assert [
+        name for name in named if not name.startswith("floe_monitor/") and not (root / name).exists()
+    ] == []
 
 
 def test_modules_stay_small() -> None:
