@@ -70,7 +70,7 @@ def console(stream: IO[str] | None = None) -> Console:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'dev'?`, or the words there are; empty where there are none."""
-    from floe_monitor.compute.toolkit.close_match import nearest  # noqa: PLC0415 - pydantic comes with it
+    from floe_monitor.compute.toolkit.suggestions import nearest  # noqa: PLC0415 - pydantic comes with it
 
     words = list(known)
     near = nearest(word, words, cutoff=0.5)

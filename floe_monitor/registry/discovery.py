@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.plugin import FLOE_API_VERSION
-from floe_monitor.compute.toolkit.close_match import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.registry.extras import installable_plugins
 from floe_monitor.registry.foreign_plugin import describe_error
 

@@ -11,7 +11,7 @@ import anyio.to_thread
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from floe_monitor.compute.toolkit.close_match import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.liveness import Verdict, liveness, readiness
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred

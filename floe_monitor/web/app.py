@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from floe_monitor.compute.toolkit.close_match import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.api import Api
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute.toolkit.close_match import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.web.responses import ProblemError

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True, eq=False)
 class Call(Generic[_T]):
-    """A submitted call. `done` is set once it has ended: by raising `error`, or, where that is None, by
+    """A submitted call. `done` is set when it has ended: by raising `error`, or, where that is None, by
     returning `result`."""
 
     result: _T | None = None
@@ -30,7 +30,7 @@ class Call(Generic[_T]):
     done: threading.Event = field(default_factory=threading.Event)
 
     def get(self) -> _T:
-        """The result of a call that has ended; raises its error."""
+        """The result of a call that has ended; raises its error instead, if it has one."""
         if self.error is not None:
             raise self.error
         return self.result  # type: ignore[return-value]  # None only where that is the result
@@ -57,7 +57,8 @@ class WorkerThread:
     ) -> Call[_T]:
         """Run `function` after the calls submitted before, in a copy of the caller's context.
 
-        `on_done` is called in the worker thread once the call has ended; it must not raise.
+        `on_done` is called in the worker thread when the call has ended, before its `done` is set, so that
+        whoever waits for that finds its work done; it must not raise.
         """
         call: Call[_T] = Call()
         self._inbox.put((call, function, contextvars.copy_context(), on_done))
@@ -78,7 +79,7 @@ class WorkerThread:
             if os.getpid() != owner:
                 # The call forked and the copy returned too. It holds our sockets and must not live on.
                 os._exit(0)
-            call.done.set()
             if on_done is not None:
                 on_done(call)
+            call.done.set()
             del job, call, function, context, on_done  # no reference to a result or traceback while idle

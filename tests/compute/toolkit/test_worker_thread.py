@@ -70,18 +70,15 @@ def test_whatever_a_call_raises_is_its_error_and_the_thread_goes_on(error: type[
     worker.end()
 
 
-def test_on_done_gets_the_ended_call_in_the_worker_thread() -> None:
+def test_on_done_gets_the_call_in_the_worker_thread_before_those_who_wait() -> None:
     worker = WorkerThread("telling")
-    told: list[tuple[Call[int], bool, str]] = []
-    arrived = threading.Event()
+    seen: list[tuple[Call[int], int, str]] = []
 
     def on_done(call: Call[int]) -> None:
-        told.append((call, call.done.is_set(), threading.current_thread().name))
-        arrived.set()
+        seen.append((call, call.get(), threading.current_thread().name))
 
-    call = worker.submit(lambda: 7, on_done)
-    assert arrived.wait(PATIENCE)
-    assert told == [(call, True, "telling")]
+    call = ended(worker.submit(lambda: 7, on_done))
+    assert seen == [(call, 7, "telling")]
     worker.end()
 
 
