@@ -25,7 +25,7 @@ from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 from floe_monitor.web.app import create_app
 from floe_monitor.web.server import listen, serve
