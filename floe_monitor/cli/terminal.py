@@ -1,4 +1,4 @@
-"""Writing to people and to pipes: colour and width for a terminal, plain unwrapped lines for the rest."""
+"""Output: colour and width for a terminal, plain unwrapped lines for everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies configurations to the parts that run, and passes on what requests ask for."""
+"""Applies configurations to the running scheduler, workers and profiles; validates and reloads on request."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ class Controller:
             async with self._reloading:
                 self._next = None
                 event = await self._reload()
-        except BaseException as error:  # those who share this reload get its end too
+        except BaseException as error:  # those who share this reload must not wait for ever
             self._next = None if self._next is shared else self._next
             if isinstance(error, Exception):
                 shared.set_exception(error)
-                shared.exception()  # seen: perhaps nobody shares it
+                shared.exception()  # retrieved: perhaps nobody shares it
             else:
                 shared.cancel()
             raise
@@ -123,7 +123,7 @@ class Controller:
         except TimeoutError:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
-        except Exception as error:  # a fault of ours in reading must not end the watch
+        except Exception as error:  # a fault of ours in reading must not stop the probing
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:

@@ -33,9 +33,9 @@ _T = TypeVar("_T")
 log = logging.getLogger("floe_monitor.profiles")
 
 PATIENCE_SECONDS = 10.0
-_BREATH_SECONDS = 0.5
+_LEAST_PAUSE_SECONDS = 0.5
 """Least time between two passes that file events ask for: a file under constant change costs no more."""
-_FAREWELL_SECONDS = 0.5
+_RELEASE_SECONDS = 0.5
 _STANDBY_SECONDS = 2.0
 """At most this long until a profile whose owner has gone is taken over."""
 
@@ -75,7 +75,7 @@ class ProfileKeeper:
         self._applied.set()
 
     async def run(self) -> None:
-        """Until cancelled. Then every profile is let go, so that another daemon can keep it."""
+        """Until cancelled. Then every profile's lock is released, so that another daemon can keep it."""
         async with anyio.create_task_group() as tasks:
             while True:
                 self._applied = anyio.Event()
@@ -125,7 +125,7 @@ def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]
 
 
 class _Kept:
-    """One profile under care."""
+    """One profile, its task, its thread and its directory watch."""
 
     def __init__(self, keeper: ProfileKeeper, label: str, assignment: Assignment) -> None:
         self.label = label
@@ -160,7 +160,7 @@ class _Kept:
                 self._watch.stop()
             _, released = self._submit(worker, self._reconciler.release)
             worker.end()
-            with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
+            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
                 await released.wait()
 
     async def _pass(self, worker: WorkerThread) -> None:
@@ -176,7 +176,7 @@ class _Kept:
             await done.wait()
         try:
             outcome, paths = call.get()
-        except Exception as error:  # a fault of ours in one profile must not end the watch over all targets
+        except Exception as error:  # a fault of ours in one profile must not stop the daemon
             log.exception("profile %s could not be looked after", self.label)
             outcome = Outcome("failed", f"unexpected {type(error).__name__}; the log says where")
             paths = frozenset()
@@ -200,7 +200,7 @@ class _Kept:
             assignment = self.assignment
             await self._asked.wait()
             if assignment is self.assignment:
-                await anyio.sleep(_BREATH_SECONDS)
+                await anyio.sleep(_LEAST_PAUSE_SECONDS)
 
     def _watch_over(self, paths: frozenset[Path]) -> None:
         if self._watch is not None and (self._watch.paths != paths or not self._watch.alive):

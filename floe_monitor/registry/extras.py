@@ -1,6 +1,6 @@
 """Which plugins can be installed besides: the extras in the metadata of the monitor's own distribution.
 
-No other name is ever suggested: whoever follows a guess installs what a stranger has published under it.
+No other name is ever suggested: a guess may be what somebody else has published.
 """
 
 from __future__ import annotations

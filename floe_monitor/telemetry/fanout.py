@@ -1,4 +1,4 @@
-"""From one event to every sink, without any of them being felt by who publishes or by the others.
+"""Passes each event to every sink, so that no sink delays the publisher or another sink.
 
 Each sink has its own bounded queue and its own daemon thread. A thread that was woken waits a moment before
 it drains, so that thousands of events per second cost a few wake-ups and not one each.
@@ -79,7 +79,7 @@ class _SinkThread:
             self.wake.wait()
             self._closing.wait(COALESCE)
             self.wake.clear()
-            # Looked at after clearing: closing sets the one, then the other.
+            # Read after clearing `wake`: `close` sets `closing` first, then `wake`.
             closing = self._closing.is_set()
             self._drain()
             if closing and not self.queue:

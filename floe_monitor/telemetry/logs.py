@@ -1,4 +1,4 @@
-"""Logs: one line per change of a target's status, and for what else an operator acts upon."""
+"""The log: one line for each change of a target's status, and for other events an operator acts upon."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0
 
 
 def _one_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """On a console a value must neither end the line nor move the cursor."""
+    """On a console, no value may end the line or move the cursor."""
     for key, value in fields.items():
         if isinstance(value, str):
             fields[key] = value.translate(_UNPRINTABLE)
@@ -67,7 +67,7 @@ def _to_json(fields: Any, **_: Any) -> str:
 def _error_without_text(
     _logger: object, _method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """An exception is told by class and place; its text may quote a credential."""
+    """An exception is logged by class and place; its text may quote a credential."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
         fields.update(error=type(error).__name__, frames=stdlib_logging.frames(error.__traceback__))

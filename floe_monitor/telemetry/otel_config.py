@@ -126,7 +126,7 @@ def _interval(settings: OtlpSettings, environ: Mapping[str, str]) -> float:
 
 
 def _headers(settings: OtlpSettings, environ: Mapping[str, str]) -> dict[str, str]:
-    """A header whose source is missing is left out, and the log says so: probing goes on."""
+    """A header whose source is missing is left out, which is logged: probing goes on."""
     found = {}
     for name, header in settings.headers.items():
         try:

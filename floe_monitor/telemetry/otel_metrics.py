@@ -1,4 +1,4 @@
-"""The table's OTLP half: events into OpenTelemetry instruments, the state behind observable ones."""
+"""OpenTelemetry instruments of the table: recorded from events, or observed from the state."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _context_of(result: ProbeResult) -> Context | None:
 
 
 def observe_state(meter: Meter, state: MonitorState) -> None:
-    """Register what is read at each export. A removed target is in no further one."""
+    """Register what is read at each export; a removed target is not in the next one."""
 
     def status(_: CallbackOptions) -> Iterable[Observation]:
         return [

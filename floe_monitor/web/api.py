@@ -1,4 +1,4 @@
-"""The routes: what each answers, not how it is rendered."""
+"""The routes of metrics, health and the JSON API."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Api:
                 HTTPStatus.NOT_FOUND, f"target {name!r} was removed by a reload", nearest=None
             ) from None
         if preferred(request.headers.get("accept"), (_JSON, _HTML)) == _HTML:
-            # The page's own button, in a browser without scripts.
+            # The status page's button, in a browser without scripts.
             back = f"../../../../targets/{quote(name)}"
             return Response(None, HTTPStatus.SEE_OTHER, {"location": back, "cache-control": "no-store"})
         return json_response(serialization.probe(result))

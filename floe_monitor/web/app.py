@@ -77,6 +77,6 @@ def create_app(
         middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts))],
         exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
     )
-    # A redirect would answer 307 to a mistyped path where an honest 404 names the nearest one.
+    # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.
     app.router.redirect_slashes = False
     return app

@@ -1,4 +1,4 @@
-"""Around every route: no other site's page may read or act through a visitor's browser.
+"""Middleware around every route: a page of another site may neither read nor act through a browser.
 
 Probers, scrapers and scripts send neither Origin nor Sec-Fetch-Site and pass. A browser is recognized by
 them. Against DNS rebinding, where a foreign page *is* of the same origin, only the Host header tells: it must

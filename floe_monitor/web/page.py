@@ -1,4 +1,4 @@
-"""The status page: plain HTML that works without scripts; a small one keeps it current."""
+"""The status page: HTML that works without scripts; a small script refreshes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from floe_monitor.web.api import Api
 
 ROWS = 200
-"""Rows to a page: more is nothing to look at, and a browser's work on every refresh."""
+"""Rows to a page: more cannot be read, and costs the browser at every refresh."""
 
 SYMBOLS = {
     HealthStatus.UNKNOWN: "?",

@@ -24,7 +24,7 @@ REVALIDATE = {"cache-control": "no-cache", "vary": "accept, accept-encoding"}
 
 
 class ProblemError(Exception):
-    """A request that cannot be served, as the client is told. `extra` joins the problem object."""
+    """A request that cannot be served: status and detail of the response, `extra` for its problem object."""
 
     def __init__(self, status: HTTPStatus, detail: str, **extra: Any) -> None:
         super().__init__(detail)

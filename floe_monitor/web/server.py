@@ -80,9 +80,9 @@ async def serve(
     limits: Limits | None = None,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer until cancelled; then let answers under way finish for at most `grace` seconds.
+    """Serve until cancelled; then give responses under way at most `grace` seconds.
 
-    Open connections, silent or slow, are cut after that, and the listener is closed.
+    Connections still open after that are aborted, and the listener is closed.
     """
     limits = limits or Limits()
     config = Config(
@@ -97,7 +97,7 @@ async def serve(
         limit_concurrency=limits.connections + 1,
         timeout_keep_alive=limits.keep_alive,
     )
-    # What clients send wrong is theirs; an exception in a route is ours and stays.
+    # Malformed requests are not logged; exceptions of routes are.
     uvicorn_log = logging.getLogger("uvicorn.error")
     former_level = uvicorn_log.level
     uvicorn_log.setLevel(logging.ERROR)
@@ -134,7 +134,7 @@ async def _close(servers: list[asyncio.Server], state: Connections, grace: float
         connection.transport.abort()
     if tasks:
         await asyncio.wait(tasks, timeout=1.0)
-    # One turn for the transports to tell their protocols, so that no timer of theirs is left behind.
+    # One turn of the loop for `connection_lost` of each protocol, which cancels its timers.
     await anyio.lowlevel.checkpoint()
 
 

@@ -305,7 +305,7 @@ async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
         monitor.scheduler.apply(make_targets({**hung, "dev": "unhealthy"}, timeout=0.1))
         with pytest.raises(KeyError):
             await asked[1]
-        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_WAIT_SECONDS", 0.2)
         with pytest.raises(NoSlotError, match="every worker for lab"):
             await monitor.scheduler.validate("dev")
         lab.FOREVER.set()
