@@ -24,7 +24,6 @@ from floe_monitor.telemetry.prometheus import PrometheusSink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import pytest
     from prometheus_client.metrics_core import Metric
 
     from tests.telemetry.conftest import MakeFinished, MakeResult, World
