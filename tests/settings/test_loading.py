@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from floe_monitor.settings import ConfigurationError, load
-from floe_monitor.settings.loading import digest_of, watched_by
+from floe_monitor.settings.files import digest_of
+from floe_monitor.settings.loading import watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
