@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import EnvSettingsSource
 
+from floe_monitor.compute.toolkit.suggestions import suggestion
+from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.key_tree import annotation_at
 from floe_monitor.settings.located_yaml import MAX_DEPTH, scalar
-from floe_monitor.settings.problems import Place, Problem, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic_settings import BaseSettings
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 PREFIX = "FLOE_MONITOR_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from floe_monitor.compute.toolkit.suggestions import suggestion
+from floe_monitor.registry.problems import Problem
 from floe_monitor.settings.key_tree import known_keys
 from floe_monitor.settings.models import Settings
-from floe_monitor.settings.problems import Problem, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic_core import ErrorDetails
 
-    from floe_monitor.settings.problems import KeyPath, Place
+    from floe_monitor.registry.problems import KeyPath, Place
 
 _WORDS = {
     "missing": "is required",

@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.located_yaml import LocatedDocument, parse, read_bytes
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.settings.problems import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
     Includes = Callable[[list[Any]], list[tuple[Any, Place | None]]]
     """From the patterns of the main file to those in force; the place of one that another source gave."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 
 def annotation_at(model: type[BaseModel], path: KeyPath) -> Any:

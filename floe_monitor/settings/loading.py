@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.crosschecks import cross_check
 from floe_monitor.settings.error_messages import explain
 from floe_monitor.settings.models import Settings
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 from floe_monitor.settings.sources import Reading
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 
 @dataclass(frozen=True, slots=True)

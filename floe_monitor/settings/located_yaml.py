@@ -24,13 +24,14 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.registry.problems import Place, Problem
+from floe_monitor.settings.problems import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 MAX_BYTES = 32 << 20
 MAX_DEPTH = 64

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import PydanticBaseSettingsSource
 
+from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.environment import PREFIX, SECRETS_DIR, EnvironmentSource, place_of_variable
 from floe_monitor.settings.files import ConfigFiles, matches
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.settings.problems import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 _UNDER_WAY: ContextVar[Reading | None] = ContextVar("reading", default=None)
 
@@ -52,7 +53,7 @@ class LocatedYamlSource(PydanticBaseSettingsSource):
 
 
 class SecretsSource(EnvironmentSource):
-    """Files named like variables, in the directory `FLOE_MONITOR_SECRETS_DIR`, as orchestrators mount them."""
+    """Files named like variables, as orchestrators mount them, in the directory that `SECRETS_DIR` names."""
 
     def __init__(
         self,
