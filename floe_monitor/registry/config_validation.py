@@ -194,6 +194,8 @@ def _message(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if detail["type"] not in _SILENT:
         for leaf in sorted(_leaves(detail["input"]), key=len, reverse=True):
+            if leaf not in message and repr(leaf) not in message:
+                continue
             # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
             edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""
             message = re.sub(rf"{re.escape(repr(leaf))}|{edge}{re.escape(leaf)}{edge}", "***", message)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Includes = Callable[[list[Any]], list[tuple[Any, Place | None]]]
     """From the patterns of the main file to those in force; the place of one that another source gave."""
 
+MAX_TOTAL = 64 << 20
+"""Of all files together, about."""
 INCLUDABLE = ("targets", "profiles")
 _GLOB = frozenset("*?[")
 
@@ -27,10 +29,11 @@ def digest_of(watched: Iterable[Path]) -> str:
     """A checksum of what the files say now; a file that cannot be read counts as its reason."""
     found: dict[str, bytes] = {}
     for path in _expand(watched):
+        name = os.path.abspath(path)  # noqa: PTH100 - links stay
         try:
-            found[os.path.abspath(path)] = _checksum(path.read_bytes()) if path.is_file() else b"no file"  # noqa: PTH100 - links stay
-        except OSError as error:
-            found[os.path.abspath(path)] = type(error).__name__.encode()  # noqa: PTH100 - as above
+            found[name] = _checksum(read_bytes(path))
+        except ConfigurationError as error:
+            found[name] = str(error).encode("utf-8", "surrogateescape")
     return _combined(found)
 
 
@@ -75,6 +78,7 @@ class ConfigFiles:
         self.problems: list[Problem] = []
         self._path = path
         self._checksums: dict[str, bytes] = {}
+        self._size = 0
         self._main = LocatedDocument(str(path), "", {})
         self._targets: dict[str, LocatedDocument] = {}
         self._profiles: list[tuple[LocatedDocument, int]] = []
@@ -108,8 +112,12 @@ class ConfigFiles:
         return self._main.place(path)
 
     def read_watched(self, path: Path) -> bytes:
-        """The file's bytes, which from now on are part of the digest."""
+        """The file's bytes, which from now on are part of the digest. Raises `ConfigurationError`."""
+        if self._size > MAX_TOTAL:
+            problem = f"is not read: the files before it hold more than {MAX_TOTAL >> 20} MB"
+            raise ConfigurationError([Problem(Place(str(path)), problem)])
         data = read_bytes(path)
+        self._size += len(data)
         self._checksums[os.path.abspath(path)] = _checksum(data)  # noqa: PTH100 - links stay
         return data
 

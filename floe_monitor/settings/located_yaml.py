@@ -82,21 +82,24 @@ def read_bytes(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as opened:  # noqa: PTH123 - of a descriptor
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
                 raise _error(path, "is a directory, not a file")
-            if not stat.S_ISREG(mode):
+            if not stat.S_ISREG(status.st_mode):
                 raise _error(path, "is no regular file")
-            data = opened.read(MAX_BYTES + 1)
+            # One that is sparse is larger than what it costs to make.
+            data = opened.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None
     except FileNotFoundError:
         raise _error(path, "does not exist") from None
     except PermissionError:
         raise _error(path, "may not be read by this user") from None
     except IsADirectoryError:
         raise _error(path, "is a directory, not a file") from None
+    except ValueError:
+        raise _error(path, "cannot be read: not a usable path") from None
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
+    if data is None or len(data) > MAX_BYTES:
         raise _error(path, f"is larger than {MAX_BYTES >> 20} MB")
     return data
 

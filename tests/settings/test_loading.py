@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -239,3 +240,24 @@ def test_ten_thousand_targets_take_seconds(read: Read) -> None:
     began = time.process_time()
     assert len(read(text).targets) == 10_000
     assert time.process_time() - began < 6
+
+
+def test_a_huge_sparse_file_is_refused_unread(here: Path, refused: Refused) -> None:
+    with (here / "huge.yaml").open("wb") as file:
+        file.truncate(3 << 30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert refused("include: ['*.yaml']\n" + TARGET) == ["huge.yaml: is larger than 32 MB"]
+    digest_of([here / "huge.yaml"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10, "KiB"
+
+
+def test_files_together_are_bounded(here: Path, refused: Refused) -> None:
+    for number in range(5):
+        (here / f"part{number}.yaml").write_bytes(b"# " + b"x" * (20 << 20) + b"\n")
+    assert refused("include: ['part*.yaml']\n" + TARGET) == [
+        "part4.yaml: is not read: the files before it hold more than 64 MB"
+    ]
+
+
+def test_a_path_that_is_none_has_a_digest() -> None:
+    assert digest_of([Path("a\0b")]) == digest_of([Path("a\0b")])

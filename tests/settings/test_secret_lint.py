@@ -8,6 +8,7 @@ import pytest
 
 from floe_monitor.settings.models import CredentialReference, Settings, TargetSettings
 from floe_monitor.settings.secret_lint import find_literals
+from tests.growth import is_linear
 
 SECRET = "hunter2hunter2"
 
@@ -119,3 +120,12 @@ def test_every_place_of_references_in_the_models_is_known_here() -> None:
         for part in reversed(place):
             document = {part: document}
         assert [finding.path for finding in find_literals(document)] == [(*place, "key")]
+
+
+@pytest.mark.parametrize("key", ["path", "password", "a" * 30_000])
+@pytest.mark.parametrize("shape", ["a_", "password =", "{{", "{{ env_var('A') }}", "a.a://b:", "='"])
+def test_the_work_is_in_proportion_to_the_value(key: str, shape: str) -> None:
+    def work(value: str) -> None:
+        list(find_literals({"targets": {"t": {"connection": {key: value}}}}))
+
+    assert is_linear(work, lambda size: shape * (size // len(shape)), 30_000)
