@@ -15,7 +15,8 @@ from pydantic_settings import EnvSettingsSource
 from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.key_tree import annotation_at
-from floe_monitor.settings.located_yaml import MAX_DEPTH, scalar
+from floe_monitor.settings.located_yaml import MAX_DEPTH
+from floe_monitor.settings.yaml_scalars import scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
