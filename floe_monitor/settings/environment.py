@@ -50,8 +50,8 @@ class EnvironmentSource(EnvSettingsSource):
         self.problems: list[Problem] = []
         self._below = below
         self._place = place
-        self._origins: dict[KeyPath, str] = {}
-        """The name behind each value set, and behind each mapping set as a whole."""
+        self._origins: dict[KeyPath, tuple[str, bool]] = {}
+        """The name behind each value set, and whether the value is a mapping, merged over what is below."""
         self._state: dict[str, Any] = {}
         self._whole = dict(below)
         ours = {name for name, value in values.items() if _is_ours(name.upper(), value)}
@@ -70,8 +70,8 @@ class EnvironmentSource(EnvSettingsSource):
     def place(self, path: KeyPath) -> Place | None:
         """Where this path, or something above it, was set; None where another source has it."""
         for length in range(len(path), 0, -1):
-            name = self._origins.get(path[:length])
-            if name is not None and not (length < len(path) and _is_in(self._below, path)):
+            name, is_mapping = self._origins.get(path[:length], ("", False))
+            if name and not (is_mapping and length < len(path) and _is_in(self._below, path)):
                 return self._place(name)
         return None
 
@@ -98,8 +98,14 @@ class EnvironmentSource(EnvSettingsSource):
         if _depth(found) > MAX_DEPTH:
             self._refuse(name, f"is nested more than {MAX_DEPTH} deep")
             return
-        self._whole = merged(self._whole, found)
         self._state = merged(self._state, found)
+        # As the sources are merged: what is validated is what was searched for secrets.
+        self._whole = merged(self._below, self._state)
+        for length in range(1, len(path)):  # a text that a more special name has made a mapping again
+            if (above := self._origins.get(path[:length])) and isinstance(
+                _at(self._state, path[:length]), dict
+            ):
+                self._origins[path[:length]] = above[0], True
         self._note(name, path, _at(found, path))
 
     def _value(self, name: str, text: str, keys: list[str]) -> Any:
@@ -135,7 +141,7 @@ class EnvironmentSource(EnvSettingsSource):
         )
 
     def _note(self, name: str, path: KeyPath, value: Any) -> None:
-        self._origins[path] = name
+        self._origins[path] = name, isinstance(value, dict)
         if isinstance(value, dict):
             for key, item in value.items():
                 self._note(name, (*path, key), item)

@@ -38,9 +38,10 @@ def find_literals(document: Any) -> Iterator[Finding]:
 
 
 def _walk(value: Any, path: KeyPath, *, secret: bool = False, opens: bool = False) -> Iterator[Finding]:
-    """`secret`: a key above is a secret one. `opens`: within an entry of a list that has a `path`."""
+    """`secret`: a key above is a secret one. `opens`: within an entry, of a list, that has a `path`."""
     if isinstance(value, dict):
-        opens = opens or ("path" in value and bool(path) and isinstance(path[-1], int))
+        is_entry = len(path) > 4 and path[2] == "connection" and isinstance(path[-1], int)
+        opens = opens or (is_entry and "path" in value and not secret)
         reference = as_reference(value) if path[0:1] == ("targets",) and len(path) > 2 else None
         if reference is not None and reference.env and not _VARIABLE.fullmatch(reference.env):
             yield Finding((*path, "env"), "is no name of an environment variable")

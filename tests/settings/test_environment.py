@@ -116,6 +116,9 @@ def test_what_a_merged_mapping_left_alone_keeps_its_place_in_the_file(
         "config.yaml:2:3: workers.per_plugin: must be a whole number",
         "environment variable FLOE_MONITOR_WORKERS: workers.limit: must be a whole number",
     ]
+    assert refused("profiles: [{name: a, path: b}]\n", {"FLOE_MONITOR_PROFILES": '["c"]'}) == [
+        "environment variable FLOE_MONITOR_PROFILES: profiles[0]: must be a mapping"
+    ]
     assert refused("history: 1\n", {"FLOE_MONITOR_TARGETS__X": '{"connection": {}}'}) == [
         "environment variable FLOE_MONITOR_TARGETS__X: targets.x.plugin: is required"
     ]
@@ -130,6 +133,15 @@ def test_deep_json_is_refused_and_no_fault(text: str) -> None:
     overlay = over(DEV, TARGETS__MY_DEV_1__CONNECTION__PATH=text)
     said = overlay.document["targets"]["my-Dev.1"]["connection"]["path"]
     assert said == text or (said == "a" and overlay.problems)
+
+
+def test_what_is_searched_for_secrets_is_what_is_validated(refused: Callable[..., list[str]]) -> None:
+    text = "targets: {dev: {plugin: x, connection: {password: hunter2}}}\n"
+    environ = {"FLOE_MONITOR_TARGETS__DEV": "text", "FLOE_MONITOR_TARGETS__DEV__THREADS": "2"}
+    (problem,) = refused(text, environ)
+    assert problem.startswith(
+        "config.yaml:1:41: targets.dev.connection.password: a literal secret is refused"
+    )
 
 
 def test_settings_made_of_values_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:

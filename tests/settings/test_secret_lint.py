@@ -31,6 +31,7 @@ def found(connection: dict[str, Any]) -> list[tuple[str | int, ...]]:
         ({"attach": [{"path": "x", "secret": "not/an/identifier=="}]}, ("attach", 0, "secret")),
         ({"attach": [{"alias": "x", "secret": SECRET}]}, ("attach", 0, "secret")),
         ({"attach": {"path": "x", "secret": SECRET}}, ("attach", "secret")),
+        ({"token": [{"path": {"env": "X"}, "secret": SECRET}]}, ("token", 0, "secret")),
         ({"path": "x", "secret": SECRET}, ("secret",)),
         ({"attach": [{"path": "x", "password": SECRET}]}, ("attach", 0, "password")),
         ({"filesystems": [{"fs": "s3", "key": "k", "secret": SECRET}]}, ("filesystems", 0, "secret")),
