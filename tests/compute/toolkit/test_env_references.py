@@ -276,7 +276,7 @@ def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
             function(text)
         hide_defaults(text, "***")
 
-    assert is_linear(work, lambda size: "{{ " + shape * (size // len(shape)), 16_000)
+    assert is_linear(work, lambda size: "{{ " + shape * (size // len(shape)), 8_000)
 
 
 def test_an_expression_error_quotes_nothing() -> None:
