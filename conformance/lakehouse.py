@@ -121,15 +121,19 @@ class Lakehouse:
 
     def token(self) -> str:
         """A token of the server's, as the plugin's own client gets it."""
-        from floe_monitor_duckdb import bounded_http, iceberg, tokens  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb.iceberg.catalog import HttpOptions  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb.iceberg.description import read_catalog  # noqa: PLC0415 - as above
+        from floe_monitor_duckdb.iceberg.tokens import fetch_token  # noqa: PLC0415 - as above
+        from floe_monitor_duckdb.iceberg.transport import Transport  # noqa: PLC0415 - as above
 
-        from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - only where it is used
+        from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - as above
+        from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls  # noqa: PLC0415 - as above
 
-        catalog = iceberg.read(
+        catalog = read_catalog(
             path=WAREHOUSE, alias="lake", kind="iceberg", secret=None, options=self.options()
         )
         try:
-            return tokens.fetch(catalog, Deadline.after(2), bounded_http.Trust())[0]
+            return fetch_token(catalog, Transport(HttpOptions(), BlockingCalls(), Deadline.after(2)))[0]
         except ComputeError as error:
             raise ValueError(str(error)) from None
 

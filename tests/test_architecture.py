@@ -15,10 +15,6 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("*/floe_monitor_*") if path.is_dir())
-WAITING = {
-    "floe_monitor_duckdb": "the package and its plugin module import each other",
-}
-"""Plugins whose cycles are known; the mark is strict, so it goes with the cycle."""
 
 
 def _imports(tree: ast.AST) -> set[str]:
@@ -56,16 +52,7 @@ def test_importing_a_plugin_loads_nothing_heavy(package: Path) -> None:
     assert set(loaded.stdout.split()) <= {"pydantic_core", "annotated_types", "typing_extensions"}
 
 
-@pytest.mark.parametrize(
-    "package",
-    [
-        "floe_monitor",
-        *(
-            pytest.param(name, marks=pytest.mark.xfail(reason=WAITING[name])) if name in WAITING else name
-            for name in (package.name for package in PLUGINS)
-        ),
-    ],
-)
+@pytest.mark.parametrize("package", ["floe_monitor", *(package.name for package in PLUGINS)])
 def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
     """Imports under TYPE_CHECKING and inside functions count too: whoever reads a module must follow them."""
     graph = grimp.build_graph(package, cache_dir=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from floe_monitor_postgres import PostgresComputePlugin
@@ -26,7 +26,7 @@ class Targets:
     """The same for both ways to use connections."""
 
     plugin_name = "postgres"
-    host_key = "host"
+    host_key: ClassVar[str | None] = "host"
     overrun_seconds = 0.1
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 

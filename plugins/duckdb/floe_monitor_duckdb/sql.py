@@ -1,4 +1,4 @@
-"""Texts and names in SQL, so that DuckDB reads each as exactly what it is."""
+"""SQL literals and identifiers, quoted so that DuckDB reads each as exactly what it is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def value(item: object) -> str:
+def value_sql(item: object) -> str:
     """A value of an option: truth values and numbers as such, lists and mappings by their items."""
     if isinstance(item, bool):
         return str(item).lower()
@@ -48,9 +48,9 @@ def value(item: object) -> str:
     return literal(item)
 
 
-def listing(items: Mapping[str, object]) -> str:
+def option_list(items: Mapping[str, object]) -> str:
     """`KEY value, KEY value`; each key must be a plain word."""
     for key in items:
         if not key.isidentifier() or not key.isascii():
             raise ComputeConfigurationError("an option's name for DuckDB is no plain word")
-    return ", ".join(f"{key.upper()} {value(item)}" for key, item in items.items())
+    return ", ".join(f"{key.upper()} {value_sql(item)}" for key, item in items.items())

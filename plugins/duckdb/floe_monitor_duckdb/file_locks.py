@@ -74,7 +74,8 @@ def held_by_this_process(inode: int) -> bool | None:
     return False
 
 
-_parked: dict[tuple[int, int], list[int]] = {}
+_deferred: dict[tuple[int, int], list[int]] = {}
+"""Descriptors to be closed, by device and inode: at once, or when closing them drops no lock."""
 _guard = threading.Lock()
 
 
@@ -85,7 +86,7 @@ def reading(path: str, status: os.stat_result) -> Iterator[int]:
     Raises `HeldHereError`, or what `os.open` raises. Never waits for a writer of a FIFO.
     """
     with _guard:
-        waiting = _parked.get((status.st_dev, status.st_ino))
+        waiting = _deferred.get((status.st_dev, status.st_ino))
         descriptor = waiting.pop() if waiting else None
     if descriptor is None:
         if held_by_this_process(status.st_ino):
@@ -96,13 +97,13 @@ def reading(path: str, status: os.stat_result) -> Iterator[int]:
     finally:
         found = os.fstat(descriptor)
         with _guard:
-            _parked.setdefault((found.st_dev, found.st_ino), []).append(descriptor)
-            _close_parked()
+            _deferred.setdefault((found.st_dev, found.st_ino), []).append(descriptor)
+            _close_deferred()
 
 
-def _close_parked() -> None:
+def _close_deferred() -> None:
     """Close every descriptor whose closing drops no lock of this process."""
-    for key in list(_parked):
+    for key in list(_deferred):
         if held_by_this_process(key[1]) is False:
-            for descriptor in _parked.pop(key):
+            for descriptor in _deferred.pop(key):
                 os.close(descriptor)

@@ -14,10 +14,13 @@ from floe_monitor.compute import ErrorType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from floe_monitor_duckdb.bounded_http import Answer
+    from floe_monitor.compute.toolkit.http_connection import HttpAnswer
 
 OPTIONS = ("sigv4_service", "sigv4_region")
 """ATTACH options that only SigV4 takes."""
+
+SIGNING_SECRETS = frozenset({"s3", "aws"})
+"""Types of secrets whose keys sign requests."""
 
 ENDPOINT_TYPES = ("glue", "s3_tables")
 _SERVICES = {"glue": "glue", "s3_tables": "s3tables"}
@@ -116,12 +119,12 @@ _REFUSALS: tuple[tuple[re.Pattern[str], ErrorType, str], ...] = (
 """AWS' common errors, by their names or, where only a message comes, by that; the first that fits."""
 
 
-def refusal(answer: Answer) -> tuple[ErrorType, str] | None:
+def refusal(answer: HttpAnswer) -> tuple[ErrorType, str] | None:
     """What AWS means by this answer; None where it is none of its refusals."""
     if answer.status < 400:
         return None
     text = " ".join([answer.headers.get("x-amzn-errortype", ""), *_texts(answer.body)])
-    found = next(((kind, said) for pattern, kind, said in _REFUSALS if pattern.search(text)), None)
+    found = next(((kind, reason) for pattern, kind, reason in _REFUSALS if pattern.search(text)), None)
     if found is None and answer.status in (401, 403):
         return ErrorType.PERMISSION, "these credentials are refused"
     return found
@@ -130,13 +133,15 @@ def refusal(answer: Answer) -> tuple[ErrorType, str] | None:
 def _texts(body: bytes) -> list[str]:
     """The type and the message of an error, in each of the forms that AWS has for it."""
     try:
-        told: Any = json.loads(body)
+        document: Any = json.loads(body)
     except (ValueError, RecursionError):
         return []
-    parts: list[Mapping[str, Any]] = [part for part in (told, _get(told, "error")) if isinstance(part, dict)]
+    parts: list[Mapping[str, Any]] = [
+        part for part in (document, _get(document, "error")) if isinstance(part, dict)
+    ]
     names = ("__type", "type", "code", "Code", "message", "Message")
     return [str(part[name])[:500] for part in parts for name in names if isinstance(part.get(name), str)]
 
 
-def _get(told: Any, name: str) -> Any:
-    return told.get(name) if isinstance(told, dict) else None
+def _get(document: Any, name: str) -> Any:
+    return document.get(name) if isinstance(document, dict) else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from floe_monitor_duckdb import catalogs, quoting
+from floe_monitor_duckdb import sql
+from floe_monitor_duckdb.iceberg.catalog_config import attachment_sql
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,20 +22,20 @@ def connection() -> duckdb.DuckDBPyConnection:
 @settings(deadline=None)  # a busy machine is no failure
 @given(TEXT)
 def test_a_literal_is_read_as_written(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    assert connection.execute(f"SELECT {quoting.literal(text)}").fetchall() == [(text,)]
+    assert connection.execute(f"SELECT {sql.literal(text)}").fetchall() == [(text,)]
 
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(TEXT)
 def test_an_identifier_is_read_as_written(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    relation = connection.execute(f"SELECT 1 AS {quoting.identifier(text)}")
+    relation = connection.execute(f"SELECT 1 AS {sql.identifier(text)}")
     assert [column[0] for column in relation.description] == [text]
 
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(uri=st.just("http://127.0.0.1:1"), name=TEXT, secret=TEXT, scope=TEXT)
 def test_every_statement_parses_as_one(uri: str, name: str, secret: str, scope: str) -> None:
-    statements = catalogs.attachment_sql(
+    statements = attachment_sql(
         CatalogConfig.model_validate(
             {
                 "catalog_uri": uri,
@@ -49,7 +50,7 @@ def test_every_statement_parses_as_one(uri: str, name: str, secret: str, scope: 
 
 
 def test_bounds_come_before_what_connects() -> None:
-    statements = catalogs.attachment_sql(
+    statements = attachment_sql(
         CatalogConfig.model_validate(
             {
                 "catalog_uri": "http://127.0.0.1:8181",
@@ -84,6 +85,4 @@ def test_bounds_come_before_what_connects() -> None:
 
 def test_what_cannot_be_attached_is_refused() -> None:
     with pytest.raises(ComputeConfigurationError, match="rest only"):
-        catalogs.attachment_sql(
-            CatalogConfig(catalog_type="hive", catalog_uri="http://127.0.0.1", catalog_name="x")
-        )
+        attachment_sql(CatalogConfig(catalog_type="hive", catalog_uri="http://127.0.0.1", catalog_name="x"))

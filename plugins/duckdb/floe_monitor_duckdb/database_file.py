@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
-from floe_monitor_duckdb import locks, storage, wal
+from floe_monitor.compute.errors import resource_error_in
+from floe_monitor_duckdb import file_locks, storage, wal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from floe_monitor_duckdb.locks import Holder
+    from floe_monitor.compute import Deadline, MonitorResourceError
+    from floe_monitor_duckdb.file_locks import Holder
 
 LOW_SPACE = 64 * 1024 * 1024
 """Free bytes on the file system below which a warning is given: a few hundred DuckDB blocks."""
@@ -56,7 +58,7 @@ class UnusableFileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileState:
     """A file that dbt can open, or could but for `holder`. `headers` is None where none could be read."""
 
     exists: bool = True
@@ -68,7 +70,7 @@ class Found:
 
 
 @dataclass(slots=True)
-class _Notes:
+class _Findings:
     limitations: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -86,10 +88,10 @@ def inspect(
     *,
     read_only: bool,
     check_writable: bool,
-    time_left: Callable[[], float],
+    limit: Deadline,
     sleep: Callable[[float], None] = time.sleep,
-) -> Found:
-    """Look at the file as it is now; raises `UnusableFileError`.
+) -> FileState:
+    """Look at the file as it is now; raises `UnusableFileError`, or `MonitorResourceError`.
 
     A file that looks broken is read again before it is called so: a writer may be at work on it.
     """
@@ -100,50 +102,54 @@ def inspect(
             return _inspect_once(path, read_only=read_only, check_writable=check_writable)
         except storage.StorageError as error:
             pause = next(pauses, None)
-            if pause is None or time_left() < 4 * pause:
+            if pause is None or limit.remaining() < 4 * pause:
                 raise UnusableFileError(str(error), ErrorType.CONNECTION) from None
             sleep(pause)
 
 
-def _inspect_once(path: str, *, read_only: bool, check_writable: bool) -> Found:
+def _inspect_once(path: str, *, read_only: bool, check_writable: bool) -> FileState:
     try:
         status = os.stat(path)  # noqa: PTH116 - a str in
     except FileNotFoundError:
         return _missing(path, read_only=read_only, check_writable=check_writable)
     except OSError as error:
-        raise _unusable(error) from None
+        raise _unusable(error) from error
     for is_kind, text in _KINDS:
         if is_kind(status.st_mode):
             raise UnusableFileError(f"{text}, not a DuckDB database file", ErrorType.CONFIGURATION)
-    notes = _Notes()
+    findings = _Findings()
     if not read_only and check_writable:
-        _check_writable(path, notes)
-    _check_space(path, notes)
+        _check_writable(path, findings)
+    _check_space(path, findings)
     try:
-        with locks.reading(path, status) as descriptor:
-            return _read(descriptor, path, read_only=read_only, check_writable=check_writable, notes=notes)
-    except locks.HeldHereError:
-        return _found(notes, holder=locks.Holder(os.getpid(), exclusive=True))
+        with file_locks.reading(path, status) as descriptor:
+            return _read(
+                descriptor, path, read_only=read_only, check_writable=check_writable, findings=findings
+            )
+    except file_locks.HeldHereError:
+        return _state(findings, holder=file_locks.Holder(os.getpid(), exclusive=True))
     except FileNotFoundError:
         return _missing(path, read_only=read_only, check_writable=check_writable)
     except OSError as error:
-        raise _unusable(error) from None
+        raise _unusable(error) from error
 
 
-def _read(descriptor: int, path: str, *, read_only: bool, check_writable: bool, notes: _Notes) -> Found:
+def _read(
+    descriptor: int, path: str, *, read_only: bool, check_writable: bool, findings: _Findings
+) -> FileState:
     holder = _conflicting(descriptor, read_only=read_only)
     size = os.fstat(descriptor).st_size
     try:
         headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size)
         if holder is None:
             _check_catalog(descriptor, headers)
-            _check_wal(path, notes, writable=not read_only and check_writable)
+            _check_wal(path, findings, writable=not read_only and check_writable)
     except storage.StorageError:
         holder = holder or _conflicting(descriptor, read_only=read_only)
         if holder is None:
             raise
-        return _found(notes, holder=holder)
-    return _found(notes, headers=headers, holder=holder)
+        return _state(findings, holder=holder)
+    return _state(findings, headers=headers, holder=holder)
 
 
 def _check_catalog(descriptor: int, headers: storage.Headers) -> None:
@@ -162,11 +168,11 @@ def _check_catalog(descriptor: int, headers: storage.Headers) -> None:
 
 def _conflicting(descriptor: int, *, read_only: bool) -> Holder | None:
     """Who would refuse dbt's open: a reader refuses only a writer."""
-    holder = locks.holder_of(descriptor)
+    holder = file_locks.holder_of(descriptor)
     return None if holder is not None and read_only and not holder.exclusive else holder
 
 
-def _missing(path: str, *, read_only: bool, check_writable: bool) -> Found:
+def _missing(path: str, *, read_only: bool, check_writable: bool) -> FileState:
     if read_only:
         raise UnusableFileError("does not exist, and access_mode is read_only", ErrorType.CONNECTION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
@@ -180,32 +186,34 @@ def _missing(path: str, *, read_only: bool, check_writable: bool) -> Found:
             "does not exist, and this user may not create it: the directory is not writable",
             ErrorType.PERMISSION,
         )
-    return Found(exists=False)
+    return FileState(exists=False)
 
 
-def _check_writable(path: str, notes: _Notes) -> None:
+def _check_writable(path: str, findings: _Findings) -> None:
     if not _may(path, os.R_OK):
         raise UnusableFileError("may not be read by this user", ErrorType.PERMISSION)
     if not _may(path, os.W_OK):
         raise UnusableFileError("may not be written by this user", ErrorType.PERMISSION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
     if not _may(folder, os.W_OK | os.X_OK):
-        notes.limitations.append(
+        findings.limitations.append(
             "its directory is not writable: dbt can read, but write no log (.wal) beside it"
         )
 
 
-def _check_space(path: str, notes: _Notes) -> None:
+def _check_space(path: str, findings: _Findings) -> None:
     try:
         space = os.statvfs(path)
     except OSError:
         return
     free = space.f_bavail * space.f_frsize
     if space.f_blocks and free < LOW_SPACE:
-        notes.warnings.append(f"only {free // (1024 * 1024)} MiB are free on the file system of the database")
+        findings.warnings.append(
+            f"only {free // (1024 * 1024)} MiB are free on the file system of the database"
+        )
 
 
-def _check_wal(path: str, notes: _Notes, *, writable: bool) -> None:
+def _check_wal(path: str, findings: _Findings, *, writable: bool) -> None:
     """DuckDB replays `<path>.wal` on opening; where it cannot read it, the open fails."""
     log = path + ".wal"
     try:
@@ -217,11 +225,11 @@ def _check_wal(path: str, notes: _Notes, *, writable: bool) -> None:
     if not _may(log, os.R_OK):
         raise UnusableFileError("has a log (.wal) that this user may not read", ErrorType.PERMISSION)
     if writable and not _may(log, os.W_OK):
-        notes.limitations.append("its log (.wal) is not writable: dbt can read, but not write")
+        findings.limitations.append("its log (.wal) is not writable: dbt can read, but not write")
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if _sound_logs.get(log) == key:
         return
-    with locks.reading(log, status) as descriptor:
+    with file_locks.reading(log, status) as descriptor:
         altered = wal.altered_at(os.pread(descriptor, wal.MAX_BYTES, 0))
     if altered is not None:
         raise storage.StorageError(
@@ -236,16 +244,21 @@ def _may(path: str, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _found(notes: _Notes, *, headers: storage.Headers | None = None, holder: Holder | None = None) -> Found:
-    return Found(
+def _state(
+    findings: _Findings, *, headers: storage.Headers | None = None, holder: Holder | None = None
+) -> FileState:
+    return FileState(
         headers=headers,
         holder=holder,
-        limitations=tuple(notes.limitations),
-        warnings=tuple(notes.warnings),
+        limitations=tuple(findings.limitations),
+        warnings=tuple(findings.warnings),
     )
 
 
-def _unusable(error: OSError) -> UnusableFileError:
+def _unusable(error: OSError) -> UnusableFileError | MonitorResourceError:
+    shortage = resource_error_in(error)
+    if shortage is not None:
+        return shortage
     text, error_type = _OPEN_ERRORS.get(
         error.errno or 0, (f"cannot be read: {error.strerror}", ErrorType.CONNECTION)
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from floe_monitor_duckdb import files, locks
+from floe_monitor_duckdb import database_file, file_locks
 
-from floe_monitor.compute import ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,14 +70,14 @@ def test_a_lock_of_this_very_process_survives_the_probe(
 def test_a_lock_taken_while_the_file_is_read_survives_too(
     database: Path, opens: Callable[[Path], bool]
 ) -> None:
-    with locks.reading(str(database), database.stat()) as descriptor:
+    with file_locks.reading(str(database), database.stat()) as descriptor:
         connection = duckdb.connect(str(database))
     try:
         assert not opens(database)
         os.fstat(descriptor)
     finally:
         connection.close()
-    with locks.reading(str(database), database.stat()) as reused:
+    with file_locks.reading(str(database), database.stat()) as reused:
         assert reused == descriptor
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
@@ -210,8 +210,8 @@ def test_a_file_that_mends_while_it_is_read_again_is_no_alarm(database: Path) ->
         if len(pauses) == 2:
             database.write_bytes(content)
 
-    found = files.inspect(
-        str(database), read_only=False, check_writable=True, time_left=lambda: 5.0, sleep=mend
+    found = database_file.inspect(
+        str(database), read_only=False, check_writable=True, limit=Deadline.after(5.0), sleep=mend
     )
     assert found.headers is not None
     assert len(pauses) == 2
@@ -222,13 +222,15 @@ def test_a_file_that_mends_while_it_is_read_again_is_no_alarm(database: Path) ->
     [("file:///a/b", "/a/b"), ("file://localhost/a", "/a"), ("file:/a", "/a"), ("a/b", "a/b")],
 )
 def test_duckdbs_ways_to_write_a_path(path: str, expected: str) -> None:
-    assert files.local_path(path) == expected
+    assert database_file.local_path(path) == expected
 
 
 def test_descriptors_do_not_leak(database: Path) -> None:
     def look() -> None:
         for _ in range(50):
-            files.inspect(str(database), read_only=False, check_writable=True, time_left=lambda: 5.0)
+            database_file.inspect(
+                str(database), read_only=False, check_writable=True, limit=Deadline.after(5.0)
+            )
 
     before = len(list(Path("/proc/self/fd").iterdir()))
     threads = [threading.Thread(target=look) for _ in range(4)]
