@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test lint format bench conformance soak lock clean
+.PHONY: help install run run-iceberg test lint format bench conformance soak docs lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -47,6 +47,10 @@ conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's, try eve
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
 
+docs: $(VENV)/created ## build the documentation site in docs/_build/html, where each warning is an error
+	@echo "building the site"
+	$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+
 lock: ## pin the newest versions allowed (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in */upstream.txt | */spark.txt) only=--no-deps ;; *) only= ;; esac; \
@@ -54,7 +58,7 @@ lock: ## pin the newest versions allowed (needs uv)
 			$$only --upgrade $${each%.*}.in -o $$each || exit 1; done
 
 clean: ## remove what the commands made
-	rm -rf $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf docs/_build docs/api/reference $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "floe-monitor needs Python 3.11 or newer: set PYTHON=python3.x" >&2; exit 2; }

@@ -1,4 +1,4 @@
-"""Environments of pinned distributions under `.venvs/`, one for each adapter and server, built on first use.
+"""Environments of pinned distributions under `.venvs/`, for adapters, servers and tools; built on first use.
 
 A lock is complete and is installed without resolving: with its dependencies resolved again, a newer release
 of any of them would make pip refuse the whole, because the lock has no hash of it.
@@ -32,6 +32,11 @@ INSTALL = ("install", "--no-deps", "--require-hashes", "--no-build-isolation", "
 def python_of(engine: Engine) -> Path:
     """The interpreter of dbt's environment for this engine."""
     return built(engine.requirements) / "bin" / "python"
+
+
+def documentation() -> Path:
+    """Where the documentation site is built: Sphinx, and what importing the packages needs."""
+    return built("docs.txt", below=("runtime.lock",), editable=(ROOT,))
 
 
 def unwanted(requirements: str) -> str | None:
@@ -85,3 +90,7 @@ def install(python: Path, *arguments: str) -> None:
         "8",
     )
     subprocess.run([*pip, *arguments], check=True)
+
+
+if __name__ == "__main__":
+    print({"docs": documentation}[sys.argv[1]]())

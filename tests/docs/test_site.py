@@ -1,0 +1,135 @@
+"""The site builds without a warning, has the whole public API, and fetches nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from api_reference import PAGES, comment_on, modules_of, public_names, to_restructured_text
+
+from conformance import environments
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def sphinx() -> list[str]:
+    if why := environments.unwanted("docs.txt"):
+        pytest.skip(why)
+    python = environments.documentation() / "bin" / "python"
+    return [str(python), "-m", "sphinx", "-W", "--keep-going", "-q"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the site is made of, since building writes beside it."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("_build", "reference"))
+    for file in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / file, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(sphinx: list[str], project: Path) -> Path:
+    done = build(sphinx, project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project / "site"
+
+
+def build(sphinx: list[str], project: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*sphinx, "docs", "site"], cwd=project, capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+def documented(site: Path) -> set[str]:
+    """Names of the site's inventory: four lines of text, then `name domain:role …` in each line, deflated."""
+    body = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    lines = zlib.decompress(body).decode().splitlines()
+    return {line.split()[0] for line in lines if " py:" in line}
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_every_public_name_is_documented(site: Path) -> None:
+    names = documented(site)
+    modules = [module for page in PAGES for module in modules_of(page)]
+    wanted = {f"{module}.{name}" for module in modules for name in public_names(module)}
+    assert len(wanted) > 25
+    assert wanted - names == set()
+
+
+class Fetched(HTMLParser):
+    """What a browser loads for a page by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if address := given.get("src") or (given.get("href") if tag == "link" else None):
+            self.addresses.append(address)
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_reader_needs_no_network(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        parser = Fetched()
+        parser.feed(page.read_text())
+        assert parser.addresses
+        assert [each for each in parser.addresses if re.match(r"(\w+:)?//", each)] == [], page.name
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", style.read_text()), style.name
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_link_that_leads_nowhere_is_an_error(sphinx: list[str], project: Path, site: Path) -> None:
+    page = project / "docs" / "profiles.md"
+    page.write_text(
+        f"{page.read_text()}\n[a page](nowhere.md)\n[an anchor](cli.md#nothing)\n[one here](#nobody)\n"
+    )
+    done = build(sphinx, project)
+    assert done.returncode != 0
+    for target in ("nowhere.md", "'nothing'", "nobody"):
+        assert target in done.stderr, done.stderr
+
+
+def test_the_api_pages_name_packages_that_are_there() -> None:
+    for page in PAGES:
+        for module in modules_of(page):
+            assert public_names(module), module
+
+
+def test_a_constant_that_a_package_passes_on_keeps_its_description() -> None:
+    assert comment_on("floe_monitor.compute", "WORKLOAD_PRESETS").startswith("Sizes of dbt job pods.")
+    assert comment_on("floe_monitor.compute", "ComputePlugin") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("Reads `name`.", "Reads ``name``."),
+        ("The `ComputeError`s of `a\nb`", "The ``ComputeError``\\ s of ``a b``"),
+        ("Already ``literal``.", "Already ``literal``."),
+        (
+            "Like:\n\n    a = 1\n\n    b = `2`\n",
+            "Like:\n\n.. code-block:: python\n\n    a = 1\n\n    b = `2`",
+        ),
+    ],
+)
+def test_docstrings_are_turned_into_restructured_text(given: str, wanted: str) -> None:
+    assert "\n".join(to_restructured_text(given.splitlines())).strip("\n") == wanted
