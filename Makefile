@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test lint format bench conformance soak docs lock clean
+.PHONY: help install run run-iceberg test lint lint-style lint-types lint-imports format bench conformance soak docs lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -26,11 +26,17 @@ run-iceberg: $(VENV)/dev.done ## start an Iceberg catalog with a table, and the 
 test: $(VENV)/dev.done ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/dev.done ## style, types and import contracts
+lint: lint-style lint-types lint-imports ## style, types and import contracts
+
+lint-style: $(VENV)/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: $(VENV)/dev.done
 	$(BIN)/mypy
 	@for tests in plugins/*/tests; do $(BIN)/mypy --no-error-summary $$tests || exit 1; done
+
+lint-imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
 format: $(VENV)/dev.done ## rewrite to the house style
