@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test lint lint-style lint-types lint-imports format bench conformance soak docs lock clean
+.PHONY: help install run run-iceberg test lint lint-style lint-types lint-imports format bench conformance soak changelog docs lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -52,6 +52,9 @@ conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's, try eve
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
+
+changelog: $(VENV)/dev.done ## show what changelog.d adds to the changelog
+	@$(BIN)/towncrier build --draft
 
 docs: $(VENV)/created ## build the documentation site in docs/_build/html, where each warning is an error
 	@echo "building the site"
