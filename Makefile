@@ -13,13 +13,17 @@ LOCKED := $(PIP) install --no-deps --require-hashes
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
+# Before each step of more than a few seconds.
+installing = echo "installing $(1): $$(grep -c == $(1)) distributions"
+
 install: $(VENV)/runtime.done ## set up .venv with the daemon and its plugins
+	@echo "floe-monitor is installed: $(BIN)/floe-monitor --help"
 
 run: $(VENV)/runtime.done ## run the daemon on config/duckdb.yaml
 	@mkdir -p var
 	$(BIN)/floe-monitor run --config config/duckdb.yaml
 
-run-iceberg: $(VENV)/dev.done ## start an Iceberg catalog with a table, and the daemon on config/iceberg.yaml
+run-iceberg: $(VENV)/runtime.done ## start an Iceberg catalog with a table, and the daemon on config/iceberg.yaml
 	@mkdir -p var/iceberg
 	$(BIN)/python -m conformance.lakehouse $(BIN)/floe-monitor run --config config/iceberg.yaml
 
@@ -58,7 +62,7 @@ changelog: $(VENV)/dev.done ## show what changelog.d adds to the changelog
 
 docs: $(VENV)/created ## build the documentation site in docs/_build/html, where each warning is an error
 	@echo "building the site"
-	$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
 
 lock: ## pin the newest versions allowed (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
@@ -71,17 +75,20 @@ clean: ## remove what the commands made
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "floe-monitor needs Python 3.11 or newer: set PYTHON=python3.x" >&2; exit 2; }
+	@echo "creating $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make virtual environments here: install python3-venv" >&2; exit 2; }
 	@touch $@
 
 $(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(VENV)/created
-	@echo "setting up $(VENV) (once)"
+	@$(call installing,requirements/runtime.lock)
 	@$(LOCKED) --requirement requirements/runtime.lock
+	@echo "installing floe-monitor and $(words $(PLUGINS)) plugins from here"
 	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
 	@touch $@
 
 $(VENV)/dev.done: requirements/build.lock requirements/dev.lock $(VENV)/runtime.done
-	@echo "adding what tests and lint need (once)"
+	@echo "adding what tests and lint need"
 	@$(LOCKED) --requirement requirements/build.lock
+	@$(call installing,requirements/dev.lock)
 	@$(LOCKED) --no-build-isolation --requirement requirements/dev.lock
 	@touch $@

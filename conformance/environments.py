@@ -65,16 +65,21 @@ def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Pa
     with (folder.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != state:
-            print(f"building {folder.relative_to(ROOT)} (once)", file=sys.stderr)
+            _tell(f"building {folder.relative_to(ROOT)} (once)")
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             python = folder / "bin" / "python"
             for each in pins:
+                _tell(f"installing {each.relative_to(ROOT)}: {each.read_text().count('==')} distributions")
                 install(python, *INSTALL, str(each))
             for each in editable:
                 install(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(each))
             stamp.write_text(state)
     return folder
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def install(python: Path, *arguments: str) -> None:
