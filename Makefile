@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test lint lint-style lint-types lint-imports format bench conformance soak changelog docs lock clean
+.PHONY: help install run run-iceberg test test-lowest lint lint-style lint-types lint-imports format bench conformance soak changelog docs lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -29,6 +29,9 @@ run-iceberg: $(VENV)/runtime.done ## start an Iceberg catalog with a table, and 
 
 test: $(VENV)/dev.done ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-lowest: $(VENV)/created ## run the tests against the lowest versions allowed
+	@folder=$$($(BIN)/python -m conformance.environments lowest) && $$folder/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: lint-style lint-types lint-imports ## style, types and import contracts
 
@@ -64,9 +67,12 @@ docs: $(VENV)/created ## build the documentation site in docs/_build/html, where
 	@echo "building the site"
 	@$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
 
-lock: ## pin the newest versions allowed (needs uv)
+lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
-		case $$each in */upstream.txt | */spark.txt) only=--no-deps ;; *) only= ;; esac; \
+		case $$each in \
+			*/upstream.txt | */spark.txt) only=--no-deps ;; \
+			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
+			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 			$$only --upgrade $${each%.*}.in -o $$each || exit 1; done
 

@@ -39,6 +39,12 @@ def documentation() -> Path:
     return built("docs.txt", below=("runtime.lock",), editable=(ROOT,))
 
 
+def lowest() -> Path:
+    """What the tests need, with the lowest versions of what the distributions require."""
+    editable = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+    return built("lowest.txt", below=("dev.lock",), editable=editable)
+
+
 def unwanted(requirements: str) -> str | None:
     """Why tests should do without this environment, which takes some 20 seconds of a first `make test`. None
     where it is there, or `FLOE_TEST_ENVIRONMENTS=1` (or the gate's `FLOE_MONITOR_CI=1`) asks for it."""
@@ -98,4 +104,4 @@ def install(python: Path, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    print({"docs": documentation}[sys.argv[1]]())
+    print({"docs": documentation, "lowest": lowest}[sys.argv[1]]())
