@@ -66,6 +66,7 @@ changelog: $(VENV)/dev.done ## show what changelog.d adds to the changelog
 docs: $(VENV)/created ## build the documentation site in docs/_build/html, where each warning is an error
 	@echo "building the site"
 	@$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "built docs/_build/html/index.html"
 
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
