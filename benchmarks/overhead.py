@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks.daemons import daemon
 from benchmarks.report import Row
-from floe_monitor.compute.loader import discover
+from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.registry.discovery import discover
 from floe_monitor.settings.models import Settings
-from floe_monitor.targets import build_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

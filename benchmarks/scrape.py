@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus
-from floe_monitor.events import ProbeResult
-from floe_monitor.health import Health, HealthStatus, Thresholds
+from floe_monitor.domain.events import ProbeResult
+from floe_monitor.domain.health import Health, HealthStatus, Thresholds
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.settings.models import TargetSettings
-from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.targets import ProbePolicy, Target
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OPENMETRICS = "application/openmetrics-text"
 ROUNDS = 7
 
 
@@ -84,7 +83,7 @@ def rows(count: int = 10_000) -> Iterator[Row]:
     state = build(count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     page = MetricsPage(state, PrometheusSink(), "bench")
-    body, _ = page.render(OPENMETRICS)
+    body, _ = page.render(openmetrics=True)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     lines = [line for line in body.decode().splitlines() if "target=" in line]
     # Baselines: labels ready, each value formatted, all joined, as any exporter must; then the join alone.
@@ -99,7 +98,7 @@ def rows(count: int = 10_000) -> Iterator[Row]:
         return "".join(ready).encode()
 
     def render() -> object:
-        return page.render(OPENMETRICS)
+        return page.render(openmetrics=True)
 
     rounds = []
     for _ in range(ROUNDS):  # in turns, so that a busy neighbour hurts all alike

@@ -22,13 +22,13 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ConnectionStatus
-from floe_monitor.events import Event, ProbeFinished, ProbeResult, ProbeStarted
-from floe_monitor.health import Health, HealthStatus
+from floe_monitor.domain.events import Event, ProbeFinished, ProbeResult, ProbeStarted
+from floe_monitor.domain.health import Health, HealthStatus
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.settings.models import LogSettings, OtlpSettings
-from floe_monitor.state import ConfigStatus, MonitorState
 from floe_monitor.telemetry.fanout import Fanout
 from floe_monitor.telemetry.logs import LogSink, configure_logging
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:

@@ -175,7 +175,7 @@ class MiniStack:
         """What `catalog-sql` prints for a target that attaches it as `lake`."""
         from floe_monitor_duckdb import DuckDBComputePlugin  # noqa: PLC0415 - only where it is used
 
-        from floe_monitor.compute.configuring import build_config  # noqa: PLC0415 - only where it is used
+        from floe_monitor.registry.config_validation import build_config  # noqa: PLC0415 - only where it is used
 
         attach = {
             "path": ACCOUNT if service == "glue" else ARN,

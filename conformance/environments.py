@@ -48,12 +48,16 @@ def lowest() -> Path:
 def unwanted(requirements: str) -> str | None:
     """Why tests should do without this environment, which takes some 20 seconds of a first `make test`. None
     where it is there, or `FLOE_TEST_ENVIRONMENTS=1` (or the gate's `FLOE_MONITOR_CI=1`) asks for it."""
-    name = Path(requirements).stem
-    if (ROOT / ".venvs" / name / "pins.sha256").exists():
+    if is_built(requirements):
         return None
     if "1" in {os.environ.get(key) for key in ("FLOE_MONITOR_CI", "FLOE_TEST_ENVIRONMENTS")}:
         return None
-    return f"needs .venvs/{name}: set FLOE_TEST_ENVIRONMENTS=1 to have it built"
+    return f"needs .venvs/{Path(requirements).stem}: set FLOE_TEST_ENVIRONMENTS=1 to have it built"
+
+
+def is_built(requirements: str) -> bool:
+    """Whether there is an environment of that name, if perhaps of older pins."""
+    return (ROOT / ".venvs" / Path(requirements).stem / "pins.sha256").is_file()
 
 
 def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Path] = ()) -> Path:

@@ -22,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 from conformance import mixed, silent_names
 from conformance.environments import ROOT
 from conformance.polaris_standin import BASE, PolarisStandIn
-from floe_monitor.compute.faultproxy import LOOPBACK, Fault, FaultProxy
-from floe_monitor.compute.loader import discover
+from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.registry.discovery import discover
 from floe_monitor.settings.models import Settings
-from floe_monitor.targets import build_targets
+from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.cases import Situation
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
 
 TIMEOUT, WARM_TIMEOUT = 2.0, 60.0
 GRACE = 0.1

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import engines
 from conformance.cases import Situation
-from conformance.environments import ROOT
-from floe_monitor.compute.faultproxy import LOOPBACK
+from conformance.environments import is_built
+from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -77,4 +77,4 @@ def _case(stack: ExitStack, folder: Path, engine: str, name: str) -> Situation:
 
 
 def _has_spark() -> bool:
-    return (ROOT / ".venvs" / "spark" / "made-of").is_file()
+    return is_built("spark.txt")

@@ -10,9 +10,9 @@ from typing import Any
 
 from conformance.forked import obey_permissions
 from floe_monitor.compute import ComputeConfigurationError, Deadline, deadline
-from floe_monitor.compute.adapt import adapt_result, prepare
-from floe_monitor.compute.configuring import ConfigProblems, build_config
-from floe_monitor.compute.loader import discover
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.registry.discovery import discover
+from floe_monitor.registry.foreign_plugin import adapt_result, prepare
 
 
 def main() -> None:

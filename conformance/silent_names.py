@@ -52,9 +52,9 @@ def run(code: str, *, timeout: float = 50, resolver_seconds: int = 2) -> subproc
 _PROBING = """
 import sys, threading, time
 from floe_monitor.compute import Deadline
-from floe_monitor.compute.configuring import build_config
+from floe_monitor.registry.config_validation import build_config
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.loader import discover
+from floe_monitor.registry.discovery import discover
 plugin = discover().get(PLUGIN).plugin
 config = build_config(plugin, FIELDS)
 plugin.prepare(config)

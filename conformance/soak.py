@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import mixed, soak_report, watching
 from conformance.soak_report import HUNG, STOP_SECONDS, WELL
-from floe_monitor.compute.faultproxy import LOOPBACK, Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
 
 if TYPE_CHECKING:
     from conformance.cases import Situation

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from conformance import environments
 from conformance.bigquery_standin import EVERYTHING, LOOPBACK, StandIn, new_account, refusal
 from conformance.cases import Case, Engine, Situation
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

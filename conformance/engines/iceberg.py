@@ -26,7 +26,7 @@ from conformance.cases import Case, Engine, Situation
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE, TABLE, Lakehouse
 from conformance.polaris_standin import PolarisStandIn
 from conformance.sigv4_standin import SigV4StandIn
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -282,7 +282,7 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     """The statements that `catalog-sql` prints, and a SELECT of one row, by DuckDB alone."""
     from floe_monitor_duckdb import DuckDBComputePlugin  # noqa: PLC0415 - only where cases run
 
-    from floe_monitor.compute.configuring import build_config  # noqa: PLC0415 - only where cases run
+    from floe_monitor.registry.config_validation import build_config  # noqa: PLC0415 - only where cases run
 
     plugin = DuckDBComputePlugin()
     values = {key: situation.environment[name] for key, name in situation.credentials.items()}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, Engine, Situation
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, Engine, Situation
 from conformance.snowflake_standin import LOOPBACK, PASSWORD, TOKEN, StandIn
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

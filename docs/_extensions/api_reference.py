@@ -35,16 +35,12 @@ class Page(NamedTuple):
 
 
 PAGES = (
-    Page("compute", "The plugin contract", ("floe_monitor.compute",)),
-    Page(
-        "toolkit",
-        "The toolkit",
-        ("floe_monitor.compute.deadline", "floe_monitor.compute.asides", "floe_monitor.compute.keeping"),
-    ),
+    Page("compute", "The plugin contract", ("floe_monitor.compute", "floe_monitor.compute.deadline")),
+    Page("toolkit", "The toolkit", ("floe_monitor.compute.toolkit.*",)),
     Page(
         "testing",
         "The testing kit",
-        ("floe_monitor.compute.conformance", "floe_monitor.compute.faultproxy"),
+        ("floe_monitor.testing", "floe_monitor.testing.fault_proxy"),
         inherited=True,
     ),
 )
@@ -73,7 +69,21 @@ def public_names(module_name: str) -> list[str]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.append(node.name)
         names += _assigned(node)
-    return [name for name in names if name[0] != "_"]
+    return [name for name in dict.fromkeys(names) if name[0] != "_"]  # overloads have one name
+
+
+def documented() -> Iterator[tuple[Page, str, str]]:
+    """Page, module and name of everything public; what two modules offer, at the first of them."""
+    seen: set[int] = set()
+    for page in PAGES:
+        for module in modules_of(page):
+            for name in public_names(module):
+                value = getattr(importlib.import_module(module), name)
+                if inspect.isclass(value) or inspect.isroutine(value):
+                    if id(value) in seen:
+                        continue
+                    seen.add(id(value))
+                yield page, module, name
 
 
 def _statements(module_name: str) -> list[ast.stmt]:
@@ -117,7 +127,8 @@ def write_pages(app: Sphinx) -> None:  # noqa: ARG001 - as Sphinx calls it
 def rendered(page: Page) -> str:
     parts = [f"# {page.title}"]
     for module in modules_of(page):
-        entries = [entry(module, name, page.inherited) for name in public_names(module)]
+        names = [name for at, owner, name in documented() if (at, owner) == (page, module)]
+        entries = [entry(module, name, page.inherited) for name in names]
         directives = "\n\n".join([f".. automodule:: {module}\n   :no-members:", *entries])
         parts.append(f"## `{module}`\n\n```{{eval-rst}}\n{directives}\n```")
     return "\n\n".join(parts) + "\n"
@@ -183,12 +194,7 @@ def hide_private_bases(
     bases: list[type],
 ) -> None:
     """A base that is not documented itself says nothing to a reader."""
-    known = [
-        getattr(importlib.import_module(module), public)
-        for page in PAGES
-        for module in modules_of(page)
-        for public in public_names(module)
-    ]
+    known = [getattr(importlib.import_module(module), public) for _, module, public in documented()]
     ours = [base for base in bases if str(getattr(base, "__module__", "")).startswith("floe_monitor")]
     bases[:] = [base for base in bases if base not in ours or base in known] or [object]
 

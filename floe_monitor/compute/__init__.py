@@ -10,6 +10,7 @@ from floe_monitor.compute.errors import (
     ComputeConnectionError,
     ComputeError,
     ComputeTimeoutError,
+    MonitorResourceError,
 )
 from floe_monitor.compute.models import (
     WORKLOAD_PRESETS,
@@ -22,9 +23,15 @@ from floe_monitor.compute.models import (
     ErrorType,
     ResourceSpec,
 )
-from floe_monitor.compute.plugin import ComputePlugin, get_resource_requirements
+from floe_monitor.compute.plugin import (
+    FLOE_API_VERSION,
+    ComputePlugin,
+    ConfigT,
+    get_resource_requirements,
+)
 
 __all__ = [
+    "FLOE_API_VERSION",
     "WORKLOAD_PRESETS",
     "CatalogConfig",
     "Check",
@@ -35,12 +42,14 @@ __all__ = [
     "ComputeError",
     "ComputePlugin",
     "ComputeTimeoutError",
+    "ConfigT",
     "ConnectionResult",
     "ConnectionStatus",
     "Deadline",
     "DuckDBComputeConfig",
     "ErrorType",
     "Failure",
+    "MonitorResourceError",
     "ResourceSpec",
     "Validation",
     "get_resource_requirements",

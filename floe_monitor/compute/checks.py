@@ -23,12 +23,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from floe_monitor.compute import deadline
-from floe_monitor.compute.errors import ComputeError
+from floe_monitor.compute.errors import ComputeError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+
+
+SHORTEST_SECRET = 4
+"""Characters below which a secret is not looked for: it would blot ordinary words."""
 
 
 class Failure(NamedTuple):
@@ -128,11 +132,17 @@ class Validation:
     """The checks of one `validate_connection` call, in order.
 
     `classify` turns a driver's exception into a `Failure`; errors of the contract (`ComputeError`) need none.
-    An exception that surfaces after the deadline counts as a timeout whatever its class.
+    An exception that surfaces after the deadline counts as a timeout whatever its class. `secrets` are
+    replaced in the messages of failures, for drivers and servers repeat what they were given.
+
+    Where the monitor itself is short of threads, memory or descriptors, a check raises
+    `MonitorResourceError` instead of failing: the whole validation is void.
     """
 
-    def __init__(self, classify: Callable[[Exception], Failure]) -> None:
+    def __init__(self, classify: Callable[[Exception], Failure], secrets: Iterable[str] = ()) -> None:
         self._classify = classify
+        self._secrets: set[str] = set()
+        self.hide(*secrets)
         self._started = time.perf_counter()
         self._log = _log.get() or CheckLog()
         self._warnings: list[str] = []
@@ -164,7 +174,10 @@ class Validation:
             yield check
         except _StopValidationError:
             raise
-        except Exception as error:  # noqa: BLE001 - every driver raises its own; classify names it
+        except Exception as error:  # every driver raises its own; classify names it
+            shortage = resource_error_in(error)
+            if shortage is not None:
+                raise shortage from error
             failure = self._name(error)
             status = ConnectionStatus.UNHEALTHY if isinstance(error, fatal) else on_failure
             check._worsen(status, failure.message, failure.error_type)  # noqa: SLF001 - of this module
@@ -184,6 +197,10 @@ class Validation:
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
+
+    def hide(self, *secrets: str) -> None:
+        """Replace these too in what failures say, from now on; shorter than four characters hides nothing."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
 
     def result(self, message: str = "") -> ConnectionResult:
         """The verdict: the worst check's status; its message unless all passed, then `message`."""
@@ -207,5 +224,12 @@ class Validation:
         if current is not None and current.expired:
             return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
         if isinstance(error, ComputeError):
-            return Failure(error.error_type, str(error))
-        return self._classify(error)
+            failure = Failure(error.error_type, str(error))
+        else:
+            failure = self._classify(error)
+        return failure._replace(message=self._without_secrets(failure.message))
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS = 5.0
 """What `remaining` answers where no deadline is set: the default `probe.timeout`."""
+MARGIN = 0.05
+"""Seconds, or share of the time if less, by which `with_margin` comes before the deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Deadline:
     def expired(self) -> bool:
         return time.monotonic() >= self.expires_at
 
+    def share(self, fraction: float) -> Deadline:
+        """The moment at which that fraction of what is left now has passed."""
+        return Deadline.after(self.remaining() * fraction)
+
 
 _current: ContextVar[Deadline | None] = ContextVar("floe_monitor_deadline", default=None)
 
@@ -50,6 +56,15 @@ def remaining(default: float = DEFAULT_SECONDS) -> float:
     """Seconds left for the validation under way, or `default` outside one."""
     deadline = _current.get()
     return default if deadline is None else deadline.remaining()
+
+
+def with_margin() -> Deadline:
+    """The validation's deadline less a margin, so that what does not answer is told in the plugin's words.
+
+    For the waits of a validation: what the runner would say at the deadline itself knows only the check.
+    """
+    limit = _current.get() or Deadline.after(DEFAULT_SECONDS)
+    return Deadline(limit.expires_at - min(MARGIN, limit.remaining() * MARGIN))
 
 
 @contextmanager

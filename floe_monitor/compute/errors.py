@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 from floe_monitor.compute.models import ErrorType
@@ -33,3 +34,37 @@ class ComputeConfigurationError(ComputeError):
     """The configuration cannot work."""
 
     error_type = ErrorType.CONFIGURATION
+
+
+class MonitorResourceError(ComputeError):
+    """The monitor itself has no more threads, memory or descriptors: nothing is known of the target."""
+
+    error_type = ErrorType.PLUGIN
+
+
+_SHORT_OF = {
+    errno.EMFILE: "file descriptors (the limit of this process)",
+    errno.ENFILE: "file descriptors (the limit of this machine)",
+    errno.ENOMEM: "memory",
+    errno.ENOBUFS: "memory for sockets",
+}
+_LINKS = 10
+"""Exceptions of a chain that are looked at: libraries wrap the system's a few times."""
+
+
+def resource_error_in(error: BaseException) -> MonitorResourceError | None:
+    """What `error`, or what caused it, says of a shortage of the monitor itself; None for anything else."""
+    current: BaseException | None = error
+    for _ in range(_LINKS):
+        if current is None:
+            return None
+        if isinstance(current, MonitorResourceError):
+            return current
+        if isinstance(current, MemoryError):
+            return MonitorResourceError("the monitor has no more memory")
+        if isinstance(current, OSError) and current.errno in _SHORT_OF:
+            return MonitorResourceError(f"the monitor has no more {_SHORT_OF[current.errno]}")
+        if type(current) is RuntimeError and "can't start new thread" in str(current):
+            return MonitorResourceError("the monitor can start no more threads")
+        current = current.__cause__ or current.__context__
+    return None

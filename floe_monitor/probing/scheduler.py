@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     HangJudged,
     LateReturn,
     ProbeFinished,
@@ -22,25 +22,25 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import advance
+from floe_monitor.domain.health import advance
+from floe_monitor.domain.state import TargetSnapshot
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
-from floe_monitor.state import TargetSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.targets import Target
     from floe_monitor.probing.runner import Runner
     from floe_monitor.probing.workers import WorkerPool
-    from floe_monitor.state import MonitorState
-    from floe_monitor.targets import Target
 
 BEAT_SECONDS = 1.0
-"""The scheduler turns at least this often, and says so in `state.scheduler_beat`."""
+"""The scheduler turns at least this often, and sets `state.scheduler_beat` each time."""
 
-SLOT_PATIENCE_SECONDS = 5.0
-"""How long a request to validate waits for a slot, at least: a connection held open is no queue."""
+SLOT_WAIT_SECONDS = 5.0
+"""How long a request to validate waits for a slot, at least, before it is refused."""
 SLOT_POLL_SECONDS = 0.1
 
 STALE_INTERVALS = 3
@@ -125,7 +125,7 @@ class Scheduler:
             self._push(now + first_delay(place, target.policy.interval, len(fresh)), watched)
         for name, gone in former.items():
             if self._watched.get(name) is not gone and gone.waiting_for_slot and gone.task is not None:
-                # Nobody wants its result, and reloads while slots are short would pile such probes up.
+                # Its result is not needed, and reloads while slots are short would accumulate such probes.
                 gone.task.cancel()
         self._due = [entry for entry in self._due if self._is_current(entry[2])]
         heapq.heapify(self._due)
@@ -181,7 +181,7 @@ class Scheduler:
                 raise asyncio.CancelledError
 
     async def _until_slot(self, watched: _Watched, result: asyncio.Future[ProbeResult]) -> None:
-        give_up = self._clock() + max(SLOT_PATIENCE_SECONDS, watched.target.policy.timeout)
+        give_up = self._clock() + max(SLOT_WAIT_SECONDS, watched.target.policy.timeout)
         # The task of a probe just created takes its slot at its first turn.
         await asyncio.sleep(0)
         while watched.waiting_for_slot and not result.done():
@@ -258,7 +258,7 @@ class Scheduler:
                 watched.waiting_for_slot = False
                 self._publish(ProbeStarted(target.name, target.plugin_name, lag, self._clock() - asked))
                 result = await self._runner.run(attempt, slot, trigger)
-        except BaseException:  # whoever waits for the result must hear of the end
+        except BaseException:  # whoever waits for the result must not wait for ever
             future.cancel()
             raise
         if attempt.overdue_since is None:

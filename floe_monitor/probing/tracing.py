@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
 
 
 class SpanHandle(Protocol):

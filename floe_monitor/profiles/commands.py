@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.credentials.masking import redacted
 from floe_monitor.profiles import files
 from floe_monitor.profiles.dump import dump_block
 from floe_monitor.profiles.locks import owner_lock
 from floe_monitor.profiles.merge import MergeRefusedError
-from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, plan, render_with_secrets
-from floe_monitor.profiles.render import OutputError
+from floe_monitor.profiles.plan import plan
+from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler, render_with_secrets
+from floe_monitor.profiles.render import OutputError, Rendered
 from floe_monitor.profiles.yaml_text import load
-from floe_monitor.secrecy import is_secret_key, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from floe_monitor.events import Event
+    from floe_monitor.domain.events import Event
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
-
-_MASKED = "***"
-_EXPRESSION = re.compile(r"\{\{\s*env_var\(\s*(['\"])\w+\1\s*\)[^{}'\"]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileDiff:
     """`text` is a unified diff of the profile's own lines, empty where the file is in step.
 
-    `problem` says why there is no diff, or which outputs could not be rendered.
+    `problem` says why there is no diff, or which outputs could not be rendered; `note`, what stays in the
+    file without being configured.
     """
 
     profile: str
     path: str
     text: str
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,10 @@ class ProfileWrite:
 def show(
     profiles: Sequence[ProfileSettings], targets: Mapping[str, Target], environ: Mapping[str, str]
 ) -> str:
-    """Each profile as the configuration alone makes it: YAML, with its path and problems as comments."""
+    """What each profile gets from the configuration: YAML, with its path and problems as comments.
+
+    What the file has besides, and `write` leaves in it, is named and not shown: it may hold secrets.
+    """
     parts = []
     for profile in profiles:
         rendered = render_with_secrets(Assignment(profile, targets), _ignore, environ)
@@ -61,11 +63,24 @@ def show(
             f"# output {name!r}: {why}" for name, why in rendered.problems.items()
         ]
         try:
-            body = dump_block({profile.name: rendered.over(None)})
+            value, notes = _shown(profile.path, rendered)
+            head += [f"# {note}" for note in notes]
+            body = dump_block({profile.name: value})
         except OutputError:
             body = f"# profile {profile.name!r} has no output\n"
         parts.append("\n".join(head) + "\n" + body)
     return "\n".join(parts)
+
+
+def _shown(path: str, rendered: Rendered) -> tuple[dict[str, Any], list[str]]:
+    """The configuration's part of the profile, with the default output that the file will have."""
+    alone = rendered.over(None)
+    try:
+        now = plan(files.read(path), rendered)
+    except (files.FileError, MergeRefusedError) as error:
+        return alone, [f"the file will stay as it is: {error}"]
+    target = {"target": now.wanted.profile["target"]} if "target" in now.wanted.profile else {}
+    return {**target, "outputs": alone["outputs"]}, [now.note] if now.note else []
 
 
 def diff(
@@ -87,13 +102,13 @@ def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
     except (files.FileError, MergeRefusedError, OutputError) as error:
         return ProfileDiff(profile.name, profile.path, "", str(error))
     if not now.changed:
-        return ProfileDiff(profile.name, profile.path, "", now.problems)
+        return ProfileDiff(profile.name, profile.path, "", now.problems, now.note)
     new = load(now.text)[profile.name]
-    old = _masked(now.existing.own, frozenset(_texts(new)))
+    old = redacted(now.existing.own, said=frozenset(_texts(new)))
     before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
     after = dump_block({profile.name: new}).splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")
-    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems)
+    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems, now.note)
 
 
 def write(
@@ -122,26 +137,3 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(item)
         case _:
             yield str(value)
-
-
-def _masked(value: Any, open_texts: frozenset[str], sensitive: bool = False) -> Any:
-    """`value` without what looks like a secret. What the configuration says too is none."""
-    match value:
-        case dict():
-            return {
-                key: _masked(item, open_texts, sensitive or is_secret_key(str(key)))
-                for key, item in value.items()
-            }
-        case list():
-            return [_masked(item, open_texts, sensitive) for item in value]
-        case None | bool():
-            return value
-    text = str(value)
-    if text in open_texts or _EXPRESSION.fullmatch(text):
-        return value
-    if sensitive:
-        return _MASKED
-    masked = text
-    for secret in secrets_in(text):
-        masked = masked.replace(secret, _MASKED)
-    return value if masked == text else masked

@@ -54,14 +54,18 @@ def marked(real: Path, what: str) -> Path:
 
 
 def read(path: str) -> Snapshot:
-    real = real_path(path)
+    return read_at(real_path(path))
+
+
+def read_at(real: Path) -> Snapshot:
+    """The file of that very name: a symbolic link there is refused."""
     try:
         # O_NONBLOCK: opening a FIFO must not wait for its writer.
-        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return Snapshot(real, None, None)
     except OSError as error:
-        raise FileError(f"cannot read it: {_why(error)}") from None
+        raise FileError(f"cannot read it: {explain(error)}") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -71,7 +75,7 @@ def read(path: str) -> Snapshot:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return Snapshot(real, file.read(MAX_BYTES), status)
     except OSError as error:
-        raise FileError(f"cannot read it: {_why(error)}") from None
+        raise FileError(f"cannot read it: {explain(error)}") from None
     finally:
         os.close(descriptor)
 
@@ -87,7 +91,7 @@ def make_directory(path: str) -> None:
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot create its directory: {_why(error)}") from None
+        raise FileError(f"cannot create its directory: {explain(error)}") from None
 
 
 def replace(before: Snapshot, data: bytes) -> None:
@@ -97,19 +101,57 @@ def replace(before: Snapshot, data: bytes) -> None:
     cannot be replaced whole; it is then as before.
     """
     real = before.real
-    temporary = marked(real, f"{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with _explained(), _removed_on_failure(temporary):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            if before.status is not None:
-                _dress_like(file.fileno(), real, before.status)
-            os.fsync(file.fileno())
+    with staged(before, data, "cannot replace it") as temporary:
         if _identity(_stat(real)) != before.identity:
             raise ChangedMeanwhileError
         temporary.rename(real)
     _sync_directory(real.parent)
+
+
+@contextmanager
+def staged(beside: Snapshot, data: bytes, failing: str) -> Iterator[Path]:
+    """A temporary file that holds `data` durably, with the owner, mode and attributes of `beside`.
+
+    Rename it, or it is removed. An `OSError` of the making or of the body becomes a `FileError` that begins
+    with `failing`.
+    """
+    real = beside.real
+    temporary = marked(real, f"{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with _explained(failing), _removed_at_the_end(temporary):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            if beside.status is not None:
+                _dress_like(file.fileno(), real, beside.status)
+            os.fsync(file.fileno())
+        yield temporary
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Rename what was staged over `path`, durably."""
+    temporary.rename(path)
+    _sync_directory(path.parent)
+
+
+def put_new(temporary: Path, path: Path) -> None:
+    """Rename what was staged to `path`, durably. Raises `FileExistsError` where something stands there."""
+    # The name is reserved first: a rename alone would replace, and not every file system has hard links.
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    try:
+        put(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def opener_than(path: Path, other: Snapshot) -> bool:
+    """Whether somebody may read `path` who may not read the other file."""
+    status = _stat(path)
+    if status is None or other.status is None:
+        return False
+    return bool(stat.S_IMODE(status.st_mode) & ~stat.S_IMODE(other.status.st_mode) & 0o444)
 
 
 def sweep(real: Path) -> None:
@@ -136,7 +178,7 @@ def _identity(status: os.stat_result | None) -> tuple[int, ...] | None:
 
 
 def _dress_like(descriptor: int, real: Path, status: os.stat_result) -> None:
-    """Owner, mode and extended attributes (access lists among them) of the file to be replaced."""
+    """Owner, mode and extended attributes (access lists among them) of another file."""
     try:
         os.fchown(descriptor, status.st_uid, status.st_gid)
     except OSError:
@@ -164,21 +206,20 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def _removed_on_failure(temporary: Path) -> Iterator[None]:
+def _removed_at_the_end(temporary: Path) -> Iterator[None]:
     try:
         yield
-    except BaseException:  # no half-written file may stay
+    finally:  # once it is renamed there is nothing to remove
         with suppress(OSError):
             temporary.unlink()
-        raise
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(failing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"cannot replace it: {_why(error)}") from None
+        raise FileError(f"{failing}: {explain(error)}") from None
 
 
 _REASONS = {
@@ -197,5 +238,6 @@ _REASONS = {
 }
 
 
-def _why(error: OSError) -> str:
+def explain(error: OSError) -> str:
+    """The reason without the path, in the words of what an operator can do about it."""
     return _REASONS.get(error.errno or 0) or (error.strerror or type(error).__name__)

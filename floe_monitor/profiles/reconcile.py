@@ -5,38 +5,51 @@ Everything here blocks and belongs to one thread at a time.
 
 from __future__ import annotations
 
-import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from floe_monitor.compute.toolkit.env_references import UnresolvedError, variables_in
+from floe_monitor.credentials.detection import is_secret_key, is_secret_variable
+from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.profiles import files
+from floe_monitor.profiles.copies import CopyError
 from floe_monitor.profiles.locks import FileLock, HeldError, NoLocksError, owner_lock, writing
-from floe_monitor.profiles.merge import Existing, MergeRefusedError, merge, read
+from floe_monitor.profiles.merge import MergeRefusedError
+from floe_monitor.profiles.plan import plan, store
 from floe_monitor.profiles.render import OutputError, Rendered, render
-from floe_monitor.secrecy import is_secret_key, is_secret_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-    from floe_monitor.events import Publish
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
 
 WRITE_WAIT_SECONDS = 5.0
 """How long to wait for another writer of the same file; each holds it for one read and one write."""
 _ATTEMPTS = 5
-_SECRET_FILE_BYTES = 64 << 10
-_ENV_VAR = re.compile(r"env_var\(\s*['\"]([^'\"]+)['\"]")
 
 Result = Literal["written", "unchanged", "refused", "foreign_owner", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`copy` is the one that was made of the file before it was written."""
+
     result: Result
     message: str = ""
+    copy: Path | None = None
+
+    @property
+    def copy_text(self) -> str:
+        return f"kept a copy of the file as it was: {self.copy}" if self.copy else ""
+
+    @property
+    def text(self) -> str:
+        return "; ".join(part for part in (self.copy_text, self.message) if part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,32 +58,6 @@ class Assignment:
 
     profile: ProfileSettings
     targets: Mapping[str, Target]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a file should become. `problems` names outputs that are not as configured."""
-
-    existing: Existing
-    text: str
-    problems: str
-
-    @property
-    def changed(self) -> bool:
-        return self.text != self.existing.text
-
-
-def plan(snapshot: files.Snapshot, rendered: Rendered) -> Plan:
-    """Raises `MergeRefusedError` and `OutputError`."""
-    data = snapshot.data or b""
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise MergeRefusedError(f"line {line}: the existing file is not UTF-8") from None
-    existing = read(text, rendered.name)
-    merged = merge(existing, rendered.over(existing.own))
-    return Plan(existing, merged, rendered.problem_text(existing.own))
 
 
 class Reconciler:
@@ -85,12 +72,20 @@ class Reconciler:
         self._assignment: Assignment | None = None
         self._rendered: Rendered | None = None
         self._in_step: bytes | None = None
+        self._in_step_note = ""
+        self._copy: Path | None = None
+        self._made: bytes | None = None
 
     def run(self, assignment: Assignment, cancelled: threading.Event | None = None) -> Outcome:
         """One pass. Once `cancelled` is set nothing is written any more. Does not raise."""
+        self._copy = None
+        outcome = self._explained_pass(assignment, cancelled or threading.Event())
+        return replace(outcome, copy=self._copy)
+
+    def _explained_pass(self, assignment: Assignment, cancelled: threading.Event) -> Outcome:
         try:
-            return self._pass(assignment, cancelled or threading.Event())
-        except MergeRefusedError as error:
+            return self._pass(assignment, cancelled)
+        except (MergeRefusedError, CopyError) as error:
             return Outcome("refused", str(error))
         except (files.FileError, OutputError) as error:
             return Outcome("failed", str(error))
@@ -114,43 +109,43 @@ class Reconciler:
         rendered = self._render(assignment)
         snapshot = files.read(path)
         if snapshot.data is not None and snapshot.data == self._in_step and not rendered.problems:
-            return self._outcome("unchanged", "")
+            return self._outcome("unchanged", "", self._in_step_note)
         now = plan(snapshot, rendered)
-        if snapshot.data is not None and not now.changed:
-            self._in_step = snapshot.data
-            return self._outcome("unchanged", now.problems)
+        if not now.writes:
+            self._in_step, self._in_step_note = snapshot.data, now.note
+            return self._outcome("unchanged", now.problems, now.note)
         with writing(real, WRITE_WAIT_SECONDS) as exclusive:
             if exclusive:
                 files.sweep(real)
-            return self._write(path, snapshot, rendered, now, cancelled)
+            return self._write(path, real, rendered, cancelled)
 
-    def _write(
-        self, path: str, first: files.Snapshot, rendered: Rendered, now: Plan, cancelled: threading.Event
-    ) -> Outcome:
+    def _write(self, path: str, real: Path, rendered: Rendered, cancelled: threading.Event) -> Outcome:
         for _ in range(_ATTEMPTS):
-            snapshot = files.read(path)
-            if snapshot.real != first.real:
+            now = plan(files.read(path), rendered)
+            if now.snapshot.real != real:
                 break
-            if snapshot.identity != first.identity:
-                now = plan(snapshot, rendered)
-            if snapshot.data is not None and not now.changed:
-                return self._outcome("unchanged", now.problems)
+            if not now.writes:
+                return self._outcome("unchanged", now.problems, now.note)
             if cancelled.is_set():
                 return Outcome("failed", "stopped before it was written")
-            data = now.text.encode()
             try:
-                files.replace(snapshot, data)
+                stored = store(now, self._copied, self._made)
             except files.ChangedMeanwhileError:
-                first = snapshot
                 continue
-            self._in_step = data
-            return self._outcome("written", now.problems)
+            if stored.data is None:
+                return self._outcome("unchanged", now.problems, stored.note)
+            self._made = stored.data
+            return self._outcome("written", now.problems, stored.note)
         return Outcome("failed", "somebody else keeps changing it")
 
-    def _outcome(self, result: Result, problems: str) -> Outcome:
-        if problems:
-            return Outcome("failed", f"written, except: {problems}" if result == "written" else problems)
-        return Outcome(result, self._note)
+    def _copied(self, copy: Path) -> None:
+        self._copy = copy
+
+    def _outcome(self, result: Result, problems: str, note: str) -> Outcome:
+        if problems and result == "written":
+            problems = f"written, except: {problems}"
+        message = "; ".join(part for part in (problems, note, self._note) if part)
+        return Outcome("failed" if problems else result, message)
 
     def _claim(self, real: Path, name: str) -> str | None:
         """Become the profile's owner in that file; who is it, if somebody else."""
@@ -193,18 +188,18 @@ def render_with_secrets(assignment: Assignment, publish: Publish, environ: Mappi
 def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Values of the target's credentials, wherever it refers to them."""
     settings = target.settings
-    references: list[object] = [reference.model_dump() for reference in settings.credentials.values()]
-    values = list(_referred(references, environ, secret=True))
-    values += _referred([settings.connection, settings.model_extra or {}], environ, secret=False)
-    return tuple({value for value in values if value})
+    references = [credential.reference for credential in settings.credentials.values()]
+    values = {value for reference in references for value in _read(reference, environ)}
+    values.update(_referred([settings.connection, settings.model_extra or {}], environ, secret=False))
+    return tuple(value for value in values if value)
 
 
 def _referred(value: object, environ: Mapping[str, str], *, secret: bool) -> Iterator[str]:
+    reference = as_reference(value)
+    if reference is not None:
+        yield from _read(reference, environ)
+        return
     match value:
-        case dict() if value and value.keys() <= {"env", "file"}:
-            yield environ.get(str(value.get("env")), "")
-            if isinstance(value.get("file"), str):
-                yield _head(Path(value["file"]))
         case dict():
             for key, item in value.items():
                 yield from _referred(item, environ, secret=secret or is_secret_key(str(key)))
@@ -212,17 +207,14 @@ def _referred(value: object, environ: Mapping[str, str], *, secret: bool) -> Ite
             for item in value:
                 yield from _referred(item, environ, secret=secret)
         case str():
-            for name in _ENV_VAR.findall(value):
+            for name in variables_in(value):
                 if secret or is_secret_variable(name):
                     yield environ.get(name, "")
 
 
-def _head(path: Path) -> str:
-    """A credential's file without its final newline; empty if unreadable, which the probe reports."""
+def _read(reference: Reference, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The value; none where there is none, which the probe reports."""
     try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(_SECRET_FILE_BYTES).decode(errors="replace").removesuffix("\n")
-    except OSError:
-        return ""
+        return (reference.read(environ),)
+    except UnresolvedError:
+        return ()

@@ -12,15 +12,16 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.adapt import clean_text, describe_error
-from floe_monitor.events import ProfileGenerated
+from floe_monitor.compute.toolkit.env_references import variables_in
+from floe_monitor.domain.events import ProfileGenerated
+from floe_monitor.registry.foreign_plugin import clean_text, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from floe_monitor.events import Publish
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
-    from floe_monitor.targets import Target
 
 _MASK = re.compile(r"\*{10}")
 """What pydantic prints for a secret: an output that holds it would never work."""
@@ -35,16 +36,22 @@ class OutputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets."""
+    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets.
+
+    `fixed_default` tells that the configuration itself names the default output; `prune`, that nothing else
+    may stand in the profile.
+    """
 
     name: str
     default: str
     order: tuple[str, ...]
     outputs: Mapping[str, dict[str, Any]]
     problems: Mapping[str, str] = field(default_factory=dict)
+    fixed_default: bool = False
+    prune: bool = False
 
     def over(self, existing: Any) -> dict[str, Any]:
-        """The whole profile, with the outputs that could not be rendered taken from `existing`.
+        """The configuration's part, with the outputs that could not be rendered taken from `existing`.
 
         Raises `OutputError` where that leaves none.
         """
@@ -93,7 +100,15 @@ def render(
         except OutputError as error:
             problems[name] = str(error)
     default = profile.target or (order[0] if order else "")
-    return Rendered(profile.name, default, order, outputs, problems)
+    return Rendered(
+        profile.name,
+        default,
+        order,
+        outputs,
+        problems,
+        fixed_default=profile.target is not None,
+        prune=profile.prune,
+    )
 
 
 def _output(
@@ -190,7 +205,7 @@ def _expressions(target: Target) -> set[str]:
     if config is None:
         return set()
     leaves = _leaves([config.connection, config.model_extra or {}], "")
-    given = {leaf for _, leaf in leaves if isinstance(leaf, str) and "env_var(" in leaf}
+    given = {leaf for _, leaf in leaves if isinstance(leaf, str) and variables_in(leaf)}
     return given | {value.get_secret_value() for value in config.credentials.values()}
 
 

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from floe_monitor.settings.crosschecks import cross_check
 from floe_monitor.settings.environment import PREFIX, Overlay, place_of_variable
-from floe_monitor.settings.explaining import explain
-from floe_monitor.settings.literals import find_literals
+from floe_monitor.settings.error_messages import explain
 from floe_monitor.settings.located_yaml import LocatedDocument, parse, read_bytes
 from floe_monitor.settings.models import Settings
 from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.settings.secret_lint import find_literals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from floe_monitor.credentials.references import Reference
 from floe_monitor.settings.durations import Duration
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
@@ -86,6 +87,10 @@ class CredentialReference(Model):
         description="File that holds it, read at each probe; one final newline is cut",
     )
 
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.env, self.file)
+
     @model_validator(mode="after")
     def _one_source(self) -> CredentialReference:
         if self.env is None and self.file is None:
@@ -134,8 +139,14 @@ class ProfileSettings(Model):
 
     name: str = Field(min_length=1, description="Profile name, as dbt_project.yml has it")
     path: Pathname = Field(description="The profiles.yml; relative to the working directory")
-    target: str | None = Field(default=None, description="Default output; the first target if unset")
+    target: str | None = Field(
+        default=None, description="Default output; if unset the file's own, in a new profile the first target"
+    )
     targets: list[str] | None = Field(default=None, description="Outputs to write; all targets if unset")
+    prune: bool = Field(
+        default=False,
+        description="Make the profile the configuration's alone: remove every other output and key from it",
+    )
     reconcile_interval: Duration = Field(default=10.0, gt=0, description="How often drift is looked for")
 
 

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from floe_monitor.references import dotted
+from floe_monitor.credentials.references import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, TracerProvider
 
-    from floe_monitor.events import ProbeResult
+    from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
 
 OUR_SCOPE = "floe_monitor"
 SPAN_NAME = "validate_connection"
-DB_SYSTEMS = {"postgres": "postgresql", "bigquery": "gcp.bigquery"}
-"""OpenTelemetry's names where plugins go by another."""
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
 _EXCEPTION_TEXTS = ("exception.message", "exception.stacktrace")
@@ -41,7 +39,7 @@ BATCH = 512
 
 
 class BoundedSpanProcessor(SpanProcessor):
-    """The SDK's batching, behind a bound that counts what it turns away; lost exports are counted too."""
+    """The SDK's batching, behind a bound that counts what it rejects; lost exports are counted too."""
 
     def __init__(self, exporter: SpanExporter, drops: Drops | None) -> None:
         self._drops = drops
@@ -115,7 +113,7 @@ def _is_ours(span: ReadableSpan) -> bool:
 
 
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
-    """A plugin's span without what exceptions said: their texts may quote a credential."""
+    """A plugin's span without the texts of exceptions, which may quote a credential."""
     if not span.events and not span.status.description:
         return span
     events = [
@@ -169,7 +167,7 @@ class SpanTracing:
             "compute.plugin": plugin,
             "compute.target": target,
             "compute.correlation_id": correlation_id,
-            "db.system.name": DB_SYSTEMS.get(db_system, db_system),
+            "db.system.name": db_system,
         }
         trace_id = self._provider.id_generator.generate_trace_id()
         decision = self._provider.sampler.should_sample(
@@ -243,7 +241,7 @@ class ValidationSpan:
         self._context = context
         self._attributes = attributes
         self._began = began
-        # A trace that is not exported leads nowhere.
+        # The id of a trace that is not exported cannot be looked up.
         sampled = context.trace_flags.sampled
         self.trace_id = format(context.trace_id, "032x") if sampled else None
         self.span_id = format(context.span_id, "016x") if sampled else None

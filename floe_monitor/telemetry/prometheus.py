@@ -1,4 +1,4 @@
-"""What Prometheus is told of events: histograms and counters, in a registry of their own."""
+"""Events as histograms and counters of the Prometheus client, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProbeStarted,
@@ -17,12 +17,12 @@ from floe_monitor.events import (
     TickSkipped,
 )
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.monitor import error_type_of
+from floe_monitor.telemetry.state_metrics import error_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from floe_monitor.events import Event, ProbeResult
+    from floe_monitor.domain.events import Event, ProbeResult
     from floe_monitor.telemetry.instruments import Instrument
 
 EXEMPLAR_VALUE_LIMIT = 100
@@ -92,7 +92,7 @@ class PrometheusSink:
             self._errors.labels(result.plugin, reason.value).inc()
 
     def _meet(self, result: ProbeResult) -> Histogram:
-        """Begin a plugin's series at zero: `increase()` cannot see a counter's first step from nothing."""
+        """Begin a plugin's series at zero: `increase()` does not see what a new counter begins with."""
         for status in ConnectionStatus:
             self._by_status[result.plugin, status] = self._durations.labels(result.plugin, status.value)
         for error_type in ErrorType:

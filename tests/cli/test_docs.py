@@ -8,9 +8,9 @@ from typing import Any
 
 import typer.main
 
-from floe_monitor.cli.commands import app
-from floe_monitor.http import present
-from floe_monitor.http.listing import PARAMETERS
+from floe_monitor.cli.app import app
+from floe_monitor.domain import serialization
+from floe_monitor.web.target_query import PARAMETERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,9 +40,9 @@ def test_every_command_and_option_is_described() -> None:
 
 
 def test_every_route_field_and_parameter_is_described() -> None:
-    from floe_monitor.http.app import create_app
-    from floe_monitor.http.liveness import LivenessLimits
-    from floe_monitor.state import ConfigStatus, MonitorState
+    from floe_monitor.domain.liveness import LivenessLimits
+    from floe_monitor.domain.state import ConfigStatus, MonitorState
+    from floe_monitor.web.app import create_app
 
     text = (DOCS / "http-api.md").read_text()
     state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
@@ -50,5 +50,5 @@ def test_every_route_field_and_parameter_is_described() -> None:
     routes = create_app(state, nothing, nothing, limits=lambda: LivenessLimits(1)).routes
     described = dict(re.findall(r"^\| `(/[^`]*)` \| (GET|POST) \|", text, re.MULTILINE))
     assert {route.path: min(route.methods - {"HEAD"}) for route in routes} == described  # type: ignore[attr-defined]
-    for word in (*present.TARGET_FIELDS, *PARAMETERS):
+    for word in (*serialization.TARGET_FIELDS, *PARAMETERS):
         assert f"`{word}`" in text, word

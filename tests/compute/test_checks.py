@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from contextvars import copy_context
@@ -16,10 +17,12 @@ from floe_monitor.compute import (
     Deadline,
     ErrorType,
     Failure,
+    MonitorResourceError,
     Validation,
     deadline,
 )
 from floe_monitor.compute.checks import CheckLog, recording_into
+from floe_monitor.compute.errors import resource_error_in
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 
@@ -176,3 +179,69 @@ def test_a_deadline_belongs_to_its_context() -> None:
         thread.join()
         assert seen == [None]
         assert context.run(deadline.current) is None
+
+
+# ---------------------------------------------------------------- secrets, and the monitor's own shortages
+
+
+def test_secrets_are_replaced_in_what_failures_say() -> None:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)), ["s3cr3t", "abc", ""])
+    with validation:
+        validation.hide("t0ken")
+        with validation.check("login"):
+            raise ValueError("s3cr3t and t0ken, abc")
+    assert validation.result().message == "*** and ***, abc"
+
+
+def test_a_longer_secret_is_replaced_before_one_that_is_part_of_it() -> None:
+    validation = Validation(classify, ["word", "password"])
+    with validation, validation.check("login"):
+        raise ComputeConfigurationError("the password")
+    assert validation.result().message == "the ***"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENFILE, "Too many open files in system"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        MonitorResourceError("no thread"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error}",
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_shortage_of_the_monitor_is_no_failure_of_a_check(error: Exception, wrapped: bool) -> None:
+    def run() -> None:
+        with validation, validation.check("network"):
+            if not wrapped:
+                raise error
+            try:
+                raise error
+            except type(error):
+                raise LookupError("the driver's own words")  # noqa: B904 - as drivers do
+
+    validation = Validation(classify)
+    with pytest.raises(MonitorResourceError):
+        run()
+    assert validation.result().checks == ()
+
+
+def test_an_error_of_the_target_is_none_of_the_monitors() -> None:
+    for error in (OSError(errno.ECONNREFUSED, "refused"), RuntimeError("x"), ComputeConfigurationError("x")):
+        assert resource_error_in(error) is None
+
+
+def test_the_margin_comes_before_the_deadline_and_never_after_it() -> None:
+    for seconds in (10.0, 0.5, 0.0):
+        with deadline.running_until(Deadline.after(seconds)) as limit:
+            early = deadline.with_margin()
+            assert limit.expires_at - deadline.MARGIN - 0.001 <= early.expires_at <= limit.expires_at
+
+
+def test_a_share_is_of_what_is_left() -> None:
+    whole = Deadline.after(100)
+    assert 24 < whole.share(0.25).remaining() <= 25
+    assert Deadline.after(-1).share(0.5).expired

@@ -16,7 +16,7 @@ from floe_monitor.compute import (
     ConnectionResult,
     ConnectionStatus,
 )
-from floe_monitor.compute.loader import find_problem
+from floe_monitor.registry.discovery import find_problem
 
 
 class Least(ComputePlugin):
@@ -62,11 +62,55 @@ def test_what_is_abstract_must_be_there(missing: str) -> None:
         partial()
 
 
+class TypedConfig(ComputeConfig):
+    plugin: str = "typed"
+    path: str = "default"
+    size: int = 1
+
+
+class Typed(Least, ComputePlugin[TypedConfig]):
+    config_model = TypedConfig
+    adapter_type = "other"
+
+    def generate_dbt_profile(self, config: TypedConfig) -> dict[str, Any]:  # type: ignore[override]
+        return {"type": "other", "path": config.path, "given": sorted(config.model_fields_set)}
+
+
+def test_methods_get_the_plugins_own_model_whoever_calls() -> None:
+    """As the seed's interface is used: with any `ComputeConfig`."""
+    plugin = Typed()
+    own = TypedConfig(path="x")
+    assert plugin.generate_dbt_profile(own)["path"] == "x"
+    given = ComputeConfig(plugin="typed", connection={"path": "y"})
+    assert plugin.generate_dbt_profile(given) == {  # type: ignore[arg-type]
+        "type": "other",
+        "path": "y",
+        "given": ["connection", "path", "plugin"],
+    }
+    assert plugin.get_config_schema() is TypedConfig
+
+
+def test_a_configuration_that_does_not_fit_is_refused_without_its_values() -> None:
+    given = ComputeConfig(plugin="typed", connection={"size": "canary"})
+    with pytest.raises(ComputeConfigurationError, match=r"^size: ") as refused:
+        Typed().generate_dbt_profile(given)  # type: ignore[arg-type]
+    assert "canary" not in str(refused.value)
+
+
+def test_a_coroutine_function_is_still_refused_by_name() -> None:
+    class Async(Least):
+        async def validate_connection(self, config: ComputeConfig) -> ConnectionResult:  # type: ignore[override]
+            return ConnectionResult(ConnectionStatus.HEALTHY, 0.0)
+
+    assert "coroutine" in (find_problem(Async(), "least") or "")
+
+
 def test_the_contract_imports_neither_the_daemon_nor_pytest() -> None:
     source = (
-        "import sys, floe_monitor.compute, floe_monitor.compute.loader, floe_monitor.compute.configuring\n"
+        "import sys, floe_monitor.compute, floe_monitor.registry.discovery\n"
         "heavy = ('pytest', '_pytest', 'anyio', 'prometheus_client', 'opentelemetry', 'structlog')\n"
-        "ours = [m for m in sys.modules if m.startswith('floe_monitor.') and '.compute' not in m]\n"
+        "ours = [m for m in sys.modules if m.startswith('floe_monitor.')]\n"
+        "ours = [m for m in ours if '.compute' not in m and '.registry' not in m]\n"
         "print([m for m in sys.modules if m.split('.')[0] in heavy] + ours)"
     )
     done = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from floe_monitor.compute.configuring import build_config
-from floe_monitor.compute.loader import discover
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.registry.discovery import discover
 from floe_monitor.settings.models import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -17,19 +17,20 @@ import pytest
 import yaml
 
 from floe_monitor.compute.models import ComputeConfig, ConnectionStatus, ErrorType
-from floe_monitor.events import ProbeFinished, ProbeResult
-from floe_monitor.health import Thresholds, advance
+from floe_monitor.domain.events import ProbeFinished, ProbeResult
+from floe_monitor.domain.health import Thresholds, advance
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.settings.models import TargetSettings
-from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.targets import ProbePolicy, Target
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.prometheus import PrometheusSink
+from floe_monitor.web.content_negotiation import accepts_openmetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from floe_monitor.compute.loader import PluginEntry
+    from floe_monitor.registry.discovery import PluginEntry
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -165,7 +166,7 @@ class Quiet(BaseHTTPRequestHandler):
 def metrics_handler(watched: Watched) -> type[BaseHTTPRequestHandler]:
     class Metrics(Quiet):
         def do_GET(self) -> None:
-            body, kind = watched.page.render(self.headers["Accept"])
+            body, kind = watched.page.render(openmetrics=accepts_openmetrics(self.headers["Accept"]))
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.end_headers()

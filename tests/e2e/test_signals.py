@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 
 SCRIPT = """
 import os, signal, sys
-from floe_monitor.signals import Signals
+from floe_monitor.daemon.signals import Signals
 signals = Signals()
 os.kill(os.getpid(), signal.SIGHUP)
 if sys.argv[1] == "early":

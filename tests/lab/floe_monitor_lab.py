@@ -24,7 +24,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import Keeper, Kept
+from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
 
 FOREVER = threading.Event()
 """Never set by the plugin; a test that set it lets every hung validation return."""
@@ -235,8 +235,8 @@ def _keep_connections(config: ComputeConfig) -> ConnectionResult:
 
         def close(self) -> None: ...
 
-    keeper: Keeper[Line] = Keeper("lab")
-    keeper.keep("one", Kept(Line(), time.monotonic(), 60), 60)
+    keeper: ConnectionCache[Line] = ConnectionCache("lab")
+    keeper.keep("one", CachedConnection(Line(), time.monotonic(), 60), 60)
     return _result(ConnectionStatus.HEALTHY, f"{len(keeper)} kept")
 
 

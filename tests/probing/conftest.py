@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
 
 LAB = Path(__file__).parents[1] / "lab"
 
@@ -31,9 +31,9 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def make_targets(lab: Any) -> Callable[..., dict[str, Target]]:
     """Targets of the lab plugin: `make_targets(name="behaviour", …, timeout=1.0)`."""
-    from floe_monitor.compute.loader import discover
+    from floe_monitor.domain.targets import build_targets
+    from floe_monitor.registry.discovery import discover
     from floe_monitor.settings.models import Settings
-    from floe_monitor.targets import build_targets
 
     registry = discover()
 

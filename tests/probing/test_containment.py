@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute.asides import Asides, NoThreadError
-from floe_monitor.compute.keeping import Keeper, Kept
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.probing import isolation
-from floe_monitor.probing.once import probing
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
+from floe_monitor.probing import process_pool
+from floe_monitor.probing.oneshot import open_prober
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.settings.models import WorkerSettings
@@ -22,8 +23,8 @@ from floe_monitor.settings.models import WorkerSettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from floe_monitor.events import ProbeResult
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.targets import Target
 
     MakeTarget = Callable[..., Target]
     Probe = Callable[[Target], Awaitable[ProbeResult]]
@@ -103,7 +104,7 @@ async def test_a_child_keeps_no_connections(probe: Probe, make_target: MakeTarge
 async def test_an_idle_child_is_ended_unasked(
     probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolation, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(process_pool, "IDLE_SECONDS", 0.3)
     pid = (await probe(make_target("tell_pid", isolation="process"))).message
     until = time.monotonic() + 5
     while _is_alive(pid):
@@ -148,11 +149,11 @@ async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
 
 
 def test_a_look_up_without_a_thread_is_tried_again_the_next_time() -> None:
-    asides = Asides()
-    with no_new_threads(), pytest.raises(NoThreadError):
-        asides.resolve("localhost", 1)
-    assert asides.under_way == 0
-    assert asides.resolve("localhost", 10)
+    calls = BlockingCalls()
+    with no_new_threads(), pytest.raises(MonitorResourceError):
+        calls.resolve("localhost", 1)
+    assert calls.pending == 0
+    assert calls.resolve("localhost", 10)
 
 
 def test_a_keeper_without_a_thread_closes_later() -> None:
@@ -163,11 +164,11 @@ def test_a_keeper_without_a_thread_closes_later() -> None:
         def close(self) -> None:
             self.closed = True
 
-    keeper: Keeper[Line] = Keeper("lines")
+    keeper: ConnectionCache[Line] = ConnectionCache("lines")
     first, second = Line(), Line()
     with no_new_threads():
-        keeper.keep("first", Kept(first, time.monotonic(), 60), 0.1)
-    keeper.keep("second", Kept(second, time.monotonic(), 60), 0.1)
+        keeper.keep("first", CachedConnection(first, time.monotonic(), 60), 0.1)
+    keeper.keep("second", CachedConnection(second, time.monotonic(), 60), 0.1)
     until = time.monotonic() + 5
     while not (first.closed and second.closed):
         assert time.monotonic() < until
@@ -182,7 +183,7 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
 ) -> None:
     targets = make_targets({"hung": "hang", **{f"well{n}": "healthy" for n in range(20)}}, timeout=0.2)
     before = threading.active_count()
-    with probing(WorkerSettings(limit=4, per_plugin=2)) as prober:
+    with open_prober(WorkerSettings(limit=4, per_plugin=2)) as prober:
         for _ in range(3):
             results = await asyncio.gather(*(prober.probe(target) for target in targets.values()))
             assert results[0].error_type is ErrorType.TIMEOUT

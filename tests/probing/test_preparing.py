@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from floe_monitor.events import ProbeResult
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.targets import Target
 
     MakeTarget = Callable[..., Target]
     Probe = Callable[[Target], Awaitable[ProbeResult]]

@@ -17,8 +17,8 @@ from floe_monitor.probing.workers import WorkerPool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from floe_monitor.events import ProbeResult
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.targets import Target
 
     MakeTarget = Callable[..., Target]
     Probe = Callable[[Target], Any]
@@ -155,7 +155,8 @@ def _sessions_of_children() -> list[int]:
             state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue
-        if b"floe_monitor.probing.child" in command and state != "Z" and _started_by_us(int(entry.name)):
+        ours = b"floe_monitor.probing.worker_process" in command and state != "Z"
+        if ours and _started_by_us(int(entry.name)):
             left.append(int(entry.name))
     return left
 
@@ -245,9 +246,9 @@ async def test_a_missing_credential_is_named_not_guessed(probe: Probe, make_targ
 
 
 async def test_a_missing_plugin_is_a_result_too(runner: Runner) -> None:
-    from floe_monitor.compute.loader import discover
+    from floe_monitor.domain.targets import build_targets
+    from floe_monitor.registry.discovery import discover
     from floe_monitor.settings.models import Settings
-    from floe_monitor.targets import build_targets
 
     settings = Settings.model_validate({"targets": {"dev": {"plugin": "snowflaek"}}})
     target = build_targets(settings, discover())["dev"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     Event,
     HangJudged,
     LateReturn,
@@ -22,16 +22,16 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import HealthStatus
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import NoSlotError, Scheduler
 from floe_monitor.probing.workers import WorkerPool
-from floe_monitor.state import ConfigStatus, MonitorState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from floe_monitor.targets import Target
+    from floe_monitor.domain.targets import Target
 
     MakeTargets = Callable[..., dict[str, Target]]
 
@@ -305,7 +305,7 @@ async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
         monitor.scheduler.apply(make_targets({**hung, "dev": "unhealthy"}, timeout=0.1))
         with pytest.raises(KeyError):
             await asked[1]
-        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_WAIT_SECONDS", 0.2)
         with pytest.raises(NoSlotError, match="every worker for lab"):
             await monitor.scheduler.validate("dev")
         lab.FOREVER.set()

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from floe_monitor.compute import ComputeConfig, ComputePlugin, ConnectionResult, ConnectionStatus
-from floe_monitor.compute.loader import PluginEntry
-from floe_monitor.health import Thresholds
+from floe_monitor.domain.health import Thresholds
+from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.models import ProfileSettings, TargetSettings
-from floe_monitor.targets import ProbePolicy, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

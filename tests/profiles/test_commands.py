@@ -43,7 +43,7 @@ def test_diff_shows_our_lines_alone_and_no_secret(made: Any) -> None:
     assert "+  target: dev" in found.text
     assert "+      password: " in found.text
     assert "env_var('PW')" in found.text
-    assert "-      dsn: postgres://me:***@host/db" in found.text
+    assert "-      dsn: '***'" in found.text
     assert "      threads: 4" in found.text
     (done,) = write([made.profile()], targets, {})
     assert done.outcome.result == "written"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import yaml
 
-from floe_monitor.events import ProfileReconciled
+from floe_monitor.domain.events import ProfileReconciled
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.profiles import ProfileKeeper
 from floe_monitor.profiles.locks import owner_lock
-from floe_monitor.state import ConfigStatus, MonitorState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -63,7 +63,8 @@ async def test_written_at_the_start_and_silent_while_in_step(made: Any) -> None:
     assert results(made) == ["written", "unchanged"]
     assert outputs(made) == {"dev": {"type": "plain", "threads": 4}}
     assert state.profiles["ours"].result == "unchanged"
-    assert [entry.name for entry in made.path.parent.iterdir()] == ["profiles.yml"]
+    names = sorted(entry.name for entry in made.path.parent.iterdir())
+    assert names == [".profiles.yml.floe-monitor.record.json", "profiles.yml"]
 
 
 async def test_a_new_configuration_is_applied_at_once(made: Any) -> None:
@@ -128,15 +129,17 @@ async def test_a_broken_file_is_left_alone_reported_once_and_taken_up_when_mende
 
 async def test_a_failing_plugin_costs_its_own_output_alone(made: Any) -> None:
     made.path.write_text("ours: {target: a, outputs: {b: {type: kept}, c: {type: gone}}}\n")
+    before = made.path.read_text()
     targets = [made.target("a"), made.target("b", problem="no plugin 'b' is installed")]
     state = new_state()
-    async with running(made, [made.profile(reconcile_interval=0.05)], *targets, state=state):
+    async with running(made, [made.profile(reconcile_interval=0.05, prune=True)], *targets, state=state):
         await until(lambda: len(results(made)) >= 2)
         await anyio.sleep(0.3)
     assert results(made) == ["failed", "failed"]
     assert made.path.read_text().count("kept") == 1
     assert outputs(made) == {"a": {"type": "plain", "threads": 4}, "b": {"type": "kept"}}
     assert state.profiles["ours"].message == "output 'b' kept as the file has it: no plugin 'b' is installed"
+    assert made.path.with_name("profiles.yml.before-floe-monitor").read_text() == before
 
 
 async def test_a_hang_is_reported_holds_up_nothing_else_and_can_be_stopped(made: Any, tmp_path: Path) -> None:
@@ -208,3 +211,29 @@ async def test_two_keepers_in_one_process_agree_too(made: Any) -> None:
             await until(lambda: "foreign_owner" in results(made))
             assert str(os.getpid()) in made.events[-1].message
     assert list(outputs(made)) == ["dev"]
+
+
+async def test_the_first_write_keeps_a_copy_and_says_so_and_what_stays(made: Any) -> None:
+    before = "ours: {target: lake, outputs: {lake: {type: x}}}\n"
+    made.path.write_text(before)
+    async with running(made, [made.profile(reconcile_interval=0.05)], made.target()):
+        await until(lambda: results(made)[-1:] == ["unchanged"])
+    written, unchanged = (event.message for event in made.events if isinstance(event, ProfileReconciled))
+    copy = made.path.with_name("profiles.yml.before-floe-monitor")
+    assert written.startswith(f"kept a copy of the file as it was: {copy}; left in the file")
+    assert unchanged == "left in the file, not configured and not the monitor's: 'lake'"
+    assert copy.read_text() == before
+    assert yaml.safe_load(made.path.read_text())["ours"]["target"] == "lake"
+
+
+async def test_an_output_that_is_configured_no_more_goes_with_the_reload_unless_somebody_edited_it(
+    made: Any,
+) -> None:
+    profile = made.profile(reconcile_interval=600)
+    async with running(made, [profile], *map(made.target, ["a", "b", "c"])) as keeper:
+        await until(lambda: results(made) == ["written"])
+        made.path.write_text(made.path.read_text().replace("    c:\n", "    c:\n      # mine\n"))
+        keeper.apply([profile], made.targets(made.target("a")))
+        await until(lambda: list(outputs(made)) == ["a", "c"])
+    assert "# mine" in made.path.read_text()
+    assert not made.path.with_name("profiles.yml.before-floe-monitor").exists(), "the monitor made the file"

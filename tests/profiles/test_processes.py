@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import yaml
 
+from floe_monitor.profiles.record import read_record
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WRITER = Path(__file__).with_name("writer.py")
 FOREIGN = "# a neighbour\nshop: {target: prod, outputs: {prod: {type: postgres}}}  # kept\n"
+BY_HAND = "ours:\n  target: mine\n  outputs:\n    mine: {type: hand}  # by hand\n"
 REWRITES = 500
 
 
@@ -84,7 +87,8 @@ class Reader:
 @pytest.mark.timeout(180)  # it takes ten seconds, but for a machine that stands still meanwhile
 def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> None:
     path = tmp_path / "profiles.yml"
-    path.write_text(FOREIGN)
+    before = FOREIGN + BY_HAND
+    path.write_text(before)
     chance = random.Random(7)
     written = kills = torn = 0
     with Reader(path) as reader, process("rewrite", path) as nursery:
@@ -100,16 +104,19 @@ def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> 
                 assert said.startswith(("written", "unchanged")), said
                 written += said.startswith("written")
             torn += any(tmp_path.glob(".*.tmp"))
-        versions = {version.decode() for version in reader.versions} - {FOREIGN}
+        versions = {version.decode() for version in reader.versions} - {before}
         markers = [yaml.safe_load(text)["ours"]["outputs"]["dev"]["marker"] for text in versions]
         assert sorted(markers) == ["a", "b"]
-        assert all(text.startswith(FOREIGN) for text in versions)
+        assert all(text.startswith(before) for text in versions)
         assert kills >= 50
         assert torn, "no writer died in the act"
         assert reader.reads > REWRITES
         say(nursery)
         assert {line(nursery).split()[0] for _ in range(3)} >= {"begun", "written"}
     assert len(list(tmp_path.glob(".*.tmp"))) <= 1, "the next writer sweeps what killed ones left"
+    copies = [copy.read_text() for copy in tmp_path.glob("*.before-floe-monitor*")]
+    assert before in copies
+    assert set(yaml.safe_load(path.read_text())["ours"]["outputs"]) == {"mine", "dev"}
 
 
 def test_writers_of_different_profiles_lose_nothing(tmp_path: Path) -> None:
@@ -120,6 +127,8 @@ def test_writers_of_different_profiles_lose_nothing(tmp_path: Path) -> None:
         for child in (one, two):
             assert child.wait(40) == 0, line(child)
     profiles = yaml.safe_load(path.read_text())
+    assert set(read_record(path).profiles) == {"one", "two"}
+    assert path.with_name("profiles.yml.before-floe-monitor").read_text() == FOREIGN
     assert next(iter(profiles)) == "shop"
     assert path.read_text().startswith(FOREIGN)
     for name in ("one", "two"):
@@ -144,4 +153,7 @@ def test_the_second_daemon_stands_by_and_takes_over(tmp_path: Path) -> None:
             assert yaml.safe_load(path.read_text())["ours"]["outputs"]["dev"]["marker"] == "second"
             say(second)
             assert second.wait(10) == 0
-    assert [entry.name for entry in tmp_path.iterdir()] == ["profiles.yml"], "an orderly stop leaves nothing"
+    names = sorted(entry.name for entry in tmp_path.iterdir())
+    assert names == [".profiles.yml.floe-monitor.record.json", "profiles.yml"], (
+        "an orderly stop leaves no lock"
+    )

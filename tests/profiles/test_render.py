@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from floe_monitor.events import ProfileGenerated
+from floe_monitor.domain.events import ProfileGenerated
+from floe_monitor.profiles.reconcile import Assignment, render_with_secrets
 from floe_monitor.profiles.render import OutputError, Rendered, render
 
 if TYPE_CHECKING:
@@ -129,6 +131,32 @@ def test_a_short_password_equal_to_what_the_configuration_says_openly_is_no_leak
     assert rendered(made, target, secrets=("dbt",)).problems == {}
     assert rendered(made, target, secrets=("plain",)).problems == {}
     assert rendered(made, target, secrets=("5432",)).problems == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "secret"),
+    [
+        ({"credentials": {"pw": {"env": "V"}}}, {"V": CANARY}, CANARY),
+        ({"credentials": {"pw": {"env": "V", "file": "KEY"}}}, {"V": "other-3f9c"}, f"{CANARY}-file"),
+        ({"connection": {"args": [{"env": "V", "file": "KEY"}]}}, {}, f"{CANARY}-file"),
+        ({"connection": {"password": "{{ env_var('V') }}"}}, {"V": CANARY}, CANARY),
+        ({"connection": {"password": "{{ env_var(var='V') }}"}}, {"V": CANARY}, CANARY),
+        ({"connection": {"password": '{{- env_var ( "V" , "x" ) }}'}}, {"V": CANARY}, CANARY),
+        (
+            {"connection": {"url": "u:{{ env_var(var='DBT_ENV_SECRET_V') }}"}},
+            {"DBT_ENV_SECRET_V": CANARY},
+            CANARY,
+        ),
+    ],
+)
+def test_a_plugin_that_resolves_a_reference_itself_is_refused(
+    made: Any, tmp_path: Path, settings: Any, environ: dict[str, str], secret: str
+) -> None:
+    (tmp_path / "key").write_bytes(f"{CANARY}-file\r\n".encode())
+    given = json.loads(json.dumps(settings).replace('"KEY"', json.dumps(str(tmp_path / "key"))))
+    target = made.target(generate=lambda _: {"type": "x", "leaks": secret}, **given)
+    result = render_with_secrets(Assignment(made.profile(), made.targets(target)), made.publish, environ)
+    assert result.problems == {"dev": "leaks would hold a credential's value instead of its env_var"}
 
 
 def test_a_plugin_cannot_change_the_configuration(made: Any) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import Made  # type: ignore[attr-defined]  # not the one of another directory
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.profiles import ProfileKeeper, write
-from floe_monitor.state import ConfigStatus, MonitorState
 
 
 def given(path: str, name: str, marker: str) -> tuple[list[Any], dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
-from floe_monitor.compute.loader import discover
+from floe_monitor.domain.targets import build_targets
+from floe_monitor.registry.discovery import discover
 from floe_monitor.settings import Settings, load, models
-from floe_monitor.targets import build_targets
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

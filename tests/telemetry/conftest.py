@@ -10,23 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import pytest
 
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus, ErrorType
-from floe_monitor.events import ProbeFinished, ProbeResult
-from floe_monitor.health import Health, HealthStatus, Thresholds, Transition
+from floe_monitor.domain.events import ProbeFinished, ProbeResult
+from floe_monitor.domain.health import Health, HealthStatus, Thresholds, Transition
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
+from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.settings.models import TargetSettings
-from floe_monitor.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.targets import ProbePolicy, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.compute.loader import PluginEntry
-
-
-class Plugin:
-    """As much of a plugin as telemetry touches."""
-
-    def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
-        return {"type": "duckdb", "threads": config.threads}
+    from floe_monitor.registry.discovery import PluginEntry
 
 
 @dataclass
@@ -36,10 +29,14 @@ class World:
     state: MonitorState = field(
         default_factory=lambda: MonitorState(started_at=0.0, config=ConfigStatus(1_700_000_000.5, 0.0))
     )
-    plugin: object = field(default_factory=Plugin)
+    plugin: object = field(default_factory=object)
 
     def target(
-        self, name: str = "dev", plugin: str = "duckdb", labels: Mapping[str, str] | None = None
+        self,
+        name: str = "dev",
+        plugin: str = "duckdb",
+        labels: Mapping[str, str] | None = None,
+        adapter_type: str = "duckdb",
     ) -> Target:
         return Target(
             name=name,
@@ -48,6 +45,7 @@ class World:
             policy=ProbePolicy(30.0, 5.0, Thresholds(), "thread"),
             fingerprint="",
             profile_config=ComputeConfig(plugin=plugin),
+            adapter_type=adapter_type,
         )
 
     def add(self, target: Target, result: ProbeResult | None = None, **health: Any) -> TargetSnapshot:

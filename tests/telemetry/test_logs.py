@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     ConfigReloaded,
     HangJudged,
     LateReturn,
@@ -23,11 +23,11 @@ from floe_monitor.events import (
     TargetStale,
     TickSkipped,
 )
-from floe_monitor.health import HealthStatus, Transition
+from floe_monitor.domain.health import HealthStatus, Transition
 from floe_monitor.settings.models import LogSettings
 from floe_monitor.telemetry.fanout import Drops
+from floe_monitor.telemetry.log_writer import LogWriter
 from floe_monitor.telemetry.logs import LogSink, configure_logging
-from floe_monitor.telemetry.writer import LogWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -21,18 +22,19 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import (
+from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
     ProfileGenerated,
     ProfileReconciled,
     TickSkipped,
 )
+from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.state import WorkerCounts
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
-from floe_monitor.telemetry.otel import Scrubber, build_otel, plan
+from floe_monitor.telemetry.otel_config import Scrubber, plan
+from floe_monitor.telemetry.otel_export import build_otel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -175,7 +177,7 @@ def test_both_signals_arrive(
             world, endpoint=received.endpoint, protocol=protocol, resource={"deployment.environment": "test"}
         )
         span = sink.tracing.start(
-            target="dev", plugin="postgres", db_system="postgres", correlation_id="c0ffee"
+            target="dev", plugin="postgres", db_system="postgresql", correlation_id="c0ffee"
         )
         result = make_result(
             UNHEALTHY, plugin="postgres", trace_id=span.trace_id, span_id=span.span_id, started_at=time.time()
@@ -382,6 +384,25 @@ def test_secrets_of_headers_reach_the_collector_and_nobody_else(
     assert "otlp.headers.x-gone: GONE cannot be read" in caplog.text
 
 
+def test_a_header_is_read_as_every_reference_is(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The file wins over the variable, without its line ending; what cannot be read is left out and told."""
+    (tmp_path / "token").write_bytes(b"from the file\r\n")
+    os.mkfifo(tmp_path / "pipe")
+    headers = {
+        "Both": {"env": "TOKEN", "file": str(tmp_path / "token")},
+        "Pipe": {"env": "TOKEN", "file": str(tmp_path / "pipe")},
+        "Empty": {"env": "EMPTY"},
+    }
+    settings = OtlpSettings.model_validate({"enabled": True, "headers": headers})
+    wanted = plan(settings, {"TOKEN": "from the variable", "EMPTY": ""})
+    assert wanted is not None
+    assert wanted.headers == {"both": "from the file"}
+    assert [record.message for record in caplog.records] == [
+        f"otlp.headers.Pipe: {tmp_path}/pipe cannot be read",
+        "otlp.headers.Empty: EMPTY cannot be read",
+    ]
+
+
 def test_scrubbing_what_the_sdk_says() -> None:
     scrub = Scrubber(("hunter2", "", "hunter2-longer"))
     assert scrub("to http://u:p@host with hunter2-longer") == "to http://***@host with ***"
@@ -467,7 +488,7 @@ def test_the_environments_resource_goes_over_ours(
 OFF = """
 import sys
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 assert build_otel(OtlpSettings(), {}, "1", None) is None
 loaded = [name for name in sys.modules if name.startswith(("opentelemetry", "grpc", "requests"))]
 assert not loaded, loaded
@@ -476,10 +497,10 @@ assert not loaded, loaded
 NESTED = """
 import sys, time
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.events import ProbeResult
+from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.state import ConfigStatus, MonitorState
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.telemetry.otel_export import build_otel
 from opentelemetry import trace
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
 early = trace.get_tracer("a.driver")  # as a driver does at import

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputePlugin
-from floe_monitor.compute.asides import Asides
-from floe_monitor.compute.keeping import Keeper
 from floe_monitor.compute.plugin import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -23,8 +23,8 @@ class BigQueryComputePlugin(ComputePlugin):
     """One short HTTP session per validation, unless a target asks for a kept one."""
 
     def __init__(self) -> None:
-        self._asides = Asides()
-        self._keeper: Keeper[Session] = Keeper("bigquery")
+        self._calls = BlockingCalls()
+        self._keeper: ConnectionCache[Session] = ConnectionCache("bigquery")
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class BigQueryComputePlugin(ComputePlugin):
         from floe_monitor_bigquery.config import typed  # noqa: PLC0415
         from floe_monitor_bigquery.validating import validate  # noqa: PLC0415
 
-        return validate(typed(config), self._asides, self._keeper)
+        return validate(typed(config), self._calls, self._keeper)
 
     def generate_dbt_profile(self, config: ComputeConfig) -> dict[str, Any]:
         from floe_monitor_bigquery.config import typed  # noqa: PLC0415

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -21,7 +22,7 @@ DEFAULT_SCOPES = (
     "https://www.googleapis.com/auth/userinfo.email",
 )
 """dbt-bigquery's."""
-MONITOR_ONLY = keeping.MONITOR_ONLY | {"query"}
+MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"query"}
 SECRETS = ("token", "refresh_token", "client_secret", "private_key")
 
 _OF_METHOD = {
@@ -35,7 +36,7 @@ _TO_REFRESH = ("refresh_token", "client_id", "client_secret", "token_uri")
 _OF_KEYFILE = ("client_email", "token_uri")
 
 
-class BigQueryConfig(KeepingConfig):
+class BigQueryConfig(ReusingConfig):
     """The keys of `connection`, under dbt-bigquery's names."""
 
     model_config = ConfigDict(extra="forbid")

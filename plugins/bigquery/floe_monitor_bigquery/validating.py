@@ -15,7 +15,7 @@ from floe_monitor.compute import (
     Validation,
     deadline,
 )
-from floe_monitor.compute.keeping import HOLDS, KEPT_SHARE, Kept
+from floe_monitor.compute.toolkit.connection_cache import HOLDS, PROVING_SHARE, CachedConnection
 from floe_monitor_bigquery import login, sessions, wire
 from floe_monitor_bigquery.api import Api
 from floe_monitor_bigquery.config import SECRETS
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from floe_monitor.compute import Check
-    from floe_monitor.compute.asides import Asides
-    from floe_monitor.compute.keeping import Keeper
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+    from floe_monitor.compute.toolkit.connection_cache import ConnectionCache
     from floe_monitor_bigquery.config import BigQueryConfig
 
 MARGIN = 0.05
@@ -38,14 +38,16 @@ PROBE_TABLE = "floe_monitor_dry_run"
 """Named in a dry run alone: it never comes to be."""
 
 
-def validate(config: BigQueryConfig, asides: Asides, keeper: Keeper[Session]) -> ConnectionResult:
+def validate(
+    config: BigQueryConfig, calls: BlockingCalls, keeper: ConnectionCache[Session]
+) -> ConnectionResult:
     allowed = deadline.remaining()
-    with wire.running(time.monotonic() + allowed - min(MARGIN, allowed * MARGIN), asides):
+    with wire.running(time.monotonic() + allowed - min(MARGIN, allowed * MARGIN), calls):
         return _Run(config, keeper).result()
 
 
 class _Run:
-    def __init__(self, config: BigQueryConfig, keeper: Keeper[Session]) -> None:
+    def __init__(self, config: BigQueryConfig, keeper: ConnectionCache[Session]) -> None:
         self._config = config
         self._keeper = keeper
         known = [config.secret(key) for key in SECRETS]
@@ -68,7 +70,7 @@ class _Run:
         return validation.result(message)
 
     def _examine_keeping(self, credentials: Any, key: bytes) -> None:
-        kept = self._keeper.take(key) or Kept.new(Session(), self._config)
+        kept = self._keeper.take(key) or CachedConnection.new(Session(), self._config)
         session, token_before = kept.connection, kept.connection.credentials
         try:
             sound = self._examine(session, credentials)
@@ -80,7 +82,7 @@ class _Run:
             session.close()
             return
         if session.credentials is not token_before:
-            kept = Kept.new(session, self._config)
+            kept = CachedConnection.new(session, self._config)
         self._keeper.keep(key, kept, self._config.connection_idle_seconds)
 
     def _examine(self, session: Session, credentials: Any) -> bool:
@@ -113,7 +115,7 @@ class _Run:
         self._secrets.add(str(session.credentials.token))
         self._api.headers = login.headers(session.credentials, self._config)
         try:
-            with wire.until(time.monotonic() + wire.left() * KEPT_SHARE):
+            with wire.until(time.monotonic() + wire.left() * PROVING_SHARE):
                 status = self._api.greet()
             check.message = HOLDS
         except (ComputeError, UnusableAnswerError):

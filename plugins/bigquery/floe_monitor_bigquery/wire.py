@@ -22,26 +22,26 @@ from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.asides import family_of
+from floe_monitor.compute.toolkit.blocking_calls import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from floe_monitor.compute.asides import Asides
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 
 _expires_at: ContextVar[float] = ContextVar("floe_monitor_bigquery_expires_at")
-_asides: ContextVar[Asides] = ContextVar("floe_monitor_bigquery_asides")
+_calls: ContextVar[BlockingCalls] = ContextVar("floe_monitor_bigquery_asides")
 
 
 @contextmanager
-def running(expires_at: float, asides: Asides) -> Iterator[None]:
+def running(expires_at: float, calls: BlockingCalls) -> Iterator[None]:
     """Bound every wait of this thread's sockets, whenever they were made; names are looked up aside."""
-    token = _asides.set(asides)
+    token = _calls.set(calls)
     try:
         with until(expires_at):
             yield
     finally:
-        _asides.reset(token)
+        _calls.reset(token)
 
 
 @contextmanager
@@ -86,7 +86,7 @@ class _BoundedTls(ssl.SSLSocket):
 
 def _connect(host: str, port: int) -> socket.socket:
     """To the first address that answers, each with its share of the time."""
-    addresses = _asides.get().resolve(host, left())
+    addresses = _calls.get().resolve(host, left())
     problems: list[str] = []
     timed_out = False
     for position, address in enumerate(addresses):

@@ -13,9 +13,9 @@ import trustme
 from conformance import silent_names
 from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
-from floe_monitor.compute.configuring import build_config
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute.conformance import ComputePluginConformance, Given
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing import ComputePluginConformance, Given
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

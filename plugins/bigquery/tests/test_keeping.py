@@ -1,4 +1,4 @@
-"""Kept connections and tokens: proved, replaced, and let go."""
+"""CachedConnection connections and tokens: proved, replaced, and let go."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import trustme
 
 from conformance.bigquery_standin import EVERYTHING, StandIn, new_account
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
-from floe_monitor.compute.configuring import build_config
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
-from floe_monitor.compute.keeping import HOLDS
+from floe_monitor.compute.toolkit.connection_cache import HOLDS
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

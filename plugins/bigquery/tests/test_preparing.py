@@ -24,7 +24,7 @@ ISSUED = "urn:ietf:params:oauth:token-type:access_token"
 SCRIPT = """
 import json, os, sys
 from floe_monitor.compute import Deadline
-from floe_monitor.compute.configuring import build_config
+from floe_monitor.registry.config_validation import build_config
 from floe_monitor.compute.deadline import running_until
 from floe_monitor_bigquery import BigQueryComputePlugin
 
@@ -121,7 +121,7 @@ def test_the_first_validation_imports_nothing(cases: dict[str, Any]) -> None:
 
 
 def test_no_key_is_read(plugin: Any, keys: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from floe_monitor.compute.configuring import build_config
+    from floe_monitor.registry.config_validation import build_config
 
     given = {"type": "service_account", "client_email": "a@b", "token_uri": GOOGLES}
     plugin.prepare(build_config(plugin, keys({}, method="service-account", keyfile=str(tmp_path / "none"))))

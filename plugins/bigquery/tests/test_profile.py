@@ -9,7 +9,7 @@ import yaml
 from floe_monitor_bigquery import BigQueryComputePlugin
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 PLUGIN = BigQueryComputePlugin()
 TOKEN = "{{ env_var('BQ_TOKEN') }}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError
-from floe_monitor.compute.asides import Asides, family_of
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ MAX_REDIRECTS = 3
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_ONE_SITE = frozenset({"Authorization", "Host", "X-Amz-Security-Token"})
-_asides = Asides()
+_calls = BlockingCalls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Timed(io.RawIOBase):
 
 def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """To the first address that accepts; the time left is shared among those that are to be tried."""
-    addresses = _asides.resolve(host, deadline.remaining())
+    addresses = _calls.resolve(host, deadline.remaining())
     failure: OSError | None = None
     for index, address in enumerate(addresses):
         candidate = socket.socket(family_of(address), socket.SOCK_STREAM)

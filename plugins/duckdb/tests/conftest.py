@@ -17,7 +17,7 @@ from floe_monitor_duckdb import DuckDBComputePlugin, extensions
 from conformance import environments
 from conformance.aws_catalogs import MiniStack
 from conformance.lakehouse import Lakehouse
-from floe_monitor.compute.configuring import build_config
+from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

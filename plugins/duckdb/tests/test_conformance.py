@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from floe_monitor.compute.conformance import ComputePluginConformance, Given
+from floe_monitor.testing import ComputePluginConformance, Given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

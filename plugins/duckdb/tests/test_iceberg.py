@@ -26,8 +26,8 @@ from floe_monitor.compute import (
     ErrorType,
     deadline,
 )
-from floe_monitor.compute.configuring import build_config
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -15,8 +15,8 @@ from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.polaris_standin import PolarisStandIn
 from conformance.sigv4_standin import SigV4StandIn
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, deadline
-from floe_monitor.compute.configuring import build_config
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

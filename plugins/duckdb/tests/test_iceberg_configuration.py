@@ -10,7 +10,7 @@ from floe_monitor_duckdb import DuckDBComputePlugin
 from floe_monitor_duckdb.quoting import RESERVED
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 URI = "http://polaris:8181/api/catalog"
 ID, SECRET = "{{ env_var('POLARIS_CLIENT_ID') }}", "{{ env_var('POLARIS_CLIENT_SECRET') }}"

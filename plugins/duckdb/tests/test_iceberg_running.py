@@ -19,7 +19,7 @@ from floe_monitor_duckdb import DuckDBComputePlugin
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET
 from conformance.polaris_standin import PolarisStandIn
 from floe_monitor.compute import ConnectionStatus
-from floe_monitor.compute.configuring import build_config
+from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ from floe_monitor.compute import (
     ErrorType,
     deadline,
 )
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

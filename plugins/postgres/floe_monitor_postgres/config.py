@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 PASSWORD_KEYS = ("password", "pass")
-MONITOR_ONLY = keeping.MONITOR_ONLY | {"service"}
+MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"service"}
 _ROLE = re.compile(r'^(?:[^\W\d][\w$]*|"(?:[^"\x00]|"")+")$')
 """dbt writes the role into `set role …` as it stands: an identifier, or a quoted one."""
 
 
-class PostgresConfig(KeepingConfig):
+class PostgresConfig(ReusingConfig):
     """The keys of `connection`, under dbt-postgres' names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -107,18 +107,3 @@ class PostgresConfig(KeepingConfig):
         if self.sslrootcert == "system" and self.sslmode not in {None, "verify-full"}:
             raise ValueError("sslrootcert: system works with sslmode: verify-full alone")
         return self
-
-
-def typed(config: ComputeConfig) -> PostgresConfig:
-    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
-    if isinstance(config, PostgresConfig):
-        return config
-    try:
-        return PostgresConfig.model_validate(dict(config))
-    except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute import ErrorType, Failure, MonitorResourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from floe_monitor_postgres.wire import Stage
+
+class Stage(IntEnum):
+    """How far a connection came."""
+
+    NETWORK = 1
+    """Waiting for TCP."""
+    TLS = 2
+    LOGIN = 3
+    DATABASE = 4
+    """Authenticated; the server opens the session."""
+    OPEN = 5
 
 
 class SessionError(Exception):
@@ -23,7 +36,7 @@ class SessionError(Exception):
 
 class TimedOutError(SessionError):
     def __init__(self, stage: Stage) -> None:
-        super().__init__(stage, f"no answer in time while waiting for {_WAITED_FOR[stage.name]}")
+        super().__init__(stage, f"no answer in time while waiting for {_WAITED_FOR[stage]}")
 
 
 class ServerError(SessionError):
@@ -43,12 +56,13 @@ class LinkError(SessionError):
 
 
 _WAITED_FOR = {
-    "NETWORK": "the TCP connection",
-    "TLS": "the reply to the TLS request",
-    "LOGIN": "the login",
-    "DATABASE": "the session to open",
-    "OPEN": "the query",
+    Stage.NETWORK: "the TCP connection",
+    Stage.TLS: "the reply to the TLS request",
+    Stage.LOGIN: "the login",
+    Stage.DATABASE: "the session to open",
+    Stage.OPEN: "the query",
 }
+_SHORTAGES = tuple(os.strerror(code) for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _BY_SQLSTATE = {
     "42501": ErrorType.PERMISSION,
     "25006": ErrorType.PERMISSION,  # read-only transaction
@@ -71,6 +85,16 @@ _BY_CLASS = {
 }
 
 
+def link_error(
+    stage: Stage, message: str, *, needs_password: bool = False
+) -> LinkError | MonitorResourceError:
+    """What libpq itself says; it has no more than the system's words for a shortage of this process."""
+    shortage = next((text for text in _SHORTAGES if message.endswith(text)), None)
+    if shortage is not None:
+        return MonitorResourceError(f"the monitor itself is short: {shortage}")
+    return LinkError(stage, message, needs_password=needs_password)
+
+
 def classify(error: Exception, files: Iterable[str] = ()) -> Failure:
     """`files` are those of the TLS set-up: a missing one explains a failed handshake."""
     message = str(error)
@@ -86,12 +110,12 @@ def classify(error: Exception, files: Iterable[str] = ()) -> Failure:
 
 def _of_link(error: LinkError, message: str, files: Iterable[str]) -> Failure:
     """By evidence where there is some: without the server's word there is no code."""
-    unreadable = _unreadable(files) if error.stage.name in {"TLS", "LOGIN"} else None
+    unreadable = _unreadable(files) if error.stage in {Stage.TLS, Stage.LOGIN} else None
     if unreadable is not None:
         return Failure(ErrorType.CONFIGURATION, f"{unreadable}: {message}")
     if error.needs_password:
         return Failure(ErrorType.AUTHENTICATION, "the server asks for a password and none is configured")
-    if error.stage.name == "LOGIN" and "SSL error" in message and "alert" in message:
+    if error.stage is Stage.LOGIN and "SSL error" in message and "alert" in message:
         # Under TLS 1.3 a client learns after the handshake, and from OpenSSL's words alone, that its
         # certificate was refused.
         return Failure(ErrorType.AUTHENTICATION, f"the server refused the client certificate: {message}")

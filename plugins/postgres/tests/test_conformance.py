@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from floe_monitor_postgres import PostgresComputePlugin
 
-from floe_monitor.compute.conformance import ComputePluginConformance, Given
-from floe_monitor.compute.conformance.validating import ValidatingConformance
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing import ComputePluginConformance, Given
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from floe_monitor.testing.validation import ValidatingConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ def test_a_missing_service_is_a_failed_check(service_file: Path) -> None:
 @given(st.dictionaries(st.sampled_from(["host", "user", "dbname"]), st.text(st.characters(
     codec="utf-8", exclude_characters="\0")), min_size=1))  # fmt: skip
 def test_connection_strings_mean_what_they_say(parameters: dict[str, str]) -> None:
-    from floe_monitor_postgres.wire import conninfo
+    from floe_monitor_postgres.session import conninfo
     from psycopg import pq
 
     parsed = {

@@ -65,7 +65,7 @@ def test_a_server_that_is_shutting_down(probe: Probe, standby: Any) -> None:
 
 def test_messages_in_another_language_change_nothing(probe: Probe, server: Any) -> None:
     """The evidence is the SQLSTATE: here the text is without meaning."""
-    from floe_monitor_postgres.wire import _SQLSTATE
+    from floe_monitor_postgres.session import _SQLSTATE
 
     text = 'connection to server at "x", port 1 failed: FATAL:  28P01: Anmeldung fehlgeschlagen\nORT:  y'
     assert _SQLSTATE.findall(text) == [("28P01", "Anmeldung fehlgeschlagen")]
@@ -74,9 +74,9 @@ def test_messages_in_another_language_change_nothing(probe: Probe, server: Any) 
 
 def test_without_its_code_a_refusal_is_still_reported(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where libpq's verbosity cannot be set, all that is lost is the precise error type."""
-    from floe_monitor_postgres import wire
+    from floe_monitor_postgres import session
 
-    monkeypatch.setattr(wire, "_verbosity_setter", lambda: None)
+    monkeypatch.setattr(session, "_verbosity_setter", lambda: None)
     result = probe(password="wrong")
     assert (result.status, result.checks[-1].name) == (ConnectionStatus.UNHEALTHY, "login")
     assert "password authentication failed" in result.message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

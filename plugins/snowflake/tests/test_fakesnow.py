@@ -15,7 +15,7 @@ import pytest
 from conformance import environments
 from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
-from floe_monitor.compute.configuring import build_config
+from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

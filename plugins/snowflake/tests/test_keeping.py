@@ -15,14 +15,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from floe_monitor_snowflake.bounding import Bounded
 
 from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
-from floe_monitor.compute.configuring import build_config
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.faultproxy import Fault, FaultProxy
-from floe_monitor.compute.keeping import HOLDS
+from floe_monitor.compute.toolkit.connection_cache import HOLDS
+from floe_monitor.registry.config_validation import build_config
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +87,7 @@ def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
     script = """
         import sys
         from floe_monitor_snowflake import SnowflakeComputePlugin
-        from floe_monitor.compute.configuring import build_config
+        from floe_monitor.registry.config_validation import build_config
         plugin = SnowflakeComputePlugin()
         connection = dict(account="acme", user="dbt", host="127.0.0.1", port=int(sys.argv[1]),
                           role="transformer", warehouse="transforming", database="analytics", schema="marts")
@@ -240,21 +239,21 @@ def test_a_frozen_session_is_replaced_within_the_probe(again: Any, plugin: Any, 
         proxy.set(Fault.FREEZE)
         result = again(timeout=0.6, port=proxy.port)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
-        settled(lambda: plugin._bounded.left_behind == 0)
-        assert len(plugin._keeper) <= 1
+        settled(lambda: plugin.driver_threads.abandoned == 0)
+        assert len(plugin.connections) <= 1
 
 
 def test_a_session_that_freezes_in_use_is_not_kept(again: Any, plugin: Any, standin: StandIn) -> None:
     with FaultProxy(standin.port, Fault.HANG_AFTER, after=1500) as proxy:
         result = again(timeout=0.6, port=proxy.port)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
-        assert len(plugin._keeper) == 0
-        settled(lambda: plugin._bounded.left_behind == 0)
+        assert len(plugin.connections) == 0
+        settled(lambda: plugin.driver_threads.abandoned == 0)
 
 
 def test_a_session_there_is_no_thread_for_is_let_go(again: Any, plugin: Any, standin: StandIn) -> None:
     again()
-    plugin._bounded = Bounded(limit=0)
+    plugin.driver_threads._limit = 0
     result = again()
     assert (result.error_type, result.checks[-1].name) == (ErrorType.TIMEOUT, "login")
     settled(lambda: standin.sessions == {})

@@ -10,7 +10,7 @@ from floe_monitor_snowflake import SnowflakeComputePlugin
 from packaging.requirements import Requirement
 
 from floe_monitor.compute import ComputeConfigurationError, ConnectionStatus, ErrorType
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 PLUGIN = SnowflakeComputePlugin()
 BASE = {"account": "acme-analytics", "user": "dbt", "database": "analytics", "schema": "marts"}

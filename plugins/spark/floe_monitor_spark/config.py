@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError, keeping
-from floe_monitor.compute.keeping import KeepingConfig
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 SECRET_KEYS = ("password", "token")
-MONITOR_ONLY = keeping.MONITOR_ONLY | {"wake_cluster"}
+MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"wake_cluster"}
 THRIFT_ONLY = ("user", "auth", "kerberos_service_name", "use_ssl")
 HTTP_ONLY = ("cluster", "organization", "wake_cluster")
 _SPARK_CONNECT = (
@@ -31,7 +31,7 @@ REFUSED_METHODS = {
 _PASSWORD_AUTHS = frozenset({"LDAP", "CUSTOM"})
 
 
-class SparkConfig(KeepingConfig):
+class SparkConfig(ReusingConfig):
     """The keys of `connection`, under dbt-spark's names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -98,10 +98,6 @@ class SparkConfig(KeepingConfig):
     server_side_parameters: dict[str, str] = Field(
         default_factory=dict, description="Spark settings of dbt's sessions, each a text"
     )
-
-    def secret(self, key: str) -> str | None:
-        found = self.credentials.get(key)
-        return None if found is None else found.get_secret_value()
 
     @property
     def session_parameters(self) -> dict[str, str]:
@@ -186,18 +182,3 @@ class SparkConfig(KeepingConfig):
             raise ValueError("missing: a token in `credentials`")
         if self.host.startswith("http://"):
             raise ValueError("host: dbt-spark speaks HTTPS alone")
-
-
-def typed(config: ComputeConfig) -> SparkConfig:
-    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
-    if isinstance(config, SparkConfig):
-        return config
-    try:
-        return SparkConfig.model_validate(dict(config))
-    except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -14,8 +14,8 @@ import trustme
 from floe_monitor_spark import SparkComputePlugin
 
 from floe_monitor.compute import Deadline
-from floe_monitor.compute.configuring import build_config
 from floe_monitor.compute.deadline import running_until
+from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.configuring import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 PLUGIN = SparkComputePlugin()
 SECRET = "{{ env_var('SPARK_SECRET') }}"

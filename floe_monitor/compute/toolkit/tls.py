@@ -1,0 +1,79 @@
+"""TLS contexts, made once for each set of roots: loading the system's takes some 20 ms of CPU."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+from floe_monitor.compute.errors import ComputeConfigurationError
+from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
+
+Version = tuple[Path, int, int]
+"""A file or directory with its time of change in nanoseconds and its size, which tell whether it changed."""
+
+
+def tls_context(roots: str | Path | None = None, *, verify: bool = True) -> ssl.SSLContext:
+    """Of a client that trusts the certificates in `roots`, a file or directory, or else the system's.
+
+    Without `verify` it trusts anybody and reads nothing. Made anew once the roots have changed. Raises
+    `ComputeConfigurationError` where they cannot be read. Shared: not to be changed.
+    """
+    if not verify:
+        return _trusting_anybody()
+    if roots is None:
+        return _trusting_system(_system_roots())
+    return _trusting(roots_version(roots))
+
+
+def roots_version(roots: str | Path) -> Version:
+    """What has to be compared to know that `roots` are the same. Raises `ComputeConfigurationError`."""
+    place = Path(roots)
+    try:
+        state = place.stat()
+        if not (place.is_file() or place.is_dir()):  # a pipe would be waited for
+            raise ComputeConfigurationError(f"cannot read the TLS roots in {place}: no file and no directory")
+    except (OSError, ValueError) as error:
+        raise _unreadable(place, error) from None
+    return place, state.st_mtime_ns, state.st_size
+
+
+def _system_roots() -> tuple[Version, ...]:
+    """Where OpenSSL looks now: SSL_CERT_FILE and SSL_CERT_DIR count. What is not there it passes over."""
+    paths = ssl.get_default_verify_paths()
+    return tuple(roots_version(place) for place in (paths.cafile, paths.capath) if place)
+
+
+@lru_cache(maxsize=4)
+def _trusting_system(_: tuple[Version, ...]) -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+@lru_cache(maxsize=16)
+def _trusting(version: Version) -> ssl.SSLContext:
+    place = version[0]
+    try:
+        if place.is_dir():
+            next(place.iterdir(), None)  # OpenSSL says nothing of a directory that it cannot read
+            return ssl.create_default_context(capath=str(place))
+        return ssl.create_default_context(cafile=str(place))
+    except OSError as error:
+        raise _unreadable(place, error) from None
+
+
+@lru_cache(maxsize=1)
+def _trusting_anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _unreadable(place: Path, error: OSError | ValueError) -> Exception:
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        return error
+    if isinstance(error, ssl.SSLError):
+        reason: str | None = "it holds no certificates in PEM form"
+    else:
+        reason = getattr(error, "strerror", None) or "no path"
+    return ComputeConfigurationError(f"cannot read the TLS roots in {place}: {reason}")

@@ -1,0 +1,1 @@
+"""References to credentials, their resolution, and what keeps secrets out of outputs."""

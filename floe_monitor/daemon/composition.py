@@ -1,0 +1,262 @@
+"""The composition root: builds the parts, runs them in one task group, stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+
+from floe_monitor import __version__
+from floe_monitor.daemon.controller import Controller, read_configuration
+from floe_monitor.domain.liveness import LivenessLimits
+from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.probing.runner import Runner
+from floe_monitor.probing.scheduler import Scheduler
+from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.profiles import ProfileKeeper
+from floe_monitor.settings.watcher import ConfigWatcher
+from floe_monitor.telemetry.exposition import MetricsPage
+from floe_monitor.telemetry.fanout import Drops, Fanout
+from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
+from floe_monitor.telemetry.otel_export import build_otel
+from floe_monitor.telemetry.prometheus import PrometheusSink
+from floe_monitor.web.app import create_app
+from floe_monitor.web.server import listen, serve
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from floe_monitor.daemon.signals import Signals
+    from floe_monitor.domain.events import Sink
+    from floe_monitor.domain.targets import Target
+    from floe_monitor.settings import LoadedSettings
+    from floe_monitor.web.server import Listener
+
+    Greet = Callable[[Listener, MonitorState], Iterable[str]]
+    """Lines for standard error once requests are answered; written without waiting for a reader."""
+
+PROBES_SHARE = 0.5
+"""Of the grace period, what probes under way may use to finish."""
+
+STOPPED, FAULT = 0, 70
+"""Exit statuses: of a stop that was asked for, and of an unexpected exception."""
+
+
+class SchedulerEndedError(Exception):
+    """The scheduler has ended without being stopped."""
+
+
+def run(
+    config: Path,
+    *,
+    environ: Mapping[str, str],
+    announce: Greet,
+    signals: Signals,
+) -> int:
+    """Watch until SIGTERM or SIGINT; the exit status. `announce` is asked once requests are answered.
+
+    Raises `ConfigurationError` and `ListenError` before anything has started. Validations may still hang
+    when it returns: the caller ends the process with `os._exit`.
+    """
+    loaded, targets = read_configuration(config, environ)
+    listener = listen(loaded.settings.http.host, loaded.settings.http.port)
+    try:
+        daemon = _Daemon(config, environ, loaded, targets, listener, signals)
+    except BaseException:  # the port must be free again
+        listener.close()
+        raise
+    return daemon.run(announce)
+
+
+class _Daemon:
+    def __init__(
+        self,
+        config: Path,
+        environ: Mapping[str, str],
+        loaded: LoadedSettings,
+        targets: dict[str, Target],
+        listener: Listener,
+        signals: Signals,
+    ) -> None:
+        settings = loaded.settings
+        now = time.time()
+        self._listener = listener
+        self._signals = signals
+        self._settings = settings
+        self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
+        self._leave_by = 0.0
+        drops = Drops()
+        self._writer = configure_logging(settings.log, sys.stderr, drops)
+        self._log = get_logger()
+        prometheus = PrometheusSink()
+        self._otel = build_otel(settings.otlp, environ, __version__, self._state, drops)
+        sinks: list[Sink] = [prometheus, LogSink(settings.log)]
+        if self._otel is not None:
+            sinks.append(self._otel)
+        self._fanout = Fanout(sinks, drops=drops)
+        self._state.dropped = drops
+        self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
+        self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
+        self._page = MetricsPage(self._state, prometheus, __version__)
+        self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
+
+    def run(self, announce: Greet) -> int:
+        self._fanout.start()
+        try:
+            anyio.run(self._main, announce)
+        except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
+            for cause in _causes(error):
+                self._log.critical("stopping: an error nobody expected", exc_info=cause)
+            return FAULT
+        finally:
+            self._flush()
+        return STOPPED
+
+    async def _main(self, announce: Greet) -> None:
+        self._stop = anyio.Event()
+        self._reload_asked = anyio.Event()
+        scheduler = Scheduler(
+            self._state,
+            self._pool,
+            self._runner,
+            self._fanout.publish,
+            history=self._settings.history,
+            salt=socket.gethostname(),
+        )
+        keeper = ProfileKeeper(
+            self._settings.profiles,
+            self._targets,
+            publish=self._fanout.publish,
+            state=self._state,
+            environ=self._environ,
+        )
+        self._controller = Controller(
+            self._config,
+            self._environ,
+            self._loaded,
+            self._targets,
+            self._state,
+            scheduler,
+            self._pool,
+            keeper,
+            self._fanout.publish,
+        )
+        self._connect_signals(asyncio.get_running_loop())
+        app = create_app(
+            self._state,
+            self._page,
+            self._controller,
+            limits=self._limits,
+            host=self._listener.host,
+            allowed_hosts=self._settings.http.allowed_hosts,
+        )
+        async with anyio.create_task_group() as services:
+            await services.start(serve, app, self._listener, name="http")
+            services.start_soon(self._reload_when_asked, name="reload")
+            services.start_soon(keeper.run, name="profiles")
+            services.start_soon(self._follow_configuration, name="configuration")
+            with anyio.CancelScope() as probing:
+                async with asyncio.TaskGroup() as probes:
+                    scheduler.apply(self._targets)
+                    await self._probe_until_stopped(scheduler, probes, announce)
+                    probing.cancel()
+            services.cancel_scope.cancel()
+        self._pool.close()
+        self._runner.close()
+
+    async def _probe_until_stopped(
+        self,
+        scheduler: Scheduler,
+        probes: asyncio.TaskGroup,
+        announce: Greet,
+    ) -> None:
+        ticking = probes.create_task(scheduler.run(probes), name="scheduler")
+        # A task that is cancelled from elsewhere ends without failing its group.
+        ticking.add_done_callback(lambda _: self._stop.set())
+        for line in announce(self._listener, self._state):
+            self._writer.write(line)
+        await self._stop.wait()
+        if ticking.done():
+            raise SchedulerEndedError
+        ticking.cancel()
+        with anyio.move_on_after(self._controller.settings.shutdown_grace * PROBES_SHARE):
+            while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
+                await anyio.sleep(0.02)
+
+    def _connect_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        def hand_over(callback: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # the loop has closed: the last flush is under way
+                loop.call_soon_threadsafe(callback)
+
+        def stop(number: signal.Signals) -> None:
+            grace = self._controller.settings.shutdown_grace
+            # From the signal handler and not from the loop, which may be what hangs.
+            self._guard_exit(grace)
+            hand_over(lambda: self._begin_stop(number.name, grace))
+
+        self._signals.connect(stop, lambda: hand_over(self._ask_to_reload))
+
+    def _begin_stop(self, signal_name: str, grace: float) -> None:
+        self._log.info("stopping", signal=signal_name, grace_seconds=grace)
+        self._stop.set()
+
+    def _ask_to_reload(self) -> None:
+        self._reload_asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        """A task of its own: a reload that hangs must not delay the stop."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked = anyio.Event()
+            await self._controller.reload()
+
+    async def _follow_configuration(self) -> None:
+        settings = self._controller.settings.reload
+        if not settings.watch:
+            return
+        while True:
+            watcher = ConfigWatcher(lambda: self._controller.loaded, settings.poll_interval)
+            try:
+                async for _ in watcher:
+                    await self._controller.reload()
+            except Exception as error:  # noqa: BLE001 - a fault in watching files must not stop the probing
+                self._log.error("watching the configuration failed; trying again", exc_info=error)
+            await anyio.sleep(settings.poll_interval)
+
+    def _limits(self) -> LivenessLimits:
+        return LivenessLimits(stuck=self._controller.settings.workers.stuck_limit_in_force)
+
+    def _guard_exit(self, grace: float) -> None:
+        """End the process when the grace period is over, whatever still runs or hangs."""
+        self._leave_by = time.monotonic() + grace
+
+        def leave() -> None:
+            time.sleep(grace + 0.5)
+            os._exit(0)
+
+        threading.Thread(target=leave, name="exit-guard", daemon=True).start()
+
+    def _flush(self) -> None:
+        left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0
+        self._fanout.close(left / 2)
+        if self._otel is not None:
+            self._otel.shutdown(max(0.2, left / 2))
+        self._log.info("stopped", stuck_workers=self._state.stuck_workers)
+        self._writer.close(0.5)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    else:
+        yield error

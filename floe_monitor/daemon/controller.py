@@ -1,0 +1,158 @@
+"""Applies configurations to the running scheduler, workers and profiles; validates and reloads on request."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from floe_monitor.domain.events import ConfigReloaded
+from floe_monitor.domain.target_diff import diff
+from floe_monitor.domain.targets import build_targets
+from floe_monitor.probing.scheduler import NoSlotError
+from floe_monitor.registry.discovery import discover
+from floe_monitor.settings import ConfigurationError, load
+from floe_monitor.web.interfaces import ProbeRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from floe_monitor.domain.events import ProbeResult, Publish
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.targets import Target
+    from floe_monitor.probing.scheduler import Scheduler
+    from floe_monitor.probing.workers import WorkerPool
+    from floe_monitor.profiles import ProfileKeeper
+    from floe_monitor.settings import LoadedSettings, Settings
+
+log = logging.getLogger("floe_monitor.control")
+
+READ_SECONDS = 30.0
+"""How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
+import may too."""
+
+AT_START_ONLY = ("http", "otlp", "log", "reload")
+"""Sections whose changes wait for a restart."""
+
+
+def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
+    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found."""
+    loaded = load(path, environ)
+    return loaded, build_targets(loaded.settings, discover(), loaded.locate)
+
+
+class Controller:
+    """Holds the configuration in force. For the event loop's thread only."""
+
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        loaded: LoadedSettings,
+        targets: dict[str, Target],
+        state: MonitorState,
+        scheduler: Scheduler,
+        pool: WorkerPool,
+        keeper: ProfileKeeper,
+        publish: Publish,
+    ) -> None:
+        self._path = path
+        self._environ = environ
+        self._loaded = loaded
+        self._targets = targets
+        self._state = state
+        self._scheduler = scheduler
+        self._pool = pool
+        self._keeper = keeper
+        self._publish = publish
+        self._reloading = anyio.Lock()
+        self._next: asyncio.Future[ConfigReloaded] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self._loaded.settings
+
+    @property
+    def loaded(self) -> LoadedSettings:
+        return self._loaded
+
+    async def validate(self, name: str) -> ProbeResult:
+        try:
+            return await self._scheduler.validate(name)
+        except NoSlotError as error:
+            raise ProbeRefusedError(str(error)) from None
+
+    async def reload(self) -> ConfigReloaded:
+        """Load again and apply; an invalid configuration changes nothing.
+
+        One at a time; all who ask while one runs share the next, which reads what is there after they asked.
+        """
+        if self._next is not None:
+            return await asyncio.shield(self._next)
+        shared = self._next = asyncio.get_running_loop().create_future()
+        try:
+            async with self._reloading:
+                self._next = None
+                event = await self._reload()
+        except BaseException as error:  # those who share this reload must not wait for ever
+            self._next = None if self._next is shared else self._next
+            if isinstance(error, Exception):
+                shared.set_exception(error)
+                shared.exception()  # retrieved: perhaps nobody shares it
+            else:
+                shared.cancel()
+            raise
+        shared.set_result(event)
+        return event
+
+    async def _reload(self) -> ConfigReloaded:
+        try:
+            with anyio.fail_after(READ_SECONDS):
+                loaded, targets = await anyio.to_thread.run_sync(
+                    functools.partial(read_configuration, self._path, self._environ), abandon_on_cancel=True
+                )
+        except ConfigurationError as error:
+            event = self._refuse(tuple(str(problem) for problem in error.problems))
+        except TimeoutError:
+            waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
+            event = self._refuse((f"{self._path}: {waited}",))
+        except Exception as error:  # a fault of ours in reading must not stop the probing
+            log.exception("the configuration could not be read")
+            event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
+        else:
+            event = self._apply(loaded, targets)
+        self._publish(event)
+        return event
+
+    def _refuse(self, problems: tuple[str, ...]) -> ConfigReloaded:
+        now = time.time()
+        self._state.config = replace(self._state.config, attempted_at=now, problems=problems)
+        return ConfigReloaded(now, problems)
+
+    def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
+        former, settings = self._loaded.settings, loaded.settings
+        changes = diff(self._targets, targets)
+        self._loaded, self._targets = loaded, targets
+        self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
+        self._scheduler.history = settings.history
+        self._scheduler.apply(targets)
+        self._keeper.apply(settings.profiles, targets)
+        now = time.time()
+        config = self._state.config
+        self._state.config = replace(
+            config, loaded_at=now, attempted_at=now, problems=(), generation=config.generation + 1
+        )
+        return ConfigReloaded(
+            now,
+            added=changes.added,
+            changed=changes.changed,
+            removed=changes.removed,
+            waiting=tuple(name for name in AT_START_ONLY if getattr(former, name) != getattr(settings, name)),
+        )

@@ -1,0 +1,69 @@
+"""Liveness and readiness of the monitor: pure functions of its state and the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from floe_monitor.domain.state import MonitorState
+
+BEAT_AGE_LIMIT = 15.0
+"""Seconds without a turn of the scheduler that mean it has stalled; it turns at least once a second."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessLimits:
+    """`stuck`: the number of stuck workers from which on only a restart helps."""
+
+    stuck: int
+    beat_age: float = BEAT_AGE_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`ok` where there is no reason against it."""
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.reasons
+
+
+def liveness(state: MonitorState, now: float, limits: LivenessLimits, started: float = 0.0) -> Verdict:
+    """Whether a restart could not do better. `now` and `started` are on `time.monotonic`'s clock.
+
+    Before its first turn the scheduler's age counts from `started`.
+    """
+    reasons = []
+    age = now - max(state.scheduler_beat, started)
+    if age > limits.beat_age:
+        reasons.append(f"the scheduler has made no progress for {age:.1f} s (limit {limits.beat_age:g} s)")
+    stuck = state.stuck_workers
+    if stuck >= limits.stuck:
+        where = ", ".join(f"{name}: {c.stuck}" for name, c in sorted(state.workers.items()) if c.stuck)
+        reasons.append(f"{stuck} stuck workers (limit {limits.stuck}): {where}")
+    return Verdict(tuple(reasons))
+
+
+def readiness(state: MonitorState) -> Verdict:
+    """Whether every target has had its first result and every profile was looked at once, so that what is
+    shown is an answer and a job may start."""
+    reasons = []
+    if not state.first_round_done:
+        waiting = [snapshot.target.name for snapshot in state.view() if snapshot.last is None]
+        named = _some(waiting) or "the scheduler"
+        reasons.append(f"the first round is not complete; waiting for: {named}")
+    if state.awaited_profiles:
+        reasons.append(f"profiles not yet reconciled: {_some(sorted(state.awaited_profiles))}")
+    return Verdict(tuple(reasons))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

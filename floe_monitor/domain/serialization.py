@@ -1,0 +1,200 @@
+"""The monitor's values as JSON shapes. `docs/http-api.md` describes them; a test holds both together.
+
+Times are RFC 3339 in UTC, durations seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import pydantic_core
+
+from floe_monitor import __version__
+from floe_monitor.credentials.masking import redacted
+from floe_monitor.domain.health import HealthStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from floe_monitor.compute.models import CheckResult
+    from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
+    from floe_monitor.domain.liveness import Verdict
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
+
+Json = dict[str, Any]
+
+
+def encode(value: object) -> bytes:
+    """JSON in UTF-8. Not-a-number becomes null; a lone surrogate a question mark."""
+    try:
+        return pydantic_core.to_json(value, inf_nan_mode="null")
+    except (pydantic_core.PydanticSerializationError, UnicodeError):
+        return pydantic_core.to_json(_encodable(value), inf_nan_mode="null")
+
+
+def _encodable(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encodable(item) for item in value]
+    return value
+
+
+def moment(at: float | None) -> str | None:
+    """Unix seconds as `2026-11-22T10:00:00.000Z`."""
+    if not at:
+        return None
+    try:
+        whole = int(at)
+        return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
+    except (ValueError, OverflowError, OSError):
+        return None  # a clock that is far off, or a plugin's odd value, must not cost the whole answer
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    """Thousands of targets share their seconds."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def check(result: CheckResult) -> Json:
+    return {
+        "name": result.name,
+        "status": result.status.value,
+        "duration_seconds": round(result.latency_ms / 1000, 6),
+        "started_seconds": round(result.started_ms / 1000, 6),
+        "error_type": result.error_type,
+        "message": result.message,
+    }
+
+
+def probe(result: ProbeResult) -> Json:
+    return {
+        "target": result.target,
+        "plugin": result.plugin,
+        "status": result.status.value,
+        "started_at": moment(result.started_at),
+        "duration_seconds": round(result.duration, 6),
+        "error_type": result.error_type,
+        "message": result.message,
+        "warnings": list(result.warnings),
+        "checks": [check(c) for c in result.checks],
+        "trigger": result.trigger,
+        "worker": result.worker,
+        "correlation_id": result.correlation_id,
+        "trace_id": result.trace_id,
+        "span_id": result.span_id,
+    }
+
+
+def target(snapshot: TargetSnapshot) -> Json:
+    """One row of the list: what is known now."""
+    health, last = snapshot.health, snapshot.last
+    status = snapshot.status
+    return {
+        "name": snapshot.target.name,
+        "plugin": snapshot.target.plugin_name,
+        "status": status.word,
+        "up": status.is_up,
+        "stale": snapshot.stale,
+        "since": moment(health.since),
+        "last_status": last.status.value if last else None,
+        "last_validation_at": moment(last.finished_at) if last else None,
+        "last_success_at": moment(snapshot.last_success_at),
+        "last_duration_seconds": round(last.duration, 6) if last else None,
+        "error_type": last.error_type if last else None,
+        "message": last.message if last else snapshot.target.entry.problem or "",
+        "warnings": list(last.warnings) if last else [],
+        "checks": {c.name: c.status.value for c in last.checks} if last else {},
+        "consecutive_failures": health.consecutive_failures,
+        "status_changes": health.status_changes,
+        "labels": dict(snapshot.target.labels),
+    }
+
+
+TARGET_FIELDS = (
+    "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
+    "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
+    "consecutive_failures", "status_changes", "labels",
+)  # fmt: skip
+"""The keys of `target`, in order."""
+
+
+def target_detail(snapshot: TargetSnapshot) -> Json:
+    """Everything about one target. `configuration` holds references to credentials, never a value."""
+    known = snapshot.target
+    policy = known.policy
+    return {
+        **target(snapshot),
+        "policy": {
+            "interval_seconds": policy.interval,
+            "timeout_seconds": policy.timeout,
+            "failure_threshold": policy.thresholds.failure,
+            "success_threshold": policy.thresholds.success,
+            "isolation": policy.isolation,
+        },
+        "provenance": {
+            "distribution": known.entry.distribution,
+            "version": known.entry.version,
+            "problem": known.entry.problem,
+        },
+        "configuration": redacted(known.settings.model_dump(mode="json", exclude_none=True)),
+        "last": probe(snapshot.last) if snapshot.last else None,
+        "history": [probe(result) for result in reversed(snapshot.history)],
+        "failures": [probe(result) for result in reversed(snapshot.failures)],
+    }
+
+
+def counts(snapshots: Iterable[TargetSnapshot]) -> dict[str, int]:
+    """How many targets have each status; every status is there."""
+    found = Counter(snapshot.status for snapshot in snapshots)
+    return {status.word: found[status] for status in HealthStatus}
+
+
+def verdict(judged: Verdict) -> Json:
+    return {"status": "ok" if judged.ok else "failing", "reasons": list(judged.reasons)}
+
+
+def profile(reconciled: ProfileReconciled) -> Json:
+    return {"result": reconciled.result, "at": moment(reconciled.at), "message": reconciled.message}
+
+
+def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
+    """The monitor itself."""
+    config = state.config
+    return {
+        "version": __version__,
+        "started_at": moment(state.started_at),
+        "live": verdict(live),
+        "ready": verdict(ready),
+        "targets": counts(state.view()),
+        "configuration": {
+            "generation": config.generation,
+            "loaded_at": moment(config.loaded_at),
+            "attempted_at": moment(config.attempted_at),
+            "last_reload_successful": config.last_reload_successful,
+            "problems": list(config.problems),
+        },
+        "workers": {
+            name: {"busy": c.busy, "stuck": c.stuck, "limit": c.limit}
+            for name, c in sorted(state.workers.items())
+        },
+        "profiles": {name: profile(done) for name, done in state.profiles.items()},
+        "dropped_events": dict(state.dropped),
+    }
+
+
+def reloaded(outcome: ConfigReloaded) -> Json:
+    return {
+        "at": moment(outcome.at),
+        "added": list(outcome.added),
+        "changed": list(outcome.changed),
+        "removed": list(outcome.removed),
+        "waiting_for_restart": list(outcome.waiting),
+    }

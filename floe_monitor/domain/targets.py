@@ -1,0 +1,253 @@
+"""Targets: what the configuration names, joined with the plugins that are installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from floe_monitor.compute.toolkit.env_references import ExpressionError
+from floe_monitor.credentials.redactor import Redactor
+from floe_monitor.credentials.references import dotted
+from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
+from floe_monitor.domain.health import Thresholds
+from floe_monitor.registry import foreign_plugin
+from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from floe_monitor.compute.models import ComputeConfig
+    from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.credentials.resolver import ProfileName
+    from floe_monitor.registry.discovery import PluginEntry, PluginRegistry
+    from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
+    from floe_monitor.settings.problems import KeyPath
+
+_FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
+_BESIDE_PROBING = {"labels", "catalog"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePolicy:
+    """The probe settings in force for one target: its own over the common ones. Seconds."""
+
+    interval: float
+    timeout: float
+    thresholds: Thresholds
+    isolation: Literal["thread", "process"]
+
+    def as_settings(self) -> dict[str, Any]:
+        """Under the keys of a target's `probe`."""
+        return {
+            "interval": self.interval,
+            "timeout": self.timeout,
+            "failure_threshold": self.thresholds.failure,
+            "success_threshold": self.thresholds.success,
+            "isolation": self.isolation,
+        }
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a target has worked out: `fixed` once nothing of its configuration is found late."""
+
+    resolver: Resolver | None = None
+    fixed: Resolved | None = None
+    prepared: bool = False
+    """Whether the plugin has done in this process what it does once for the target."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One configured compute.
+
+    `entry.plugin` is None where the plugin is missing or broken; `entry.problem` then says why and every
+    probe reports it. `fingerprint` is equal exactly when nothing that matters to probing has changed: labels
+    do not.
+    """
+
+    name: str
+    entry: PluginEntry
+    settings: TargetSettings
+    policy: ProbePolicy
+    fingerprint: str
+    profile_config: ComputeConfig | None
+    """For `generate_dbt_profile`: nothing resolved, credentials as dbt expressions. None without a plugin."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    db_system: str = ""
+    """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
+    adapter_type: str = ""
+    """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
+    _memory: _Memory = field(default_factory=_Memory)
+
+    @property
+    def plugin_name(self) -> str:
+        return self.settings.plugin
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.settings.labels
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._memory.prepared
+
+    def prepare(self, resolved: Resolved) -> None:
+        """Have the plugin do in this process what it does once. Blocks, so it belongs in a worker."""
+        if self.entry.plugin is not None:
+            foreign_plugin.prepare(self.entry.plugin, resolved.config)
+        self._memory.prepared = True
+
+    def resolve(self) -> Resolved:
+        """The configuration to probe with, read afresh: environment and files as they are now.
+
+        The same object as before where they have not changed. Raises `CredentialError` naming the missing
+        variable or unreadable file, never a value. Blocks on files, so it belongs in a worker.
+        """
+        memory = self._memory
+        if memory.fixed is not None:
+            return memory.fixed
+        plugin = self.entry.plugin
+        if plugin is None:
+            raise CredentialError(self.entry.problem or "the plugin cannot be used")
+        resolver = memory.resolver or _resolver(self.name, self.settings, self.environ)
+        memory.resolver = resolver
+        resolved = resolver.resolve(plugin)
+        if not resolver.is_late:
+            memory.fixed = resolved
+        return resolved
+
+
+def build_targets(
+    settings: Settings,
+    registry: PluginRegistry,
+    locate: Callable[[KeyPath], Place] = lambda _: Place("configuration"),
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, Target]:
+    """Every target, in the configuration's order. Raises `ConfigurationError` with every problem located.
+
+    A missing or broken plugin is none: its target exists and reports it.
+    """
+    builder = _Builder(settings.probe, registry, locate, os.environ if environ is None else environ)
+    targets = {name: builder.build(name, target) for name, target in settings.targets.items()}
+    if builder.problems:
+        raise ConfigurationError(builder.problems)
+    return targets
+
+
+class _Builder:
+    """Builds targets one after the other, collecting what is wrong with them."""
+
+    def __init__(
+        self,
+        common: ProbeSettings,
+        registry: PluginRegistry,
+        locate: Callable[[KeyPath], Place],
+        environ: Mapping[str, str],
+    ) -> None:
+        self.problems: list[Problem] = []
+        self._common = common
+        self._registry = registry
+        self._locate = locate
+        self._environ = environ
+        self._names: dict[str, tuple[str, ProfileName]] = {}
+
+    def build(self, name: str, settings: TargetSettings) -> Target:
+        entry = self._registry.get(settings.plugin, settings.distribution)
+        memory = _Memory()
+        config: ComputeConfig | None = None
+        try:
+            resolver = memory.resolver = _resolver(name, settings, self._environ)
+        except ExpressionError as error:
+            self._add(name, ("connection",), str(error))
+        else:
+            for reference in resolver.profile_names:
+                self._claim(name, reference)
+            if entry.plugin is not None:
+                config = self._checked(name, entry.plugin, resolver)
+            if config is not None and not resolver.is_late:
+                memory.fixed = Resolved(config, Redactor(()))
+        policy = _policy(settings, self._common, entry, config)
+        fingerprint = _fingerprint(settings, entry, policy)
+        system = foreign_plugin.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
+        adapter = foreign_plugin.adapter_type(entry.plugin) if entry.plugin is not None else ""
+        return Target(
+            name, entry, settings, policy, fingerprint, config, self._environ, system, adapter, memory
+        )
+
+    def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:
+        try:
+            config: ComputeConfig = build_config(plugin, resolver.profile_fields())
+        except ConfigProblems as error:
+            for problem in error.problems:
+                self._add(name, problem.path, problem.message, problem.hint)
+            return None
+        return config
+
+    def _claim(self, target: str, reference: ProfileName) -> None:
+        """A variable stands for one source alone: else dbt could not tell two credentials apart."""
+        first_target, first = self._names.setdefault(reference.name, (target, reference))
+        if first.file == reference.file or not (
+            first.derived or reference.derived or _two_files(first, reference)
+        ):
+            return
+        message = (
+            f"profiles.yml would call this and {first_target}'s {dotted(first.path)} both {reference.name}"
+        )
+        self._add(target, reference.path, message, "add `env: NAME` to choose the name")
+
+    def _add(self, target: str, path: KeyPath, message: str, hint: str = "") -> None:
+        whole = ("targets", target, *path)
+        self.problems.append(Problem(self._locate(whole), message, whole, hint))
+
+
+def _two_files(first: ProfileName, second: ProfileName) -> bool:
+    return first.file is not None and second.file is not None and first.file != second.file
+
+
+def _resolver(name: str, settings: TargetSettings, environ: Mapping[str, str]) -> Resolver:
+    fields: dict[str, Any] = {key: getattr(settings, key) for key in _FOR_PLUGINS}
+    fields.update(settings.model_extra or {})
+    credentials = {key: each.reference for key, each in settings.credentials.items()}
+    return Resolver(name, fields, credentials, environ)
+
+
+def _policy(
+    target: TargetSettings, common: ProbeSettings, entry: PluginEntry, config: ComputeConfig | None
+) -> ProbePolicy:
+    own = target.probe
+
+    def pick(key: str) -> Any:
+        value = getattr(own, key)
+        return getattr(common, key) if value is None else value
+
+    isolation = pick("isolation")
+    if isolation is None:
+        plugin = entry.plugin
+        isolation = foreign_plugin.default_isolation(plugin, config) if plugin is not None else "thread"
+    return ProbePolicy(
+        interval=pick("interval"),
+        timeout=pick("timeout"),
+        thresholds=Thresholds(pick("failure_threshold"), pick("success_threshold")),
+        isolation=isolation,
+    )
+
+
+def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy) -> str:
+    content = [
+        target.model_dump(mode="json", exclude=_BESIDE_PROBING),
+        [entry.distribution, entry.version, entry.problem],
+        [
+            policy.interval,
+            policy.timeout,
+            policy.thresholds.failure,
+            policy.thresholds.success,
+            policy.isolation,
+        ],
+    ]
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

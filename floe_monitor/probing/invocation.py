@@ -1,0 +1,71 @@
+"""Calls a plugin's validation in its worker, and turns what it raises into an error type and a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.compute.errors import (
+    ComputeConfigurationError,
+    ComputeConnectionError,
+    ComputeTimeoutError,
+)
+from floe_monitor.compute.models import ErrorType
+from floe_monitor.registry.foreign_plugin import ContractError, adapt_result, describe_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.compute.models import ConnectionResult
+    from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.credentials.resolver import Resolved
+
+_BY_CLASS_NAME = {
+    # Upstream's plugins raise classes of their own under the seed's names.
+    ComputeConnectionError.__name__: ErrorType.CONNECTION,
+    ComputeTimeoutError.__name__: ErrorType.TIMEOUT,
+    ComputeConfigurationError.__name__: ErrorType.CONFIGURATION,
+    TimeoutError.__name__: ErrorType.TIMEOUT,
+    ConnectionError.__name__: ErrorType.CONNECTION,
+}
+
+
+class RaisedError(Exception):
+    """What a plugin raised, described and scrubbed in its worker, where its traceback stays too."""
+
+    def __init__(self, text: str, error_type: ErrorType) -> None:
+        super().__init__(text)
+        self.text = text
+        self.error_type = error_type
+
+
+def validate_with(
+    plugin: ComputePlugin[Any], resolved: Resolved, distribution: str | None
+) -> ConnectionResult:
+    """The plugin's result, cleaned. Raises `RaisedError` alone: no exception's own code reaches the loop."""
+    try:
+        return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+    except ContractError as error:
+        raise RaisedError(str(error), ErrorType.PLUGIN) from None
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a result too
+        raise RaisedError(error_text(error, distribution, resolved.redactor), error_type_of(error)) from None
+
+
+def error_type_of(error: BaseException) -> ErrorType:
+    """The error's own type where it names one, else by its class; `plugin` for what nobody foresaw."""
+    own = getattr(type(error), "error_type", None)
+    if isinstance(own, ErrorType):
+        return own
+    for ancestor in type(error).__mro__:
+        known = _BY_CLASS_NAME.get(ancestor.__name__)
+        if known is not None:
+            return known
+    return ErrorType.PLUGIN
+
+
+def error_text(
+    error: BaseException, distribution: str | None, redact: Callable[[str], str] | None = None
+) -> str:
+    """Its class and text; for a driver that is not installed, what to install."""
+    if isinstance(error, ModuleNotFoundError) and error.name and distribution:
+        return f"module {error.name} is not installed: install {distribution} with its dependencies"
+    return describe_error(error, redact)

@@ -1,0 +1,115 @@
+"""What runs in a process of `process_pool`: imports one plugin, then validates on request.
+
+It ends with its parent, with all that it started: a thread polls the connection, which hangs up when the
+parent dies or closes it, so that a driver that hangs here cannot outlive the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.registry.discovery import discover
+from floe_monitor.registry.foreign_plugin import prepare
+
+if TYPE_CHECKING:
+    from floe_monitor.compute.models import CheckResult
+    from floe_monitor.credentials.resolver import Resolved
+    from floe_monitor.registry.discovery import PluginEntry
+
+
+class _Channel:
+    """Answers to the parent, each with the number of the request it belongs to; from any thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def receive(self) -> tuple[int, Resolved, float | None]:
+        request: tuple[int, Resolved, float | None] = self._connection.recv()
+        return request
+
+    def send(self, number: int, kind: str, value: Any) -> None:
+        with self._lock:
+            self._connection.send((number, kind, value))
+
+
+class _StreamingLog(checks.CheckLog):
+    """Sends every check to the parent as it begins and ends."""
+
+    __slots__ = ("_channel", "_number")
+
+    def __init__(self, channel: _Channel, number: int) -> None:
+        super().__init__()
+        self._channel, self._number = channel, number
+
+    def begin(self, name: str, started_ms: float) -> None:
+        super().begin(name, started_ms)
+        self._channel.send(self._number, "begin", self.running)
+
+    def finish(self, result: CheckResult) -> None:
+        super().finish(result)
+        self._channel.send(self._number, "check", self.done[-1])
+
+
+def main(descriptor: int) -> None:
+    connection = Connection(descriptor)
+    _end_with_parent(descriptor)
+    # The process may be killed at any time, and serves any target of the plugin: it keeps no connections.
+    connection_cache.turn_off()
+    address = connection.recv()
+    channel = _Channel(connection)
+    entry = discover().get(address.name, address.distribution)
+    if entry.plugin is None:
+        channel.send(0, "unusable", entry.problem)
+        return
+    channel.send(0, "ready", None)
+    while True:
+        number, resolved, seconds = channel.receive()
+        if seconds is None:
+            prepare(entry.plugin, resolved.config)
+            channel.send(number, "ready", None)
+        else:
+            channel.send(number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number)))
+
+
+def _validate(
+    entry: PluginEntry, resolved: Resolved, seconds: float, log: checks.CheckLog
+) -> tuple[str, Any]:
+    parent, plugin = os.getpid(), entry.plugin
+    assert plugin is not None  # noqa: S101 - `main` has seen it
+    try:
+        with deadline.running_until(deadline.Deadline.after(seconds)), checks.recording_into(log):
+            return "result", validate_with(plugin, resolved, entry.distribution)
+    except RaisedError as error:
+        return "error", (error.text, error.error_type)
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    def wait() -> None:
+        poller = select.poll()
+        poller.register(descriptor, 0)  # POLLHUP is always reported, nothing else is asked for
+        poller.poll()
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(EOFError, OSError):
+        main(int(sys.argv[1]))
+    os._exit(0)

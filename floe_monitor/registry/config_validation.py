@@ -1,0 +1,291 @@
+"""A target's keys, checked against its plugin's model.
+
+Problems are collected and located, with the nearest known key beside an unknown one. Their texts never
+repeat a value: any value may be a secret somebody put in the wrong place.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from pydantic import AliasChoices, BaseModel, ValidationError, create_model, field_validator
+from pydantic_core import core_schema
+
+from floe_monitor.compute.models import ComputeConfig
+from floe_monitor.registry import foreign_plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
+
+    from floe_monitor.compute.plugin import ComputePlugin, ConfigT
+
+Path = tuple[str | int, ...]
+
+_COMMON = frozenset(ComputeConfig.model_fields)
+_TARGET_KEYS = _COMMON | {"distribution", "catalog", "probe", "labels"}
+"""What any target may have; for the nearest key only, the daemon's settings check these."""
+_MISSING = "missing"
+_ECHOING = frozenset({"value_error", "assertion_error", "union_tag_invalid", "union_tag_not_found"})
+_SILENT = frozenset(get_args(core_schema.ErrorType)) - _ECHOING
+"""Kinds of pydantic's own errors whose text has no part of the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`path` is relative to the target, e.g. `("connection", "attach", 0, "pth")`; () is the whole target."""
+
+    path: Path
+    message: str
+    near: str | None = None
+    """The known key nearest to an unknown one."""
+    known: tuple[str, ...] = ()
+    """The known keys, where none is near."""
+
+    @property
+    def hint(self) -> str:
+        if self.near is not None:
+            return f"did you mean {self.near!r}?"
+        return f"known: {', '.join(self.known)}" if self.known else ""
+
+    def __str__(self) -> str:
+        where = ".".join(str(part) for part in self.path)
+        text = f"{self.message}; {self.hint}" if self.hint else self.message
+        return f"{where}: {text}" if where else text
+
+
+class ConfigProblems(Exception):  # noqa: N818 - it is the collection that is raised
+    """Everything that is wrong with one target's keys."""
+
+    def __init__(self, problems: Collection[Problem]) -> None:
+        hinted = {(*problem.path[:-1], problem.near) for problem in problems if problem.near}
+        # A key that is missing because it is misspelt is one problem, not two.
+        self.problems = tuple(p for p in problems if not (p.message == _MISSING and p.path in hinted))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def is_expression(value: object) -> bool:
+    """Whether this is dbt's `{{ env_var(…) }}`, whole or in part."""
+    return isinstance(value, str) and "{{" in value and "env_var" in value
+
+
+def build_config(plugin: ComputePlugin[ConfigT], fields: Mapping[str, Any]) -> ConfigT:
+    """The configuration a plugin's methods take, from a target's keys; raises `ConfigProblems`.
+
+    A plugin whose model extends `ComputeConfig` gets an instance of it; any other gets a plain
+    `ComputeConfig` whose `connection` its model, if any, has approved. An `env_var` expression is let
+    through where the model wants another type: it is what `generate_dbt_profile` has to write down.
+    """
+    return cast("ConfigT", _built(plugin, fields))
+
+
+def _built(plugin: ComputePlugin[Any], fields: Mapping[str, Any]) -> ComputeConfig:
+    schema = _schema_of(plugin)
+    data = {**fields, "connection": copy.deepcopy(fields.get("connection", {}))}
+    if schema is None:
+        return _whole(ComputeConfig, data, own=frozenset(), open_connection=True)
+    if issubclass(schema, ComputeConfig):
+        own = frozenset(_keys(schema)) - _COMMON
+        return _whole(schema, data, own=own, open_connection=not own)
+    _approve_connection(schema, data["connection"])
+    return _whole(ComputeConfig, data, own=frozenset(), open_connection=True)
+
+
+def connection_keys(schema: type[BaseModel]) -> list[str]:
+    """The keys of `connection` a plugin's model knows, in its order."""
+    keys = _keys(schema)
+    return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
+
+
+def _schema_of(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
+    schema: Any
+    try:
+        schema = foreign_plugin.config_schema(plugin)
+    except Exception as error:  # noqa: BLE001 - the plugin's code
+        raise ConfigProblems([Problem((), f"get_config_schema raised {type(error).__name__}")]) from None
+    if schema is None or (isinstance(schema, type) and issubclass(schema, BaseModel)):
+        return schema
+    raise ConfigProblems([Problem((), "get_config_schema returned no pydantic model")])
+
+
+def _whole(
+    schema: type[ComputeConfig], data: dict[str, Any], *, own: frozenset[str], open_connection: bool
+) -> ComputeConfig:
+    connection = data["connection"]
+    problems = [
+        _unknown((key,), key, _TARGET_KEYS | own) for key in data if key not in _COMMON and key not in own
+    ]
+    if not open_connection and isinstance(connection, dict):
+        problems += [_unknown(("connection", key), key, own) for key in connection if key not in own]
+    found = _validate(schema, data)
+    if isinstance(found, ComputeConfig) and not problems:
+        return found
+    if not isinstance(found, ComputeConfig):
+        known_bad = {problem.path for problem in problems}
+        for problem in _explain(found, schema, data):
+            path = problem.path
+            if path and path[0] in own and path[0] not in data:
+                path = ("connection", *path)
+            if path not in known_bad:
+                problems.append(replace(problem, path=path))
+    raise ConfigProblems(problems)
+
+
+def _approve_connection(schema: type[BaseModel], connection: object) -> None:
+    problems: list[Problem] = []
+    if isinstance(connection, dict) and schema.model_config.get("extra") != "allow":
+        known = _keys(schema)
+        problems = [_unknown(("connection", key), key, known) for key in connection if key not in known]
+    found = _validate(schema, connection)
+    if not isinstance(found, BaseModel):
+        known_bad = {problem.path for problem in problems}
+        explained = (
+            replace(problem, path=("connection", *problem.path))
+            for problem in _explain(found, schema, connection)
+        )
+        problems += [problem for problem in explained if problem.path not in known_bad]
+    if problems:
+        raise ConfigProblems(problems)
+
+
+def _validate(schema: type[BaseModel], data: Any) -> BaseModel | Exception:
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        if not any(is_expression(detail["input"]) for detail in error.errors(include_url=False)):
+            return error
+    except Exception as error:  # noqa: BLE001 - a validator is the plugin's code
+        return error
+    try:
+        return _lenient(schema).model_validate(data)
+    except Exception as error:  # noqa: BLE001 - a validator is the plugin's code
+        return error
+
+
+@lru_cache(maxsize=64)
+def _lenient(schema: type[BaseModel]) -> type[BaseModel]:
+    """`schema`, but a field that rejects an `env_var` expression takes it as it is."""
+
+    def let_expressions_through(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValueError:
+            if is_expression(value):
+                return value
+            raise
+
+    return create_model(
+        schema.__name__,
+        __base__=schema,
+        __module__=schema.__module__,
+        __validators__={
+            "_let_expressions_through": field_validator("*", mode="wrap")(let_expressions_through)
+        },
+    )
+
+
+def _explain(error: Exception | BaseModel, schema: type[BaseModel], data: Any) -> Iterator[Problem]:
+    if not isinstance(error, ValidationError):
+        yield Problem((), f"the plugin's configuration model failed with {type(error).__name__}")
+        return
+    seen: set[tuple[Path, str]] = set()
+    for detail in error.errors(include_url=False):
+        path = _real_path(detail["loc"], data)
+        if detail["type"] == "extra_forbidden":
+            problem = _unknown(path, str(path[-1]), _keys_at(schema, path[:-1]))
+        elif detail["type"] == "missing":
+            problem = Problem(path, _MISSING)
+        else:
+            problem = Problem(path, _message(detail))
+        if (problem.path, problem.message) not in seen:
+            seen.add((problem.path, problem.message))
+            yield problem
+
+
+def _message(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if detail["type"] not in _SILENT:
+        for leaf in sorted(_leaves(detail["input"]), key=len, reverse=True):
+            # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
+            edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""
+            message = re.sub(rf"{re.escape(repr(leaf))}|{edge}{re.escape(leaf)}{edge}", "***", message)
+    message = message[:1].lower() + message[1:]
+    return foreign_plugin.clean_text(message.replace("input should be", "should be"), limit=300)
+
+
+def _leaves(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _leaves(item)
+    elif hasattr(value, "get_secret_value"):
+        yield from _leaves(value.get_secret_value())
+    elif value is not None and not isinstance(value, bool) and str(value):
+        yield str(value)
+
+
+def _real_path(location: tuple[str | int, ...], data: Any) -> Path:
+    """pydantic's location without the names of union members and validators in it."""
+    if location and isinstance(data, dict) and location[0] not in data:
+        beside = data.get("connection")
+        if isinstance(beside, dict) and location[0] in beside:
+            data = beside
+    path: list[str | int] = []
+    missing: str | int | None = None
+    for part in location:
+        missing = part
+        known = part in data if isinstance(data, dict) else isinstance(data, list) and _within(part, data)
+        if known:
+            data = data[part]
+            path.append(part)
+            missing = None
+    if isinstance(data, dict) and missing is not None:
+        path.append(missing)
+    return tuple(path)
+
+
+def _within(part: str | int, items: list[Any]) -> bool:
+    return isinstance(part, int) and part < len(items)
+
+
+def _keys(schema: type[BaseModel]) -> dict[str, None]:
+    """Every key the model accepts, in order."""
+    by_name = schema.model_config.get("populate_by_name") or schema.model_config.get("validate_by_name")
+    keys: dict[str, None] = {}
+    for name, field in schema.model_fields.items():
+        alias = field.validation_alias or field.alias
+        names = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        aliases = [item for item in names if isinstance(item, str)]
+        keys.update(dict.fromkeys([name, *aliases] if by_name or not aliases else aliases))
+    return keys
+
+
+def _keys_at(schema: type[BaseModel], path: Path) -> Collection[str]:
+    """The keys known where `path` leads; of every model that could stand there."""
+    models = [schema]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        models = [model for annotation in annotations for model in _models_in(annotation)] or models
+    return {key for model in models for key in _keys(model)}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _unknown(path: Path, key: str, known: Collection[str]) -> Problem:
+    near = difflib.get_close_matches(str(key).lower(), sorted(known), n=1)
+    return Problem(path, "unknown key", near[0] if near else None, () if near else tuple(sorted(known)))

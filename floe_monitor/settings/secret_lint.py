@@ -1,0 +1,95 @@
+"""Literal secrets, refused wherever they stand; and expressions that cannot work.
+
+A key is secret by its name (`detection.is_secret_key`). Under it stand a reference, an `env_var` expression
+without a default worth hiding, an empty text, or true/false; not a text or a number. Any other text is
+searched for URL passwords, `password=…` and private keys. In an attach, `secret` names one of `secrets`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
+from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
+from floe_monitor.credentials.references import as_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from floe_monitor.settings.problems import KeyPath
+
+REFER = "write {env: NAME}, {file: PATH} or dbt's {{ env_var('NAME') }}"
+REFER_ONLY = "write {env: NAME} or {file: PATH}"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+class Finding(NamedTuple):
+    path: KeyPath
+    message: str
+    hint: str = ""
+
+
+def find_literals(document: Any) -> Iterator[Finding]:
+    """Every literal secret and every unusable expression of a whole configuration."""
+    yield from _walk(document, ())
+
+
+def _walk(value: Any, path: KeyPath, *, secret: bool = False) -> Iterator[Finding]:
+    if isinstance(value, dict):
+        reference = as_reference(value) if path[0:1] == ("targets",) and len(path) > 2 else None
+        if reference is not None and reference.env and not _VARIABLE.fullmatch(reference.env):
+            yield Finding((*path, "env"), "is no name of an environment variable")
+        for key, item in value.items():
+            below = (*path, key)
+            if _is_credential(below):
+                if isinstance(item, str | int | float) and not isinstance(item, bool):
+                    yield Finding(below, "a literal secret is refused", REFER_ONLY)
+                continue
+            # The name of a target hides nothing, be it `token`.
+            named = path == ("targets",)
+            yield from _walk(item, below, secret=not named and is_secret_key(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(item, (*path, index), secret=secret)
+    elif isinstance(value, str):
+        yield from _text(value, path, secret=secret)
+    elif secret and isinstance(value, int | float) and not isinstance(value, bool):
+        yield Finding(path, "a literal secret is refused", REFER)
+
+
+def _is_credential(path: KeyPath) -> bool:
+    """Whether a reference belongs there, and nothing else."""
+    if path[0] == "targets":
+        return path[2:-1] in (("credentials",), ("catalog", "credentials"))
+    return path[:-1] == ("otlp", "headers")
+
+
+def _text(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
+    if path[0] == "targets" and is_template(text):
+        yield from _expression(text, path, secret=secret)
+    elif secret and text and not _names_a_secret(text, path):
+        yield Finding(path, "a literal secret is refused", REFER)
+    elif secrets_in(text):
+        yield Finding(path, "a literal secret inside this value is refused", REFER)
+
+
+def _expression(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
+    try:
+        variables = parse_expression(text).variables
+    except ExpressionError as error:
+        yield Finding(path, str(error))
+        return
+    if secret and not variables:
+        yield Finding(path, "a literal secret is refused", REFER)
+    elif any(default and (secret or secrets_in(default)) for _, default in variables):
+        yield Finding(path, "a literal secret as the default of env_var is refused", "leave the default out")
+    elif secrets_in(text):
+        yield Finding(path, "a literal secret inside this value is refused", REFER)
+    elif sum(name.startswith(SECRET_ENV_PREFIX) for name, _ in variables) > 1:
+        yield Finding(path, f"dbt replaces one {SECRET_ENV_PREFIX} variable in a value, no more")
+
+
+def _names_a_secret(text: str, path: KeyPath) -> bool:
+    return "attach" in path and path[-1] == "secret" and _IDENTIFIER.fullmatch(text) is not None

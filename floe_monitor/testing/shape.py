@@ -1,0 +1,125 @@
+"""What a plugin is: its identity, its methods, and what importing it costs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from floe_monitor.registry.discovery import discover, find_problem
+from floe_monitor.testing.kit import Kit, fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from floe_monitor.compute.plugin import ComputePlugin
+
+_PARAMETERS = {
+    "validate_connection": "config",
+    "generate_dbt_profile": "config",
+    "get_catalog_configs": "config",
+    "get_resource_requirements": "workload_size",
+    "get_catalog_attachment_sql": "catalog_config",
+    "import_dbt_output": "output",
+}
+
+_IMPORTING = """
+import json, sys, threading
+name, distribution, drivers, sys.path[:] = json.loads(sys.argv[1])
+from floe_monitor.registry.discovery import discover
+before = set(sys.modules)
+entry = discover().get(name, distribution)
+loaded = [driver for driver in drivers if driver in sys.modules and driver not in before]
+print("\\n" + json.dumps([entry.problem, loaded, [thread.name for thread in threading.enumerate()][1:]]))
+"""
+
+
+class ShapeConformance(Kit):
+    def test_identity(self, plugin: ComputePlugin[Any]) -> None:
+        problem = find_problem(plugin, str(getattr(plugin, "name", "")))
+        if problem:
+            fault(f"the daemon would refuse the plugin: {problem}")
+        name = plugin.name
+        if name != name.lower() or not name.replace("-", "").replace("_", "").isalnum():
+            fault(f"name {name!r}: lower-case letters, digits, '-' and '_' only; it is a label value")
+        try:
+            Version(plugin.version)
+        except InvalidVersion:
+            fault(f"version {plugin.version!r} is no version number")
+        wanted: dict[str, tuple[type, ...]] = {
+            "db_system_name": (str,),
+            "description": (str,),
+            "dependencies": (list,),
+            "tracer_name": (str, type(None)),
+        }
+        for attribute, kinds in wanted.items():
+            if not isinstance(getattr(plugin, attribute, None), kinds):
+                fault(f"`{attribute}` is missing or of the wrong type")
+        if plugin.default_isolation not in {"thread", "process"}:
+            fault(f"default_isolation is {plugin.default_isolation!r}: thread or process")
+        if not plugin.db_system_name or plugin.db_system_name != plugin.db_system_name.lower():
+            fault(f"db_system_name {plugin.db_system_name!r} is not one of OpenTelemetry's lower-case words")
+
+    def test_identity_is_constant(self, plugin: ComputePlugin[Any]) -> None:
+        twin = type(plugin)()
+        for attribute in ("name", "version", "floe_api_version", "is_self_hosted", "default_isolation"):
+            first, second = getattr(plugin, attribute), getattr(twin, attribute)
+            if first != second or first != getattr(plugin, attribute):
+                fault(f"`{attribute}` changes between readings or instances")
+
+    def test_is_registered(self, plugin: ComputePlugin[Any]) -> None:
+        entry = discover().get(plugin.name, self.distribution)
+        if entry.plugin is None:
+            fault(f"discovery by entry point: {entry.problem}")
+        if type(entry.plugin) is not type(plugin):
+            fault(f"the entry point {entry.target!r} of {entry.provenance} leads to another class")
+
+    def test_methods_can_be_called_by_keyword(self, plugin: ComputePlugin[Any]) -> None:
+        for method, parameter in _PARAMETERS.items():
+            function = getattr(plugin, method, None)
+            if function is None:
+                continue
+            if inspect.iscoroutinefunction(function):
+                fault(f"`{method}` is a coroutine function; plugins are called from worker threads")
+            try:
+                inspect.signature(function).bind(**{parameter: None})
+            except TypeError as error:
+                fault(f"`{method}({parameter}=…)`: {error}")
+
+    def test_lifecycle_hooks_of_the_upstream_registry(self, plugin: ComputePlugin[Any]) -> None:
+        twin: Any = type(plugin)()
+        for hook, arguments in (("configure", (None,)), ("startup", ()), ("shutdown", ())):
+            try:
+                getattr(twin, hook)(*arguments)
+            except Exception as error:  # noqa: BLE001 - the plugin's code
+                fault(f"`{hook}` raised {type(error).__name__}: {error}")
+
+    def test_importing_is_cheap_and_silent(self, plugin: ComputePlugin[Any], tmp_path: Path) -> None:
+        drivers = getattr(self, "driver_modules", None)
+        if drivers is None:
+            fault("give `driver_modules`, the modules of the plugin's driver; () where it has none")
+        argument = json.dumps([plugin.name, self.distribution, list(drivers), [p for p in sys.path if p]])
+        done = subprocess.run(
+            [sys.executable, "-c", _IMPORTING, argument],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+        )
+        if done.returncode:
+            fault(f"importing the plugin in a fresh interpreter failed:\n{done.stderr[-2000:]}")
+        printed, _, last = done.stdout.rstrip("\n").rpartition("\n")
+        problem, loaded, threads = json.loads(last)
+        if problem:
+            fault(f"in a fresh interpreter: {problem}")
+        if loaded:
+            fault(f"importing the plugin imports its driver ({', '.join(loaded)}): import it in the methods")
+        if threads:
+            fault(f"importing the plugin starts threads: {', '.join(threads)}")
+        if printed.strip() or done.stderr.strip():
+            fault(f"importing the plugin prints: {(printed.strip() or done.stderr.strip())[:200]!r}")

@@ -1,0 +1,1 @@
+"""The HTTP surface: metrics, health, API and status page over one state."""

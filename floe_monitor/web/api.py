@@ -1,0 +1,173 @@
+"""The routes of metrics, health and the JSON API."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import anyio.to_thread
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.domain import serialization
+from floe_monitor.domain.liveness import Verdict, liveness, readiness
+from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
+from floe_monitor.web.interfaces import ProbeRefusedError
+from floe_monitor.web.responses import (
+    ProblemError,
+    Representation,
+    conditional_response,
+    json_response,
+    represent,
+    wants_gzip,
+)
+from floe_monitor.web.single_flight import SingleFlight, ThreadedSingleFlight
+from floe_monitor.web.target_query import TargetQuery, render_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.liveness import LivenessLimits
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
+    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+
+_TEXT, _JSON, _HTML = "text/plain", "application/json", "text/html"
+
+
+class Api:
+    """Everything but the status page, over one state. `limits` is called anew: a reload may change them."""
+
+    def __init__(
+        self,
+        state: MonitorState,
+        metrics_page: MetricsPageProtocol,
+        controller: ControllerProtocol,
+        limits: Callable[[], LivenessLimits],
+    ) -> None:
+        self._state = state
+        self._metrics_page = metrics_page
+        self._controller = controller
+        self._limits = limits
+        self._started = time.monotonic()
+        self._scrapes: ThreadedSingleFlight[tuple[Representation, str]] = ThreadedSingleFlight()
+        self._lists: ThreadedSingleFlight[Representation] = ThreadedSingleFlight()
+        self._validations: SingleFlight[ProbeResult] = SingleFlight()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/metrics", self.metrics),
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/api/v1/status", self.status),
+            Route("/api/v1/targets", self.targets),
+            Route("/api/v1/targets/{name}", self.target),
+            Route("/api/v1/targets/{name}/validate", self.validate, methods=["POST"]),
+            Route("/-/reload", self.reload, methods=["POST"]),
+        ]
+
+    @property
+    def live(self) -> Verdict:
+        return liveness(self._state, time.monotonic(), self._limits(), self._started)
+
+    @property
+    def ready(self) -> Verdict:
+        return readiness(self._state)
+
+    def snapshot(self, name: str) -> TargetSnapshot:
+        """`ProblemError` 404 names the nearest target there is."""
+        found = self._state.targets.get(name)
+        if found is not None:
+            return found
+        near = nearest(name, tuple(self._state.targets))
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
+
+    async def metrics(self, request: Request) -> Response:
+        openmetrics = accepts_openmetrics(request.headers.get("accept"))
+        gzip_accepted = wants_gzip(request)
+
+        def render() -> tuple[Representation, str]:
+            body, content_type = self._metrics_page.render(openmetrics=openmetrics)
+            return represent(body, gzip_accepted=gzip_accepted), content_type
+
+        found, content_type = await self._scrapes.run_blocking((openmetrics, gzip_accepted), render)
+        headers = {
+            "cache-control": "no-store",
+            "vary": "accept, accept-encoding",
+            "content-type": content_type,
+        }
+        if found.gzipped:
+            headers["content-encoding"] = "gzip"
+        return Response(found.body, headers=headers)
+
+    async def healthz(self, request: Request) -> Response:
+        return _health_response(request, self.live)
+
+    async def readyz(self, request: Request) -> Response:
+        return _health_response(request, self.ready)
+
+    async def status(self, _request: Request) -> Response:
+        return json_response(serialization.status(self._state, self.live, self.ready))
+
+    async def targets(self, request: Request) -> Response:
+        query = TargetQuery.parse(request.query_params.multi_items())
+        gzip_accepted = wants_gzip(request)
+
+        def render() -> Representation:
+            return represent(render_targets(self._state.view(), query), gzip_accepted=gzip_accepted)
+
+        found = await self._lists.run_blocking((query, gzip_accepted), render)
+        return conditional_response(request, found, _JSON)
+
+    async def target(self, request: Request) -> Response:
+        snapshot = self.snapshot(request.path_params["name"])
+        gzip_accepted = wants_gzip(request)
+
+        def render() -> Representation:
+            body = serialization.encode(serialization.target_detail(snapshot))
+            return represent(body, gzip_accepted=gzip_accepted)
+
+        # A long history is a megabyte of JSON, which takes a thread.
+        found = await anyio.to_thread.run_sync(render)
+        return conditional_response(request, found, _JSON)
+
+    async def validate(self, request: Request) -> Response:
+        """Requests for one target that arrive while it is probed share the probe."""
+        name = self.snapshot(request.path_params["name"]).target.name
+        try:
+            result = await self._validations.run(name, lambda: self._controller.validate(name))
+        except ProbeRefusedError as error:
+            raise ProblemError(HTTPStatus.CONFLICT, str(error)) from None
+        except KeyError:
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND, f"target {name!r} was removed by a reload", nearest=None
+            ) from None
+        if preferred(request.headers.get("accept"), (_JSON, _HTML)) == _HTML:
+            # The status page's button, in a browser without scripts.
+            back = f"../../../../targets/{quote(name)}"
+            return Response(None, HTTPStatus.SEE_OTHER, {"location": back, "cache-control": "no-store"})
+        return json_response(serialization.probe(result))
+
+    async def reload(self, _request: Request) -> Response:
+        outcome = await self._controller.reload()
+        if outcome.problems:
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "the new configuration was refused; the former stays in force",
+                problems=list(outcome.problems),
+            )
+        return json_response(serialization.reloaded(outcome))
+
+
+def _health_response(request: Request, verdict: Verdict) -> Response:
+    code = HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    if preferred(request.headers.get("accept"), (_TEXT, _JSON)) == _JSON:
+        return json_response(serialization.verdict(verdict), code)
+    lines = ["ok"] if verdict.ok else ["failing", *(f"- {reason}" for reason in verdict.reasons)]
+    return PlainTextResponse("\n".join(lines) + "\n", code, {"cache-control": "no-store"})

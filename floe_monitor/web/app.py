@@ -1,0 +1,82 @@
+"""The application: routes, the guard around them, and every error as a problem object."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.api import Api
+from floe_monitor.web.content_negotiation import preferred
+from floe_monitor.web.guard import SECURITY_HEADERS, Guard
+from floe_monitor.web.page import StatusPage
+from floe_monitor.web.responses import ProblemError, problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from floe_monitor.domain.liveness import LivenessLimits
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+
+
+def create_app(
+    state: MonitorState,
+    metrics_page: MetricsPageProtocol,
+    controller: ControllerProtocol,
+    *,
+    limits: Callable[[], LivenessLimits],
+    host: str = "127.0.0.1",
+    allowed_hosts: Iterable[str] = (),
+) -> Starlette:
+    """All routes over `state`. `host` is the address listened on; see `Guard` for `allowed_hosts`."""
+    api = Api(state, metrics_page, controller, limits)
+    status_page = StatusPage(state, api)
+    routes = [*api.routes(), *status_page.routes()]
+    paths = [route.path for route in routes if "{" not in route.path]
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        if not isinstance(error, ProblemError):
+            raise error
+        return answer(request, error.status, error.detail, extra=error.extra)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        path, method = request.url.path[:256], request.method[:32]
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            near = nearest(path, paths)
+            hint = f"; did you mean {near}?" if near else ""
+            return answer(request, HTTPStatus.NOT_FOUND, f"nothing at {path}{hint}")
+        detail = error.detail
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = f"{path} does not take {method}"
+        return answer(request, error.status_code, detail, headers=error.headers)
+
+    async def on_fault(_request: Request, _error: Exception) -> Response:
+        # Starlette raises the exception again after this answer, and the server logs it.
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "the monitor failed to answer", headers=SECURITY_HEADERS
+        )
+
+    def answer(request: Request, status: int, detail: str, **rest: object) -> Response:
+        wants = preferred(request.headers.get("accept"), ("application/problem+json", "text/html"))
+        if wants == "text/html" and not request.url.path.startswith(("/api/", "/-/")):
+            return status_page.problem(request, status, detail)
+        return problem_response(status, detail, **rest)  # type: ignore[arg-type]
+
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts))],
+        exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
+    )
+    # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.
+    app.router.redirect_slashes = False
+    return app

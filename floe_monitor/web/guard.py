@@ -1,0 +1,109 @@
+"""Middleware around every route: a page of another site may neither read nor act through a browser.
+
+Probers, scrapers and scripts send neither Origin nor Sec-Fetch-Site and pass. A browser is recognized by
+them. Against DNS rebinding, where a foreign page *is* of the same origin, only the Host header tells: it must
+name an address, this machine or a host the operator listed, for any request on a loopback listener and for
+every change asked for by a browser.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+from floe_monitor.web.responses import problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "host.docker.internal"})
+
+
+class Guard:
+    """ASGI middleware. `host`: the address listened on; `allowed_hosts`: names browsers may use besides."""
+
+    def __init__(self, app: ASGIApp, host: str, allowed_hosts: Iterable[str] = ()) -> None:
+        self._app = app
+        self._loopback = _is_loopback(host)
+        self._names = frozenset(
+            name.lower() for name in (*_LOCAL_NAMES, host, socket.gethostname(), *allowed_hosts) if name
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
+            await send(message)
+
+        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        app = problem_response(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
+        await app(scope, receive, send_guarded)
+
+    def _refusal(self, method: str, headers: Headers) -> str | None:
+        host = _host_name(headers.get("host", ""))
+        if self._loopback and not self._trusted(host):
+            return "this address answers to localhost and its own address only, not to the Host header sent"
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if method in _SAFE_METHODS or (origin is None and site is None):
+            return None
+        if site not in (None, "same-origin", "none"):
+            return "a page of another site asked for this"
+        if origin is not None and _authority(origin) != headers.get("host", "").lower():
+            return "a page of another origin asked for this"
+        if not self._trusted(host):
+            return "a browser may ask for changes under an address or a known host name only"
+        return None
+
+    def _trusted(self, host: str) -> bool:
+        return not host or host in self._names or host.endswith(".localhost") or _is_address(host)
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _host_name(header: str) -> str:
+    """The name of a Host header, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].rstrip(".").lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in _LOCAL_NAMES

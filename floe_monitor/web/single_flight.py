@@ -1,0 +1,55 @@
+"""Work that several callers ask for at once is done once, and its result shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Call(Generic[T]):
+    done: anyio.Event = field(default_factory=anyio.Event)
+    results: list[T] = field(default_factory=list)
+    """The result, or nothing when the caller that did the work was cancelled or failed."""
+
+
+class SingleFlight(Generic[T]):
+    """One call by key at a time. Whoever comes while it runs shares its result; whoever comes later starts it
+    anew, so nobody is given what was true before they asked except by the time the call took."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Hashable, _Call[T]] = {}
+
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        while (call := self._under_way.get(key)) is not None:
+            await call.done.wait()
+            if call.results:
+                return call.results[0]
+        call = self._under_way[key] = _Call()
+        try:
+            result = await work()
+            call.results.append(result)
+            return result
+        finally:
+            del self._under_way[key]
+            call.done.set()
+
+
+class ThreadedSingleFlight(SingleFlight[T]):
+    """For blocking work, in a thread. One call at a time whatever its key: rendering holds the interpreter's
+    lock anyway, and waiting in turn costs less than threads that compete for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._one = anyio.CapacityLimiter(1)
+
+    async def run_blocking(self, key: Hashable, work: Callable[[], T]) -> T:
+        return await self.run(key, lambda: anyio.to_thread.run_sync(work, limiter=self._one))

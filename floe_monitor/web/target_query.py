@@ -1,0 +1,105 @@
+"""Which targets and which of their fields a request asks for, and the list as JSON. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.domain import serialization
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.web.responses import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from floe_monitor.domain.state import TargetSnapshot
+
+PARAMETERS = ("status", "plugin", "label", "search", "fields", "limit", "offset")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetQuery:
+    """What of the targets is asked for. Values of one filter are alternatives; labels must all match."""
+
+    statuses: frozenset[HealthStatus] = frozenset()
+    plugins: frozenset[str] = frozenset()
+    labels: tuple[tuple[str, str | None], ...] = ()
+    search: str = ""
+    fields: tuple[str, ...] = serialization.TARGET_FIELDS
+    limit: int | None = None
+    offset: int = 0
+
+    @classmethod
+    def parse(cls, items: Sequence[tuple[str, str]], ignore: Iterable[str] = ()) -> TargetQuery:
+        """From query parameters; `ProblemError` 400 names what is not understood and what is near it."""
+        values: dict[str, list[str]] = {}
+        for key, value in items:
+            if key in PARAMETERS:
+                # A form sends its empty fields too.
+                values.setdefault(key, []).extend(filter(None, map(str.strip, value.split(","))))
+            elif key not in ignore:
+                raise _unknown("query parameter", key, PARAMETERS)
+        words = [status.word for status in HealthStatus]
+        for key, known in (("status", words), ("fields", serialization.TARGET_FIELDS)):
+            for value in values.get(key, ()):
+                if value not in known:
+                    raise _unknown(key, value, known)
+        return cls(
+            statuses=frozenset(HealthStatus[word.upper()] for word in values.get("status", ())),
+            plugins=frozenset(values.get("plugin", ())),
+            labels=tuple(_label(text) for text in values.get("label", ())),
+            search=" ".join(values.get("search", ())).lower(),
+            fields=tuple(values.get("fields", ())) or serialization.TARGET_FIELDS,
+            limit=_number("limit", values) if values.get("limit") else None,
+            offset=_number("offset", values) if values.get("offset") else 0,
+        )
+
+    def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
+        """Those that match, in their order; `limit` and `offset` are not applied."""
+        return [snapshot for snapshot in snapshots if self._matches(snapshot)]
+
+    def page(self, selected: Sequence[TargetSnapshot]) -> Sequence[TargetSnapshot]:
+        end = None if self.limit is None else self.offset + self.limit
+        return selected[self.offset : end]
+
+    def _matches(self, snapshot: TargetSnapshot) -> bool:
+        target = snapshot.target
+        return (
+            (not self.statuses or snapshot.status in self.statuses)
+            and (not self.plugins or target.plugin_name in self.plugins)
+            and (not self.search or self.search in target.name.lower())
+            and all(
+                key in target.labels and value in (None, target.labels[key]) for key, value in self.labels
+            )
+        )
+
+
+def render_targets(snapshots: Sequence[TargetSnapshot], query: TargetQuery) -> bytes:
+    """The answer to `GET /api/v1/targets`; blocking, a few milliseconds for every thousand targets."""
+    selected = query.select(snapshots)
+    rows = [serialization.target(snapshot) for snapshot in query.page(selected)]
+    if query.fields != serialization.TARGET_FIELDS:
+        rows = [{name: row[name] for name in query.fields} for row in rows]
+    counts = serialization.counts(snapshots)
+    return serialization.encode({"total": len(selected), "counts": counts, "targets": rows})
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    return key, value if equals else None
+
+
+def _number(key: str, values: dict[str, list[str]]) -> int:
+    text = values[key][-1]
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{key} must be a whole number, not {text[:64]!r}")
+    return int(text)
+
+
+def _unknown(what: str, word: str, known: Iterable[str]) -> ProblemError:
+    known = list(known)
+    near = nearest(word, known)
+    hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+    return ProblemError(HTTPStatus.BAD_REQUEST, f"unknown {what} {word[:128]!r}; {hint}", nearest=near)

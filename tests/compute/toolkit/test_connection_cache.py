@@ -1,0 +1,269 @@
+"""Kept connections: one user at a time, let go in time, closed at nobody's cost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from floe_monitor.compute import Deadline, ErrorType, Failure, Validation
+from floe_monitor.compute.toolkit.connection_cache import (
+    CLOSING_SECONDS,
+    HOLDS,
+    CachedConnection,
+    ConnectionCache,
+    ReusingConfig,
+    reusing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Line:
+    """A connection that knows how often it was closed, and may take its time for it."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.usable = True
+        self.closed = 0
+        self._seconds = seconds
+
+    def close(self) -> None:
+        time.sleep(self._seconds)
+        self.closed += 1
+
+
+def kept(line: Line, max_age: float = 60.0) -> CachedConnection[Line]:
+    return CachedConnection(line, time.monotonic(), max_age)
+
+
+def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def keeper() -> Iterator[ConnectionCache[Line]]:
+    keeper: ConnectionCache[Line] = ConnectionCache("lines", limit=3)
+    yield keeper
+    keeper.close()
+
+
+def threads() -> int:
+    return sum(thread.name == "lines-idle" for thread in threading.enumerate())
+
+
+def test_it_is_lent_to_one_at_a_time(keeper: ConnectionCache[Line]) -> None:
+    line = Line()
+    keeper.keep("a", kept(line), 60)
+    assert len(keeper) == 1
+    taken = keeper.take("a")
+    assert taken is not None
+    assert keeper.take("a") is None
+    keeper.keep("a", taken, 60)
+    again = keeper.take("a")
+    assert again is not None
+    assert again.connection is line
+    assert line.closed == 0
+
+
+def test_what_is_not_fit_is_closed_and_not_given(keeper: ConnectionCache[Line]) -> None:
+    broken, idle, old = Line(), Line(), Line()
+    keeper.keep("broken", kept(broken), 60)
+    broken.usable = False
+    keeper.keep("idle", kept(idle), 0.01)
+    keeper.keep("old", kept(old, max_age=0.01), 60)
+    time.sleep(0.02)
+    assert [keeper.take(key) for key in ("broken", "idle", "old")] == [None] * 3
+    settled(lambda: (broken.closed, idle.closed, old.closed) == (1, 1, 1))
+
+
+def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: ConnectionCache[Line]) -> None:
+    lines = [Line(), Line()]
+    for number, line in enumerate(lines):
+        keeper.keep(number, kept(line), 0.05 * (number + 1))
+    settled(lambda: all(line.closed for line in lines))
+    assert len(keeper) == 0
+    settled(lambda: not threads())
+    late = Line()
+    keeper.keep("late", kept(late), 0.01)
+    settled(lambda: late.closed == 1)
+
+
+def test_a_slow_close_costs_nobody_else_time(keeper: ConnectionCache[Line]) -> None:
+    slow, other = Line(seconds=0.5), Line()
+    keeper.keep("slow", kept(slow), 60)
+    slow.usable = False
+    keeper.keep("other", kept(other), 60)
+    started = time.monotonic()
+    assert keeper.take("slow") is None
+    time.sleep(0.05)  # the thread is closing it now
+    assert keeper.take("other") is not None
+    keeper.discard(Line(seconds=0.5))
+    assert time.monotonic() - started < 0.3
+
+
+def test_there_are_never_more_than_the_limit(keeper: ConnectionCache[Line]) -> None:
+    lines = [Line() for _ in range(5)]
+    for number, line in enumerate(lines):
+        keeper.keep(number, kept(line), 10 + number)
+    assert len(keeper) == 3
+    settled(lambda: [line.closed for line in lines] == [1, 1, 0, 0, 0])
+    keeper.keep(4, kept(Line()), 60)
+    settled(lambda: lines[4].closed == 1)
+
+
+def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: ConnectionCache[Line]) -> None:
+    quick = [Line(), Line()]
+    for number, line in enumerate(quick):
+        keeper.keep(number, kept(line), 60)
+    keeper.close()
+    assert [line.closed for line in quick] == [1, 1]
+    keeper.keep("slow", kept(Line(seconds=4)), 60)
+    started = time.monotonic()
+    keeper.close()
+    assert CLOSING_SECONDS * 0.9 < time.monotonic() - started < CLOSING_SECONDS + 0.3
+
+
+def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: ConnectionCache[Line]) -> None:
+    line, ready = Line(), Line()
+    keeper.keep("ready", kept(ready), 0.05)
+    keeper.keep("lent", kept(line), 60)
+    settled(lambda: ready.closed == 1)  # the thread waits for the other now
+    assert keeper.take("lent") is not None
+    keeper.close()
+    settled(lambda: not threads())
+    assert line.closed == 0
+
+
+def test_one_that_cannot_be_closed_keeps_no_other(keeper: ConnectionCache[Line]) -> None:
+    class Broken(Line):
+        def __init__(self, error: type[BaseException]) -> None:
+            super().__init__()
+            self._error = error
+
+        def close(self) -> None:
+            raise self._error
+
+    keeper.discard(Broken(OSError))
+    keeper.discard(Broken(SystemExit))
+    well = Line()
+    keeper.discard(well)
+    settled(lambda: well.closed == 1)
+
+
+def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
+    in_use: set[int] = set()
+    shared: list[int] = []
+    made: list[Line] = []
+    lock = threading.Lock()
+
+    def use() -> None:
+        for _ in range(200):
+            taken = keeper.take("a")
+            if taken is None:
+                taken = kept(Line())
+                with lock:
+                    made.append(taken.connection)
+            with lock:
+                if id(taken.connection) in in_use:
+                    shared.append(1)
+                in_use.add(id(taken.connection))
+            time.sleep(0)
+            with lock:
+                in_use.discard(id(taken.connection))
+            keeper.keep("a", taken, 60)
+
+    users = [threading.Thread(target=use) for _ in range(6)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert not shared
+    keeper.close()
+    settled(lambda: all(line.closed == 1 for line in made))
+
+
+# ---------------------------------------------------------------- the flow of one validation
+
+
+class Session(Line):
+    """One that proves itself and comes to rest, or does not."""
+
+    def __init__(self, *, proves: bool = True, rests: bool = True) -> None:
+        super().__init__()
+        self._proves, self._rests = proves, rests
+        self.examined = 0
+
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        assert proving.remaining() < deadline.remaining()
+        return self._proves
+
+    def rest(self) -> bool:
+        return self._rests
+
+
+class Flow:
+    """Validations of one target over one cache."""
+
+    def __init__(self, *, reuse: bool = True) -> None:
+        self.cache: ConnectionCache[Session] = ConnectionCache("lines")
+        self.config = ReusingConfig(plugin="x", connection_reuse=reuse)
+        self.made: list[Session] = []
+
+    def run(self, session: Session, error: Exception | None = None) -> list[tuple[str, str]]:
+        def connect() -> Session:
+            with validation.check("network"):
+                self.made.append(session)
+            return session
+
+        def examine(session: Session) -> None:
+            session.examined += 1
+            with validation.check("query"):
+                if error is not None:
+                    raise error
+
+        validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+        with validation:
+            reusing(
+                self.cache,
+                "key",
+                self.config,
+                validation,
+                Deadline.after(30),
+                held=["network"],
+                connect=connect,
+                examine=examine,
+            )
+        return [(check.name, check.message) for check in validation.result().checks]
+
+
+def test_a_kept_connection_answers_the_checks_it_has_passed() -> None:
+    flow = Flow()
+    first, second = Session(), Session()
+    assert flow.run(first) == [("network", ""), ("query", "")]
+    assert flow.run(second) == [("network", HOLDS), ("query", "")]
+    assert (flow.made, first.examined, first.closed) == ([first], 2, 0)
+    flow.cache.close()
+
+
+def test_one_that_does_not_prove_itself_is_replaced() -> None:
+    flow = Flow()
+    broken, fresh = Session(proves=False), Session()
+    flow.run(broken)
+    assert flow.run(fresh) == [("network", ""), ("query", "")]
+    settled(lambda: broken.closed == 1)
+    assert (broken.examined, fresh.closed, len(flow.cache)) == (1, 0, 1)
+    flow.cache.close()
+
+
+@pytest.mark.parametrize("case", ["not asked for", "does not rest", "the verdict is bad"])
+def test_it_is_closed_where_it_cannot_be_kept(case: str) -> None:
+    flow = Flow(reuse=case != "not asked for")
+    session = Session(rests=case != "does not rest")
+    flow.run(session, ValueError("ill") if case == "the verdict is bad" else None)
+    assert (session.closed, len(flow.cache)) == (1, 0)

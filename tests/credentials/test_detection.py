@@ -1,0 +1,79 @@
+"""What looks like a secret."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from floe_monitor.credentials.detection import is_secret_key, is_secret_variable, secrets_in
+
+SECRET_KEYS = """
+    password passwd pwd pass passphrase secret client_secret clientSecret client-secret private_key privateKey
+    sslpassword token access_token authtoken api_key X-Api-Key apikey Authorization credential credentials
+    PGPASSWORD aws_secret_access_key secret_key account_key private_key_passphrase motherduck_token jwt
+    sas_token
+"""
+FREE_KEYS = """
+    secret_name token_uri password_file secrets key key_id access_key_id keyfile private_key_path bypass
+    compass
+    auth provider use_ssl scope primary_key monkey passport tokenizer method schema database
+"""
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS.split())
+def test_keys_that_hold_a_secret(key: str) -> None:
+    assert is_secret_key(key)
+
+
+@pytest.mark.parametrize("key", FREE_KEYS.split())
+def test_keys_that_do_not(key: str) -> None:
+    assert not is_secret_key(key)
+
+
+def test_variables() -> None:
+    assert is_secret_variable("DBT_ENV_SECRET_X")
+    assert is_secret_variable("PGPASSWORD")
+    assert not is_secret_variable("PGHOST")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("postgresql://u:hunter2@h/db", ["hunter2"]),
+        ("postgresql://u:p%40ss@h/db?sslpassword=x2", ["p%40ss", "x2"]),
+        ("host=x password=hunter2 user=y", ["hunter2"]),
+        ("password = 'hunt er' user=y", ["hunt er"]),
+        ("md:db?motherduck_token=abc", ["abc"]),
+        ("https://h/x?a=b&sig=abc", ["abc"]),
+        ("AccountName=a;AccountKey=abc==;X=y", ["abc=="]),
+        ("-----BEGIN PRIVATE KEY-----\nx", ["-----BEGIN PRIVATE KEY-----\nx"]),
+        ("postgresql://u:{{ env_var('X') }}@h", []),
+        ("host=x password={{ env_var('X') }}", []),
+        ("password='{{ env_var('X') }}'", []),
+        ("http://h:8080/a@b", []),
+        ("s3://bucket/a:b@c", []),
+        ("-c statement_timeout=5 search_path=public", []),
+        ("postgresql://u@h/db", []),
+        ("plain", []),
+    ],
+)
+def test_secrets_written_out(text: str, found: list[str]) -> None:
+    assert secrets_in(text) == found
+
+
+@given(st.text("ab:/@=&? {}'\"\\;passwordtoken", max_size=200))
+def test_no_text_is_slow_or_breaks_it(text: str) -> None:
+    secrets_in(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 50_000 + "=", "password" * 6000 + "=", "a://" + ":" * 50_000, "x=" + "{{" * 20_000, "='" * 20_000],
+)
+def test_long_texts_take_no_long_time(text: str) -> None:
+    began = time.process_time()
+    secrets_in(text)
+    assert time.process_time() - began < 2

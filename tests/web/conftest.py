@@ -1,0 +1,202 @@
+"""A surface over a real state, behind a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+
+from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
+from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
+from floe_monitor.domain.health import Thresholds, advance
+from floe_monitor.domain.liveness import LivenessLimits
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot, WorkerCounts
+from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.registry.discovery import PluginEntry
+from floe_monitor.settings.models import TargetSettings
+from floe_monitor.web.app import create_app
+from floe_monitor.web.interfaces import ProbeRefusedError
+from floe_monitor.web.server import listen, serve
+
+if TYPE_CHECKING:
+    from floe_monitor.web.protocol import Limits
+
+NOW = 1_795_000_000.0
+
+
+def make_target(name: str, plugin: str = "duckdb", problem: str | None = None, **settings: Any) -> Target:
+    return Target(
+        name=name,
+        entry=PluginEntry(plugin, f"floe-monitor-{plugin}", "0.1.0", "module:Plugin", None, problem),
+        settings=TargetSettings(plugin=plugin, **settings),
+        policy=ProbePolicy(30.0, 5.0, Thresholds(), "thread"),
+        fingerprint=name,
+        profile_config=None,
+    )
+
+
+def make_result(
+    target: str, status: ConnectionStatus = ConnectionStatus.HEALTHY, **fields: Any
+) -> ProbeResult:
+    healthy = status is ConnectionStatus.HEALTHY
+    values: dict[str, Any] = {
+        "plugin": "duckdb",
+        "duration": 0.012,
+        "started_at": NOW,
+        "correlation_id": "c0ffee00",
+        "message": "" if healthy else "connection refused",
+        "error_type": None if healthy else ErrorType.CONNECTION,
+        "checks": (CheckResult("connect", status, 8.0), CheckResult("query", ConnectionStatus.HEALTHY, 2.0)),
+    }
+    return ProbeResult(target=target, status=status, **{**values, **fields})
+
+
+def after_results(target: Target, results: list[ProbeResult]) -> TargetSnapshot:
+    snapshot = TargetSnapshot(target)
+    for result in results:
+        health, _ = advance(snapshot.health, result.status, result.finished_at, Thresholds())
+        snapshot = snapshot.after(result, health, keep=20)
+    return snapshot
+
+
+class Page:
+    """A metrics page that counts its renders and can be held."""
+
+    def __init__(self) -> None:
+        self.renders = 0
+        self.delay = 0.0
+        self.body = b"floe_compute_target_up 1\n"
+
+    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+        self.renders += 1
+        time.sleep(self.delay)
+        if openmetrics:
+            return self.body + b"# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return self.body, "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass
+class Controls:
+    """Answers for the daemon."""
+
+    state: MonitorState
+    validated: list[str] = field(default_factory=list)
+    reloads: int = 0
+    problems: tuple[str, ...] = ()
+    refuse: str = ""
+    delay: float = 0.0
+
+    async def validate(self, name: str) -> ProbeResult:
+        self.validated.append(name)
+        await anyio.sleep(self.delay)
+        if self.refuse:
+            raise ProbeRefusedError(self.refuse)
+        if name not in self.state.targets:
+            raise KeyError(name)
+        return make_result(name, trigger="request")
+
+    async def reload(self) -> ConfigReloaded:
+        self.reloads += 1
+        return ConfigReloaded(NOW, self.problems, added=() if self.problems else ("new",))
+
+
+@dataclass
+class Surface:
+    """Everything behind the routes."""
+
+    state: MonitorState
+    page: Page
+    control: Controls
+    limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
+
+    def app(self, **options: Any) -> Any:
+        return create_app(self.state, self.page, self.control, limits=lambda: self.limits, **options)
+
+    def add(self, target: Target, *results: ProbeResult) -> TargetSnapshot:
+        snapshot = after_results(target, list(results))
+        self.state.targets[target.name] = snapshot
+        return snapshot
+
+    def stale(self, name: str) -> None:
+        self.state.targets[name] = self.state.targets[name].as_stale(NOW)
+
+
+class Started:
+    """As much of a task status as `serve` uses."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def started(self, value: None = None) -> None:
+        self.event.set()
+
+
+Serving = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def surface() -> Surface:
+    state = MonitorState(started_at=NOW - 60, config=ConfigStatus(NOW - 60, NOW - 60))
+    state.scheduler_beat = time.monotonic()
+    state.first_round_done = True
+    state.workers = {"duckdb": WorkerCounts(busy=2, stuck=1, limit=16)}
+    state.profiles = {"floe_project": ProfileReconciled("floe_project", "unchanged", NOW)}
+    made = Surface(state, Page(), Controls(state))
+    made.add(
+        make_target("dev", labels={"team": "core"}, connection={"path": ":memory:"}),
+        make_result("dev", ConnectionStatus.UNHEALTHY),
+        make_result("dev", started_at=NOW + 30),
+    )
+    made.add(
+        make_target(
+            "warehouse",
+            plugin="postgres",
+            connection={"host": "db", "password": "canary-literal", "dsn": "postgresql://u:canary-dsn@h/d"},
+            credentials={"password": {"env": "WAREHOUSE_PASSWORD"}},
+        ),
+        make_result("warehouse", ConnectionStatus.UNHEALTHY, plugin="postgres"),
+    )
+    made.add(
+        make_target("lake"),
+        make_result("lake", ConnectionStatus.DEGRADED, message="extension iceberg is missing"),
+    )
+    made.add(make_target("fresh"))
+    return made
+
+
+@pytest.fixture
+def serving() -> Serving:
+    @asynccontextmanager
+    async def running(
+        app: Any, *, limits: Limits | None = None, grace: float = 1.0
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        listener = listen("127.0.0.1", 0)
+        started = Started()
+        # Not a task group: fixtures are set up and torn down in different tasks.
+        task = asyncio.create_task(serve(app, listener, limits=limits, grace=grace, task_status=started))
+        try:
+            await started.event.wait()
+            async with httpx.AsyncClient(base_url=listener.url, timeout=10) as client:
+                yield client
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    return running
+
+
+@pytest.fixture
+def target_of() -> Callable[..., Target]:
+    return make_target
+
+
+@pytest.fixture
+def result_of() -> Callable[..., ProbeResult]:
+    return make_result

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+
+from floe_monitor.domain.state import ConfigStatus, WorkerCounts
+from floe_monitor.web import status_bar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+VOID = {"meta", "link", "img", "br", "input", "line", "rect"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order, and keeps ids, text and links."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id" and value:
+                self.ids.append(value)
+            if name in ("href", "src", "action") and value:
+                self.links.append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+async def client(surface: Any, serving: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(surface.app()) as connected:
+        yield connected
+
+
+async def test_the_page_tells_every_target_in_words(client: httpx.AsyncClient) -> None:
+    page = Page((await client.get("/")).text)
+    for word in ("dev", "warehouse", "lake", "fresh", "unhealthy", "degraded", "unknown", "healthy"):
+        assert word in page.text
+    assert "extension iceberg is missing" in page.text
+    assert "1 stuck" in page.text
+    assert "floe_project in step" in " ".join(page.text.split())
+    assert len(page.ids) == len(set(page.ids))
+
+
+async def test_the_worst_comes_first(client: httpx.AsyncClient) -> None:
+    html = (await client.get("/")).text
+    names = re.findall(r'id="t-(\w+)"', html)
+    assert names == ["warehouse", "lake", "fresh", "dev"]
+    filtered = (await client.get("/?status=degraded&search=")).text
+    assert re.findall(r'id="t-(\w+)"', filtered) == ["lake"]
+
+
+async def test_it_loads_nothing_from_elsewhere_and_runs_nothing_inline(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/targets/dev", "/targets/fresh", "/targets/warehouse"):
+        html = (await client.get(path)).text
+        page = Page(html)
+        assert not any("//" in link for link in page.links), page.links
+        assert "style" not in page.attributes
+        assert not any(name.startswith("on") for name in page.attributes)
+        assert re.findall(r"<script(?![^>]*src=)", html) == []
+        for link in page.links:
+            target = httpx.URL(f"{client.base_url}{path}").join(link)
+            if "validate" not in link:
+                assert (await client.get(target)).status_code == 200, link
+
+
+async def test_a_target_in_detail(client: httpx.AsyncClient) -> None:
+    page = Page((await client.get("/targets/warehouse")).text)
+    assert "connection refused" in page.text
+    assert "WAREHOUSE_PASSWORD" in page.text
+    assert "canary" not in page.text
+
+
+async def test_what_is_wrong_with_the_monitor_is_on_the_page(surface: Any, client: httpx.AsyncClient) -> None:
+    surface.state.config = ConfigStatus(1.0, 2.0, ("config.yaml:1:1: <b>bad</b>",))
+    surface.state.workers = {"duckdb": WorkerCounts(4, 4, 16)}
+    surface.state.first_round_done = False
+    surface.state.dropped = {"otlp": 7}
+    surface.stale("dev")
+    html = (await client.get("/")).text
+    page = Page(html)
+    assert "&lt;b&gt;bad" in html
+    assert "4 stuck workers (limit 4)" in page.text
+    assert "not ready" in page.text
+    assert "otlp dropped 7 events" in page.text
+    assert "stale" in page.text
+
+
+async def test_many_targets_come_in_pages(surface: Any, client: httpx.AsyncClient, target_of: Any) -> None:
+    surface.state.targets.clear()
+    for number in range(450):
+        surface.add(target_of(f"t{number:03}"))
+    seen: list[str] = []
+    path: str | None = "/?search=t"
+    while path:
+        html = (await client.get(path)).text
+        seen += re.findall(r'id="t-(\w+)"', html)
+        later = re.search(r'id="later" href="([^"]+)"', html)
+        path = "/" + later[1].replace("&amp;", "&") if later else None
+    assert seen == [f"t{number:03}" for number in range(450)]
+
+
+async def test_a_browser_is_told_of_errors_in_html(client: httpx.AsyncClient) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = await client.get("/targets/warehose", headers=browser)
+    assert answer.status_code == 404
+    assert "did you mean &#39;warehouse&#39;?" in answer.text
+    answer = await client.get("/api/v1/nothing", headers=browser)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_probing_without_scripts_returns_to_the_page(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/v1/targets/dev/validate", headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 303
+    assert httpx.URL(str(answer.url)).join(answer.headers["location"]).path == "/targets/dev"
+
+
+def test_strips_scale_to_the_slowest(result_of: Any) -> None:
+    drawn = status_bar.bars([result_of("dev", duration=0.1), result_of("dev", duration=0.2)], slots=4)
+    assert [bar.height for bar in drawn] == [status_bar.HEIGHT / 2, status_bar.HEIGHT]
+    assert drawn[-1].x + drawn[-1].width <= status_bar.WIDTH
+    assert status_bar.bars([]) == []
+
+
+def test_durations_and_ages_read_at_a_glance() -> None:
+    durations = [status_bar.milliseconds(s) for s in (None, 0.0004, 0.012, 1.25)]
+    assert durations == ["–", "0.4 ms", "12 ms", "1.25 s"]
+    ages = [status_bar.ago(at, 1_000_000.0) for at in (None, 999_997.0, 999_000.0, 980_000.0, 500_000.0)]
+    assert ages == ["never", "3 s ago", "17 min ago", "6 h ago", "6 d ago"]
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian package chromium)")
+async def test_a_real_browser_shows_it_and_keeps_it_current(
+    surface: Any, serving: Any, result_of: Any, tmp_path: Path
+) -> None:
+    """The script replaces the content with what the server says the second time."""
+    app, pages = surface.app(), 0
+
+    async def changing(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal pages
+        pages += scope["path"] == "/"
+        if pages == 2:
+            known = surface.state.targets["dev"].target
+            surface.add(known, result_of("dev", message="seen by the script alone"))
+        await app(scope, receive, send)
+
+    async with serving(changing) as client:
+
+        def browse() -> str:
+            options = (
+                "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+                "--disable-background-networking --disable-component-update --disable-sync "
+                "--virtual-time-budget=8000 --dump-dom"
+            )
+            done = subprocess.run(
+                [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path}", str(client.base_url)],
+                capture_output=True,
+                text=True,
+                timeout=50,
+                check=False,
+            )
+            return done.stdout
+
+        dom = await anyio.to_thread.run_sync(browse)
+    assert pages >= 2
+    assert "seen by the script alone" in dom
+    assert "Live updates: on" in dom
+    assert 'id="toggle" type="button">' in dom, "the script has shown its switch"
+    assert "warehouse" in dom

@@ -1,0 +1,227 @@
+"""Real sockets, held open as clients should not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from floe_monitor.web.protocol import Limits
+from floe_monitor.web.server import ListenError, listen, serve
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+QUICK = Limits(connections=8, request=0.4, answer=0.5, keep_alive=1, head_bytes=2_000, body_bytes=5_000)
+
+
+def address(client: Any) -> tuple[str, int]:
+    return client.base_url.host, client.base_url.port
+
+
+async def until_closed(stream: Any) -> bytes:
+    """Everything the server says until it closes."""
+    said = b""
+    with anyio.fail_after(5):
+        try:
+            while True:
+                said += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return said
+
+
+async def test_a_silent_connection_is_closed(surface: Any, serving: Any) -> None:
+    async with serving(surface.app(), limits=QUICK) as client:
+        stream = await anyio.connect_tcp(*address(client))
+        async with stream:
+            assert await until_closed(stream) == b""
+
+
+async def test_a_header_that_trickles_is_cut(surface: Any, serving: Any) -> None:
+    async with (
+        serving(surface.app(), limits=QUICK) as client,
+        await anyio.connect_tcp(*address(client)) as stream,
+    ):
+        await stream.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        began = time.monotonic()
+        with pytest.raises(anyio.BrokenResourceError):  # noqa: PT012 - it is cut at some turn of the loop
+            with anyio.fail_after(5):
+                while True:
+                    await stream.send(b"x-slow: 1\r\n")
+                    await anyio.sleep(0.05)
+        assert time.monotonic() - began < 2
+
+
+async def test_a_body_that_never_ends_is_cut(surface: Any, serving: Any) -> None:
+    async with (
+        serving(surface.app(), limits=QUICK) as client,
+        await anyio.connect_tcp(*address(client)) as stream,
+    ):
+        await stream.send(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx")
+        said = await until_closed(stream)
+    assert said.startswith(b"HTTP/1.1 200")
+
+
+async def test_too_large_a_head_and_body_are_refused(surface: Any, serving: Any) -> None:
+    async with serving(surface.app(), limits=QUICK) as client:
+        async with await anyio.connect_tcp(*address(client)) as stream:
+            await stream.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nx: " + b"a" * 3_000)
+            assert (await until_closed(stream)).startswith(b"HTTP/1.1 431 ")
+        async with await anyio.connect_tcp(*address(client)) as stream:
+            await stream.send(b"GET /" + b"a" * 3_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await until_closed(stream)).startswith(b"HTTP/1.1 431 ")
+        async with await anyio.connect_tcp(*address(client)) as stream:
+            head = b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n"
+            await stream.send(head + b"a" * 9_000)
+            assert (await until_closed(stream)).startswith(b"HTTP/1.1 413 ")
+        assert (await client.get("/healthz")).status_code == 200
+    assert surface.control.reloads == 0
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x00" * 300,
+        b"GET http:// HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_garbage_is_answered_or_cut_and_the_rest_go_on(
+    surface: Any, serving: Any, garbage: bytes
+) -> None:
+    async with serving(surface.app(), limits=QUICK) as client:
+        async with await anyio.connect_tcp(*address(client)) as stream:
+            await stream.send(garbage)
+            said = await until_closed(stream)
+        assert said == b"" or said.startswith(b"HTTP/1.1 4")
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_silent_connections_cannot_keep_a_health_check_out(surface: Any, serving: Any) -> None:
+    patient = Limits(connections=8, request=30.0)
+    async with serving(surface.app(), limits=patient) as client:
+        held = [await anyio.connect_tcp(*address(client)) for _ in range(40)]
+        for stream in held[-8:]:
+            await stream.send(b"GET / HTTP/1.1\r\nHost:")
+        for _ in range(3):
+            assert (await client.get("/healthz")).status_code == 200
+        for stream in held:
+            await stream.aclose()
+
+
+async def test_keep_alive_and_pipelining_work(surface: Any, serving: Any) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with (
+        serving(surface.app(), limits=QUICK) as client,
+        await anyio.connect_tcp(*address(client)) as stream,
+    ):
+        for _ in range(3):
+            await stream.send(request)
+            said = b""
+            while not said.endswith(b"ok\n"):
+                said += await stream.receive()
+            assert said.startswith(b"HTTP/1.1 200")
+        await stream.send(request * 3)
+        said = await until_closed(stream)
+    assert said.count(b"HTTP/1.1 200") == 3
+    assert b"\r\ndate: " in said
+    assert b"\r\nserver:" not in said.lower()
+
+
+async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> None:
+    surface.page.body = b"x" * 50_000_000
+    async with serving(surface.app(), limits=QUICK) as client:
+        lazy = socket.create_connection(address(client))
+        try:
+            lazy.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await anyio.sleep(1.5)
+            lazy.settimeout(5)
+
+            def drain() -> int:
+                got = 0
+                try:
+                    while chunk := lazy.recv(1_000_000):
+                        got += len(chunk)
+                except ConnectionResetError:
+                    pass
+                return got
+
+            assert await anyio.to_thread.run_sync(drain) < 50_000_000
+        finally:
+            lazy.close()
+
+
+async def test_stopping_is_bounded_whatever_is_open(surface: Any) -> None:
+    async def hang(request: Request) -> Response:
+        await anyio.sleep(3600)
+        return Response()
+
+    app = Starlette(routes=[Route("/hang", hang)])
+    listener = listen("127.0.0.1", 0)
+    streams = []
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(lambda *, task_status: serve(app, listener, grace=0.3, task_status=task_status))
+        for opening in (b"", b"GET /ha", b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n"):
+            stream = await anyio.connect_tcp("127.0.0.1", listener.port)
+            streams.append(stream)
+            if opening:
+                await stream.send(opening)
+        await anyio.sleep(0.1)
+        began = time.monotonic()
+        tasks.cancel_scope.cancel()
+    assert time.monotonic() - began < 1.5
+    for stream in streams:
+        await stream.aclose()
+    with pytest.raises(OSError, match=r"refused|failed"):
+        await anyio.connect_tcp("127.0.0.1", listener.port)
+
+
+async def test_an_answer_under_way_is_finished_when_stopping() -> None:
+    async def slow(request: Request) -> Response:
+        await anyio.sleep(0.3)
+        return Response("done")
+
+    listener = listen("127.0.0.1", 0)
+    async with anyio.create_task_group() as tasks:
+        app = Starlette(routes=[Route("/", slow)])
+        await tasks.start(lambda *, task_status: serve(app, listener, grace=3, task_status=task_status))
+        stream = await anyio.connect_tcp("127.0.0.1", listener.port)
+        await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
+    async with stream:
+        assert (await until_closed(stream)).endswith(b"done")
+
+
+def test_a_busy_port_is_one_clear_error() -> None:
+    first = listen("127.0.0.1", 0)
+    try:
+        with pytest.raises(
+            ListenError, match=rf"cannot listen on 127\.0\.0\.1:{first.port}: .*set http\.port"
+        ):
+            listen("127.0.0.1", first.port)
+    finally:
+        first.close()
+
+
+def test_an_address_that_is_not_ours_is_named() -> None:
+    with pytest.raises(ListenError, match=r"192\.0\.2\.1:9464: .*set http\.host"):
+        listen("192.0.2.1", 9464)
+    with pytest.raises(ListenError, match=r"check http\.host"):
+        listen("no such host.invalid", 9464)
+
+
+def test_port_zero_tells_the_real_port_and_a_url() -> None:
+    for host, shown in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")):  # noqa: S104 - closed at once
+        listener = listen(host, 0)
+        listener.close()
+        assert listener.port > 0
+        assert listener.url == f"http://{shown}:{listener.port}"
