@@ -24,16 +24,15 @@ def run(config: ConfigOption = None) -> int:
 
     signals = Signals()
     from floe_monitor.daemon import composition  # with everything
-    from floe_monitor.settings import ConfigurationError, load
+    from floe_monitor.settings import ConfigurationError
     from floe_monitor.web.server import ListenError
 
     path = find_config(config)
+
+    def announce(listener: Listener, state: MonitorState, settings: Settings) -> list[str]:
+        return greeting(listener.url, path, settings, len(state.targets))
+
     try:
-        settings = load(path, os.environ).settings
-
-        def announce(listener: Listener, state: MonitorState) -> list[str]:
-            return greeting(listener.url, path, settings, len(state.targets))
-
         return composition.run(path, environ=os.environ, announce=announce, signals=signals)
     except ConfigurationError as error:
         raise refused(path, error) from None

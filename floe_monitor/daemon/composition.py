@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from floe_monitor.daemon.signals import Signals
     from floe_monitor.domain.events import Sink
     from floe_monitor.domain.targets import Target
-    from floe_monitor.settings import LoadedSettings
+    from floe_monitor.settings import LoadedSettings, Settings
     from floe_monitor.web.server import Listener
 
-    Greet = Callable[[Listener, MonitorState], Iterable[str]]
+    Greet = Callable[[Listener, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
 
 PROBES_SHARE = 0.5
@@ -143,7 +143,6 @@ class _Daemon:
             self._config,
             self._environ,
             self._loaded,
-            self._targets,
             self._state,
             scheduler,
             self._pool,
@@ -182,7 +181,7 @@ class _Daemon:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
         # A task that is cancelled from elsewhere ends without failing its group.
         ticking.add_done_callback(lambda _: self._stop.set())
-        for line in announce(self._listener, self._state):
+        for line in announce(self._listener, self._state, self._settings):
             self._writer.write(line)
         await self._stop.wait()
         if ticking.done():

@@ -13,7 +13,6 @@ import anyio
 import anyio.to_thread
 
 from floe_monitor.domain.events import ConfigReloaded
-from floe_monitor.domain.target_diff import diff
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
 from floe_monitor.registry.discovery import discover
@@ -56,7 +55,6 @@ class Controller:
         path: Path,
         environ: Mapping[str, str],
         loaded: LoadedSettings,
-        targets: dict[str, Target],
         state: MonitorState,
         scheduler: Scheduler,
         pool: WorkerPool,
@@ -66,7 +64,6 @@ class Controller:
         self._path = path
         self._environ = environ
         self._loaded = loaded
-        self._targets = targets
         self._state = state
         self._scheduler = scheduler
         self._pool = pool
@@ -138,11 +135,10 @@ class Controller:
 
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings
-        changes = diff(self._targets, targets)
-        self._loaded, self._targets = loaded, targets
+        self._loaded = loaded
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
-        self._scheduler.apply(targets)
+        changes = self._scheduler.apply(targets)
         self._keeper.apply(settings.profiles, targets)
         now = time.time()
         config = self._state.config

@@ -24,6 +24,7 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import TargetSnapshot
+from floe_monitor.domain.target_diff import diff
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.target_diff import Changes
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.runner import Runner
     from floe_monitor.probing.workers import WorkerPool
@@ -97,25 +99,22 @@ class Scheduler:
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
 
-    def apply(self, targets: Mapping[str, Target]) -> None:
-        """Watch exactly these targets.
+    def apply(self, targets: Mapping[str, Target]) -> Changes:
+        """Watch exactly these targets; what that changes.
 
         One whose fingerprint is unchanged keeps its phase, state, history and probe under way, and has its
         labels from now on; a changed one starts anew, and what its former probe still reports is dropped.
         """
         now = self._clock()
         former, self._watched = self._watched, {}
-        fresh = [
-            name
-            for name, target in targets.items()
-            if name not in former or former[name].target.fingerprint != target.fingerprint
-        ]
+        changes = diff({name: watched.target for name, watched in former.items()}, targets)
+        unchanged = set(changes.unchanged)
+        fresh = [name for name in targets if name not in unchanged]
         snapshots: dict[str, TargetSnapshot] = {}
         for name, target in targets.items():
-            kept = former.get(name)
-            if kept is not None and kept.target.fingerprint == target.fingerprint:
+            if name in unchanged:
+                kept = self._watched[name] = former[name]
                 kept.target = target
-                self._watched[name] = kept
                 snapshots[name] = replace(self._state.targets[name], target=target)
                 continue
             place = fraction(name, self._salt)
@@ -142,6 +141,7 @@ class Scheduler:
             [target.entry.plugin for target in targets.values() if target.entry.plugin is not None]
         )
         self._wake.set()
+        return changes
 
     async def run(self, probes: asyncio.TaskGroup) -> None:
         """Start probes in `probes` until cancelled. A task of anyio's own would cost 50 µs more."""
