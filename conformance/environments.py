@@ -1,4 +1,4 @@
-"""Environments of pinned distributions under `.venvs/`, one for each adapter and server, built on first use.
+"""Environments of pinned distributions under `.venvs/`, for adapters, servers and tools; built on first use.
 
 A lock is complete and is installed without resolving: with its dependencies resolved again, a newer release
 of any of them would make pip refuse the whole, because the lock has no hash of it.
@@ -34,6 +34,17 @@ def python_of(engine: Engine) -> Path:
     return built(engine.requirements) / "bin" / "python"
 
 
+def documentation() -> Path:
+    """Where the documentation site is built: Sphinx, and what importing the packages needs."""
+    return built("docs.txt", below=("runtime.lock",), editable=(ROOT,))
+
+
+def lowest() -> Path:
+    """What the tests need, with the lowest versions of what the distributions require."""
+    editable = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+    return built("lowest.txt", below=("dev.lock",), editable=editable)
+
+
 def unwanted(requirements: str) -> str | None:
     """Why tests should do without this environment, which takes some 20 seconds of a first `make test`. None
     where it is there, or `FLOE_TEST_ENVIRONMENTS=1` (or the gate's `FLOE_MONITOR_CI=1`) asks for it."""
@@ -64,16 +75,21 @@ def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Pa
     with (folder.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != state:
-            print(f"building {folder.relative_to(ROOT)} (once)", file=sys.stderr)
+            _tell(f"building {folder.relative_to(ROOT)} (once)")
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             python = folder / "bin" / "python"
             for each in pins:
+                _tell(f"installing {each.relative_to(ROOT)}: {each.read_text().count('==')} distributions")
                 install(python, *INSTALL, str(each))
             for each in editable:
                 install(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(each))
             stamp.write_text(state)
     return folder
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def install(python: Path, *arguments: str) -> None:
@@ -89,3 +105,7 @@ def install(python: Path, *arguments: str) -> None:
         "8",
     )
     subprocess.run([*pip, *arguments], check=True)
+
+
+if __name__ == "__main__":
+    print({"docs": documentation, "lowest": lowest}[sys.argv[1]]())

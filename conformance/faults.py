@@ -1,7 +1,8 @@
 """`python -m conformance.faults`: every engine under every fault of the network; writes docs/faults.md.
 
-Each cell is one probe by the daemon's own runner, in the isolation that is the plugin's default. `--check`
-leaves the page alone. Exits 1 where a result came late, was not UNHEALTHY, or left a worker stuck.
+Each cell is one probe as the conformance kit runs it: by the daemon's own runner, in the isolation that is
+the plugin's default. `--check` leaves the page alone. Exits 1 where a result came late, was not UNHEALTHY,
+or left a worker stuck.
 """
 
 # ruff: noqa: T201 - a command line prints
@@ -11,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -19,40 +19,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import mixed, silent_names
+from conformance import mixed
 from conformance.environments import ROOT
 from conformance.polaris_standin import BASE, PolarisStandIn
-from floe_monitor.domain.targets import build_targets
-from floe_monitor.probing.runner import Attempt, Runner
-from floe_monitor.probing.workers import WorkerPool
-from floe_monitor.registry.discovery import discover
-from floe_monitor.settings.models import Settings
+from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
+from floe_monitor.testing.network_faults import (
+    FAULTS,
+    NAMELESS,
+    SILENT_HOST,
+    healthy_conversation,
+    impose,
+    probe_under,
+    problem_of,
+)
+from floe_monitor.testing.prober import GRACE, Prober
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from conformance.cases import Situation
-    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.testing.prober import Probe
 
-TIMEOUT, WARM_TIMEOUT = 2.0, 60.0
-GRACE = 0.1
-"""A result may come so much after the deadline, all promises say."""
+TIMEOUT = 2.0
 CATALOG = "duckdb (attached catalog)"
-SILENT_NAME = "db.floe-monitor.example"
-
-_SHARES = {"nothing": 0.0, "a quarter": 0.25, "half": 0.5, "three quarters": 0.75, "nearly all": 0.85}
-FAULTS: dict[str, tuple[Fault, dict[str, Any]]] = {
-    "refuses connections": (Fault.REFUSE, {}),
-    "resets connections": (Fault.RESET, {}),
-    "drops packets": (Fault.BLACKHOLE, {}),
-    "accepts, never answers": (Fault.HANG, {}),
-    "ends its side at once": (Fault.HALF_CLOSE, {}),
-    "10 bytes a second": (Fault.DRIP, {"rate": 10}),
-    "freezes after the first byte": (Fault.FREEZE_AFTER, {"after": 1}),
-}
-FROZEN = {f"freezes after {words} of its answers": share for words, share in _SHARES.items() if share}
-NAMELESS = "name service silent"
 
 _HEADER = f"""# Faults: when the network or the server fails
 
@@ -61,7 +51,8 @@ deadline of {TIMEOUT:g} s, in the isolation that is the plugin's default: when t
 it failed, its error type, and what became of the worker (returned by itself, reclaimed by ending its
 process, or stuck). Every result must be UNHEALTHY and come within the deadline and {GRACE * 1000:.0f} ms, and
 no worker may be stuck. What freezes does so for good, in the middle of the conversation; the shares are of
-the bytes with which the server answers a healthy probe.
+the bytes with which the server answers a healthy probe; a drip is so slow that those would take five
+deadlines. The same faults are tried by the conformance kit on any plugin.
 
 DuckDB has no server: its column is an Iceberg catalog that is attached as `required`. Snowflake, BigQuery and
 the catalog are stand-ins. Faults within TLS and behind proxies are in the pages of the
@@ -76,40 +67,22 @@ class Cell:
     error_type: str
     check: str
     worker: str
+    problem: str | None
 
     @classmethod
-    def of(cls, result: ProbeResult) -> Cell:
+    def of(cls, probe: Probe, *, reached: bool = True) -> Cell:
+        result = probe.result
         failed = [check.name for check in result.checks if check.status.value == "unhealthy"]
         kind = str(result.error_type or "")
-        return cls(result.duration, result.status.value, kind, failed[-1] if failed else "", result.worker)
-
-    @property
-    def holds(self) -> bool:
-        return self.seconds <= TIMEOUT + GRACE and self.status == "unhealthy" and self.worker != "stuck"
+        worker = result.worker if result.worker != "stuck" or not probe.worker_ended else "returned"
+        problem = problem_of(probe, TIMEOUT, reached=reached)
+        status = result.status.value
+        return cls(result.duration, status, kind, failed[-1] if failed else "", worker, problem)
 
     def text(self) -> str:
         step = self.check.partition(":")[0] or self.status.upper()
-        mark = "" if self.holds else "**fails** "
+        mark = "**fails** " if self.problem else ""
         return f"{mark}{self.seconds:.2f} s, {step}, {self.error_type}, {self.worker}"
-
-
-class Prober:
-    """Probes as the daemon does."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._registry = discover()
-        self._environment = {**os.environ, **environment}
-        self._pool = WorkerPool(8, 8)
-        self._runner = Runner(self._pool)
-
-    def close(self) -> None:
-        self._runner.close()
-        self._pool.close()
-
-    async def probe(self, plugin: str, situation: Situation, timeout: float) -> ProbeResult:
-        settings = Settings.model_validate({"targets": {"it": mixed.target(plugin, situation, timeout)}})
-        target = build_targets(settings, self._registry, environ=self._environment)["it"]
-        return await self._runner.run(Attempt(target), await self._pool.acquire(plugin), "request")
 
 
 def main() -> int:
@@ -127,10 +100,11 @@ def main() -> int:
         table = asyncio.run(_measure(targets))
     for engine, cells in table.items():
         for fault, cell in cells.items():
-            print(f"{'holds' if cell.holds else 'FAILS'}  {engine}, {fault}: {cell.text()}", file=sys.stderr)
+            verdict = f"FAILS ({cell.problem})" if cell.problem else "holds"
+            print(f"{verdict}  {engine}, {fault}: {cell.text()}", file=sys.stderr)
     if not arguments.check:
         (ROOT / "docs" / "faults.md").write_text(_page(table))
-    bad = sum(not cell.holds for cells in table.values() for cell in cells.values())
+    bad = sum(cell.problem is not None for cells in table.values() for cell in cells.values())
     print(f"{sum(map(len, table.values()))} faults, {bad} not as promised")
     return int(bad > 0)
 
@@ -140,6 +114,10 @@ class _Engine:
     plugin: str
     situation: Situation
     proxy: FaultProxy
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        return mixed.target(self.plugin, self.situation, TIMEOUT)
 
 
 def _behind_proxies(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, _Engine]:
@@ -162,13 +140,10 @@ async def _measure(engines: Mapping[str, _Engine]) -> dict[str, dict[str, Cell]]
     environment = {
         key: value for engine in engines.values() for key, value in engine.situation.environment.items()
     }
-    prober = Prober(environment)
     table: dict[str, dict[str, Cell]] = {}
-    try:
+    with Prober(environment) as prober:
         for name, engine in engines.items():
             table[name] = await _measure_one(prober, engine)
-    finally:
-        prober.close()
     if silent_names.available():
         for name, cell in _without_names(engines).items():
             table[name][NAMELESS] = cell
@@ -177,22 +152,15 @@ async def _measure(engines: Mapping[str, _Engine]) -> dict[str, dict[str, Cell]]
 
 async def _measure_one(prober: Prober, engine: _Engine) -> dict[str, Cell]:
     """One fault after the other, each on connections of its own."""
-    sizes = []
-    for _ in range(2):  # a server's first answers may be longer, and slow
-        before = engine.proxy.answered
-        well = await prober.probe(engine.plugin, engine.situation, WARM_TIMEOUT)
-        if well.status.value == "unhealthy":
-            raise SystemExit(f"{engine.plugin} is not well to begin with: {well.message}")
-        sizes.append(engine.proxy.answered - before)
-    frozen = {
-        fault: (Fault.FREEZE_AFTER, {"after": max(1, int(sizes[-1] * share))})
-        for fault, share in FROZEN.items()
-    }
+    try:
+        conversation = await healthy_conversation(prober, engine.keys, engine.proxy)
+    except RuntimeError as error:
+        raise SystemExit(f"{engine.plugin}: {error}") from None
     cells: dict[str, Cell] = {}
-    for fault, (kind, options) in {**FAULTS, **frozen}.items():
-        after = engine.proxy.answered + options["after"] if kind is Fault.FREEZE_AFTER else None
-        engine.proxy.set(kind, rate=options.get("rate"), after=after)
-        cells[fault] = Cell.of(await prober.probe(engine.plugin, engine.situation, TIMEOUT))
+    for wanted in FAULTS:
+        impose(engine.proxy, wanted, conversation, TIMEOUT)
+        probe, reached = await probe_under(prober, engine.keys, engine.proxy, wanted, TIMEOUT)
+        cells[wanted.name] = Cell.of(probe, reached=reached)
         engine.proxy.set(Fault.RESET)  # nothing of this one reaches the next
         engine.proxy.set(Fault.PASS)
         await asyncio.sleep(0.2)
@@ -203,9 +171,7 @@ def _without_names(engines: Mapping[str, _Engine]) -> dict[str, Cell]:
     """In a process of its own, where every name service is silent; the plugins are given a name."""
     given = {
         name: {
-            "plugin": engine.plugin,
-            "fields": json.loads(json.dumps(dict(engine.situation.fields)).replace(LOOPBACK, SILENT_NAME)),
-            "credentials": dict(engine.situation.credentials),
+            "keys": json.loads(json.dumps(engine.keys).replace(LOOPBACK, SILENT_HOST)),
             "environment": dict(engine.situation.environment),
         }
         for name, engine in engines.items()
@@ -222,18 +188,10 @@ def _without_names(engines: Mapping[str, _Engine]) -> dict[str, Cell]:
 
 
 async def _silent(given: Mapping[str, Any]) -> dict[str, Any]:
-    from conformance.cases import Situation  # noqa: PLC0415 - for this alone at run time
-
-    prober = Prober({key: value for each in given.values() for key, value in each["environment"].items()})
-    found: dict[str, Any] = {}
-    try:
-        for name, each in given.items():
-            situation = Situation(each["fields"], each["credentials"])
-            cell = Cell.of(await prober.probe(each["plugin"], situation, TIMEOUT))
-            found[name] = [getattr(cell, key) for key in Cell.__slots__]
-    finally:
-        prober.close()
-    return found
+    environment = {key: value for each in given.values() for key, value in each["environment"].items()}
+    with Prober(environment) as prober:
+        cells = {name: Cell.of(await prober.probe(each["keys"], TIMEOUT)) for name, each in given.items()}
+    return {name: [getattr(cell, key) for key in Cell.__slots__] for name, cell in cells.items()}
 
 
 def _page(table: Mapping[str, Mapping[str, Cell]]) -> str:

@@ -121,15 +121,19 @@ class Lakehouse:
 
     def token(self) -> str:
         """A token of the server's, as the plugin's own client gets it."""
-        from floe_monitor_duckdb import bounded_http, iceberg, tokens  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb.iceberg.catalog import HttpOptions  # noqa: PLC0415 - only where it is used
+        from floe_monitor_duckdb.iceberg.description import read_catalog  # noqa: PLC0415 - as above
+        from floe_monitor_duckdb.iceberg.tokens import fetch_token  # noqa: PLC0415 - as above
+        from floe_monitor_duckdb.iceberg.transport import Transport  # noqa: PLC0415 - as above
 
-        from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - only where it is used
+        from floe_monitor.compute import ComputeError, Deadline  # noqa: PLC0415 - as above
+        from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls  # noqa: PLC0415 - as above
 
-        catalog = iceberg.read(
+        catalog = read_catalog(
             path=WAREHOUSE, alias="lake", kind="iceberg", secret=None, options=self.options()
         )
         try:
-            return tokens.fetch(catalog, Deadline.after(2), bounded_http.Trust())[0]
+            return fetch_token(catalog, Transport(HttpOptions(), BlockingCalls(), Deadline.after(2)))[0]
         except ComputeError as error:
             raise ValueError(str(error)) from None
 
@@ -247,20 +251,26 @@ def main() -> int:
     command: list[str] = parser.parse_args().command
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an early end stops the server too
     try:
+        _tell("starting a catalog and its object store")
         with (
             tempfile.TemporaryDirectory(prefix="lakehouse-") as folder,
             Lakehouse(Path(folder, "data")) as lakehouse,
         ):
+            _tell("creating a table in it")
             lakehouse.fill()
             environment = lakehouse.environment()
             variables = Path(folder, "environment")
             variables.touch(mode=0o600)
             variables.write_text("".join(f"export {k}={shlex.quote(v)}\n" for k, v in environment.items()))
-            print(f"lakehouse: catalog {lakehouse.catalog_uri}, store {lakehouse.store}", file=sys.stderr)
-            print(f"lakehouse: its variables, for another shell: . {variables}", file=sys.stderr, flush=True)
+            _tell(f"catalog {lakehouse.catalog_uri}, store {lakehouse.store}")
+            _tell(f"its variables, for another shell: . {variables}")
             return _run(command or ["sleep", "infinity"], environment)
     except KeyboardInterrupt:
         return 130
+
+
+def _tell(what: str) -> None:
+    print(f"lakehouse: {what}", file=sys.stderr, flush=True)
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> int:

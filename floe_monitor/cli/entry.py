@@ -1,4 +1,4 @@
-"""The way in and out: errors become short messages and exit codes, and a hung worker delays no exit."""
+"""Runs the command line: errors become short messages and exit codes, and a hung worker delays no exit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     """The exit code of one command line. `debug`: tracebacks too."""
     import typer  # noqa: PLC0415 - after the process could already say no
 
-    from floe_monitor.cli.commands import app  # noqa: PLC0415 - as above
+    from floe_monitor.cli.app import app  # noqa: PLC0415 - as above
 
     # typer carries a click of its own, under a private name; its public errors tell which.
     usage_errors = [kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"]
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         code = BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
         return BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback unless asked for
+    except Exception as error:  # noqa: BLE001 - no traceback unless asked for
         if isinstance(error, tuple(usage_errors)):
             error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
@@ -94,7 +94,7 @@ def open_standard_streams() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End at once: a worker that hangs in its driver would hold a normal exit back, or abort it."""
+    """End at once: a worker that hangs in its driver would delay a normal exit, or abort it."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -1,8 +1,7 @@
-"""Writing to people and to pipes: colour and width for a terminal, plain unwrapped lines for the rest."""
+"""Output: colour and width for a terminal, plain unwrapped lines for everything else."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from typing import IO, TYPE_CHECKING, NoReturn
@@ -69,12 +68,14 @@ def console(stream: IO[str] | None = None) -> Console:
     )
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'dev'?`, or the words there are; empty where there are none."""
+    from floe_monitor.compute.toolkit.suggestions import nearest  # noqa: PLC0415 - pydantic comes with it
+
     words = list(known)
-    found = difflib.get_close_matches(word[:128], words, n=1, cutoff=0.5)
-    if found:
-        return f"; did you mean {found[0]!r}?"
+    near = nearest(word, words, cutoff=0.5)
+    if near is not None:
+        return f"; did you mean {near!r}?"
     shown = ", ".join(words[:10]) + (" …" if len(words) > 10 else "")
     return f"; there is: {shown}" if words else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import WORKLOAD_PRESETS, CatalogConfig, ComputeConfig, ResourceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -70,6 +71,11 @@ class ComputePlugin(ABC, Generic[ConfigT]):
     """Where validations run unless the configuration says otherwise. Choose `process` only for a driver that
     can hang where none of its own timeouts reaches, since a process can be killed and a thread cannot, or
     that holds Python's interpreter lock for long, since the whole daemon waits for it meanwhile."""
+
+    process_environment: Mapping[str, str] = MappingProxyType({})
+    """Environment variables that are the only way to set an option of the driver. The host sets those that
+    are unset, in each process that loads the plugin, before it calls a method that takes a configuration. A
+    plugin itself changes no environment."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECRET_ENV_PREFIX = "DBT_ENV_SECRET"  # noqa: S105 - a name
 """dbt keeps variables of this prefix out of its logs, and lets them appear in profiles.yml alone."""
@@ -22,24 +26,29 @@ _KEYED = frozenset(
 )
 """Words that make a following `key` a secret one."""
 
-_NAMES = "password|passwd|passphrase|pwd"
-_IN_TEXT = re.compile(
-    rf"""(?xi)
-    (?: (?<![a-z0-9]) [\w.-]*? (?:{_NAMES}) \s*=\s*           # libpq lets spaces stand around the sign
-      | (?<![\w.-]) [\w.-]*? (?:secret|token|api_?key|access_?key|account_?key|credential|private_?key)=
-      | (?<=[?&;]) sig=                                         # a signed URL
-    )
-    (?P<value> '(?:[^'\\]|\\.)*' | "[^"]*" | \{{\{{.*?\}}\}} | [^\s;&,)'"]+ )
-    """
-)
-_IN_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^\s/@:?#]*:(?P<value>\{\{.*?\}\}|[^\s/?#]*)@")
+_SPACED = ("password", "passwd", "passphrase", "pwd")
+"""Ends of the keys that libpq knows; it lets spaces stand around the sign."""
+_JOINED = ("secret", "token", "apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key",
+           "credential", "privatekey", "private_key")  # fmt: skip
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"[^"]*"|[^\s;&,)'"]+""", re.DOTALL)
+_SPACES = re.compile(r"\s*")
+_USER = re.compile(r"[^\s/@:?#]*:")
+_AUTHORITY = re.compile(r"[^\s/?#]*")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _HINTS = ("=", "://", "PRIVATE KEY-----")
+_EXPRESSION = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands for dbt's expressions, which hide nothing themselves, while a text is searched."""
+_LONGEST_KEY = 256
+_SHORTEST_PART = 3
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key of this name holds a secret."""
+    return _is_secret_key(key[-_LONGEST_KEY:])
 
 
 @lru_cache(maxsize=8192)
-def is_secret_key(key: str) -> bool:
-    """Whether a key of this name holds a secret."""
+def _is_secret_key(key: str) -> bool:
     words = [word for word in _SPLIT.split(_CAMEL.sub("_", key).lower()) if word]
     if not words:
         return False
@@ -55,11 +64,68 @@ def is_secret_variable(name: str) -> bool:
 
 
 def secrets_in(text: str) -> list[str]:
-    """The secrets written out in a text: URL passwords, `password=…` values, the whole of a private key."""
+    """The secrets written out in a text: URL passwords, `password=…` values, the whole of a private key.
+
+    The time it takes is in proportion to the text, whatever stands there: texts come from strangers.
+    """
     if not any(hint in text for hint in _HINTS):
         return []
     if _PEM.search(text):
         return [text]
-    found = [match["value"] for match in _IN_URL.finditer(text)]
-    found += [match["value"].strip("'\"") for match in _IN_TEXT.finditer(text)]
-    return [value for value in found if value and not value.startswith("{{")]
+    plain, *expressions = _split(text)
+    found = [value for part in (plain, *expressions) for value in (*_in_urls(part), *_assigned(part))]
+    return [part for value in found for part in _written_out(value)]
+
+
+def _written_out(value: str) -> list[str]:
+    """What of a value is no expression; a sign or two beside one is no secret."""
+    if _EXPRESSION not in value:
+        return [value] if value else []
+    return [part for part in value.split(_EXPRESSION) if len(part) >= _SHORTEST_PART]
+
+
+def _split(text: str) -> list[str]:
+    """The text with a sign for every `{{ … }}`, and what stands in each."""
+    plain, expressions, position = [], [], 0
+    while (start := text.find("{{", position)) >= 0 and (end := text.find("}}", start)) >= 0:
+        plain.append(text[position:start])
+        expressions.append(text[start + 2 : end])
+        position = end + 2
+    plain.append(text[position:])
+    return [_EXPRESSION.join(plain), *expressions]
+
+
+def _in_urls(text: str) -> Iterator[str]:
+    position = 0
+    while (sign := text.find("://", position)) >= 0:
+        position = sign + 3
+        user = _USER.match(text, position)
+        if user is None or not _ends_scheme(text[sign - 1 : sign]):
+            continue
+        authority = _AUTHORITY.match(text, user.end())
+        end = text.rfind("@", user.end(), authority.end() if authority else user.end())
+        if end >= 0:
+            yield text[user.end() : end]
+
+
+def _ends_scheme(character: str) -> bool:
+    return character.isascii() and (character.isalnum() or character in tuple("+.-"))
+
+
+def _assigned(text: str) -> Iterator[str]:
+    """Values of `key=value` whose key ends in a word for a secret. Every part of the text is read once."""
+    start = 0
+    while (sign := text.find("=", start)) >= 0:
+        before, start = text[start:sign], sign + 1
+        key = before.rstrip()
+        lower = key[-_LONGEST_KEY:].lower()
+        if lower.endswith(_SPACED):
+            at = _SPACES.match(text, start)
+        elif key == before and (lower.endswith(_JOINED) or lower.endswith(("?sig", "&sig", ";sig"))):
+            at = None
+        else:
+            continue
+        value = _QUOTED.match(text, at.end() if at else start)
+        if value is not None:
+            start = value.end()
+            yield value[0].strip("'\"")

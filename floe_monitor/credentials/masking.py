@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WHOLE = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
 """Keys whose value may hold a secret in a form nobody foresees."""
+_MOST_SECRETS = 20
+"""In one text, to be hidden one by one: beyond, nothing of it is shown."""
 
 
 def redacted(value: Any, *, secret: bool = False, said: Collection[str] = ()) -> Any:
@@ -43,6 +45,9 @@ def _is_secret(key: str) -> bool:
 
 
 def _without_secrets(text: str) -> str:
-    for found in secrets_in(text):
-        text = text.replace(found, MASK)
+    found = set(secrets_in(text))
+    if len(found) > _MOST_SECRETS:
+        return MASK
+    for secret in sorted(found, key=len, reverse=True):
+        text = text.replace(secret, MASK)
     return hide_defaults(text, MASK)

@@ -15,31 +15,32 @@ if TYPE_CHECKING:
 MASK = "***"
 SHORTEST_SECRET = 3
 """Shorter values are not scrubbed: masking every `a` would garble texts and tell the value besides."""
+SHORTEST_LINE = 16
+MOST_LINES = 200
+"""Of a value, to be scrubbed by themselves: more than key files have, fewer than would slow down a probe."""
 
 
 class Redactor:
     """Replaces secret values in texts, in the forms in which drivers and encoders repeat them."""
 
-    __slots__ = ("_forms", "_pattern")
+    __slots__ = ("_forms",)
 
     def __init__(self, values: Iterable[str]) -> None:
         forms = {form for value in values for form in _forms(value)}
         self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._pattern: re.Pattern[str] | None = None
 
     def __call__(self, text: str) -> str:
-        if not any(form in text for form in self._forms):
-            return text
-        if self._pattern is None:
-            self._pattern = re.compile("|".join(map(re.escape, self._forms)))
-        return self._pattern.sub(MASK, text)
+        # The longest first. Each is looked for by itself: a pattern of all compares them at every character.
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
 
     def __getstate__(self) -> tuple[str, ...]:
         return self._forms
 
     def __setstate__(self, forms: tuple[str, ...]) -> None:
         self._forms = forms
-        self._pattern = None
 
     def __repr__(self) -> str:
         return f"Redactor(<{len(self._forms)} forms>)"
@@ -48,7 +49,8 @@ class Redactor:
 def _forms(value: str) -> Iterator[str]:
     whole = {value, value.strip()}
     # A driver quotes one line of a key file as readily as all of it.
-    whole |= {line.strip() for line in value.splitlines() if len(line.strip()) >= 16}
+    lines = (line.strip() for line in value.splitlines()[:MOST_LINES])
+    whole |= {line for line in lines if len(line) >= SHORTEST_LINE}
     for text in whole:
         if len(text) < SHORTEST_SECRET:
             continue

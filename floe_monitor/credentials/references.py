@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.toolkit.env_references import UnresolvedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 MAX_SECRET_BYTES = 256 * 1024
 
@@ -31,14 +31,6 @@ class Reference:
         if not value:
             raise UnresolvedError(f"environment variable {self.env} is empty")
         return value
-
-
-def dotted(path: Sequence[str | int]) -> str:
-    """A path as people write it: `connection.attach[0].path`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def as_reference(value: object) -> Reference | None:

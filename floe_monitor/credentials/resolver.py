@@ -25,16 +25,16 @@ from floe_monitor.credentials.detection import (
     secrets_in,
 )
 from floe_monitor.credentials.redactor import Redactor
-from floe_monitor.credentials.references import Reference, as_reference, dotted
+from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.registry.problems import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from floe_monitor.compute.models import ComputeConfig
     from floe_monitor.compute.plugin import ComputePlugin
-
-KeyPath = tuple[str | int, ...]
+    from floe_monitor.registry.problems import KeyPath
 
 
 class CredentialError(Exception):

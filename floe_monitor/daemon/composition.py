@@ -25,11 +25,10 @@ from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 from floe_monitor.web.app import create_app
-from floe_monitor.web.listener import listen
-from floe_monitor.web.server import serve
+from floe_monitor.web.server import listen, serve
 
 if TYPE_CHECKING:
     import signal
@@ -39,21 +38,21 @@ if TYPE_CHECKING:
     from floe_monitor.daemon.signals import Signals
     from floe_monitor.domain.events import Sink
     from floe_monitor.domain.targets import Target
-    from floe_monitor.settings import LoadedSettings
-    from floe_monitor.web.listener import Listener
+    from floe_monitor.settings import LoadedSettings, Settings
+    from floe_monitor.web.server import Listener
 
-    Greet = Callable[[Listener, MonitorState], Iterable[str]]
+    Greet = Callable[[Listener, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
 
 PROBES_SHARE = 0.5
 """Of the grace period, what probes under way may use to finish."""
 
 STOPPED, FAULT = 0, 70
-"""Exit statuses: as asked, and by an exception nobody expected."""
+"""Exit statuses: of a stop that was asked for, and of an unexpected exception."""
 
 
 class SchedulerEndedError(Exception):
-    """The scheduler has ended although nobody asked it to."""
+    """The scheduler has ended without being stopped."""
 
 
 def run(
@@ -72,7 +71,7 @@ def run(
     listener = listen(loaded.settings.http.host, loaded.settings.http.port)
     try:
         daemon = _Daemon(config, environ, loaded, targets, listener, signals)
-    except BaseException:  # the port must not stay taken
+    except BaseException:  # the port must be free again
         listener.close()
         raise
     return daemon.run(announce)
@@ -114,7 +113,7 @@ class _Daemon:
         self._fanout.start()
         try:
             anyio.run(self._main, announce)
-        except Exception as error:  # noqa: BLE001 - told by class and place, and by the exit status
+        except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
                 self._log.critical("stopping: an error nobody expected", exc_info=cause)
             return FAULT
@@ -140,22 +139,21 @@ class _Daemon:
             state=self._state,
             environ=self._environ,
         )
-        self._control = Controller(
+        self._controller = Controller(
             self._config,
             self._environ,
             self._loaded,
-            self._targets,
             self._state,
             scheduler,
             self._pool,
             keeper,
             self._fanout.publish,
         )
-        self._obey_signals(asyncio.get_running_loop())
+        self._connect_signals(asyncio.get_running_loop())
         app = create_app(
             self._state,
             self._page,
-            self._control,
+            self._controller,
             limits=self._limits,
             host=self._listener.host,
             allowed_hosts=self._settings.http.allowed_hosts,
@@ -181,26 +179,26 @@ class _Daemon:
         announce: Greet,
     ) -> None:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
-        # A task that is cancelled from elsewhere ends without a word to its group.
+        # A task that is cancelled from elsewhere ends without failing its group.
         ticking.add_done_callback(lambda _: self._stop.set())
-        for line in announce(self._listener, self._state):
+        for line in announce(self._listener, self._state, self._settings):
             self._writer.write(line)
         await self._stop.wait()
         if ticking.done():
             raise SchedulerEndedError
         ticking.cancel()
-        with anyio.move_on_after(self._control.settings.shutdown_grace * PROBES_SHARE):
+        with anyio.move_on_after(self._controller.settings.shutdown_grace * PROBES_SHARE):
             while self._pool.taken > self._state.stuck_workers:  # noqa: ASYNC110 - a bounded, last wait
                 await anyio.sleep(0.02)
 
-    def _obey_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _connect_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         def hand_over(callback: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # the loop has closed: the last flush is under way
                 loop.call_soon_threadsafe(callback)
 
         def stop(number: signal.Signals) -> None:
-            grace = self._control.settings.shutdown_grace
-            # From here and not from the loop, which may be what hangs.
+            grace = self._controller.settings.shutdown_grace
+            # From the signal handler and not from the loop, which may be what hangs.
             self._guard_exit(grace)
             hand_over(lambda: self._begin_stop(number.name, grace))
 
@@ -214,30 +212,30 @@ class _Daemon:
         self._reload_asked.set()
 
     async def _reload_when_asked(self) -> None:
-        """A task of its own: a reload that hangs must not hold up the stop."""
+        """A task of its own: a reload that hangs must not delay the stop."""
         while True:
             await self._reload_asked.wait()
             self._reload_asked = anyio.Event()
-            await self._control.reload()
+            await self._controller.reload()
 
     async def _follow_configuration(self) -> None:
-        settings = self._control.settings.reload
+        settings = self._controller.settings.reload
         if not settings.watch:
             return
         while True:
-            watcher = ConfigWatcher(lambda: self._control.loaded, settings.poll_interval)
+            watcher = ConfigWatcher(lambda: self._controller.loaded, settings.poll_interval)
             try:
                 async for _ in watcher:
-                    await self._control.reload()
-            except Exception as error:  # noqa: BLE001 - watching files must not end the watch over targets
+                    await self._controller.reload()
+            except Exception as error:  # noqa: BLE001 - a fault in watching files must not stop the probing
                 self._log.error("watching the configuration failed; trying again", exc_info=error)
             await anyio.sleep(settings.poll_interval)
 
     def _limits(self) -> LivenessLimits:
-        return LivenessLimits(stuck=self._control.settings.workers.stuck_limit_in_force)
+        return LivenessLimits(stuck=self._controller.settings.workers.stuck_limit_in_force)
 
     def _guard_exit(self, grace: float) -> None:
-        """Leave when the grace is over, whatever still runs or hangs."""
+        """End the process when the grace period is over, whatever still runs or hangs."""
         self._leave_by = time.monotonic() + grace
 
         def leave() -> None:

@@ -1,4 +1,4 @@
-"""Applies configurations to the parts that run, and passes on what requests ask for."""
+"""Applies configurations to the running scheduler, workers and profiles; validates and reloads on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import anyio
 import anyio.to_thread
 
 from floe_monitor.domain.events import ConfigReloaded
-from floe_monitor.domain.target_diff import diff
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
 from floe_monitor.registry.discovery import discover
@@ -56,7 +55,6 @@ class Controller:
         path: Path,
         environ: Mapping[str, str],
         loaded: LoadedSettings,
-        targets: dict[str, Target],
         state: MonitorState,
         scheduler: Scheduler,
         pool: WorkerPool,
@@ -66,7 +64,6 @@ class Controller:
         self._path = path
         self._environ = environ
         self._loaded = loaded
-        self._targets = targets
         self._state = state
         self._scheduler = scheduler
         self._pool = pool
@@ -101,11 +98,11 @@ class Controller:
             async with self._reloading:
                 self._next = None
                 event = await self._reload()
-        except BaseException as error:  # those who share this reload get its end too
+        except BaseException as error:  # those who share this reload must not wait for ever
             self._next = None if self._next is shared else self._next
             if isinstance(error, Exception):
                 shared.set_exception(error)
-                shared.exception()  # seen: perhaps nobody shares it
+                shared.exception()  # retrieved: perhaps nobody shares it
             else:
                 shared.cancel()
             raise
@@ -123,7 +120,7 @@ class Controller:
         except TimeoutError:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
-        except Exception as error:  # a fault of ours in reading must not end the watch
+        except Exception as error:  # a fault of ours in reading must not stop the probing
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:
@@ -138,11 +135,10 @@ class Controller:
 
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings
-        changes = diff(self._targets, targets)
-        self._loaded, self._targets = loaded, targets
+        self._loaded = loaded
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
-        self._scheduler.apply(targets)
+        changes = self._scheduler.apply(targets)
         self._keeper.apply(settings.profiles, targets)
         now = time.time()
         config = self._state.config

@@ -1,4 +1,4 @@
-"""Signals, obeyed from before the event loop runs until the process has ended.
+"""Signal handlers, in place from before the event loop runs until the process has ended.
 
 asyncio puts the default action back when its loop closes: a second SIGTERM during the last flush would then
 kill the process, and so would a SIGHUP. These handlers stay.
@@ -37,7 +37,7 @@ class Signals:
 
     def connect(self, stop: Callable[[signal.Signals], None], reload: Callable[[], None]) -> None:
         """From here on `stop` and `reload` are called, in the main thread and between any two instructions:
-        they may do no more than hand over to the event loop."""
+        they may only pass the request to the event loop."""
         self._stop, self._reload = stop, reload
         if self._reload_asked:
             reload()

@@ -1,1 +1,1 @@
-"""What every room speaks of: targets, their health, events, state, and how they are written as JSON."""
+"""The values the rooms above exchange: targets, health, events, state, and how they are written as JSON."""

@@ -1,6 +1,6 @@
-"""What happened, as values: the one vocabulary between those who act and those who export.
+"""What happened, as values: the one vocabulary between the rooms that act and those that export.
 
-Whoever acts calls a `Publish`; sinks (Prometheus, OTLP, logging) handle what arrives, each in its own time.
+Whoever acts calls a `Publish`; each sink (Prometheus, OTLP, logging) handles events in a thread of its own.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ProbeStarted:
 
 @dataclass(frozen=True, slots=True)
 class LateReturn:
-    """A worker past its deadline has returned after all, `overdue` seconds late; its result was dropped."""
+    """A worker past its deadline has returned, `overdue` seconds late; its result was dropped."""
 
     target: str
     plugin: str

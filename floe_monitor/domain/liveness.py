@@ -1,4 +1,4 @@
-"""Is the monitor itself well? Pure functions of its state and the clock."""
+"""Liveness and readiness of the monitor: pure functions of its state and the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class LivenessLimits:
-    """`stuck`: stuck workers at which a restart is the only cure left."""
+    """`stuck`: the number of stuck workers from which on only a restart helps."""
 
     stuck: int
     beat_age: float = BEAT_AGE_LIMIT
@@ -26,7 +26,7 @@ class LivenessLimits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Well when there is no reason against it."""
+    """`ok` where there is no reason against it."""
 
     reasons: tuple[str, ...] = ()
 

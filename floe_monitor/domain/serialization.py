@@ -54,7 +54,7 @@ def moment(at: float | None) -> str | None:
         whole = int(at)
         return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
     except (ValueError, OverflowError, OSError):
-        return None  # a clock far off or a plugin's nonsense is no reason to answer nothing
+        return None  # a clock that is far off, or a plugin's odd value, must not cost the whole answer
 
 
 @lru_cache(maxsize=4096)
@@ -127,7 +127,7 @@ TARGET_FIELDS = (
 
 
 def target_detail(snapshot: TargetSnapshot) -> Json:
-    """All there is to know of one target. `configuration` holds references to credentials, never a value."""
+    """Everything about one target. `configuration` holds references to credentials, never a value."""
     known = snapshot.target
     policy = known.policy
     return {

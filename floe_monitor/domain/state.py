@@ -1,4 +1,4 @@
-"""What the monitor knows now, for those who show it.
+"""What the monitor knows now, for the rooms that show it.
 
 Only the event loop writes. Every value is immutable and replaced whole, so a reader in another thread (a
 scrape) sees one moment of each target without a lock.
@@ -89,7 +89,7 @@ class ConfigStatus:
 
 @dataclass(slots=True)
 class MonitorState:
-    """Everything at once. `targets` keeps the order of the configuration."""
+    """The whole state. `targets` keeps the order of the configuration."""
 
     started_at: float
     config: ConfigStatus
@@ -107,7 +107,7 @@ class MonitorState:
 
     @property
     def ready(self) -> bool:
-        """What is shown is an answer, and dbt finds its profiles unless they say why not."""
+        """Every target has a result, and every profile was written or says why not."""
         return self.first_round_done and not self.awaited_profiles
 
     @property

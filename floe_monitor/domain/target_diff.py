@@ -22,7 +22,7 @@ class Changes:
 
 
 def diff(old: Mapping[str, Target], new: Mapping[str, Target]) -> Changes:
-    """What `new` changes, told by fingerprint."""
+    """What `new` changes; targets are compared by fingerprint."""
     kept = [name for name in new if name in old]
     return Changes(
         added=tuple(name for name in new if name not in old),

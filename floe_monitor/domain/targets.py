@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.redactor import Redactor
-from floe_monitor.credentials.references import dotted
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.registry.problems import Place, Problem, dotted
+from floe_monitor.settings.problems import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.credentials.resolver import ProfileName
     from floe_monitor.registry.discovery import PluginEntry, PluginRegistry
+    from floe_monitor.registry.problems import KeyPath
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
-    from floe_monitor.settings.problems import KeyPath
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
 _BESIDE_PROBING = {"labels", "catalog"}

@@ -1,4 +1,4 @@
-"""Calling a plugin where it may run its code, and turning what it raises into an error type and words."""
+"""Calls a plugin's validation in its worker, and turns what it raises into an error type and a text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def validate_with(
     except ContractError as error:
         raise RaisedError(str(error), ErrorType.PLUGIN) from None
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a result too
-        raise RaisedError(told(error, distribution, resolved.redactor), error_type_of(error)) from None
+        raise RaisedError(error_text(error, distribution, resolved.redactor), error_type_of(error)) from None
 
 
 def error_type_of(error: BaseException) -> ErrorType:
@@ -62,8 +62,10 @@ def error_type_of(error: BaseException) -> ErrorType:
     return ErrorType.PLUGIN
 
 
-def told(error: BaseException, distribution: str | None, redact: Callable[[str], str] | None = None) -> str:
-    """Its class and text; of a driver that is not there, what to install."""
+def error_text(
+    error: BaseException, distribution: str | None, redact: Callable[[str], str] | None = None
+) -> str:
+    """Its class and text; for a driver that is not installed, what to install."""
     if isinstance(error, ModuleNotFoundError) and error.name and distribution:
         return f"module {error.name} is not installed: install {distribution} with its dependencies"
     return describe_error(error, redact)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class Prober:
     """Probes on request, each target once at a time, within the limits of the workers.
 
-    A hung validation costs the others no slot: the limits grow by one for each, which is left behind.
+    A hung validation costs the others no slot: its worker is abandoned, and the limits grow by one for each.
     """
 
     def __init__(self, workers: WorkerSettings) -> None:
         self._limits = workers
         self._pool = WorkerPool(workers.limit, workers.per_plugin)
         self._runner = Runner(self._pool)
-        self._left_behind = 0
+        self._abandoned = 0
         self._hanging: dict[str, ProbeResult] = {}
 
     async def probe(self, target: Target) -> ProbeResult:
@@ -55,12 +55,12 @@ class Prober:
             self._make_room(-1)
 
     def _make_room(self, change: int) -> None:
-        self._left_behind += change
-        self._pool.resize(self._limits.limit + self._left_behind, self._limits.per_plugin + self._left_behind)
+        self._abandoned += change
+        self._pool.resize(self._limits.limit + self._abandoned, self._limits.per_plugin + self._abandoned)
 
 
 @contextmanager
-def probing(workers: WorkerSettings) -> Iterator[Prober]:
+def open_prober(workers: WorkerSettings) -> Iterator[Prober]:
     prober = Prober(workers)
     try:
         yield prober
@@ -71,14 +71,14 @@ def probing(workers: WorkerSettings) -> Iterator[Prober]:
 async def probe_once(
     targets: Sequence[Target], workers: WorkerSettings, on_result: Callable[[ProbeResult], None]
 ) -> list[ProbeResult]:
-    """One result per target, in the order given; `on_result` hears of each as it comes."""
+    """One result per target, in the order given; `on_result` is called with each as it comes."""
     results: dict[str, ProbeResult] = {}
 
     async def probe(target: Target) -> None:
         results[target.name] = result = await prober.probe(target)
         on_result(result)
 
-    with probing(workers) as prober:
+    with open_prober(workers) as prober:
         async with anyio.create_task_group() as probes:
             for target in targets:
                 probes.start_soon(probe, target, name=f"probe {target.name}")

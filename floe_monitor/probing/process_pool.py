@@ -1,8 +1,8 @@
-"""Validations in a process of their own, killed at the deadline: the third bound.
+"""Validations in a worker process, which is killed at the deadline: the third bound.
 
-The worker thread that holds the slot hands the call to a child process over a socket and waits for the
-answer. At the deadline it kills the child with all it started, and the slot is free again. A child serves
-one call after another; it is started, and its plugin imported, before the deadline begins to count.
+The worker thread that holds the slot sends the call to a process over a socket and waits for the answer. At
+the deadline it kills the process with all that it started, and the slot is free again. A process serves one
+call after another; it is started, and its plugin imported, before the deadline begins to count.
 """
 
 from __future__ import annotations
@@ -28,96 +28,96 @@ if TYPE_CHECKING:
     from floe_monitor.credentials.resolver import Resolved
 
 START_SECONDS = 30.0
-"""How long a child may take to start and to import its plugin."""
+"""How long a process may take to start and to import its plugin."""
 
 IDLE_SECONDS = 300.0
-"""A child unused for this long is ended."""
+"""A process unused for this long is ended."""
 
 
 class WorkerProcessError(ComputeError):
-    """The child process ended, or could not start: the plugin's own fault, not the engine's."""
+    """The process ended, or could not start: the plugin's own fault, not the engine's."""
 
     error_type = ErrorType.PLUGIN
 
 
 class ReclaimedError(ComputeError):
-    """The deadline passed and the child was killed."""
+    """The deadline passed and the process was killed."""
 
     error_type = ErrorType.TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class PluginAddress:
-    """How a child finds the plugin."""
+    """How a worker process finds the plugin."""
 
     name: str
     distribution: str | None
 
 
-class ChildPool:
-    """Idle children by plugin. Thread-safe: worker threads take from it and give back.
+class ProcessPool:
+    """Idle worker processes by plugin. Thread-safe: worker threads acquire and release them.
 
-    A daemon thread ends those that have idled too long; it lives only while some are idle.
+    A daemon thread ends those that have been idle too long; it runs only while some are idle.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._idle: dict[PluginAddress, list[Child]] = {}
-        self._all: set[Child] = set()
+        self._idle: dict[PluginAddress, list[WorkerProcess]] = {}
+        self._all: set[WorkerProcess] = set()
         self._closed = False
         self._trimming = False
 
-    def take(self, address: PluginAddress, ready_by: float) -> Child:
-        """A child with the plugin imported and ready, by then at the latest. Raises `WorkerProcessError`."""
+    def acquire(self, address: PluginAddress, ready_by: float) -> WorkerProcess:
+        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`."""
         with self._changed:
             idle = self._idle.get(address, [])
             while idle:
-                child = idle.pop()
-                if child.alive:
-                    return child
-                self._all.discard(child)
-                child.kill()
-        child = Child(address)
+                process = idle.pop()
+                if process.alive:
+                    return process
+                self._all.discard(process)
+                process.kill()
+        process = WorkerProcess(address)
         with self._changed:
-            self._all.add(child)
+            self._all.add(process)
             closed = self._closed
         if closed:
-            child.kill()
+            process.kill()
             raise WorkerProcessError("the monitor is stopping")
         try:
-            child.wait_ready(ready_by)
-        except BaseException:  # a child that is not ready must not stay
-            self.discard(child)
+            process.wait_ready(ready_by)
+        except BaseException:  # one that is not ready must not stay
+            self.discard(process)
             raise
-        return child
+        return process
 
-    def give_back(self, child: Child) -> None:
-        child.idle_since = time.monotonic()
+    def release(self, process: WorkerProcess) -> None:
+        process.idle_since = time.monotonic()
         with self._changed:
             if not self._closed:
-                self._idle.setdefault(child.address, []).append(child)
-                self._trim_later()
+                self._idle.setdefault(process.address, []).append(process)
+                self._start_trimming()
                 return
-        self.discard(child)
+        self.discard(process)
 
-    def discard(self, child: Child) -> None:
+    def discard(self, process: WorkerProcess) -> None:
         with self._changed:
-            self._all.discard(child)
-        child.kill()
+            self._all.discard(process)
+        process.kill()
 
     def close(self) -> None:
-        """Kill every child, busy ones too."""
+        """Kill every process, busy ones too."""
         with self._changed:
             self._closed = True
-            children, self._all, self._idle = list(self._all), set(), {}
+            processes, self._all, self._idle = list(self._all), set(), {}
             self._changed.notify_all()
-        for child in children:
-            child.kill()
+        for process in processes:
+            process.kill()
 
-    def _trim_later(self) -> None:
+    def _start_trimming(self) -> None:
         if not self._trimming:
-            with contextlib.suppress(RuntimeError):  # no thread to be had: the next one given back tries
-                threading.Thread(target=self._trim, name="child-trim", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # no thread can be started: the next release tries again
+                threading.Thread(target=self._trim, name="process-pool-trim", daemon=True).start()
                 self._trimming = True
 
     def _trim(self) -> None:
@@ -125,26 +125,29 @@ class ChildPool:
             with self._changed:
                 oldest = time.monotonic() - IDLE_SECONDS
                 ended = [
-                    child for idle in self._idle.values() for child in idle if child.idle_since <= oldest
+                    process
+                    for idle in self._idle.values()
+                    for process in idle
+                    if process.idle_since <= oldest
                 ]
                 self._all.difference_update(ended)
                 self._idle = {
                     address: kept
                     for address, idle in self._idle.items()
-                    if (kept := [child for child in idle if child.idle_since > oldest])
+                    if (kept := [process for process in idle if process.idle_since > oldest])
                 }
                 if not ended:
-                    since = [child.idle_since for idle in self._idle.values() for child in idle]
+                    since = [process.idle_since for idle in self._idle.values() for process in idle]
                     if not since:
                         self._trimming = False
                         return
                     self._changed.wait(max(0.0, min(since) - oldest))
-            for child in ended:
-                child.kill()
+            for process in ended:
+                process.kill()
 
 
-class Child:
-    """One child process with one plugin."""
+class WorkerProcess:
+    """One process with one plugin, started here; `worker_process` is what runs in it."""
 
     def __init__(self, address: PluginAddress) -> None:
         self.address = address
@@ -167,7 +170,7 @@ class Child:
             except OSError as error:
                 self._connection.close()
                 raise WorkerProcessError(f"no worker process could be started: {error.strerror}") from error
-        with contextlib.suppress(OSError):  # a child that ended at once is noticed by wait_ready
+        with contextlib.suppress(OSError):  # one that ended at once is noticed by wait_ready
             self._connection.send(address)
 
     @property
@@ -183,7 +186,7 @@ class Child:
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
 
     def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
-        """Have the plugin do once in the child what it does once for a target, known by a fingerprint."""
+        """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
         if target in self._prepared:
             return
         self._ask(resolved, None)
@@ -191,10 +194,10 @@ class Child:
         self._prepared.add(target)
 
     def call(self, resolved: Resolved, expires_at: float, log: CheckLog) -> ConnectionResult:
-        """Validate in the child. Checks appear in `log` as they happen.
+        """Validate in the process. Checks appear in `log` as they happen.
 
-        Raises `ReclaimedError` at the deadline (the child is then to be discarded), `RaisedError` for what
-        the plugin raised, `WorkerProcessError` when the child ended.
+        Raises `ReclaimedError` at the deadline (the process is then to be discarded), `RaisedError` for what
+        the plugin raised, `WorkerProcessError` when the process ended.
         """
         self._ask(resolved, max(0.0, expires_at - time.monotonic()))
         while True:
@@ -211,7 +214,7 @@ class Child:
                 return value
 
     def kill(self) -> None:
-        """End the child and everything in its session, and reap it."""
+        """Kill the process and everything in its session, and reap it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -227,7 +230,7 @@ class Child:
             raise self._ended() from None
 
     def _receive(self, expires_at: float) -> tuple[str, Any]:
-        """The next answer to the last request; one to an earlier request comes from a thread left over."""
+        """The next answer to the last request; one to an earlier request is ignored."""
         while True:
             try:
                 if not self._connection.poll(max(0.0, expires_at - time.monotonic())):

@@ -19,10 +19,10 @@ from floe_monitor.domain.events import ProbeResult
 from floe_monitor.probing.invocation import RaisedError, validate_with
 from floe_monitor.probing.process_pool import (
     START_SECONDS,
-    Child,
-    ChildPool,
     PluginAddress,
+    ProcessPool,
     ReclaimedError,
+    WorkerProcess,
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.toolkit.worker_thread import Call
     from floe_monitor.credentials.redactor import Redactor
     from floe_monitor.domain.events import Trigger, WorkerOutcome
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
-    from floe_monitor.probing.workers import Outcome, Slot, WorkerPool
+    from floe_monitor.probing.workers import Slot, WorkerPool
 
 RECLAIM_SECONDS = 0.05
-"""How long past the deadline the runner waits for a child process to be killed before it reports."""
+"""How long past the deadline the runner waits for a worker process to be killed before it reports."""
 
 SHUTDOWN_SECONDS = 1.2
-"""How long plugins get to end what they keep when the monitor stops."""
+"""How long plugins get to close what they keep when the monitor stops."""
 
 _ids = random.Random()  # seeded by the system once: asking it for every probe costs more than the span
 
@@ -63,7 +64,7 @@ class Attempt:
     expires_at: float = 0.0
     """On `time.monotonic`'s clock. Moved by the worker, which has `preparing` set meanwhile."""
     preparing: bool = False
-    outcome: Outcome | None = None
+    outcome: Call[ConnectionResult] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     overdue_since: float | None = None
     worker_ended: Callable[[Attempt], None] | None = None
@@ -76,12 +77,12 @@ class Runner:
     def __init__(self, pool: WorkerPool, tracing: Tracing | None = None) -> None:
         self._pool = pool
         self._tracing: Tracing = tracing or NoTracing()
-        self._children = ChildPool()
+        self._processes = ProcessPool()
         self._used: dict[int, ComputePlugin] = {}
 
     def close(self) -> None:
-        """End the children, and let the plugins used here end what they keep; waits a second at most."""
-        self._children.close()
+        """Kill the worker processes, and have the plugins close what they keep, in `SHUTDOWN_SECONDS`."""
+        self._processes.close()
         endings = [
             threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True)
             for plugin in self._used.values()
@@ -93,7 +94,7 @@ class Runner:
             ending.join(max(0.0, until - time.monotonic()))
 
     def retire(self, plugins: Iterable[ComputePlugin]) -> None:
-        """Let every plugin used here but these end what it keeps: no target names it any more."""
+        """Have every plugin used here but these close what it keeps: no target names it any more."""
         wanted = {id(plugin) for plugin in plugins}
         for key in [key for key in self._used if key not in wanted]:
             plugin = self._used.pop(key)
@@ -102,7 +103,7 @@ class Runner:
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
         """Validate in `slot`, which from here on is the worker's to give back. Raises only when cancelled."""
         target, policy = attempt.target, attempt.target.policy
-        process = policy.isolation == "process"
+        in_process = policy.isolation == "process"
         started_at, started = time.time(), time.monotonic()
         try:
             span = self._tracing.start(
@@ -112,12 +113,12 @@ class Runner:
                 correlation_id=attempt.correlation_id,
             )
             attempt.expires_at = started + policy.timeout
-            call = self._in_process(attempt, span) if process else self._in_thread(attempt, span)
+            call = self._in_process(attempt, span) if in_process else self._in_thread(attempt, span)
         except BaseException:  # nothing runs in the slot, so nothing else gives it back
             self._pool.release(slot)
             raise
         self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))
-        await self._until_over(attempt, RECLAIM_SECONDS if process else 0.0)
+        await self._wait_until_over(attempt, RECLAIM_SECONDS if in_process else 0.0)
         began = started if attempt.preparing else attempt.expires_at - policy.timeout
         duration = time.monotonic() - began
         result = self._result(attempt, span, trigger, started_at + began - started, duration)
@@ -141,7 +142,7 @@ class Runner:
             trigger=trigger,
         )
 
-    async def _until_over(self, attempt: Attempt, grace: float) -> None:
+    async def _wait_until_over(self, attempt: Attempt, grace: float) -> None:
         """Until the worker ended, or its time did, which preparations put off."""
         while attempt.outcome is None:
             left = attempt.expires_at + grace - time.monotonic()
@@ -183,29 +184,30 @@ class Runner:
         def validate() -> ConnectionResult:
             resolved = target.resolve()
             attempt.redactor = resolved.redactor
-            child: Child | None = None
+            process: WorkerProcess | None = None
             reusable = False
             try:
                 with self._preparing(attempt, loop):
                     ready_by = time.monotonic() + START_SECONDS
-                    child = self._children.take(PluginAddress(entry.name, entry.distribution), ready_by)
-                    child.prepare(target.fingerprint, resolved, ready_by)
+                    process = self._processes.acquire(PluginAddress(entry.name, entry.distribution), ready_by)
+                    process.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
-                    result = child.call(resolved, attempt.expires_at, attempt.log)
+                    result = process.call(resolved, attempt.expires_at, attempt.log)
                 reusable = True
             except RaisedError:
                 reusable = True
                 raise
             finally:
-                if child is not None:
-                    (self._children.give_back if reusable else self._children.discard)(child)
+                if process is not None:
+                    (self._processes.release if reusable else self._processes.discard)(process)
             return result
 
         return validate
 
     @contextlib.contextmanager
     def _preparing(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """In the worker. Starting a process or importing a driver is ours to bear, before the deadline."""
+        """In the worker. The deadline counts from the end of it: starting a process or importing a driver is
+        no part of the validation."""
 
         def expire_in(seconds: float) -> None:
             attempt.expires_at = time.monotonic() + seconds
@@ -218,7 +220,7 @@ class Runner:
         expire_in(attempt.target.policy.timeout)
         attempt.preparing = False
 
-    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _ended(self, attempt: Attempt, outcome: Call[ConnectionResult]) -> None:
         attempt.outcome = outcome
         attempt.changed.set()
         if attempt.overdue_since is not None and attempt.worker_ended is not None:
@@ -227,7 +229,7 @@ class Runner:
     def _result(
         self, attempt: Attempt, span: SpanHandle, trigger: Trigger, started_at: float, duration: float
     ) -> ProbeResult:
-        found, worker = _judge(attempt, duration)
+        found, worker = _conclude(attempt, duration)
         return ProbeResult(
             target=attempt.target.name,
             plugin=attempt.target.plugin_name,
@@ -246,15 +248,14 @@ class Runner:
         )
 
 
-def _judge(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerOutcome]:
+def _conclude(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerOutcome]:
     """The result and what became of the worker. Results of our own making are cleaned like a plugin's."""
     outcome = attempt.outcome
     if outcome is None:
         found = _timed_out(attempt, duration) if not attempt.preparing else _never_ready()
         return adapt_result(found, attempt.redactor), "stuck"
     if outcome.error is None:
-        found = outcome.value
-        return found, "returned"
+        return outcome.get(), "returned"
     if isinstance(outcome.error, ReclaimedError):
         return adapt_result(_timed_out(attempt, duration), attempt.redactor), "reclaimed"
     raised = adapt_result(_raised(attempt, outcome.error), attempt.redactor)

@@ -24,6 +24,7 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import TargetSnapshot
+from floe_monitor.domain.target_diff import diff
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
 
@@ -32,15 +33,16 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.target_diff import Changes
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.runner import Runner
     from floe_monitor.probing.workers import WorkerPool
 
 BEAT_SECONDS = 1.0
-"""The scheduler turns at least this often, and says so in `state.scheduler_beat`."""
+"""The scheduler turns at least this often, and sets `state.scheduler_beat` each time."""
 
-SLOT_PATIENCE_SECONDS = 5.0
-"""How long a request to validate waits for a slot, at least: a connection held open is no queue."""
+SLOT_WAIT_SECONDS = 5.0
+"""How long a request to validate waits for a slot, at least, before it is refused."""
 SLOT_POLL_SECONDS = 0.1
 
 STALE_INTERVALS = 3
@@ -97,25 +99,22 @@ class Scheduler:
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
 
-    def apply(self, targets: Mapping[str, Target]) -> None:
-        """Watch exactly these targets.
+    def apply(self, targets: Mapping[str, Target]) -> Changes:
+        """Watch exactly these targets; what that changes.
 
         One whose fingerprint is unchanged keeps its phase, state, history and probe under way, and has its
         labels from now on; a changed one starts anew, and what its former probe still reports is dropped.
         """
         now = self._clock()
         former, self._watched = self._watched, {}
-        fresh = [
-            name
-            for name, target in targets.items()
-            if name not in former or former[name].target.fingerprint != target.fingerprint
-        ]
+        changes = diff({name: watched.target for name, watched in former.items()}, targets)
+        unchanged = set(changes.unchanged)
+        fresh = [name for name in targets if name not in unchanged]
         snapshots: dict[str, TargetSnapshot] = {}
         for name, target in targets.items():
-            kept = former.get(name)
-            if kept is not None and kept.target.fingerprint == target.fingerprint:
+            if name in unchanged:
+                kept = self._watched[name] = former[name]
                 kept.target = target
-                self._watched[name] = kept
                 snapshots[name] = replace(self._state.targets[name], target=target)
                 continue
             place = fraction(name, self._salt)
@@ -125,7 +124,7 @@ class Scheduler:
             self._push(now + first_delay(place, target.policy.interval, len(fresh)), watched)
         for name, gone in former.items():
             if self._watched.get(name) is not gone and gone.waiting_for_slot and gone.task is not None:
-                # Nobody wants its result, and reloads while slots are short would pile such probes up.
+                # Its result is not needed, and reloads while slots are short would accumulate such probes.
                 gone.task.cancel()
         self._due = [entry for entry in self._due if self._is_current(entry[2])]
         heapq.heapify(self._due)
@@ -142,6 +141,7 @@ class Scheduler:
             [target.entry.plugin for target in targets.values() if target.entry.plugin is not None]
         )
         self._wake.set()
+        return changes
 
     async def run(self, probes: asyncio.TaskGroup) -> None:
         """Start probes in `probes` until cancelled. A task of anyio's own would cost 50 µs more."""
@@ -181,7 +181,7 @@ class Scheduler:
                 raise asyncio.CancelledError
 
     async def _until_slot(self, watched: _Watched, result: asyncio.Future[ProbeResult]) -> None:
-        give_up = self._clock() + max(SLOT_PATIENCE_SECONDS, watched.target.policy.timeout)
+        give_up = self._clock() + max(SLOT_WAIT_SECONDS, watched.target.policy.timeout)
         # The task of a probe just created takes its slot at its first turn.
         await asyncio.sleep(0)
         while watched.waiting_for_slot and not result.done():
@@ -258,7 +258,7 @@ class Scheduler:
                 watched.waiting_for_slot = False
                 self._publish(ProbeStarted(target.name, target.plugin_name, lag, self._clock() - asked))
                 result = await self._runner.run(attempt, slot, trigger)
-        except BaseException:  # whoever waits for the result must hear of the end
+        except BaseException:  # whoever waits for the result must not wait for ever
             future.cancel()
             raise
         if attempt.overdue_since is None:

@@ -1,7 +1,7 @@
-"""The child process of `isolation`: imports one plugin, then validates on request until told no more.
+"""What runs in a process of `process_pool`: imports one plugin, then validates on request.
 
-It ends with its parent, and takes along what it started: a thread waits on a descriptor that only the
-parent's death or orderly close hangs up, so that a driver hanging here cannot outlive the daemon.
+It ends with its parent, with all that it started: a thread polls the connection, which hangs up when the
+parent dies or closes it, so that a driver that hangs here cannot outlive the daemon.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from floe_monitor.registry.discovery import PluginEntry
 
 
-class _Line:
+class _Channel:
     """Answers to the parent, each with the number of the request it belongs to; from any thread."""
 
     def __init__(self, connection: Connection) -> None:
@@ -44,42 +44,42 @@ class _Line:
 
 
 class _StreamingLog(checks.CheckLog):
-    """Tells the parent of every check as it begins and ends."""
+    """Sends every check to the parent as it begins and ends."""
 
-    __slots__ = ("_line", "_number")
+    __slots__ = ("_channel", "_number")
 
-    def __init__(self, line: _Line, number: int) -> None:
+    def __init__(self, channel: _Channel, number: int) -> None:
         super().__init__()
-        self._line, self._number = line, number
+        self._channel, self._number = channel, number
 
     def begin(self, name: str, started_ms: float) -> None:
         super().begin(name, started_ms)
-        self._line.send(self._number, "begin", self.running)
+        self._channel.send(self._number, "begin", self.running)
 
     def finish(self, result: CheckResult) -> None:
         super().finish(result)
-        self._line.send(self._number, "check", self.done[-1])
+        self._channel.send(self._number, "check", self.done[-1])
 
 
 def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     _end_with_parent(descriptor)
-    # A child may be killed at any time, and serves whoever comes next: connections are not kept here.
+    # The process may be killed at any time, and serves any target of the plugin: it keeps no connections.
     connection_cache.turn_off()
     address = connection.recv()
-    line = _Line(connection)
+    channel = _Channel(connection)
     entry = discover().get(address.name, address.distribution)
     if entry.plugin is None:
-        line.send(0, "unusable", entry.problem)
+        channel.send(0, "unusable", entry.problem)
         return
-    line.send(0, "ready", None)
+    channel.send(0, "ready", None)
     while True:
-        number, resolved, seconds = line.receive()
+        number, resolved, seconds = channel.receive()
         if seconds is None:
             prepare(entry.plugin, resolved.config)
-            line.send(number, "ready", None)
+            channel.send(number, "ready", None)
         else:
-            line.send(number, *_validate(entry, resolved, seconds, _StreamingLog(line, number)))
+            channel.send(number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number)))
 
 
 def _validate(
@@ -106,7 +106,7 @@ def _end_with_parent(descriptor: int) -> None:
             os.killpg(0, signal.SIGKILL)
         os._exit(0)
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 if __name__ == "__main__":

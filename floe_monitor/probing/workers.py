@@ -1,4 +1,4 @@
-"""Where validations run: slots that tell the truth, on daemon threads of our own.
+"""Where validations run: slots and the worker threads that occupy them.
 
 A slot is taken until its worker really ends, whatever became of the probe that asked for it. anyio's thread
 limiter is no help here: it hands a token back when the awaiting task is abandoned, while the thread still
@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
-import threading
 from collections import deque
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
 from floe_monitor.domain.state import WorkerCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a call on a worker ended: `error` is None when it returned."""
-
-    value: Any = None
-    error: BaseException | None = None
+_T = TypeVar("_T")
+_numbers = itertools.count(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +61,7 @@ class WorkerPool:
         self._stuck: dict[str, int] = {}
         self._waiters: dict[str, deque[_Waiter]] = {}
         self._order = 0
-        self._idle: list[_Thread] = []
+        self._idle: list[WorkerThread] = []
         self._counts: dict[str, WorkerCounts] = {}
         self._forgotten: set[str] = set()
 
@@ -125,22 +120,30 @@ class WorkerPool:
         assert waiter.slot is not None  # noqa: S101 - granted is set together with the slot
         return waiter.slot
 
-    def submit(self, slot: Slot, call: Callable[[], Any], done: Callable[[Outcome], None]) -> None:
-        """Run `call` on a worker; `done` gets its outcome on the event loop, after the slot is free again."""
+    def submit(self, slot: Slot, function: Callable[[], _T], done: Callable[[Call[_T]], None]) -> None:
+        """Run `function` on a worker; `done` gets the ended call on the event loop, when the slot is free."""
         loop = asyncio.get_running_loop()
         try:
-            thread = self._idle.pop() if self._idle else _Thread()
-        except RuntimeError:  # a limit on threads or processes: this probe fails, the monitor goes on
+            worker = self._idle.pop() if self._idle else _start_worker()
+        except (
+            MonitorResourceError
+        ) as error:  # a limit on threads or processes: this probe fails, the monitor goes on
             self.release(slot)
-            done(Outcome(error=MonitorResourceError("the monitor could start no thread for the probe")))
+            done(Call(error=error))
             return
 
-        def finished(outcome: Outcome) -> None:
-            self._idle.append(thread)
+        def finished(call: Call[_T]) -> None:
+            self._idle.append(worker)
             self.release(slot)
-            done(outcome)
+            done(call)
 
-        thread.run_call(call, loop, finished)
+        def hand_over(call: Call[_T]) -> None:
+            _keep_standard_descriptors()
+            # The loop is closed once the daemon has stopped: nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(finished, call)
+
+        worker.submit(function, hand_over)
 
     def mark_stuck(self, slot: Slot) -> None:
         """The call in this slot is past its deadline and has not returned."""
@@ -162,8 +165,8 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the idle threads. Busy ones, daemon threads, end when they return or with the process."""
-        for thread in self._idle:
-            thread.stop()
+        for worker in self._idle:
+            worker.end()
         self._idle.clear()
 
     def _has_room(self, plugin: str) -> bool:
@@ -197,47 +200,8 @@ class WorkerPool:
         self._on_change(self._counts)
 
 
-class _Thread:
-    """One daemon thread that runs calls handed to it, one after another."""
-
-    _number = 0
-
-    def __init__(self) -> None:
-        _Thread._number += 1
-        self._inbox: SimpleQueue[_Call | None] = SimpleQueue()
-        thread = threading.Thread(target=self._serve, name=f"floe-worker-{_Thread._number}", daemon=True)
-        thread.start()
-
-    def run_call(
-        self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop, done: Callable[[Outcome], None]
-    ) -> None:
-        self._inbox.put(_Call(call, loop, done))
-
-    def stop(self) -> None:
-        self._inbox.put(None)
-
-    def _serve(self) -> None:
-        owner = os.getpid()
-        while (job := self._inbox.get()) is not None:
-            try:
-                outcome = Outcome(value=job.call())
-            except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin must not end the worker
-                outcome = Outcome(error=error)
-            if os.getpid() != owner:
-                # The call forked and the copy returned too. It holds our sockets and must not live on.
-                os._exit(0)
-            _keep_standard_descriptors()
-            # The loop is closed once the daemon has stopped: nobody waits any more.
-            with contextlib.suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(job.done, outcome)
-            del job, outcome  # no reference to a result or traceback while idle
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    call: Callable[[], Any]
-    loop: asyncio.AbstractEventLoop
-    done: Callable[[Outcome], None]
+def _start_worker() -> WorkerThread:
+    return WorkerThread(f"floe-worker-{next(_numbers)}", "the probe")
 
 
 def _keep_standard_descriptors() -> None:

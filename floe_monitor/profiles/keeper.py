@@ -8,18 +8,18 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
 from floe_monitor.domain.events import ProfileReconciled
+from floe_monitor.profiles.directory_watch import DirectoryWatch
 from floe_monitor.profiles.files import real_path
 from floe_monitor.profiles.reconcile import Assignment, Outcome, Reconciler
-from floe_monitor.profiles.threads import DirectoryWatch, JobThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from anyio.abc import TaskGroup
 
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
 
+_T = TypeVar("_T")
+
 log = logging.getLogger("floe_monitor.profiles")
 
 PATIENCE_SECONDS = 10.0
-_BREATH_SECONDS = 0.5
+_LEAST_PAUSE_SECONDS = 0.5
 """Least time between two passes that file events ask for: a file under constant change costs no more."""
-_FAREWELL_SECONDS = 0.5
+_RELEASE_SECONDS = 0.5
 _STANDBY_SECONDS = 2.0
 """At most this long until a profile whose owner has gone is taken over."""
 
@@ -73,7 +75,7 @@ class ProfileKeeper:
         self._applied.set()
 
     async def run(self) -> None:
-        """Until cancelled. Then every profile is let go, so that another daemon can keep it."""
+        """Until cancelled. Then every profile's lock is released, so that another daemon can keep it."""
         async with anyio.create_task_group() as tasks:
             while True:
                 self._applied = anyio.Event()
@@ -123,7 +125,7 @@ def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]
 
 
 class _Kept:
-    """One profile under care."""
+    """One profile, its task, its thread and its directory watch."""
 
     def __init__(self, keeper: ProfileKeeper, label: str, assignment: Assignment) -> None:
         self.label = label
@@ -145,36 +147,36 @@ class _Kept:
         self._scope.cancel()
 
     async def run(self) -> None:
-        thread = JobThread(f"profile-{self.label}")
+        worker = WorkerThread(f"profile-{self.label}", "the profile")
         try:
             with self._scope:
                 while True:
                     self._asked = anyio.Event()
-                    await self._pass(thread)
+                    await self._pass(worker)
                     await self._until_asked()
         finally:
             self._stopped.set()
             if self._watch is not None:
                 self._watch.stop()
-            released = thread.submit(self._reconciler.release)
-            thread.close()
-            with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
-                await self._done(released)
+            _, released = self._submit(worker, self._reconciler.release)
+            worker.end()
+            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
+                await released.wait()
 
-    async def _pass(self, thread: JobThread) -> None:
+    async def _pass(self, worker: WorkerThread) -> None:
         assignment = self.assignment
-        future = thread.submit(lambda: self._work(assignment))
+        call, done = self._submit(worker, lambda: self._work(assignment))
         with anyio.move_on_after(self._keeper.patience) as limit:
-            await self._done(future)
+            await done.wait()
         if limit.cancelled_caught:
             text = (
                 f"no answer for {self._keeper.patience:g} s from the file system or a plugin; still waiting"
             )
             self._keeper.report(self, Outcome("failed", text))
-            await self._done(future)
+            await done.wait()
         try:
-            outcome, paths = future.result()
-        except Exception as error:  # a fault of ours in one profile must not end the watch over all targets
+            outcome, paths = call.get()
+        except Exception as error:  # a fault of ours in one profile must not stop the daemon
             log.exception("profile %s could not be looked after", self.label)
             outcome = Outcome("failed", f"unexpected {type(error).__name__}; the log says where")
             paths = frozenset()
@@ -198,7 +200,7 @@ class _Kept:
             assignment = self.assignment
             await self._asked.wait()
             if assignment is self.assignment:
-                await anyio.sleep(_BREATH_SECONDS)
+                await anyio.sleep(_LEAST_PAUSE_SECONDS)
 
     def _watch_over(self, paths: frozenset[Path]) -> None:
         if self._watch is not None and (self._watch.paths != paths or not self._watch.alive):
@@ -214,12 +216,12 @@ class _Kept:
     def _ask(self) -> None:
         self._asked.set()
 
-    async def _done(self, future: Future[Any]) -> None:
-        event = anyio.Event()
+    def _submit(self, worker: WorkerThread, function: Callable[[], _T]) -> tuple[Call[_T], anyio.Event]:
+        """The call, and an event that is set on the event loop when it has ended."""
+        done = anyio.Event()
 
         def wake(_: object) -> None:
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(event.set)
+                self._loop.call_soon_threadsafe(done.set)
 
-        future.add_done_callback(wake)
-        await event.wait()
+        return worker.submit(function, wake), done

@@ -1,4 +1,4 @@
-"""Advisory locks beside a profiles.yml: who keeps a profile, and who is writing the file now.
+"""Advisory locks beside a profiles.yml: of the daemon that keeps a profile, and of who writes the file now.
 
 Both are `flock`s on hidden files of our own, never on the file itself, so that dbt is not touched. The
 kernel frees them when their holder dies. A holder removes its lock file when it lets go; one left by a

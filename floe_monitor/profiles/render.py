@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.toolkit.env_references import variables_in
+from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.domain.events import ProfileGenerated
 from floe_monitor.registry.foreign_plugin import clean_text, describe_error
 
@@ -121,7 +122,7 @@ def _output(
     try:
         generated: Any = plugin.generate_dbt_profile(target.profile_config.model_copy(deep=True))
     except BaseException as error:  # noqa: BLE001 - the plugin's code: even SystemExit must not end the writer
-        raise OutputError(f"the plugin failed: {describe_error(error, _scrubber(secrets))}") from None
+        raise OutputError(f"the plugin failed: {describe_error(error, Redactor(secrets))}") from None
     finally:
         publish(ProfileGenerated(target.plugin_name, clock() - started))
     if not isinstance(generated, dict) or not generated:
@@ -131,15 +132,6 @@ def _output(
         raise OutputError("the plugin's output has no `type`")
     _refuse_leaks(output, target, secrets)
     return output
-
-
-def _scrubber(secrets: Collection[str]) -> Callable[[str], str]:
-    def scrub(text: str) -> str:
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-    return scrub
 
 
 def _plain(value: Any, place: str, depth: int) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import yaml
 
+from floe_monitor.settings.yaml_composer import Composer, Fault
+
 MAX_CHARACTERS = 1 << 19
 MAX_DEPTH = 100
 
@@ -82,51 +84,52 @@ def locate(text: str) -> Document:
 
 
 def _locate(text: str) -> Document:
-    # The pure parser: the ends of nodes are not the same in libyaml's events.
     builder = _Builder(len(text))
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        builder.take(event)
+    # The pure parser: the ends of nodes are not the same in libyaml's events.
+    builder.compose(yaml.SafeLoader(text))
     root = builder.root
     if root is not None and root.kind == "scalar" and root.start == root.end:
         root = None
     return Document(root, builder.end)
 
 
-class _Builder:
-    """Nodes out of events, without recursion."""
+class _Builder(Composer[Node, Node]):
+    """Aliases stay as they are written, and may stand within what they mean."""
 
     def __init__(self, end: int) -> None:
-        self.root: Node | None = None
+        super().__init__(MAX_DEPTH)
         self.end = end
-        self._documents = 0
-        self._open: list[Node] = []
 
-    def take(self, event: Any) -> None:
-        start, end = event.start_mark.index, event.end_mark.index
-        match event:
-            case yaml.DocumentStartEvent():
-                self._documents += 1
-                if self._documents > 1:
-                    raise UnreadableTextError(f"{_line(event.start_mark)}a second document starts")
-            case yaml.DocumentEndEvent():
-                if event.explicit:
-                    self.end = start
-            case yaml.CollectionEndEvent():
-                node = self._open.pop()
-                exact = node.flow or not node.children
-                node.end = end if exact else node.children[-1].end
-            case yaml.NodeEvent():
-                self._add(_node(event), event)
+    def scalar(self, event: Any) -> Node:
+        return _node(event)
 
-    def _add(self, node: Node, event: Any) -> None:
-        if self._open:
-            self._open[-1].children.append(node)
-        else:
-            self.root = node
-        if node.kind in ("mapping", "sequence"):
-            self._open.append(node)
-            if len(self._open) > MAX_DEPTH:
-                raise UnreadableTextError(f"{_line(event.start_mark)}nested too deeply")
+    def alias(self, event: Any, value: Node | None) -> Node:  # noqa: ARG002 - the composer's own
+        return _node(event)
+
+    def open(self, event: Any) -> Node:
+        return _node(event)
+
+    def close(self, collection: Node, event: Any) -> Node:
+        exact = collection.flow or not collection.children
+        collection.end = event.end_mark.index if exact else collection.children[-1].end
+        return collection
+
+    def add(self, parent: Node, value: Node, event: Any) -> None:  # noqa: ARG002 - the composer's own
+        parent.children.append(value)
+
+    def fault(self, event: Any, fault: Fault) -> UnreadableTextError:
+        return UnreadableTextError(f"{_line(event.start_mark)}{_FAULTS[fault]}")
+
+    def end_document(self, event: Any) -> None:
+        if event.explicit:
+            self.end = event.start_mark.index
+
+
+_FAULTS = {
+    Fault.SECOND_DOCUMENT: "a second document starts",
+    Fault.TOO_DEEP: "nested too deeply",
+    Fault.UNDEFINED_ALIAS: "found undefined alias",
+}
 
 
 def _node(event: Any) -> Node:

@@ -7,9 +7,8 @@ repeat a value: any value may be a secret somebody put in the wrong place.
 from __future__ import annotations
 
 import copy
-import difflib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -17,7 +16,9 @@ from pydantic import AliasChoices, BaseModel, ValidationError, create_model, fie
 from pydantic_core import core_schema
 
 from floe_monitor.compute.models import ComputeConfig
+from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.registry import foreign_plugin
+from floe_monitor.registry.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -25,48 +26,29 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from floe_monitor.compute.plugin import ComputePlugin, ConfigT
-
-Path = tuple[str | int, ...]
+    from floe_monitor.registry.problems import KeyPath
 
 _COMMON = frozenset(ComputeConfig.model_fields)
 _TARGET_KEYS = _COMMON | {"distribution", "catalog", "probe", "labels"}
 """What any target may have; for the nearest key only, the daemon's settings check these."""
 _MISSING = "missing"
+_UNKNOWN = "unknown key"
 _ECHOING = frozenset({"value_error", "assertion_error", "union_tag_invalid", "union_tag_not_found"})
 _SILENT = frozenset(get_args(core_schema.ErrorType)) - _ECHOING
 """Kinds of pydantic's own errors whose text has no part of the input."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """`path` is relative to the target, e.g. `("connection", "attach", 0, "pth")`; () is the whole target."""
-
-    path: Path
-    message: str
-    near: str | None = None
-    """The known key nearest to an unknown one."""
-    known: tuple[str, ...] = ()
-    """The known keys, where none is near."""
-
-    @property
-    def hint(self) -> str:
-        if self.near is not None:
-            return f"did you mean {self.near!r}?"
-        return f"known: {', '.join(self.known)}" if self.known else ""
-
-    def __str__(self) -> str:
-        where = ".".join(str(part) for part in self.path)
-        text = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{where}: {text}" if where else text
 
 
 class ConfigProblems(Exception):  # noqa: N818 - it is the collection that is raised
     """Everything that is wrong with one target's keys."""
 
     def __init__(self, problems: Collection[Problem]) -> None:
-        hinted = {(*problem.path[:-1], problem.near) for problem in problems if problem.near}
         # A key that is missing because it is misspelt is one problem, not two.
-        self.problems = tuple(p for p in problems if not (p.message == _MISSING and p.path in hinted))
+        unknown = {(problem.path[:-1], problem.hint) for problem in problems if problem.message == _UNKNOWN}
+        self.problems = tuple(
+            problem
+            for problem in problems
+            if problem.message != _MISSING or (problem.path[:-1], _meant(problem.path)) not in unknown
+        )
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -108,10 +90,10 @@ def _schema_of(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
     try:
         schema = foreign_plugin.config_schema(plugin)
     except Exception as error:  # noqa: BLE001 - the plugin's code
-        raise ConfigProblems([Problem((), f"get_config_schema raised {type(error).__name__}")]) from None
+        raise ConfigProblems([Problem(None, f"get_config_schema raised {type(error).__name__}")]) from None
     if schema is None or (isinstance(schema, type) and issubclass(schema, BaseModel)):
         return schema
-    raise ConfigProblems([Problem((), "get_config_schema returned no pydantic model")])
+    raise ConfigProblems([Problem(None, "get_config_schema returned no pydantic model")])
 
 
 def _whole(
@@ -192,17 +174,17 @@ def _lenient(schema: type[BaseModel]) -> type[BaseModel]:
 
 def _explain(error: Exception | BaseModel, schema: type[BaseModel], data: Any) -> Iterator[Problem]:
     if not isinstance(error, ValidationError):
-        yield Problem((), f"the plugin's configuration model failed with {type(error).__name__}")
+        yield Problem(None, f"the plugin's configuration model failed with {type(error).__name__}")
         return
-    seen: set[tuple[Path, str]] = set()
+    seen: set[tuple[KeyPath, str]] = set()
     for detail in error.errors(include_url=False):
         path = _real_path(detail["loc"], data)
         if detail["type"] == "extra_forbidden":
             problem = _unknown(path, str(path[-1]), _keys_at(schema, path[:-1]))
         elif detail["type"] == "missing":
-            problem = Problem(path, _MISSING)
+            problem = Problem(None, _MISSING, path)
         else:
-            problem = Problem(path, _message(detail))
+            problem = Problem(None, _message(detail), path)
         if (problem.path, problem.message) not in seen:
             seen.add((problem.path, problem.message))
             yield problem
@@ -212,6 +194,8 @@ def _message(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if detail["type"] not in _SILENT:
         for leaf in sorted(_leaves(detail["input"]), key=len, reverse=True):
+            if leaf not in message and repr(leaf) not in message:
+                continue
             # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
             edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""
             message = re.sub(rf"{re.escape(repr(leaf))}|{edge}{re.escape(leaf)}{edge}", "***", message)
@@ -232,7 +216,7 @@ def _leaves(value: object) -> Iterator[str]:
         yield str(value)
 
 
-def _real_path(location: tuple[str | int, ...], data: Any) -> Path:
+def _real_path(location: tuple[str | int, ...], data: Any) -> KeyPath:
     """pydantic's location without the names of union members and validators in it."""
     if location and isinstance(data, dict) and location[0] not in data:
         beside = data.get("connection")
@@ -268,7 +252,7 @@ def _keys(schema: type[BaseModel]) -> dict[str, None]:
     return keys
 
 
-def _keys_at(schema: type[BaseModel], path: Path) -> Collection[str]:
+def _keys_at(schema: type[BaseModel], path: KeyPath) -> Collection[str]:
     """The keys known where `path` leads; of every model that could stand there."""
     models = [schema]
     for part in path:
@@ -286,6 +270,10 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _unknown(path: Path, key: str, known: Collection[str]) -> Problem:
-    near = difflib.get_close_matches(str(key).lower(), sorted(known), n=1)
-    return Problem(path, "unknown key", near[0] if near else None, () if near else tuple(sorted(known)))
+def _unknown(path: KeyPath, key: str, known: Collection[str]) -> Problem:
+    return Problem(None, _UNKNOWN, path, suggestion(str(key), known))
+
+
+def _meant(path: KeyPath) -> str:
+    """The hint of an unknown key that is a misspelling of this one."""
+    return f"did you mean {path[-1]!r}?" if path else ""

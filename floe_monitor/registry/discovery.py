@@ -7,10 +7,11 @@ own, so what counts is what a plugin has, not what it inherits from.
 
 from __future__ import annotations
 
-import difflib
 import inspect
+import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.plugin import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.registry.extras import installable_plugins
 from floe_monitor.registry.foreign_plugin import describe_error
 
 if TYPE_CHECKING:
@@ -27,10 +30,6 @@ if TYPE_CHECKING:
     from floe_monitor.compute.plugin import ComputePlugin
 
 GROUP = "floe.computes"
-
-OUR_ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark")
-"""Engines whose plugin is `floe-monitor-<engine>`. No other distribution's name is ever guessed: whoever
-follows a guess installs what somebody else put under that name."""
 
 _TEXTS = ("name", "version", "floe_api_version")
 _METHODS = {
@@ -131,14 +130,15 @@ class PluginRegistry:
 
     def _missing(self, name: str) -> str:
         problem = f"no plugin {name!r} is installed"
-        if name in OUR_ENGINES:
-            return f"{problem}: install floe-monitor-{name}"
+        installable = installable_plugins()
+        if name in installable:
+            return f"{problem}: install {installable[name]}"
         names = self.names()
-        near = difflib.get_close_matches(name.lower(), sorted({*names, *OUR_ENGINES}), n=1)
-        if near and near[0] in names:
-            return f"{problem}; did you mean {near[0]!r}?"
-        if near:
-            return f"{problem}; did you mean {near[0]!r}? Then install floe-monitor-{near[0]}"
+        near = nearest(name, {*names, *installable})
+        if near in names:
+            return f"{problem}; did you mean {near!r}?"
+        if near is not None:
+            return f"{problem}; did you mean {near!r}? Then install {installable[near]}"
         return f"{problem}; installed: {', '.join(names) or 'none'}"
 
 
@@ -186,6 +186,8 @@ class _Slot:
         try:
             plugin = _instances.of(factory)
             problem = find_problem(plugin, self._point.name)
+            if problem is None:
+                _set_environment(plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a constructor runs anyone's code
@@ -215,6 +217,12 @@ class _Instances:
 _instances = _Instances()
 
 
+def _set_environment(plugin: Any) -> None:
+    """What whoever runs the monitor has set for the driver stays."""
+    for name, value in getattr(plugin, "process_environment", {}).items():
+        os.environ.setdefault(name, value)
+
+
 def find_problem(plugin: Any, name: str) -> str | None:
     """Why `plugin` cannot serve as the plugin called `name`; None where it can."""
     problems = (problem for problem in _problems(plugin, name) if problem is not None)
@@ -228,6 +236,7 @@ def _problems(plugin: Any, name: str) -> Iterator[str | None]:
         yield f"it calls itself {plugin.name!r} but its entry point {name!r}"
     yield _version_problem(plugin.floe_api_version)
     yield _attribute_problem(plugin, "is_self_hosted", bool)
+    yield _environment_problem(getattr(plugin, "process_environment", {}))
     for method, arguments in {**_METHODS, **_OPTIONAL_METHODS}.items():
         yield _method_problem(plugin, method, arguments, required=method in _METHODS)
 
@@ -242,6 +251,14 @@ def _attribute_problem(plugin: Any, attribute: str, kind: type) -> str | None:
     if not isinstance(value, kind) or value == "":
         return f"its `{attribute}` is not a {kind.__name__}" if value != "" else f"its `{attribute}` is empty"
     return None
+
+
+def _environment_problem(declared: Any) -> str | None:
+    if isinstance(declared, Mapping) and all(
+        isinstance(text, str) for pair in declared.items() for text in pair
+    ):
+        return None
+    return "its `process_environment` is no mapping of names to texts"
 
 
 def _version_problem(version: str) -> str | None:

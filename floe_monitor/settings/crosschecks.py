@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from floe_monitor.settings.problems import Problem, suggestion
+from floe_monitor.compute.toolkit.suggestions import suggestion
+from floe_monitor.registry.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from floe_monitor.registry.problems import KeyPath, Place
     from floe_monitor.settings.models import ProfileSettings, Settings
-    from floe_monitor.settings.problems import KeyPath, Place
 
     Locator = Callable[[KeyPath], Place]
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import types
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
+from floe_monitor.compute.toolkit.suggestions import suggestion
+from floe_monitor.registry.problems import Problem
+from floe_monitor.settings.key_tree import known_keys
 from floe_monitor.settings.models import Settings
-from floe_monitor.settings.problems import Problem, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic_core import ErrorDetails
 
-    from floe_monitor.settings.problems import KeyPath, Place
+    from floe_monitor.registry.problems import KeyPath, Place
 
 _WORDS = {
     "missing": "is required",
@@ -46,7 +45,9 @@ def explain(details: ErrorDetails, locate: Callable[[KeyPath], Place]) -> Proble
     path: KeyPath = tuple(part for part in location if part != "[key]")
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        return Problem(locate(path), "unknown key", path, suggestion(str(path[-1]), known_keys(path[:-1])))
+        return Problem(
+            locate(path), "unknown key", path, suggestion(str(path[-1]), known_keys(Settings, path[:-1]))
+        )
     if kind == "value_error":
         message = str(context.get("error", "is not valid"))
     elif kind == "literal_error":
@@ -59,31 +60,3 @@ def explain(details: ErrorDetails, locate: Callable[[KeyPath], Place]) -> Proble
     else:
         message = details["msg"].replace("Input should be", "must be", 1)
     return Problem(locate(path), message, path)
-
-
-def known_keys(path: KeyPath) -> list[str]:
-    """The keys that may stand in the mapping at `path`; none where any may."""
-    annotation: Any = Settings
-    for part in path:
-        annotation = _inner(annotation, part)
-    model = _bare(annotation)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _inner(annotation: Any, part: str | int) -> Any:
-    bare = _bare(annotation)
-    if isinstance(bare, type) and issubclass(bare, BaseModel):
-        field = bare.model_fields.get(str(part))
-        return field.annotation if field is not None else None
-    if get_origin(bare) in (dict, list):
-        return get_args(bare)[-1]
-    return None
-
-
-def _bare(annotation: Any) -> Any:
-    """Without `Annotated` and `| None`."""
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return _bare(next(each for each in get_args(annotation) if each is not type(None)))
-    return annotation

@@ -1,36 +1,28 @@
 """YAML whose every key can be traced to where it stands.
 
 Values are those PyYAML's safe loader gives, dbt's own reader, with what it accepts in silence refused: a key
-given twice, a key that is no text, more than one document. Dates and `12:30` stay text. It builds from the
-parser's events: the parser alone is in C and fast, while PyYAML's own composer recurses and so crashes the
-process on a file of brackets. Places are not kept but found by a second reading, when a problem asks.
+given twice, a key that is no text, more than one document. Dates and `12:30` stay text. Places are not kept
+but found by a second reading, when a problem asks.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
+from yaml.events import AliasEvent, ScalarEvent, SequenceStartEvent
 
-from floe_monitor.settings.problems import ConfigurationError, Place, Problem
+from floe_monitor.registry.problems import Place, Problem
+from floe_monitor.settings.problems import ConfigurationError
+from floe_monitor.settings.yaml_composer import Composer, Fault
+from floe_monitor.settings.yaml_scalars import scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 MAX_BYTES = 32 << 20
 MAX_DEPTH = 64
@@ -38,19 +30,8 @@ MAX_VALUES = 2_000_000
 """Values one file may hold once its aliases are written out: a bound on alias bombs."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_KEYWORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **{form: word in ("yes", "true", "on") for word in ("yes", "no", "true", "false", "on", "off")
-       for form in (word, word.capitalize(), word.upper())},
-}  # fmt: skip
-_INT = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]*|[1-9][0-9_]*|0x[0-9a-fA-F_]+)")
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.(?:inf|Inf|INF))"
-    r"|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|\.(?:nan|NaN|NAN)"
-)
-_NUMERIC_START = frozenset("+-.0123456789")
-_LONGEST_INT = 40
 _TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = (None, "!", f"{_TAG}str")
 _MERGE = object()
 
 
@@ -81,21 +62,24 @@ def read_bytes(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as opened:  # noqa: PTH123 - of a descriptor
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
                 raise _error(path, "is a directory, not a file")
-            if not stat.S_ISREG(mode):
+            if not stat.S_ISREG(status.st_mode):
                 raise _error(path, "is no regular file")
-            data = opened.read(MAX_BYTES + 1)
+            # One that is sparse is larger than what it costs to make.
+            data = opened.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None
     except FileNotFoundError:
         raise _error(path, "does not exist") from None
     except PermissionError:
         raise _error(path, "may not be read by this user") from None
     except IsADirectoryError:
         raise _error(path, "is a directory, not a file") from None
+    except ValueError:
+        raise _error(path, "cannot be read: not a usable path") from None
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
+    if data is None or len(data) > MAX_BYTES:
         raise _error(path, f"is larger than {MAX_BYTES >> 20} MB")
     return data
 
@@ -111,30 +95,6 @@ def parse(path: Path, data: bytes) -> LocatedDocument:
     return LocatedDocument(file, text, _Reader(file, text).read().value)
 
 
-def scalar(text: str) -> Any:
-    """What a plain (unquoted) text stands for."""
-    if text in _KEYWORDS:
-        return _KEYWORDS[text]
-    if text[0] not in _NUMERIC_START:
-        return text
-    if _INT.fullmatch(text) and len(text) <= _LONGEST_INT:
-        return _integer(text.replace("_", ""))
-    if _FLOAT.fullmatch(text):
-        return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return text
-
-
-def _integer(text: str) -> int | str:
-    digits = text.lstrip("+-")
-    sign = -1 if text.startswith("-") else 1
-    try:
-        if digits.startswith(("0b", "0x")):
-            return sign * int(digits, 0)
-        return sign * int(digits, 8 if digits.startswith("0") else 10)
-    except ValueError:  # a prefix alone, `0x_`
-        return text
-
-
 class _Node:
     """Where the parts of one mapping or list stand: key -> line, column and the part's own node."""
 
@@ -145,49 +105,53 @@ class _Node:
 
 
 class _Read:
-    """One value read: how many values it makes written out, and its node where places are asked for."""
+    """One value read, where it starts, and its node where places are asked for."""
 
-    __slots__ = ("column", "line", "node", "size", "value")
+    __slots__ = ("column", "line", "node", "value")
 
-    def __init__(self, value: Any, node: _Node | None, size: int, line: int = 1, column: int = 1) -> None:
-        self.value, self.node, self.size, self.line, self.column = value, node, size, line, column
+    def __init__(self, value: Any, node: _Node | None, line: int = 1, column: int = 1) -> None:
+        self.value, self.node, self.line, self.column = value, node, line, column
 
 
 class _Open:
     """A mapping or list that is being read."""
 
-    __slots__ = ("anchor", "column", "is_list", "key", "line", "merged", "node", "own", "size", "value")
+    __slots__ = ("column", "is_list", "key", "line", "merged", "node", "own", "value")
 
     def __init__(self, event: Any, *, is_list: bool, located: bool) -> None:
         mark = event.start_mark
-        self.anchor: str | None = event.anchor
         self.is_list = is_list
         self.value: Any = [] if is_list else {}
         self.node = _Node() if located else None
-        self.size = 1
         self.line, self.column = mark.line + 1, mark.column + 1
         self.key: Any = None
         self.merged: list[_Read] = []
         self.own: dict[str, tuple[int, int]] = {}
 
+    @property
+    def wants_key(self) -> bool:
+        return not self.is_list and self.key is None
 
-class _Reader:
+
+_FAULTS = {
+    Fault.SECOND_DOCUMENT: "is a second document: one file holds one",
+    Fault.TOO_DEEP: f"is nested more than {MAX_DEPTH} deep",
+    Fault.TOO_MANY_VALUES: "holds too many values once its aliases are written out",
+    Fault.UNDEFINED_ALIAS: "the alias has no anchor before it",
+}
+_NO_KEY = "a key must be text: put it in quotes"
+
+
+class _Reader(Composer[_Read, _Open]):
     def __init__(self, file: str, text: str, *, located: bool = False) -> None:
+        super().__init__(MAX_DEPTH, MAX_VALUES)
         self._file = file
         self._text = text
         self._located = located
-        self._stack: list[_Open] = []
-        self._anchors: dict[str, _Read | None] = {}
-        self._total = 0
-        self._result: _Read | None = None
 
     def read(self) -> _Read:
         try:
-            loader = _Loader(self._text)
-            try:
-                self._consume(loader)
-            finally:
-                loader.dispose()
+            self.compose(_Loader(self._text))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = Place(self._file, mark.line + 1, mark.column + 1) if mark else Place(self._file)
@@ -196,43 +160,64 @@ class _Reader:
             before = self._text[: error.position]
             place = Place(self._file, before.count("\n") + 1, error.position - before.rfind("\n"))
             raise ConfigurationError([Problem(place, "holds a character YAML does not allow")]) from None
-        return self._result or _Read(None, None, 1)
+        return self.root or _Read(None, None)
 
-    def _consume(self, loader: Any) -> None:
-        """Feed every event to its handler; the kind of an event is its class."""
-        handlers: dict[type, Callable[[Any], None]] = {
-            ScalarEvent: self._scalar,
-            AliasEvent: self._alias,
-            MappingStartEvent: self._start_mapping,
-            SequenceStartEvent: self._start_list,
-            MappingEndEvent: self._end,
-            SequenceEndEvent: self._end,
-            DocumentStartEvent: self._document,
-        }
-        get = loader.get_event
-        while (event := get()) is not None:
-            handler = handlers.get(type(event))
-            if handler is not None:
-                handler(event)
-
-    def _document(self, event: Any) -> None:
-        if self._result is not None:
-            raise self._fault(event, "is a second document: one file holds one")
-
-    def _scalar(self, event: Any) -> None:
-        parent = self._stack[-1] if self._stack else None
-        if parent is not None and parent.key is None and not parent.is_list:
-            self._open_key(parent, event)
-            return
+    def scalar(self, event: Any) -> _Read:
         text, tag = event.value, event.tag
+        parent = self.parent
+        if parent is not None and parent.wants_key:
+            plain = event.implicit[0] and tag is None
+            if (plain and text != "<<" and not isinstance(scalar(text), str)) or tag not in _TEXT_TAGS:
+                raise self._error(event, _NO_KEY)
+            return _Read(_MERGE if plain and text == "<<" else text, None)
         if tag is None or tag == "!":
-            value = scalar(text) if event.implicit[0] and tag is None else text
+            return _Read(scalar(text) if event.implicit[0] and tag is None else text, None)
+        return _Read(self._tagged(event, tag, text), None)
+
+    def alias(self, event: Any, value: _Read | None) -> _Read:
+        if value is None:
+            raise self._error(event, "contains itself")
+        return value
+
+    def open(self, event: Any) -> _Open:
+        is_list = isinstance(event, SequenceStartEvent)
+        parent = self.parent
+        if parent is not None and parent.wants_key:
+            raise self._error(event, _NO_KEY)
+        if event.tag not in (None, "!", f"{_TAG}{'seq' if is_list else 'map'}"):
+            raise self._error(event, "has a tag that is not understood")
+        return _Open(event, is_list=is_list, located=self._located)
+
+    def close(self, collection: _Open, event: Any) -> _Read:  # noqa: ARG002 - the composer's own
+        value, node = collection.value, collection.node
+        for merged in collection.merged:
+            value.update({key: item for key, item in merged.value.items() if key not in value})
+            if node is not None and merged.node is not None:
+                node.parts.update({key: at for key, at in merged.node.parts.items() if key not in node.parts})
+        return _Read(value, node, collection.line, collection.column)
+
+    def add(self, parent: _Open, value: _Read, event: Any) -> None:
+        mark = event.start_mark
+        if parent.is_list:
+            if parent.node is not None:
+                starts = isinstance(event, ScalarEvent | AliasEvent)
+                line, column = (mark.line + 1, mark.column + 1) if starts else (value.line, value.column)
+                parent.node.parts[len(parent.value)] = (line, column, value.node)
+            parent.value.append(value.value)
+        elif parent.key is None:
+            self._open_key(parent, value.value, event)
         else:
-            value = self._tagged(event, tag, text)
-        read = _Read(value, None, 1)
-        if event.anchor:
-            self._anchors[event.anchor] = read
-        self._add(read, event)
+            key, (line, column) = parent.key
+            parent.key = None
+            if key is _MERGE:
+                self._merge(parent, value, event)
+                return
+            parent.value[key] = value.value
+            if parent.node is not None:
+                parent.node.parts[key] = (line, column, value.node)
+
+    def fault(self, event: Any, fault: Fault) -> ConfigurationError:
+        return self._error(event, _FAULTS[fault])
 
     def _tagged(self, event: Any, tag: str, text: str) -> Any:
         kind = tag.removeprefix(_TAG)
@@ -241,94 +226,20 @@ class _Reader:
         value = scalar(text) if kind in ("int", "float", "bool", "null") else None
         kinds: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
         if kind not in kinds or not isinstance(value, kinds[kind]):
-            raise self._fault(event, "has a tag or a value that is not understood")
+            raise self._error(event, "has a tag or a value that is not understood")
         return value
 
-    def _open_key(self, parent: _Open, event: Any) -> None:
-        text = event.value
-        mark = event.start_mark
-        if event.implicit[0] and event.tag is None:
-            if text == "<<":
-                parent.key = (_MERGE, mark)
-                return
-            if not isinstance(scalar(text), str):
-                raise self._fault(event, "a key must be text: put it in quotes")
-        elif event.tag not in (None, "!", f"{_TAG}str"):
-            raise self._fault(event, "a key must be text: put it in quotes")
-        if text in parent.own:
-            line, _ = parent.own[text]
-            raise self._fault(event, f"the key {text!r} is given twice, first in line {line}")
-        parent.own[text] = (mark.line + 1, mark.column + 1)
-        if event.anchor:
-            self._anchors[event.anchor] = _Read(text, None, 1)
-        parent.key = (text, mark)
-
-    def _alias(self, event: Any) -> None:
-        if event.anchor not in self._anchors:
-            raise self._fault(event, f"the alias *{event.anchor} has no anchor before it")
-        read = self._anchors[event.anchor]
-        if read is None:
-            raise self._fault(event, "contains itself")
-        self._add(read, event)
-
-    def _start_mapping(self, event: Any) -> None:
-        self._start(event, is_list=False)
-
-    def _start_list(self, event: Any) -> None:
-        self._start(event, is_list=True)
-
-    def _start(self, event: Any, *, is_list: bool) -> None:
-        parent = self._stack[-1] if self._stack else None
-        if parent is not None and parent.key is None and not parent.is_list:
-            raise self._fault(event, "a key must be text: put it in quotes")
-        if len(self._stack) >= MAX_DEPTH:
-            raise self._fault(event, f"is nested more than {MAX_DEPTH} deep")
-        if event.tag not in (None, "!", f"{_TAG}{'seq' if is_list else 'map'}"):
-            raise self._fault(event, "has a tag that is not understood")
-        if event.anchor:
-            self._anchors[event.anchor] = None
-        self._stack.append(_Open(event, is_list=is_list, located=self._located))
-
-    def _end(self, event: Any) -> None:
-        done = self._stack.pop()
-        for merged in done.merged:
-            done.value.update({key: item for key, item in merged.value.items() if key not in done.value})
-            if done.node is not None and merged.node is not None:
-                done.node.parts.update(
-                    {key: at for key, at in merged.node.parts.items() if key not in done.node.parts}
+    def _open_key(self, parent: _Open, key: Any, event: Any) -> None:
+        at = event.start_mark.line + 1, event.start_mark.column + 1
+        if not isinstance(event, ScalarEvent):
+            raise self._error(event, _NO_KEY)
+        if key is not _MERGE:
+            if key in parent.own:
+                raise self._error(
+                    event, f"the key {key!r} is given twice, first in line {parent.own[key][0]}"
                 )
-        read = _Read(done.value, done.node, done.size, done.line, done.column)
-        if done.anchor:
-            self._anchors[done.anchor] = read
-        self._add(read, event)
-
-    def _add(self, read: _Read, event: Any) -> None:
-        """Put a finished value into what is open, or make it the result."""
-        if not self._stack:
-            self._result = read
-            return
-        parent = self._stack[-1]
-        parent.size += read.size
-        if parent.size > MAX_VALUES:
-            raise self._fault(event, "holds too many values once its aliases are written out")
-        if parent.is_list:
-            if parent.node is not None:
-                mark = event.start_mark
-                starts = isinstance(event, ScalarEvent | AliasEvent)
-                line, column = (mark.line + 1, mark.column + 1) if starts else (read.line, read.column)
-                parent.node.parts[len(parent.value)] = (line, column, read.node)
-            parent.value.append(read.value)
-            return
-        if parent.key is None:
-            raise self._fault(event, "a key must be text: put it in quotes")
-        key, mark = parent.key
-        parent.key = None
-        if key is _MERGE:
-            self._merge(parent, read, event)
-            return
-        parent.value[key] = read.value
-        if parent.node is not None:
-            parent.node.parts[key] = (mark.line + 1, mark.column + 1, read.node)
+            parent.own[key] = at
+        parent.key = key, at
 
     def _merge(self, parent: _Open, read: _Read, event: Any) -> None:
         if isinstance(read.value, dict):
@@ -336,11 +247,11 @@ class _Reader:
         elif isinstance(read.value, list) and all(isinstance(item, dict) for item in read.value):
             nodes = read.node.parts if read.node is not None else {}
             for index, item in enumerate(read.value):
-                parent.merged.append(_Read(item, nodes[index][2] if nodes else None, 1))
+                parent.merged.append(_Read(item, nodes[index][2] if nodes else None))
         else:
-            raise self._fault(event, "<< takes a mapping or a list of mappings")
+            raise self._error(event, "<< takes a mapping or a list of mappings")
 
-    def _fault(self, event: Any, message: str) -> ConfigurationError:
+    def _error(self, event: Any, message: str) -> ConfigurationError:
         mark = event.start_mark
         return ConfigurationError([Problem(Place(self._file, mark.line + 1, mark.column + 1), message)])
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from floe_monitor.credentials.references import Reference
 from floe_monitor.settings.durations import Duration
+from floe_monitor.settings.environment import PREFIX
+from floe_monitor.settings.sources import reading_under_way
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -184,8 +187,12 @@ class OtlpSettings(Model):
     resource: dict[str, str] = Field(default_factory=dict, description="More resource attributes")
 
 
-class Settings(Model):
+class Settings(BaseSettings):
     """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, validate_default=False, env_prefix=PREFIX, env_nested_delimiter="__"
+    )
 
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How targets are probed")
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Slots for validations")
@@ -202,3 +209,16 @@ class Settings(Model):
     otlp: OtlpSettings = Field(default_factory=OtlpSettings, description="OpenTelemetry export")
     history: int = Field(default=20, ge=0, le=1000, description="Results kept per target")
     shutdown_grace: Duration = Field(default=10.0, ge=0, description="Time for an orderly stop")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' own
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over secrets over files, for `load`; the values given alone, for anybody else."""
+        reading = reading_under_way()
+        return (init_settings,) if reading is None else reading.sources(settings_cls)

@@ -2,7 +2,8 @@
 
 A key is secret by its name (`detection.is_secret_key`). Under it stand a reference, an `env_var` expression
 without a default worth hiding, an empty text, or true/false; not a text or a number. Any other text is
-searched for URL passwords, `password=…` and private keys. In an attach, `secret` names one of `secrets`.
+searched for URL passwords, `password=…` and private keys. In an entry of a list that has a `path`, `secret`
+may name what opens the path, and is then an identifier.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from floe_monitor.credentials.references import as_reference
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from floe_monitor.settings.problems import KeyPath
+    from floe_monitor.registry.problems import KeyPath
 
 REFER = "write {env: NAME}, {file: PATH} or dbt's {{ env_var('NAME') }}"
 REFER_ONLY = "write {env: NAME} or {file: PATH}"
@@ -36,8 +37,11 @@ def find_literals(document: Any) -> Iterator[Finding]:
     yield from _walk(document, ())
 
 
-def _walk(value: Any, path: KeyPath, *, secret: bool = False) -> Iterator[Finding]:
+def _walk(value: Any, path: KeyPath, *, secret: bool = False, opens: bool = False) -> Iterator[Finding]:
+    """`secret`: a key above is a secret one. `opens`: within an entry, of a list, that has a `path`."""
     if isinstance(value, dict):
+        is_entry = len(path) > 4 and path[2] == "connection" and isinstance(path[-1], int)
+        opens = opens or (is_entry and "path" in value and not secret)
         reference = as_reference(value) if path[0:1] == ("targets",) and len(path) > 2 else None
         if reference is not None and reference.env and not _VARIABLE.fullmatch(reference.env):
             yield Finding((*path, "env"), "is no name of an environment variable")
@@ -49,12 +53,13 @@ def _walk(value: Any, path: KeyPath, *, secret: bool = False) -> Iterator[Findin
                 continue
             # The name of a target hides nothing, be it `token`.
             named = path == ("targets",)
-            yield from _walk(item, below, secret=not named and is_secret_key(key))
+            yield from _walk(item, below, secret=not named and is_secret_key(key), opens=opens)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(item, (*path, index), secret=secret)
+            yield from _walk(item, (*path, index), secret=secret, opens=opens)
     elif isinstance(value, str):
-        yield from _text(value, path, secret=secret)
+        named = opens and path[-1] == "secret" and _IDENTIFIER.fullmatch(value) is not None
+        yield from _text(value, path, secret=secret and not named)
     elif secret and isinstance(value, int | float) and not isinstance(value, bool):
         yield Finding(path, "a literal secret is refused", REFER)
 
@@ -69,7 +74,7 @@ def _is_credential(path: KeyPath) -> bool:
 def _text(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
     if path[0] == "targets" and is_template(text):
         yield from _expression(text, path, secret=secret)
-    elif secret and text and not _names_a_secret(text, path):
+    elif secret and text:
         yield Finding(path, "a literal secret is refused", REFER)
     elif secrets_in(text):
         yield Finding(path, "a literal secret inside this value is refused", REFER)
@@ -89,7 +94,3 @@ def _expression(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
         yield Finding(path, "a literal secret inside this value is refused", REFER)
     elif sum(name.startswith(SECRET_ENV_PREFIX) for name, _ in variables) > 1:
         yield Finding(path, f"dbt replaces one {SECRET_ENV_PREFIX} variable in a value, no more")
-
-
-def _names_a_secret(text: str, path: KeyPath) -> bool:
-    return "attach" in path and path[-1] == "secret" and _IDENTIFIER.fullmatch(text) is not None

@@ -15,7 +15,8 @@ import anyio
 import anyio.to_thread
 import watchfiles
 
-from floe_monitor.settings.loading import digest_of, is_pattern, matches, watched_by
+from floe_monitor.settings.files import digest_of, is_pattern, matches
+from floe_monitor.settings.loading import watched_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping

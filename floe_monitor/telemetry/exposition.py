@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.instruments import Instrument, Kind
-from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
+from floe_monitor.telemetry.state_metrics import Rows, state_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,25 +47,6 @@ PER_TARGET = (
 _STATUS, _UP, _FAILURES, _CHANGES, _DURATION, _VALIDATION, _SUCCESS, _CHECK, _INTERVAL, _INFO = (
     instrument.name for instrument in PER_TARGET
 )
-
-
-def wants_openmetrics(accept: str | None) -> bool:
-    """Whether the Accept header ranks OpenMetrics at least as high as plain text, and names it at all."""
-    quality = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
-    for part in (accept or "").split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if kind not in quality:
-            continue
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        quality[kind] = max(quality[kind], weight)
-    openmetrics = quality["application/openmetrics-text"]
-    return openmetrics > 0 and openmetrics >= quality["text/plain"]
 
 
 def escape(value: str) -> str:
@@ -167,9 +148,8 @@ class MetricsPage:
         self._cache: dict[str, _Rendered] = {}
         self._lock = threading.Lock()
 
-    def render(self, accept: str | None) -> tuple[bytes, str]:
-        """The page and its content type, in the format the Accept header asks for."""
-        openmetrics = wants_openmetrics(accept)
+    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+        """The page and its content type: OpenMetrics or plain text."""
         with self._lock:
             parts = list(self._target_families(openmetrics=openmetrics))
         parts += [_family(each, rows, openmetrics=openmetrics) for each, rows in self._monitor_families()]
@@ -204,7 +184,7 @@ class MetricsPage:
         return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
-        yield from monitor_rows(self._state)
+        yield from state_rows(self._state)
         beat = self._state.scheduler_beat
         yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
         yield table.READY, [((), int(self._state.ready))]

@@ -1,4 +1,4 @@
-"""From one event to every sink, without any of them being felt by who publishes or by the others.
+"""Passes each event to every sink, so that no sink delays the publisher or another sink.
 
 Each sink has its own bounded queue and its own daemon thread. A thread that was woken waits a moment before
 it drains, so that thousands of events per second cost a few wake-ups and not one each.
@@ -51,7 +51,7 @@ class Drops(Mapping[str, int]):
         return len(self._counts)
 
 
-class _Lane:
+class _SinkThread:
     """One sink with its queue and thread."""
 
     def __init__(self, sink: Sink, capacity: int, drops: Drops, closing: threading.Event) -> None:
@@ -79,7 +79,7 @@ class _Lane:
             self.wake.wait()
             self._closing.wait(COALESCE)
             self.wake.clear()
-            # Looked at after clearing: closing sets the one, then the other.
+            # Read after clearing `wake`: `close` sets `closing` first, then `wake`.
             closing = self._closing.is_set()
             self._drain()
             if closing and not self.queue:
@@ -112,27 +112,27 @@ class Fanout:
     def __init__(self, sinks: Sequence[Sink], capacity: int = 10_000, drops: Drops | None = None) -> None:
         self.dropped = Drops() if drops is None else drops
         self._closing = threading.Event()
-        self._lanes = tuple(_Lane(sink, capacity, self.dropped, self._closing) for sink in sinks)
+        self._sinks = tuple(_SinkThread(sink, capacity, self.dropped, self._closing) for sink in sinks)
 
     def start(self) -> None:
-        for lane in self._lanes:
-            lane.thread.start()
+        for each in self._sinks:
+            each.thread.start()
 
     def publish(self, event: Event) -> None:
         """From any thread; never blocks or raises. What a full queue cannot take is dropped and counted."""
-        for lane in self._lanes:
-            lane.offer(event)
+        for each in self._sinks:
+            each.offer(event)
 
     def close(self, timeout: float) -> bool:
         """Let the sinks finish what is queued, for `timeout` seconds in all. False if one did not."""
         deadline = time.monotonic() + timeout
         self._closing.set()
-        for lane in self._lanes:
-            lane.wake.set()
-        for lane in self._lanes:
-            if lane.thread.ident is not None:
-                lane.thread.join(max(0.0, deadline - time.monotonic()))
-        unfinished = [lane for lane in self._lanes if lane.thread.is_alive()]
-        for lane in unfinished:
-            self.dropped.add(lane.sink.name, len(lane.queue))
+        for each in self._sinks:
+            each.wake.set()
+        for each in self._sinks:
+            if each.thread.ident is not None:
+                each.thread.join(max(0.0, deadline - time.monotonic()))
+        unfinished = [each for each in self._sinks if each.thread.is_alive()]
+        for each in unfinished:
+            self.dropped.add(each.sink.name, len(each.queue))
         return not unfinished

@@ -1,4 +1,4 @@
-"""The one table of everything measured: what each instrument is called, and what it means, in both worlds.
+"""The one table of everything measured: the names of each instrument, and what it means.
 
 OTLP carries milliseconds and dotted names, Prometheus base units and its own suffixes. Both back ends are
 built from this table, and `docs/metrics.md` holds what `reference()` prints.
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where the value comes from: counted as events happen, or read from the state when somebody asks."""
+    """Where the value comes from: counted as events happen, or read from the state when it is collected."""
 
     EVENTS = "events"
     TARGET = "target"

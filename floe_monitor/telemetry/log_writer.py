@@ -1,7 +1,7 @@
-"""Where log lines leave the process: a thread that may block, behind a queue that never does.
+"""Writes log lines to standard error in a thread of its own, behind a bounded queue.
 
 Standard error is often a pipe. When nobody reads it, writing blocks; when its reader is gone, it fails.
-Neither may reach whoever logs.
+Neither may reach the code that logs.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class LogWriter:
         self._drops.register("log")
         self._capacity = capacity
         self._lost_line = lost_line
-        self._told = 0
+        self._reported = 0
         self._queue: deque[str] = deque()
         self._wake = threading.Event()
         self._closing = False
-        self._at_close: list[Callable[[], None]] = []
+        self._on_close: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -62,14 +62,14 @@ class LogWriter:
         if not self._wake.is_set():
             self._wake.set()
 
-    def at_close(self, undo: Callable[[], None]) -> None:
-        self._at_close.append(undo)
+    def on_close(self, undo: Callable[[], None]) -> None:
+        self._on_close.append(undo)
 
     def close(self, timeout: float) -> bool:
         """Write what is queued, for at most `timeout` seconds. False if lines were left."""
-        for undo in reversed(self._at_close):
+        for undo in reversed(self._on_close):
             undo()
-        self._at_close.clear()
+        self._on_close.clear()
         self._closing = True
         self._wake.set()
         self._thread.join(timeout)
@@ -89,7 +89,7 @@ class LogWriter:
 
     def _write(self, lines: list[str]) -> None:
         lost = self._drops["log"]
-        more = [self._lost_line(lost - self._told)] if lost > self._told else []
+        more = [self._lost_line(lost - self._reported)] if lost > self._reported else []
         text = "\n".join([*lines, *more]) + "\n"
         try:
             if self._descriptor is not None:
@@ -99,7 +99,7 @@ class LogWriter:
                 self._stream.flush()
             else:
                 raise BrokenPipeError  # a process without standard error
-            self._told = lost
+            self._reported = lost
         except (OSError, ValueError):  # nobody reads any more, or the stream was closed
             self._drops.add("log", len(lines))
 

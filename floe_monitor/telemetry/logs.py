@@ -1,4 +1,4 @@
-"""Logs: one line per change of a target's status, and for what else an operator acts upon."""
+"""The log: one line for each change of a target's status, and for other events an operator acts upon."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0
 
 
 def _one_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """On a console a value must neither end the line nor move the cursor."""
+    """On a console, no value may end the line or move the cursor."""
     for key, value in fields.items():
         if isinstance(value, str):
             fields[key] = value.translate(_UNPRINTABLE)
@@ -67,14 +67,14 @@ def _to_json(fields: Any, **_: Any) -> str:
 def _error_without_text(
     _logger: object, _method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """An exception is told by class and place; its text may quote a credential."""
+    """An exception is logged by class and place; its text may quote a credential."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
         fields.update(error=type(error).__name__, frames=stdlib_logging.frames(error.__traceback__))
     return fields
 
 
-class _Lines:
+class _LineLogger:
     """structlog's output: any method takes a rendered line."""
 
     def __init__(self, writer: LogWriter) -> None:
@@ -107,7 +107,7 @@ def configure_logging(
 ) -> LogWriter:
     """Send structlog, `logging`, warnings and threads' exceptions to `stream`, until the writer is closed.
 
-    `redact` is applied to texts that others log; see `bridge.text_of` for what is written without it.
+    `redact` is applied to what others log; see `stdlib_logging.message_of` for what is written without it.
     """
     terminal = False
     with suppress(AttributeError, ValueError):  # no stream, or a closed one
@@ -120,16 +120,16 @@ def configure_logging(
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Lines(writer),
+        logger_factory=lambda *_: _LineLogger(writer),
         cache_logger_on_first_use=False,
     )
-    writer.at_close(lambda: structlog.configure(**before))
+    writer.on_close(lambda: structlog.configure(**before))
     logger = get_logger()
 
     def emit(at: int, text: str, fields: dict[str, Any]) -> None:
         logger.log(min(max(at // 10 * 10, logging.DEBUG), logging.CRITICAL), text, **fields)
 
-    writer.at_close(stdlib_logging.install(stdlib_logging.BridgeHandler(emit, redact), level))
+    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit, redact), level))
     return writer
 
 

@@ -1,4 +1,4 @@
-"""The table's OTLP half: events into OpenTelemetry instruments, the state behind observable ones."""
+"""OpenTelemetry instruments of the table: recorded from events, or observed from the state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.instruments import Kind
-from floe_monitor.telemetry.state_metrics import error_type_of, monitor_rows
+from floe_monitor.telemetry.state_metrics import error_type_of, state_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -114,7 +114,7 @@ def _context_of(result: ProbeResult) -> Context | None:
 
 
 def observe_state(meter: Meter, state: MonitorState) -> None:
-    """Register what is read at each export. A removed target is in no further one."""
+    """Register what is read at each export; a removed target is not in the next one."""
 
     def status(_: CallbackOptions) -> Iterable[Observation]:
         return [
@@ -136,7 +136,7 @@ def observe_state(meter: Meter, state: MonitorState) -> None:
 
     _observe(meter, table.TARGET_STATUS, status)
     _observe(meter, table.TARGET_UP, up)
-    for instrument, _rows in monitor_rows(state):
+    for instrument, _rows in state_rows(state):
         _observe(meter, instrument, _reader(state, instrument))
 
 
@@ -144,7 +144,7 @@ def _reader(
     state: MonitorState, instrument: Instrument
 ) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def read(_: CallbackOptions) -> Iterable[Observation]:
-        rows = next(rows for each, rows in monitor_rows(state) if each is instrument)
+        rows = next(rows for each, rows in state_rows(state) if each is instrument)
         return [
             Observation(value, dict(zip(instrument.labels, values, strict=True))) for values, value in rows
         ]

@@ -1,4 +1,4 @@
-"""The OpenTelemetry SDK at work: providers, exporters and the sink that feeds them.
+"""The OpenTelemetry SDK: its providers and exporters, and the sink that feeds them.
 
 Imported only when export is configured. Everything that talks to a collector runs in the SDK's own daemon
 threads; a collector that refuses, hangs or answers 503 costs spans, which are counted, and nothing else.
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Event
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.fanout import Drops
-    from floe_monitor.telemetry.otel import Plan, Scrubber
+    from floe_monitor.telemetry.otel_config import Plan, Scrubber
 
 log = logging.getLogger("floe_monitor.telemetry")
 
@@ -61,7 +61,7 @@ class OtelSink:
     def __init__(
         self, plan: Plan, version: str, state: MonitorState, drops: Drops | None, *, scrub: Scrubber
     ) -> None:
-        self._quiet = _Quiet(scrub)
+        self._sdk_log = _SdkLogHandler(scrub)
         resource = _resource(plan, version)
         self.tracing: SpanTracing | NoSpans = NoSpans()
         self._recorder: Recorder | None = None
@@ -93,7 +93,7 @@ class OtelSink:
     def shutdown(self, timeout: float) -> bool:
         """Flush, for at most `timeout` seconds. False if the collector did not take it all in time."""
         deadline = time.monotonic() + timeout
-        # The SDK's own bounds do not hold against a collector that hangs: wait beside it, not in it.
+        # The SDK exceeds its own timeouts where a collector hangs; the threads it hangs in are abandoned.
         threads = [
             threading.Thread(target=close, args=(timeout,), name="otlp-shutdown", daemon=True)
             for close in self._closers
@@ -104,7 +104,7 @@ class OtelSink:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         done = not any(thread.is_alive() for thread in threads)
-        self._quiet.restore()
+        self._sdk_log.restore()
         return done
 
 
@@ -112,10 +112,10 @@ def _resource(plan: Plan, version: str) -> Resource:
     """The configuration's attributes over our own, the environment's over both."""
     ours = {"service.name": "floe-monitor", "service.version": version, "service.instance.id": _instance()}
     named = Resource.create().merge(Resource({**ours, **plan.resource}))
-    return _Hashed(dict(named.merge(OTELResourceDetector().detect()).attributes))
+    return _HashedOnce(dict(named.merge(OTELResourceDetector().detect()).attributes))
 
 
-class _Hashed(Resource):
+class _HashedOnce(Resource):
     """The SDK groups spans by resource, whose hash writes it out as JSON each time: a sixth of encoding."""
 
     def __hash__(self) -> int:
@@ -185,7 +185,7 @@ def _with_environment(headers: dict[str, str] | None, signal: str) -> dict[str, 
     return {**parse_env_headers(named, liberal=True), **headers}
 
 
-class _Quiet(logging.Handler):
+class _SdkLogHandler(logging.Handler):
     """The SDK's own log, through ours: each message once a minute, scrubbed, without tracebacks."""
 
     def __init__(self, scrub: Scrubber) -> None:

@@ -39,7 +39,7 @@ BATCH = 512
 
 
 class BoundedSpanProcessor(SpanProcessor):
-    """The SDK's batching, behind a bound that counts what it turns away; lost exports are counted too."""
+    """The SDK's batching, behind a bound that counts what it rejects; lost exports are counted too."""
 
     def __init__(self, exporter: SpanExporter, drops: Drops | None) -> None:
         self._drops = drops
@@ -113,7 +113,7 @@ def _is_ours(span: ReadableSpan) -> bool:
 
 
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
-    """A plugin's span without what exceptions said: their texts may quote a credential."""
+    """A plugin's span without the texts of exceptions, which may quote a credential."""
     if not span.events and not span.status.description:
         return span
     events = [
@@ -241,7 +241,7 @@ class ValidationSpan:
         self._context = context
         self._attributes = attributes
         self._began = began
-        # A trace that is not exported leads nowhere.
+        # The id of a trace that is not exported cannot be looked up.
         sampled = context.trace_flags.sampled
         self.trace_id = format(context.trace_id, "032x") if sampled else None
         self.span_id = format(context.span_id, "016x") if sampled else None

@@ -1,4 +1,4 @@
-"""What Prometheus is told of events: histograms and counters, in a registry of their own."""
+"""Events as histograms and counters of the Prometheus client, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class PrometheusSink:
             self._errors.labels(result.plugin, reason.value).inc()
 
     def _meet(self, result: ProbeResult) -> Histogram:
-        """Begin a plugin's series at zero: `increase()` cannot see a counter's first step from nothing."""
+        """Begin a plugin's series at zero: `increase()` does not see what a new counter begins with."""
         for status in ConnectionStatus:
             self._by_status[result.plugin, status] = self._durations.labels(result.plugin, status.value)
         for error_type in ErrorType:

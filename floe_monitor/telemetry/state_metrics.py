@@ -1,4 +1,4 @@
-"""What both back ends read alike."""
+"""What the Prometheus page and OTLP derive from the monitor's state and a result in the same way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def error_type_of(result: ProbeResult) -> ErrorType | None:
     return result.error_type
 
 
-def monitor_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
+def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
     """The monitor's own state, as far as OTLP carries it too."""
     workers = tuple(state.workers.items())
     yield table.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]

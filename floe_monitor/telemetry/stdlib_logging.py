@@ -1,4 +1,4 @@
-"""Other people's logging through our writer, without the secrets that other people's texts may quote."""
+"""Records of the standard library's logging through the monitor's log, without credentials they may quote."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-KNOWN = ("floe_monitor", "uvicorn", "watchfiles")
+TRUSTED = ("floe_monitor", "uvicorn", "watchfiles")
 """Loggers whose texts hold no credential."""
 WITHHELD = "(text withheld: it may hold a credential)"
 FRAMES = 12
 
 
 def frames(trace: TracebackType | None) -> list[str]:
-    """Where an exception came from, innermost last: places only, since its text may quote a credential."""
+    """File, line and function of the last frames, innermost last; the text may quote a credential."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(trace, limit=-FRAMES)
     ]
 
 
-def is_known(name: str) -> bool:
-    return name.partition(".")[0] in KNOWN
+def is_trusted(name: str) -> bool:
+    return name.partition(".")[0] in TRUSTED
 
 
-def text_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -> str:
-    """What of a record may be written.
+def message_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -> str:
+    """The part of a record's message that may be written.
 
-    Of a logger we do not know: its text after `redact`, and with none given the template before its arguments
-    went in. A message built beforehand is withheld.
+    For a logger that is not trusted, the message after `redact`; without `redact`, the template before its
+    arguments are inserted. A message formatted by the caller is withheld then.
     """
-    if is_known(record.name):
+    if is_trusted(record.name):
         text = record.getMessage()
     elif record.name == "py.warnings":
         text = ": ".join(record.getMessage().split(": ")[:2])  # place and category
@@ -49,8 +49,8 @@ def text_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -> s
     return redact(text) if redact else text
 
 
-class BridgeHandler(logging.Handler):
-    """Gives standard library records to `emit(level, text, fields)`."""
+class ForwardingHandler(logging.Handler):
+    """Passes records on to `emit(level, text, fields)`."""
 
     def __init__(
         self, emit: Callable[[int, str, dict[str, Any]], None], redact: Callable[[str], str] | None
@@ -64,25 +64,25 @@ class BridgeHandler(logging.Handler):
             fields: dict[str, Any] = {"logger": record.name}
             if record.exc_info and record.exc_info[0]:
                 fields |= {"error": record.exc_info[0].__name__, "frames": frames(record.exc_info[2])}
-            self._emit(record.levelno, text_of(record, self._redact), fields)
+            self._emit(record.levelno, message_of(record, self._redact), fields)
         except Exception:  # noqa: BLE001, S110 - a record that cannot be formatted is not worth a fault
             pass
 
 
-def install(handler: BridgeHandler, level: int) -> Callable[[], None]:
-    """Make `handler` the only way out for logging, warnings and exceptions in threads; returns the undoing.
+def install(handler: ForwardingHandler, level: int) -> Callable[[], None]:
+    """Send logging, warnings and exceptions of threads to `handler` alone; returns what undoes it.
 
-    Below WARNING, only loggers that are known: drivers tell connection strings at DEBUG.
+    Below WARNING, only records of trusted loggers: drivers log connection strings at DEBUG.
     """
     root = logging.getLogger()
     handlers, root_level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in KNOWN}
+    levels = {name: logging.getLogger(name).level for name in TRUSTED}
     hooks = threading.excepthook, sys.unraisablehook
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.WARNING))
-    for name in KNOWN:
+    for name in TRUSTED:
         logging.getLogger(name).setLevel(level)
-    # watchfiles tells of every change at INFO; uvicorn of every start.
+    # watchfiles logs every change at INFO, uvicorn every start.
     for name in ("watchfiles", "uvicorn"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
     logging.captureWarnings(capture=True)

@@ -5,6 +5,10 @@
         driver_modules = ("sqlite3",)
         healthy = {"connection": {"path": ":memory:"}}
 
+An engine that is reached over a network is tried under every fault of it: `host_key` and `port_key` name the
+keys of `connection` that lead there (`host_key = None` where there is none), or `server_of` and `pointed_at`
+are overridden. Each probe of these runs as in the daemon, in the isolation that the plugin asks for.
+
 Where a target needs a server, override the fixtures instead: `healthy_config`, `broken_configs` (by names of
 your choice), `hanging_config` (something that accepts and never answers) and, for a plugin that is not
 installed, `plugin`. A configuration is a target's keys, credentials as plain texts, or a `ComputeConfig`.
@@ -12,13 +16,17 @@ installed, `plugin`. A configuration is a target's keys, credentials as plain te
 Only this package needs pytest; `pip install floe-monitor[conformance]` brings it.
 """
 
-from floe_monitor.testing.description import DescribingConformance
+from floe_monitor.testing.description import DescriptionConformance
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 from floe_monitor.testing.kit import Given
+from floe_monitor.testing.network_faults import NetworkConformance
 from floe_monitor.testing.shape import ShapeConformance
-from floe_monitor.testing.validation import ValidatingConformance
+from floe_monitor.testing.validation import ValidationConformance
 
-__all__ = ["ComputePluginConformance", "Given"]
+__all__ = ["ComputePluginConformance", "Fault", "FaultProxy", "Given", "NetworkConformance"]
 
 
-class ComputePluginConformance(ShapeConformance, ValidatingConformance, DescribingConformance):
+class ComputePluginConformance(
+    ShapeConformance, ValidationConformance, DescriptionConformance, NetworkConformance
+):
     """Subclass it under a name that starts with `Test`. It conforms when all pass and none is skipped."""

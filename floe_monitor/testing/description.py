@@ -44,7 +44,7 @@ _CATALOG = CatalogConfig(
 )
 
 
-class DescribingConformance(Kit):
+class DescriptionConformance(Kit):
     def test_profile_is_plain_and_stable(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         stored = _for_profile(plugin, config)
         kept = stored.model_copy(deep=True)

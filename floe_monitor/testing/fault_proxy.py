@@ -4,6 +4,8 @@ with FaultProxy(server_port) as proxy:
     ...                                # passes everything
     proxy.set(Fault.FREEZE)            # from now on nothing moves, on open connections either
     assert validate(port=proxy.port).error_type is ErrorType.TIMEOUT
+
+The port stays the same through all faults.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 
@@ -44,6 +47,8 @@ class Fault(Enum):
     """Every connection, open or new, is reset."""
     HALF_CLOSE = "half_close"
     """New connections get an end of file and stay open the other way."""
+    SLOW_ACCEPT = "slow_accept"
+    """New connections are accepted `delay` seconds after they were made; the system has them meanwhile."""
 
 
 _FROZEN = frozenset({Fault.FREEZE, Fault.FREEZE_AFTER})
@@ -60,8 +65,9 @@ class FaultProxy:
         *,
         host: str = LOOPBACK,
         port: int = 0,
-        rate: int = 10,
+        rate: float = 10,
         after: int = 0,
+        delay: float = 0,
     ) -> None:
         """`host` may be another loopback address: 127.0.0.2 and so on are all this machine on Linux."""
         self.host = host
@@ -74,7 +80,14 @@ class FaultProxy:
         """Connections accepted so far."""
         self.answered = 0
         """Bytes of the server's passed on so far."""
-        self._fault, self._rate, self._after = fault, rate, after
+        self.longest = 0
+        """The most of them on one connection."""
+        self.held = 0
+        """How often bytes or connections were held back by a fault."""
+        self.newest_held = False
+        """Whether answers on the connection that was accepted last are held back."""
+        self._newest: socket.socket | None = None
+        self._fault, self._rate, self._after, self._delay = fault, rate, after, delay
         self._listener = _bound(host, port)
         self.port: int = self._listener.getsockname()[1]
         self._listen()
@@ -91,11 +104,19 @@ class FaultProxy:
     def fault(self) -> Fault:
         return self._fault
 
-    def set(self, fault: Fault, *, rate: int | None = None, after: int | None = None) -> None:
+    def set(
+        self,
+        fault: Fault,
+        *,
+        rate: float | None = None,
+        after: int | None = None,
+        delay: float | None = None,
+    ) -> None:
         with self._changed:
             deaf_before, self._fault = self._fault in _DEAF, fault
             self._rate = self._rate if rate is None else rate
             self._after = self._after if after is None else after
+            self._delay = self._delay if delay is None else delay
             victims = list(self._open) if fault is Fault.RESET else []
             self._changed.notify_all()
         for victim in victims:
@@ -158,14 +179,34 @@ class FaultProxy:
                 return
             with self._changed:
                 self.accepted += 1
+                self._newest, self.newest_held = client, False
                 fault = self._fault
                 self._open.add(client)
             if fault is Fault.RESET or self._closed:
                 self._drop(client)
             elif fault is Fault.HALF_CLOSE:
                 client.shutdown(socket.SHUT_WR)
+            elif fault is Fault.SLOW_ACCEPT and self._upstream_port is not None:
+                self._couple_late(client, self._upstream_port)
             elif fault is not Fault.HANG and self._upstream_port is not None:
                 self._couple(client, self._upstream_port)
+
+    def _couple_late(self, client: socket.socket, upstream_port: int) -> None:
+        def wait() -> None:
+            until = time.monotonic() + self._delay
+            with self._changed:
+                self.held += 1
+                while self._fault is Fault.SLOW_ACCEPT and not self._closed:
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._changed.wait(left)
+            if self._closed or self._fault is Fault.RESET:
+                self._drop(client)
+            else:
+                self._couple(client, upstream_port)
+
+        threading.Thread(target=wait, name=f"faultproxy-{self.port}", daemon=True).start()
 
     def _couple(self, client: socket.socket, upstream_port: int) -> None:
         try:
@@ -188,12 +229,13 @@ class FaultProxy:
         try:
             while data := source.recv(_CHUNK):
                 while data:
-                    size = self._allowance(answers, passed)
+                    size = self._allowance(answers, passed, newest=sink is self._newest)
                     part, data = data[:size], data[size:]
                     passed += len(part)
                     if answers:
                         with self._changed:
                             self.answered += len(part)
+                            self.longest = max(self.longest, passed)
                     sink.sendall(part)
             if self._fault is not Fault.RESET and not self._closed:
                 sink.shutdown(socket.SHUT_WR)
@@ -204,11 +246,12 @@ class FaultProxy:
                 self._drop(source)
                 self._drop(sink)
 
-    def _allowance(self, answers: bool, passed: int) -> int:
+    def _allowance(self, answers: bool, passed: int, *, newest: bool) -> int:
         """How many bytes may go on now; waits while none may."""
         with self._changed:
             while not self._closed:
                 if self._fault is Fault.DRIP and answers:
+                    self.held += 1
                     self._changed.wait(1 / self._rate)
                     return 1
                 if self._fault is Fault.HANG_AFTER and answers and passed < self._after:
@@ -216,6 +259,8 @@ class FaultProxy:
                 if self._fault is Fault.FREEZE_AFTER and self.answered < self._after:
                     return self._after - self.answered if answers else _CHUNK
                 if self._fault in _FROZEN or (self._fault is Fault.HANG_AFTER and answers):
+                    self.held += 1
+                    self.newest_held = self.newest_held or newest
                     self._changed.wait()
                     continue
                 return _CHUNK

@@ -71,6 +71,9 @@ class Kit:
         """A target that accepts and never answers, where the engine can have one."""
         return None
 
+    def _built(self, plugin: ComputePlugin[Any], given: Mapping[str, Given]) -> list[ComputeConfig]:
+        return [build(plugin, each) for each in given.values()]
+
     @pytest.fixture
     def config(self, plugin: ComputePlugin[Any], healthy_config: Given) -> ComputeConfig:
         """`healthy_config` as the plugin's methods take it. Not to be overridden."""
@@ -126,7 +129,7 @@ class Outcome:
         return self.returned
 
 
-class Validating:
+class RunningValidation:
     """One validation under way, as the daemon runs it: on a daemon thread, with a deadline."""
 
     def __init__(self, plugin: ComputePlugin[Any], config: ComputeConfig, seconds: float) -> None:
@@ -157,7 +160,7 @@ class Validating:
 
 
 def validate(plugin: ComputePlugin[Any], config: ComputeConfig, seconds: float, overrun: float) -> Outcome:
-    return Validating(plugin, config, seconds).outcome(overrun)
+    return RunningValidation(plugin, config, seconds).outcome(overrun)
 
 
 def texts_in(value: Any) -> Iterator[str]:

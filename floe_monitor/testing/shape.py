@@ -6,17 +6,22 @@ import inspect
 import json
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
+from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.registry.discovery import discover, find_problem
 from floe_monitor.testing.kit import Kit, fault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from floe_monitor.compute.models import ComputeConfig
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.testing.kit import Given
 
 _PARAMETERS = {
     "validate_connection": "config",
@@ -30,11 +35,22 @@ _PARAMETERS = {
 _IMPORTING = """
 import json, sys, threading
 name, distribution, drivers, sys.path[:] = json.loads(sys.argv[1])
-from floe_monitor.registry.discovery import discover
-before = set(sys.modules)
+import pydantic
+from importlib.metadata import entry_points
+from floe_monitor.registry.discovery import GROUP, discover
+from floe_monitor.testing.audit import watching
+from floe_monitor.testing.process_state import changes, process_state
+points = entry_points(group=GROUP, name=name)
+point = next(one for one in points if distribution is None or one.dist.name == distribution)
+before, modules = process_state(), set(sys.modules)
+# The state alone would miss a variable that is set already, by whoever started this process.
+with watching({"os.putenv", "os.unsetenv"}, this_thread_only=False) as seen:
+    point.load()()
+changed = changes(before, process_state()) or (["the environment"] if seen else [])
+loaded = [driver for driver in drivers if driver in sys.modules and driver not in modules]
 entry = discover().get(name, distribution)
-loaded = [driver for driver in drivers if driver in sys.modules and driver not in before]
-print("\\n" + json.dumps([entry.problem, loaded, [thread.name for thread in threading.enumerate()][1:]]))
+threads = [thread.name for thread in threading.enumerate()][1:]
+print("\\n" + json.dumps([entry.problem, loaded, threads, changed]))
 """
 
 
@@ -70,6 +86,27 @@ class ShapeConformance(Kit):
             first, second = getattr(plugin, attribute), getattr(twin, attribute)
             if first != second or first != getattr(plugin, attribute):
                 fault(f"`{attribute}` changes between readings or instances")
+
+    def test_credential_keys_are_declared(
+        self, plugin: ComputePlugin[Any], config: ComputeConfig, broken_configs: Mapping[str, Given]
+    ) -> None:
+        """What is not declared cannot be told from a misspelt key."""
+        declared: Any = getattr(plugin, "credential_keys", ())
+        if isinstance(declared, str) or not all(isinstance(key, str) and key for key in declared):
+            fault("`credential_keys` is no sequence of keys")
+        used = {key for each in (config, *self._built(plugin, broken_configs)) for key in each.credentials}
+        for key in sorted(used):
+            if not any(fnmatchcase(key, pattern) for pattern in declared):
+                fault(f"credential {key!r} is used and not among `credential_keys`: {list(declared)}")
+
+    def test_adapter_type_is_the_profiles(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
+        declared = getattr(plugin, "adapter_type", "") or plugin.name
+        try:
+            written = plugin.generate_dbt_profile(config).get("type")
+        except ComputeConfigurationError:
+            return  # another test tells of it
+        if written != declared:
+            fault(f"the profile's type is {written!r}; declare `adapter_type = {written!r}`")
 
     def test_is_registered(self, plugin: ComputePlugin[Any]) -> None:
         entry = discover().get(plugin.name, self.distribution)
@@ -114,12 +151,14 @@ class ShapeConformance(Kit):
         if done.returncode:
             fault(f"importing the plugin in a fresh interpreter failed:\n{done.stderr[-2000:]}")
         printed, _, last = done.stdout.rstrip("\n").rpartition("\n")
-        problem, loaded, threads = json.loads(last)
+        problem, loaded, threads, changed = json.loads(last)
         if problem:
             fault(f"in a fresh interpreter: {problem}")
         if loaded:
             fault(f"importing the plugin imports its driver ({', '.join(loaded)}): import it in the methods")
         if threads:
             fault(f"importing the plugin starts threads: {', '.join(threads)}")
+        if changed:
+            fault(f"importing and constructing the plugin changes {', '.join(changed)} of the process")
         if printed.strip() or done.stderr.strip():
             fault(f"importing the plugin prints: {(printed.strip() or done.stderr.strip())[:200]!r}")

@@ -6,7 +6,6 @@ import gc
 import logging
 import math
 import pickle
-import socket
 import sys
 import threading
 import time
@@ -22,12 +21,13 @@ from floe_monitor.testing.kit import (
     Given,
     Kit,
     Outcome,
-    Validating,
+    RunningValidation,
     build,
     fault,
     secrets_of,
     validate,
 )
+from floe_monitor.testing.process_state import changes, process_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ _SHORT_SECONDS = 0.5
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 
 
-class ValidatingConformance(Kit):
+class ValidationConformance(Kit):
     def test_healthy_target(
         self, plugin: ComputePlugin[Any], config: ComputeConfig, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -95,7 +95,7 @@ class ValidatingConformance(Kit):
             fault(f"a target that never answers is {result.status.value}, error_type {result.error_type}")
 
     def test_parallel_validations(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-        under_way = [Validating(plugin, config, self.deadline_seconds) for _ in range(_PARALLEL)]
+        under_way = [RunningValidation(plugin, config, self.deadline_seconds) for _ in range(_PARALLEL)]
         results = [self._works(one.outcome(self.overrun_seconds)) for one in under_way]
         names = {tuple(check.name for check in result.checks) for result in results}
         if len(names) > 1:
@@ -127,7 +127,7 @@ class ValidatingConformance(Kit):
         capfd: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        before = _process_state()
+        before = process_state()
         kept = config.model_copy(deep=True)
         # The state alone would miss a variable that an earlier validation has set already.
         with watching({"os.putenv", "os.unsetenv", "os.chdir"}, this_thread_only=False) as seen:
@@ -135,9 +135,8 @@ class ValidatingConformance(Kit):
             plugin.generate_dbt_profile(config)
         if seen:
             fault(f"a validation changes the environment or working directory: {', '.join(sorted(seen))}")
-        for what, value in _process_state().items():
-            if value != before[what]:
-                fault(f"a validation changes {what}")
+        for what in changes(before, process_state()):
+            fault(f"a validation changes {what}")
         if any(tmp_path.iterdir()):
             names = sorted(found.name for found in tmp_path.iterdir())
             fault(f"a validation leaves files in the working directory: {names}")
@@ -146,6 +145,25 @@ class ValidatingConformance(Kit):
         printed = capfd.readouterr().out
         if printed:
             fault(f"the plugin prints to stdout: {printed[:200]!r}")
+
+    def test_results_do_not_depend_on_former_probes(
+        self, plugin: ComputePlugin[Any], config: ComputeConfig, broken_configs: Mapping[str, Given]
+    ) -> None:
+        """A target is judged by what it is now, whatever was probed before, and for whichever target."""
+        self._works(self._validate(plugin, config))
+        for name, given in broken_configs.items():
+            broken = build(plugin, given)
+            alone = examine(self._validate(type(plugin)(), broken))
+            after = examine(self._validate(plugin, broken))
+            again = examine(self._validate(plugin, broken))
+            for result in (after, again):
+                if (result.status, result.error_type) != (alone.status, alone.error_type):
+                    found = f"{result.status.value} ({result.error_type})"
+                    fault(
+                        f"broken target {name!r} is {found} after other probes, and as the first one "
+                        f"{alone.status.value} ({alone.error_type})"
+                    )
+            self._works(self._validate(plugin, config))
 
     def test_configuration_reaches_another_process(self, config: ComputeConfig) -> None:
         try:
@@ -272,12 +290,3 @@ def _descriptors() -> int:
         return sum(1 for _ in _DESCRIPTORS.iterdir())
     except OSError:
         return 0
-
-
-def _process_state() -> dict[str, object]:
-    return {
-        "the default socket timeout": socket.getdefaulttimeout(),
-        "the root logger": (logging.root.level, list(logging.root.handlers)),
-        "sys.path": list(sys.path),
-        "sys.stdout": sys.stdout,
-    }

@@ -9,11 +9,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.api import Api
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.page import StatusPage
-from floe_monitor.web.responses import ProblemError, nearest, problem
+from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.web.interfaces import Control, Renders
+    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
 
 
 def create_app(
     state: MonitorState,
-    page: Renders,
-    control: Control,
+    metrics_page: MetricsPageProtocol,
+    controller: ControllerProtocol,
     *,
     limits: Callable[[], LivenessLimits],
     host: str = "127.0.0.1",
     allowed_hosts: Iterable[str] = (),
 ) -> Starlette:
-    """The whole surface over `state`. `host` is the address listened on; see `Guard` for `allowed_hosts`."""
-    api = Api(state, page, control, limits)
+    """All routes over `state`. `host` is the address listened on; see `Guard` for `allowed_hosts`."""
+    api = Api(state, metrics_page, controller, limits)
     status_page = StatusPage(state, api)
     routes = [*api.routes(), *status_page.routes()]
     paths = [route.path for route in routes if "{" not in route.path]
@@ -61,7 +62,7 @@ def create_app(
 
     async def on_fault(_request: Request, _error: Exception) -> Response:
         # Starlette raises the exception again after this answer, and the server logs it.
-        return problem(
+        return problem_response(
             HTTPStatus.INTERNAL_SERVER_ERROR, "the monitor failed to answer", headers=SECURITY_HEADERS
         )
 
@@ -69,13 +70,13 @@ def create_app(
         wants = preferred(request.headers.get("accept"), ("application/problem+json", "text/html"))
         if wants == "text/html" and not request.url.path.startswith(("/api/", "/-/")):
             return status_page.problem(request, status, detail)
-        return problem(status, detail, **rest)  # type: ignore[arg-type]
+        return problem_response(status, detail, **rest)  # type: ignore[arg-type]
 
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts))],
         exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
     )
-    # A redirect would answer 307 to a mistyped path where an honest 404 names the nearest one.
+    # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.
     app.router.redirect_slashes = False
     return app

@@ -1,4 +1,4 @@
-"""What a client accepts: media types by quality, and gzip."""
+"""The Accept and Accept-Encoding headers: which media type to answer with, and whether compressed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def preferred(accept: str | None, offers: Sequence[str]) -> str:
         return max(fits, default=(0, 0.0))[1]
 
     return max(offers, key=quality)
+
+
+def accepts_openmetrics(accept: str | None) -> bool:
+    """Whether the Accept header names OpenMetrics and ranks it at least as high as plain text."""
+    quality = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+    for name, q in _weighted(accept or ""):
+        if name in quality:
+            quality[name] = max(quality[name], q)
+    openmetrics = quality["application/openmetrics-text"]
+    return openmetrics > 0 and openmetrics >= quality["text/plain"]
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:

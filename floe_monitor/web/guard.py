@@ -1,4 +1,4 @@
-"""Around every route: no other site's page may read or act through a visitor's browser.
+"""Middleware around every route: a page of another site may neither read nor act through a browser.
 
 Probers, scrapers and scripts send neither Origin nor Sec-Fetch-Site and pass. A browser is recognized by
 them. Against DNS rebinding, where a foreign page *is* of the same origin, only the Host header tells: it must
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from floe_monitor.web.responses import problem
+from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,7 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope))
-        app = problem(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
+        app = problem_response(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
         await app(scope, receive, send_guarded)
 
     def _refusal(self, method: str, headers: Headers) -> str | None:

@@ -1,4 +1,4 @@
-"""What the surface needs from those who act: protocols, so that it imports none of them."""
+"""What the HTTP surface calls: protocols, so that it imports none of the rooms that implement them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class ProbeRefusedError(Exception):
     """A probe asked for cannot run now; the message says why (the last one still runs, no slot is free)."""
 
 
-class Control(Protocol):
-    """Actions a request may ask for."""
+class ControllerProtocol(Protocol):
+    """The actions a request may ask for; `daemon.controller.Controller` implements it."""
 
     async def validate(self, name: str) -> ProbeResult:
         """Probe the target now and wait for the outcome. `KeyError`: no such target; `ProbeRefusedError`."""
@@ -22,8 +22,8 @@ class Control(Protocol):
         """Load the configuration again and say what came of it."""
 
 
-class Renders(Protocol):
-    """The metrics page. Blocking: it is called in a thread."""
+class MetricsPageProtocol(Protocol):
+    """`telemetry.exposition.MetricsPage` implements it."""
 
-    def render(self, accept: str | None) -> tuple[bytes, str]:
-        """The page and its content type, as the Accept header asks."""
+    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+        """The page and its content type. Blocking: it is called in a thread."""

@@ -1,4 +1,4 @@
-"""The status page: plain HTML that works without scripts; a small one keeps it current."""
+"""The status page: HTML that works without scripts; a small script refreshes it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from floe_monitor import __version__
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.web import status_bar
-from floe_monitor.web.responses import ProblemError, packed, tagged
-from floe_monitor.web.single_flight import ThreadedFlights
-from floe_monitor.web.target_query import Query
+from floe_monitor.web.responses import ProblemError, conditional_response, represent
+from floe_monitor.web.single_flight import ThreadedSingleFlight
+from floe_monitor.web.target_query import TargetQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from floe_monitor.web.api import Api
 
 ROWS = 200
-"""Rows to a page: more is nothing to look at, and a browser's work on every refresh."""
+"""Rows to a page: more cannot be read, and costs the browser at every refresh."""
 
 SYMBOLS = {
     HealthStatus.UNKNOWN: "?",
@@ -63,10 +63,10 @@ class StatusPage:
             "frozen": frozenset,
         }
         self._templates.globals |= {"symbols": SYMBOLS, "version": __version__}
-        self._renders: ThreadedFlights[str] = ThreadedFlights()
-        self._assets = {name: packed((_HERE / "assets" / name).read_bytes(), False) for name in _ASSETS}
+        self._renders: ThreadedSingleFlight[str] = ThreadedSingleFlight()
+        self._assets = {name: represent((_HERE / "assets" / name).read_bytes()) for name in _ASSETS}
         self._asset_version = hashlib.blake2b(
-            b"".join(body for body, _, _ in self._assets.values()), digest_size=4
+            b"".join(asset.body for asset in self._assets.values()), digest_size=4
         ).hexdigest()
 
     def routes(self) -> list[Route]:
@@ -78,31 +78,33 @@ class StatusPage:
 
     async def index(self, request: Request) -> Response:
         items = tuple(request.query_params.multi_items())
-        query = Query.parse(items)
-        html = await self._renders.render(("index", query), lambda: self._index(query, items))
-        return _page(html)
+        query = TargetQuery.parse(items)
+        html = await self._renders.run_blocking(("index", query), lambda: self._index(query, items))
+        return _html_response(html)
 
     async def target(self, request: Request) -> Response:
         snapshot = self._api.snapshot(request.path_params["name"])
-        html = await self._renders.render(
+        html = await self._renders.run_blocking(
             ("target", snapshot.target.name),
-            lambda: self._render("target.html", root="../", snapshot=snapshot, strip=_strip(snapshot)),
+            lambda: self._render(
+                "target.html", root="../", snapshot=snapshot, status_bar=_status_bar(snapshot)
+            ),
         )
-        return _page(html)
+        return _html_response(html)
 
     async def asset(self, request: Request) -> Response:
         name = request.path_params["file"]
         if name not in _ASSETS:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"no asset {name[:128]!r}")
-        return tagged(request, self._assets[name], _ASSETS[name])
+        return conditional_response(request, self._assets[name], _ASSETS[name])
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)
         title = HTTPStatus(status).phrase
         html = self._render("problem.html", root=root, status=status, title=title, detail=detail)
-        return _page(html, status)
+        return _html_response(html, status)
 
-    def _index(self, query: Query, items: Sequence[tuple[str, str]]) -> str:
+    def _index(self, query: TargetQuery, items: Sequence[tuple[str, str]]) -> str:
         snapshots = self._state.view()
         found = sorted(query.select(snapshots), key=lambda snapshot: _WORST_FIRST.index(snapshot.status))
         shown = found[query.offset : query.offset + min(query.limit or ROWS, ROWS)]
@@ -133,12 +135,12 @@ class StatusPage:
         )
 
 
-def _page(html: str, status: int = 200) -> Response:
+def _html_response(html: str, status: int = 200) -> Response:
     body = html.encode("utf-8", "replace")
     return HTMLResponse(body, status, {"cache-control": "no-store", "vary": "accept"})
 
 
-def _strip(snapshot: TargetSnapshot) -> list[status_bar.Bar]:
+def _status_bar(snapshot: TargetSnapshot) -> list[status_bar.Bar]:
     return status_bar.bars(snapshot.history, min(20, max(len(snapshot.history), 20)))
 
 

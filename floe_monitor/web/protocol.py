@@ -1,8 +1,8 @@
-"""HTTP/1.1 over httptools, with bounds on everything a client can hold open.
+"""HTTP/1.1 over httptools, with a limit on everything a client can keep open.
 
 uvicorn bounds idle keep-alive connections alone. Here a request must arrive whole within a time and a size,
-an answer must be taken within a time, and where all connections are in use the longest idle one gives way:
-a hundred silent clients cannot keep a health check out.
+an answer must be taken within a time, and where all connections are in use the longest idle one is
+closed: silent clients cannot keep a health check out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Connections(ServerState):
         self._second = 0
 
     def tick(self) -> None:
-        """Keep the Date header within a second of the truth."""
+        """Update the Date header once a second."""
         now = int(time.time())
         if now != self._second:
             self._second = now
@@ -109,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
             name == b"content-length" and _number(value) > self._limits.body_bytes
             for name, value in self.headers
         ):
-            # Before the route is started: what is refused must not have happened.
+            # Before the route runs: a request that is refused must have no effect.
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         super().on_headers_complete()

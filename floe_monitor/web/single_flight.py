@@ -1,4 +1,4 @@
-"""Work that several ask for at once is done once, in a thread, and shared."""
+"""Work that several callers ask for at once is done once, and its result shared."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _Flight(Generic[T]):
-    landed: anyio.Event = field(default_factory=anyio.Event)
+class _Call(Generic[T]):
+    done: anyio.Event = field(default_factory=anyio.Event)
     results: list[T] = field(default_factory=list)
-    """The result, or nothing when whoever flew was cancelled or failed."""
+    """The result, or nothing when the caller that did the work was cancelled or failed."""
 
 
-class Flights(Generic[T]):
-    """Single flight by key. Whoever comes while the work runs shares its result; whoever comes later starts
-    it anew, so nobody is given what was true before they asked except by the moment the work took."""
+class SingleFlight(Generic[T]):
+    """One call by key at a time. Whoever comes while it runs shares its result; whoever comes later starts it
+    anew, so nobody is given what was true before they asked except by the time the call took."""
 
     def __init__(self) -> None:
-        self._flying: dict[Hashable, _Flight[T]] = {}
+        self._under_way: dict[Hashable, _Call[T]] = {}
 
-    async def fly(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        while (flight := self._flying.get(key)) is not None:
-            await flight.landed.wait()
-            if flight.results:
-                return flight.results[0]
-        flight = self._flying[key] = _Flight()
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        while (call := self._under_way.get(key)) is not None:
+            await call.done.wait()
+            if call.results:
+                return call.results[0]
+        call = self._under_way[key] = _Call()
         try:
             result = await work()
-            flight.results.append(result)
+            call.results.append(result)
             return result
         finally:
-            del self._flying[key]
-            flight.landed.set()
+            del self._under_way[key]
+            call.done.set()
 
 
-class ThreadedFlights(Flights[T]):
-    """Flights of blocking work, one at a time whatever their keys: rendering holds the interpreter anyway,
-    and a queue costs less than threads that fight over it."""
+class ThreadedSingleFlight(SingleFlight[T]):
+    """For blocking work, in a thread. One call at a time whatever its key: rendering holds the interpreter's
+    lock anyway, and waiting in turn costs less than threads that compete for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._one = anyio.CapacityLimiter(1)
 
-    async def render(self, key: Hashable, work: Callable[[], T]) -> T:
-        return await self.fly(key, lambda: anyio.to_thread.run_sync(work, limiter=self._one))
+    async def run_blocking(self, key: Hashable, work: Callable[[], T]) -> T:
+        return await self.run(key, lambda: anyio.to_thread.run_sync(work, limiter=self._one))

@@ -1,4 +1,4 @@
-"""The history strip: one bar for each result, its height the latency, its class the status."""
+"""The status bar of a target: one bar for each result, its height the latency, its class the status."""
 
 from __future__ import annotations
 

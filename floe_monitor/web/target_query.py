@@ -1,4 +1,4 @@
-"""The list of targets: filtering, choosing fields, and JSON, as pure functions for a thread."""
+"""Which targets and which of their fields a request asks for, and the list as JSON. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.responses import ProblemError, nearest
+from floe_monitor.web.responses import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ PARAMETERS = ("status", "plugin", "label", "search", "fields", "limit", "offset"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class TargetQuery:
     """What of the targets is asked for. Values of one filter are alternatives; labels must all match."""
 
     statuses: frozenset[HealthStatus] = frozenset()
@@ -31,7 +32,7 @@ class Query:
     offset: int = 0
 
     @classmethod
-    def parse(cls, items: Sequence[tuple[str, str]], ignore: Iterable[str] = ()) -> Query:
+    def parse(cls, items: Sequence[tuple[str, str]], ignore: Iterable[str] = ()) -> TargetQuery:
         """From query parameters; `ProblemError` 400 names what is not understood and what is near it."""
         values: dict[str, list[str]] = {}
         for key, value in items:
@@ -75,7 +76,7 @@ class Query:
         )
 
 
-def target_list(snapshots: Sequence[TargetSnapshot], query: Query) -> bytes:
+def render_targets(snapshots: Sequence[TargetSnapshot], query: TargetQuery) -> bytes:
     """The answer to `GET /api/v1/targets`; blocking, a few milliseconds for every thousand targets."""
     selected = query.select(snapshots)
     rows = [serialization.target(snapshot) for snapshot in query.page(selected)]

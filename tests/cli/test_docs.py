@@ -8,7 +8,7 @@ from typing import Any
 
 import typer.main
 
-from floe_monitor.cli.commands import app
+from floe_monitor.cli.app import app
 from floe_monitor.domain import serialization
 from floe_monitor.web.target_query import PARAMETERS
 

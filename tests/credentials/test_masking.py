@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from floe_monitor.credentials.masking import redacted
+from tests.growth import is_linear
 
 CANARY = "c4nary"
 
@@ -51,3 +52,8 @@ def test_what_is_no_secret_stays() -> None:
 def test_what_is_said_openly_elsewhere_is_no_secret() -> None:
     value = {"password": "open", "port": 5432, "token": 5432, "secret": "hidden"}
     assert redacted(value, said={"open", "5432"}) == {**value, "secret": "***"}
+
+
+@pytest.mark.parametrize("shape", ["password=x{} ", "a://u:x{}@h ", "{{{{ env_var('A', 'x{}') }}}}"])
+def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
+    assert is_linear(redacted, lambda size: "".join(shape.format(n) for n in range(size)), 4_000)

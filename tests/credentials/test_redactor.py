@@ -10,10 +10,12 @@ import re
 import time
 from urllib.parse import quote, quote_plus
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_monitor.credentials.redactor import Redactor
+from tests.growth import is_linear
 
 printable = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=4, max_size=40).filter(
     lambda text: text == text.strip() and "\0" not in text and len(text.splitlines()) == 1
@@ -86,3 +88,19 @@ def test_a_text_without_a_secret_costs_microseconds() -> None:
     for _ in range(10_000):
         assert redact(text) is text
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("secret", "shape"),
+    [("a" * 16 + "\n" + "a" * 20_000 + "b", "a"), ("ab" * 5000 + "c", "ab"), ("x" * 5000, "x" * 4999 + "y")],
+)
+def test_the_work_is_in_proportion_to_the_text(secret: str, shape: str) -> None:
+    redact = Redactor([secret])
+    assert is_linear(redact, lambda size: shape * (size // len(shape)), 400_000)
+
+
+def test_a_value_of_many_lines_has_a_bounded_number_of_forms() -> None:
+    lines = [f"line number {number:10}" for number in range(20_000)]
+    redact = Redactor(["\n".join(lines)])
+    assert len(redact.__getstate__()) < 10_000
+    assert redact(f"said {lines[7]} and {chr(10).join(lines)}") == "said *** and ***"

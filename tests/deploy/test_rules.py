@@ -25,6 +25,7 @@ from floe_monitor.settings.models import TargetSettings
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.prometheus import PrometheusSink
+from floe_monitor.web.content_negotiation import accepts_openmetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,7 +166,7 @@ class Quiet(BaseHTTPRequestHandler):
 def metrics_handler(watched: Watched) -> type[BaseHTTPRequestHandler]:
     class Metrics(Quiet):
         def do_GET(self) -> None:
-            body, kind = watched.page.render(self.headers["Accept"])
+            body, kind = watched.page.render(openmetrics=accepts_openmetrics(self.headers["Accept"]))
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.end_headers()

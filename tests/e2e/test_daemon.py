@@ -246,3 +246,21 @@ def test_a_path_that_cannot_be_one_ends_nothing(start_daemon: Start) -> None:
         daemon.config.write_text(sound)
         daemon.until(lambda: daemon.metric("floe_monitor_config_last_reload_successful") == 1)
     assert daemon.stop() == 0
+
+
+def test_the_configuration_is_read_once_at_start(start_daemon: Start, tmp_path: Path) -> None:
+    """Counted by the interpreter's own audit events, in the daemon's process."""
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"log = os.open({str(tmp_path / 'opened')!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
+        "def count(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('floe-monitor.yaml'):\n"
+        "        os.write(log, b'opened\\n')\n"
+        "sys.addaudithook(count)\n"
+    )
+    text = "reload: {watch: false}\ntargets: {dev: {plugin: duckdb, connection: {path: ':memory:'}}}\n"
+    daemon = start_daemon(text, PYTHONPATH=str(hook))
+    assert (tmp_path / "opened").read_text().split() == ["opened"]
+    assert daemon.stop() == 0

@@ -15,7 +15,7 @@ from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
 from floe_monitor.probing import process_pool
-from floe_monitor.probing.oneshot import probing
+from floe_monitor.probing.oneshot import open_prober
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.settings.models import WorkerSettings
@@ -183,7 +183,7 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
 ) -> None:
     targets = make_targets({"hung": "hang", **{f"well{n}": "healthy" for n in range(20)}}, timeout=0.2)
     before = threading.active_count()
-    with probing(WorkerSettings(limit=4, per_plugin=2)) as prober:
+    with open_prober(WorkerSettings(limit=4, per_plugin=2)) as prober:
         for _ in range(3):
             results = await asyncio.gather(*(prober.probe(target) for target in targets.values()))
             assert results[0].error_type is ErrorType.TIMEOUT

@@ -24,6 +24,7 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.domain.target_diff import Changes
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import NoSlotError, Scheduler
 from floe_monitor.probing.workers import WorkerPool
@@ -170,7 +171,8 @@ async def test_an_unchanged_target_keeps_everything_over_a_reload(make_targets: 
         changed = make_targets(
             {"kept": "healthy", "new": "unhealthy"}, extra={"labels": {"tier": "gold"}}, interval=0.1
         )
-        monitor.scheduler.apply(changed)
+        changes = monitor.scheduler.apply(changed)
+        assert changes == Changes(added=("new",), removed=("gone",), unchanged=("kept",))
         assert monitor.state.targets["kept"] == replace(before, target=changed["kept"])
         assert list(monitor.state.targets) == ["kept", "new"]
         await monitor.until(lambda: monitor.results("new"))
@@ -186,7 +188,8 @@ async def test_a_probe_under_way_cannot_report_under_a_new_configuration(
     monitor = Monitor()
     async with monitor.watching(make_targets({"dev": "hang"}, timeout=5)):
         await monitor.until(lambda: lab.CALLS == ["hang"])
-        monitor.scheduler.apply(make_targets({"dev": "unhealthy"}, timeout=5))
+        changes = monitor.scheduler.apply(make_targets({"dev": "unhealthy"}, timeout=5))
+        assert changes == Changes(changed=("dev",))
         await monitor.until(lambda: monitor.results("dev"))
         lab.FOREVER.set()
         await monitor.until(lambda: monitor.pool.taken == 0)
@@ -305,7 +308,7 @@ async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
         monitor.scheduler.apply(make_targets({**hung, "dev": "unhealthy"}, timeout=0.1))
         with pytest.raises(KeyError):
             await asked[1]
-        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("floe_monitor.probing.scheduler.SLOT_WAIT_SECONDS", 0.2)
         with pytest.raises(NoSlotError, match="every worker for lab"):
             await monitor.scheduler.validate("dev")
         lab.FOREVER.set()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from floe_monitor.probing.workers import Outcome, Slot, WorkerPool
+from floe_monitor.compute.toolkit.worker_thread import Call
+from floe_monitor.probing.workers import Slot, WorkerPool
 
 
-async def run_in(pool: WorkerPool, slot: Slot, call: Any) -> Outcome:
-    ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+async def run_in(pool: WorkerPool, slot: Slot, call: Any) -> Call[Any]:
+    ended: asyncio.Future[Call[Any]] = asyncio.get_running_loop().create_future()
     pool.submit(slot, call, ended.set_result)
     return await asyncio.wait_for(ended, 5)
 
@@ -23,8 +24,9 @@ async def test_a_call_runs_on_another_thread_and_frees_its_slot() -> None:
     slot = await pool.acquire("duckdb")
     assert pool.counts["duckdb"].busy == 1
     outcome = await run_in(pool, slot, threading.current_thread)
-    assert outcome.value is not threading.main_thread()
-    assert outcome.value.daemon
+    thread = outcome.get()
+    assert thread is not threading.main_thread()
+    assert thread.daemon
     assert pool.counts["duckdb"].busy == 0
     pool.close()
 
@@ -152,10 +154,10 @@ async def test_a_plugin_that_forks_leaves_no_second_monitor() -> None:
         return child
 
     outcome = await run_in(pool, await pool.acquire("p"), fork)
-    assert outcome.value == children[0]
+    assert outcome.result == children[0]
     _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, children[0], 0), 5)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert (await run_in(pool, await pool.acquire("p"), lambda: "well")).value == "well"
+    assert (await run_in(pool, await pool.acquire("p"), lambda: "well")).result == "well"
     pool.close()
 
 

@@ -68,6 +68,38 @@ def test_a_plugin_outlives_the_discovery_that_made_it(site: Any) -> None:
     assert registry().get("toy").plugin is registry().get("toy").plugin
 
 
+def test_the_environment_that_a_driver_needs_is_set_where_it_is_unset(site: Any, run_python: Any) -> None:
+    value = site.plugin("acme_toy", "toy")
+    module = site.path / "acme_toy.py"
+    module.write_text(
+        f"{module.read_text()}\nPlugin.process_environment = {{'ACME_QUIET': 'yes', 'HOME': '/no'}}\n"
+    )
+    site.distribution("acme-toy", {"toy": value}, group=GROUP)
+    script = """
+        import json, os, sys
+        from floe_monitor.registry.discovery import discover
+        before = dict(os.environ)
+        registry = discover(sys.argv[1])
+        made = type(registry.get("toy").plugin) if len(sys.argv) > 2 else __import__("acme_toy").Plugin
+        made()
+        print(json.dumps({name: value for name, value in os.environ.items() if before.get(name) != value}))
+    """
+    assert run_python(script, GROUP, path=site.path) == {}
+    assert run_python(script, GROUP, "loaded", path=site.path) == {"ACME_QUIET": "yes"}
+
+
+@pytest.mark.parametrize("declared", ["'A=1'", "{'A': 1}", "{'A=B': 'C'}", "None"])
+def test_an_environment_that_is_none_is_a_problem(site: Any, declared: str) -> None:
+    value = site.plugin("acme_toy", "toy")
+    module = site.path / "acme_toy.py"
+    module.write_text(f"{module.read_text()}\nPlugin.process_environment = {declared}\n")
+    site.distribution("acme-toy", {"toy": value}, group=GROUP)
+    entry = registry().get("toy")
+    assert entry.plugin is None
+    assert entry.problem is not None
+    assert "process_environment" in entry.problem or "environment variable name" in entry.problem
+
+
 BROKEN = {
     "raises": (
         "raise RuntimeError('half\\x1b[31m\\ninstalled')",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.settings.environment import Overlay
+from floe_monitor.settings.environment import EnvironmentSource, place_of_variable
+from floe_monitor.settings.models import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,9 @@ DEV: dict[str, Any] = {
 }
 
 
-def over(document: dict[str, Any] | None = None, /, **variables: str) -> Overlay:
-    return Overlay(document or {}, {f"FLOE_MONITOR_{name}": value for name, value in variables.items()})
+def over(document: dict[str, Any] | None = None, /, **variables: str) -> EnvironmentSource:
+    values = {f"FLOE_MONITOR_{name}": value for name, value in variables.items()}
+    return EnvironmentSource(Settings, document or {}, values)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +65,8 @@ def test_existing_keys_are_found_whatever_their_case_and_signs() -> None:
     overlay = over(DEV, TARGETS__MY_DEV_1__CONNECTION__PORT="2", PROFILES__0__PATH="y")
     assert overlay.document["targets"]["my-Dev.1"]["connection"]["Port"] == 2
     assert overlay.document["profiles"] == [{"name": "one", "path": "y"}]
-    assert overlay.variable(("profiles", 0, "path")) == "FLOE_MONITOR_PROFILES__0__PATH"
-    assert overlay.variable(("profiles", 0, "name")) is None
+    assert overlay.place(("profiles", 0, "path")) == place_of_variable("FLOE_MONITOR_PROFILES__0__PATH")
+    assert overlay.place(("profiles", 0, "name")) is None
     assert DEV["profiles"][0]["path"] == "x", "the document read is left as it was"
 
 
@@ -92,6 +94,41 @@ def test_what_is_no_json_is_refused_without_being_repeated(name: str) -> None:
     (problem,) = over(None, **{name: "[hunter2"}).problems
     assert "must be a list or a mapping in JSON" in str(problem)
     assert "hunter2" not in str(problem)
+
+
+def test_a_mapping_is_merged_at_every_depth(read: Callable[..., Settings]) -> None:
+    text = "targets: {pg: {plugin: x, connection: {host: h, port: 5432, keepalives: {idle: 1, count: 2}}}}"
+    value = '{"connection": {"port": 1, "keepalives": {"idle": 3}}, "labels": {"tier": "a"}}'
+    pg = read(text, {"FLOE_MONITOR_TARGETS__PG": value}).targets["pg"]
+    assert pg.connection == {"host": "h", "port": 1, "keepalives": {"idle": 3, "count": 2}}
+    assert (pg.plugin, pg.labels) == ("x", {"tier": "a"})
+
+
+def test_what_a_merged_mapping_left_alone_keeps_its_place_in_the_file(
+    refused: Callable[..., list[str]],
+) -> None:
+    text = "workers:\n  per_plugin: many\n"
+    assert refused(text, {"FLOE_MONITOR_WORKERS": '{"limit": "few"}'}) == [
+        "config.yaml:2:3: workers.per_plugin: must be a whole number",
+        "environment variable FLOE_MONITOR_WORKERS: workers.limit: must be a whole number",
+    ]
+    assert refused("profiles: [{name: a, path: b}]\n", {"FLOE_MONITOR_PROFILES": '["c"]'}) == [
+        "environment variable FLOE_MONITOR_PROFILES: profiles[0]: must be a mapping"
+    ]
+    assert refused("history: 1\n", {"FLOE_MONITOR_TARGETS__X": '{"connection": {}}'}) == [
+        "environment variable FLOE_MONITOR_TARGETS__X: targets.x.plugin: is required"
+    ]
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 5000 + "1" + "}" * 5000, "[" * 100_000, "[" * 70 + "]" * 70])
+def test_deep_json_is_refused_and_no_fault(text: str) -> None:
+    for name in ("HTTP", "INCLUDE", "TARGETS__DEV__LABELS"):
+        (problem,) = over(DEV, **{name: text}).problems
+        assert "must be a list or a mapping in JSON" in str(problem) or "nested more than 64" in str(problem)
+    # Under a connection a text may look like anything.
+    overlay = over(DEV, TARGETS__MY_DEV_1__CONNECTION__PATH=text)
+    said = overlay.document["targets"]["my-Dev.1"]["connection"]["path"]
+    assert said == text or (said == "a" and overlay.problems)
 
 
 def test_empty_parts_are_refused() -> None:

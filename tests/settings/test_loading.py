@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from floe_monitor.settings import ConfigurationError, load
-from floe_monitor.settings.loading import digest_of, watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,23 +206,6 @@ def test_a_file_that_may_not_be_read(here: Path) -> None:
 def test_a_file_that_is_missing(here: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^absent\.yaml: does not exist$"):
         load(Path("absent.yaml"), {})
-
-
-def test_the_digest_is_that_of_what_was_read(here: Path) -> None:
-    (here / "config.yaml").write_text('include: ["*.d/*.yaml"]\n' + TARGET)
-    (here / "a.d").mkdir()
-    (here / "a.d" / "x.yaml").write_text("targets: {x: {plugin: duckdb}}")
-    loaded = load(Path("config.yaml"), {})
-    assert loaded.files == (Path("config.yaml"), Path("a.d/x.yaml"))
-    assert loaded.digest == digest_of(loaded.watched)
-    assert watched_by(Path("config.yaml"), {}) == loaded.watched
-    (here / "a.d" / "y.yaml").write_text("targets: {}")
-    changed = digest_of(loaded.watched)
-    assert changed != loaded.digest
-    (here / "a.d" / "y.yaml").unlink()
-    assert digest_of(loaded.watched) == loaded.digest
-    (here / "config.yaml").unlink()
-    assert digest_of(loaded.watched) != loaded.digest
 
 
 def test_ten_thousand_targets_take_seconds(read: Read) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from floe_monitor.settings.models import CredentialReference, Settings, TargetSettings
 from floe_monitor.settings.secret_lint import find_literals
+from tests.growth import is_linear
 
 SECRET = "hunter2hunter2"
 
@@ -28,6 +29,13 @@ def found(connection: dict[str, Any]) -> list[tuple[str | int, ...]]:
         ({"secrets": [{"type": "iceberg", "client_secret": SECRET}]}, ("secrets", 0, "client_secret")),
         ({"attach": [{"path": "x", "options": {"token": SECRET}}]}, ("attach", 0, "options", "token")),
         ({"attach": [{"path": "x", "secret": "not/an/identifier=="}]}, ("attach", 0, "secret")),
+        ({"attach": [{"alias": "x", "secret": SECRET}]}, ("attach", 0, "secret")),
+        ({"attach": {"path": "x", "secret": SECRET}}, ("attach", "secret")),
+        ({"token": [{"path": {"env": "X"}, "secret": SECRET}]}, ("token", 0, "secret")),
+        ({"path": "x", "secret": SECRET}, ("secret",)),
+        ({"attach": [{"path": "x", "password": SECRET}]}, ("attach", 0, "password")),
+        ({"filesystems": [{"fs": "s3", "key": "k", "secret": SECRET}]}, ("filesystems", 0, "secret")),
+        ({"plugins": [{"module": "m", "config": {"secret": SECRET}}]}, ("plugins", 0, "config", "secret")),
         ({"keyfile_json": {"private_key": SECRET}}, ("keyfile_json", "private_key")),
         ({"private_key": SECRET, "private_key_path": "/k"}, ("private_key",)),
         ({"token": [SECRET]}, ("token", 0)),
@@ -58,6 +66,7 @@ def test_refused(connection: dict[str, Any], path: tuple[str | int, ...]) -> Non
         {"credential": "{{ env_var('ID') }}:{{ env_var('SECRET') }}"},
         {"secret_name": "mine", "token_uri": "https://h/token", "password_file": "/x", "key_id": "AKIA"},
         {"attach": [{"path": "x", "secret": "my_secret", "options": {"secret": "my_secret"}}]},
+        {"volumes": [{"path": "x", "secret": "my_secret"}]},
         {"secrets": [{"type": "s3", "provider": "credential_chain", "secret": {"env": "X"}}]},
         {"url": "postgresql://u:{{ env_var('PW') }}@h/db"},
         {"url": "postgresql://u@h/db", "uri": "http://h:8181/a@b"},
@@ -112,3 +121,12 @@ def test_every_place_of_references_in_the_models_is_known_here() -> None:
         for part in reversed(place):
             document = {part: document}
         assert [finding.path for finding in find_literals(document)] == [(*place, "key")]
+
+
+@pytest.mark.parametrize("key", ["path", "password", "a" * 30_000])
+@pytest.mark.parametrize("shape", ["a_", "password =", "{{", "{{ env_var('A') }}", "a.a://b:", "='"])
+def test_the_work_is_in_proportion_to_the_value(key: str, shape: str) -> None:
+    def work(value: str) -> None:
+        list(find_literals({"targets": {"t": {"connection": {key: value}}}}))
+
+    assert is_linear(work, lambda size: shape * (size // len(shape)), 30_000)

@@ -15,7 +15,7 @@ from floe_monitor.domain.target_diff import Changes, diff
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.registry.discovery import discover
 from floe_monitor.settings import ConfigurationError, LoadedSettings, Settings, load
-from floe_monitor.settings.loading import digest_of
+from floe_monitor.settings.files import digest_of
 from floe_monitor.settings.watcher import ConfigWatcher
 
 if TYPE_CHECKING:

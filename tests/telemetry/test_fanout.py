@@ -83,15 +83,15 @@ def test_a_blocking_sink_delays_neither_publisher_nor_other_sinks(eventually: Ev
     fanout = Fanout([blocking, other], capacity=100)
     fanout.start()
     fanout.publish(EVENT)
-    lane = fanout._lanes[0]
-    eventually(lambda: not lane.queue)  # the one event is in `handle`, which does not return
+    each = fanout._sinks[0]
+    eventually(lambda: not each.queue)  # the one event is in `handle`, which does not return
     slowest = 0.0
     for _ in range(500):
         began = time.perf_counter()
         fanout.publish(EVENT)
         slowest = max(slowest, time.perf_counter() - began)
-        if len(fanout._lanes[1].queue) > 50:
-            eventually(lambda: not fanout._lanes[1].queue)
+        if len(fanout._sinks[1].queue) > 50:
+            eventually(lambda: not fanout._sinks[1].queue)
     eventually(lambda: len(other.events) == 501)
     assert slowest < 0.5
     assert dict(fanout.dropped) == {"blocking": 400, "collecting": 0}
@@ -100,7 +100,7 @@ def test_a_blocking_sink_delays_neither_publisher_nor_other_sinks(eventually: Ev
     assert time.monotonic() - began < 2
     assert fanout.dropped["blocking"] == 500  # the hundred that were still queued are lost too
     blocking.release.set()
-    lane.thread.join(5)
+    each.thread.join(5)
 
 
 def test_a_raising_sink_goes_on_and_is_reported_without_the_text(caplog: pytest.LogCaptureFixture) -> None:
@@ -119,15 +119,15 @@ def test_publishing_costs_no_wake_up_each() -> None:
     sink = Collecting()
     fanout = Fanout([sink])
     wakes = 0
-    lane = fanout._lanes[0]
-    drain = lane._drain
+    each = fanout._sinks[0]
+    drain = each._drain
 
     def counted() -> None:
         nonlocal wakes
         wakes += 1
         drain()
 
-    lane._drain = counted  # type: ignore[method-assign]
+    each._drain = counted  # type: ignore[method-assign]
     fanout.start()
     began = time.monotonic()
     while time.monotonic() - began < 0.5:

@@ -33,7 +33,8 @@ from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
-from floe_monitor.telemetry.otel import Scrubber, build_otel, plan
+from floe_monitor.telemetry.otel_config import Scrubber, plan
+from floe_monitor.telemetry.otel_export import build_otel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -487,7 +488,7 @@ def test_the_environments_resource_goes_over_ours(
 OFF = """
 import sys
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 assert build_otel(OtlpSettings(), {}, "1", None) is None
 loaded = [name for name in sys.modules if name.startswith(("opentelemetry", "grpc", "requests"))]
 assert not loaded, loaded
@@ -499,7 +500,7 @@ from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.domain.state import ConfigStatus, MonitorState
-from floe_monitor.telemetry.otel import build_otel
+from floe_monitor.telemetry.otel_export import build_otel
 from opentelemetry import trace
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
 early = trace.get_tracer("a.driver")  # as a driver does at import

@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
@@ -18,7 +17,7 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.state import WorkerCounts
-from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage, wants_openmetrics
+from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
 from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind, Origin
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from tests.telemetry.conftest import MakeFinished, MakeResult, World
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
-ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 
 parse_openmetrics: Callable[[str], Iterable[Metric]] = openmetrics_parser.text_string_to_metric_families
 
@@ -38,7 +36,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def families(page: MetricsPage) -> dict[str, Metric]:
-    body, content_type = page.render(ACCEPT)
+    body, content_type = page.render(openmetrics=True)
     assert content_type == OPENMETRICS
     assert body.endswith(b"# EOF\n")
     return {family.name: family for family in parse_openmetrics(body.decode())}
@@ -108,7 +106,7 @@ def test_series_of_a_removed_target_are_gone_and_a_changed_one_is_new(
     after = samples(page)
     assert not any(("target", "gone") in labels for _, labels in after)
     assert {dict(labels)["plugin"] for _, labels in after if ("target", "kept") in labels} == {"postgres"}
-    assert b"gone" not in page.render(None)[0]
+    assert b"gone" not in page.render()[0]
 
 
 def test_a_check_reported_twice_is_one_series_of_the_worse_status(
@@ -117,7 +115,7 @@ def test_a_check_reported_twice_is_one_series_of_the_worse_status(
     checks = tuple(CheckResult("query", status) for status in (HEALTHY, UNHEALTHY, DEGRADED))
     world.add(world.target(), make_result(UNHEALTHY, checks=checks))
     page = MetricsPage(world.state, PrometheusSink(), "1")
-    found = [line for line in page.render(None)[0].decode().splitlines() if "check_status{" in line]
+    found = [line for line in page.render()[0].decode().splitlines() if "check_status{" in line]
     assert found == ['floe_compute_target_check_status{target="dev",plugin="duckdb",check="query"} 3']
 
 
@@ -165,7 +163,7 @@ def test_plain_text_is_the_same_page(
     world: World, make_result: MakeResult, make_finished: MakeFinished
 ) -> None:
     page = full(world, make_result, make_finished)
-    body, content_type = page.render(None)
+    body, content_type = page.render()
     assert content_type == TEXT
     assert b"# EOF" not in body
     assert b"# UNIT" not in body
@@ -256,27 +254,8 @@ def test_any_name_and_label_survives_the_parser(
 
 def test_what_utf8_cannot_hold_does_not_cost_the_page(world: World) -> None:
     world.add(world.target(labels={"odd": "\ud800"}))
-    body, _ = MetricsPage(world.state, PrometheusSink(), "1").render(None)
+    body, _ = MetricsPage(world.state, PrometheusSink(), "1").render()
     assert b'label_odd="?"' in body
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        (None, False),
-        ("", False),
-        ("*/*", False),
-        ("text/plain", False),
-        ("application/openmetrics-text", True),
-        (ACCEPT, True),
-        ("text/plain;q=0.9, application/openmetrics-text;q=0.1", False),
-        ("application/openmetrics-text;q=0", False),
-        ("application/openmetrics-text; version=1.0.0; q=junk", False),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
-    ],
-)
-def test_the_accept_header_chooses(accept: str | None, expected: bool) -> None:
-    assert wants_openmetrics(accept) is expected
 
 
 def test_the_type_is_what_the_plugin_declared_when_the_target_was_made(world: World) -> None:
@@ -300,7 +279,7 @@ def test_rendering_while_the_state_changes(
     def scrape() -> None:
         while not stop.is_set():
             try:
-                list(parse_openmetrics(page.render(ACCEPT)[0].decode()))
+                list(parse_openmetrics(page.render(openmetrics=True)[0].decode()))
             except Exception as error:  # noqa: BLE001 - the test asserts that there was none
                 failures.append(error)
                 return

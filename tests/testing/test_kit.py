@@ -23,18 +23,22 @@ EXPECTED: dict[str, set[str]] = {
     "Renamed": {"methods_can_be_called_by_keyword"},
     "Demanding": {"lifecycle_hooks_of_the_upstream_registry"},
     "Heavy": {"importing_is_cheap_and_silent"},
+    "Undeclared": {"credential_keys_are_declared"},
+    "Mistyped": {"adapter_type_is_the_profiles"},
+    "Constructing": {"importing_is_cheap_and_silent"},
+    "Sticky": {"results_do_not_depend_on_former_probes"},
     "Hasty": {"preparing_needs_no_network"},
     "Unready": {"preparing_needs_no_network"},
     "Changing": {"parallel_validations"},
     "Blind": {"broken_targets"},
-    "Raising": {"broken_targets"},
+    "Raising": {"broken_targets", "results_do_not_depend_on_former_probes"},
     "Mute": {"broken_targets"},
     "Leaky": {"broken_targets"},
     "Logging": {"healthy_target", "broken_targets"},
     "Deaf": {"deadline[short]", "deadline[expired]"},
     "ZeroIsForever": {"deadline[expired]"},
     "Miscalled": {"deadline[short]", "deadline[expired]"},
-    "Unreasoned": {"broken_targets"},
+    "Unreasoned": {"broken_targets", "results_do_not_depend_on_former_probes"},
     "OneAtATime": {"parallel_validations"},
     "Spawning": {"leaves_nothing_behind"},
     "Holding": {"leaves_nothing_behind"},
@@ -43,7 +47,7 @@ EXPECTED: dict[str, set[str]] = {
     "Exporting": {"leaves_the_process_as_it_was"},
     "Littering": {"leaves_the_process_as_it_was"},
     "Meddling": {"leaves_the_process_as_it_was"},
-    "Typeless": {"profile_is_plain_and_stable"},
+    "Typeless": {"profile_is_plain_and_stable", "adapter_type_is_the_profiles"},
     "Exotic": {"profile_is_plain_and_stable"},
     "Tuples": {"profile_is_plain_and_stable"},
     "Random": {"profile_is_plain_and_stable"},
@@ -69,8 +73,35 @@ ILL_RESULTS = (
 )
 EXPECTED |= {
     name: {"healthy_target", "parallel_validations", "deadline[short]", "deadline[expired]"}
+    | {"results_do_not_depend_on_former_probes"}
     for name in ILL_RESULTS
 }
+
+
+SILENCE = {
+    f"fault_of_the_network[{name}]"
+    for name in ("drops packets", "accepts late", "accepts, never answers", "answers in drips")
+}
+FROZEN = {
+    f"fault_of_the_network[{how} after {what}]"
+    for how in ("freezes", "hangs each connection")
+    for what in (
+        "the first byte",
+        *(f"{part} of its answers" for part in ("a quarter", "half", "three quarters", "nearly all")),
+    )
+}
+NAMELESS = {"silent_name_service"}
+NETWORKED: dict[str, set[str]] = {
+    "Bounded": set(),
+    "Reclaimed": set(),
+    "Blocking": SILENCE | FROZEN | NAMELESS,
+    "Restarting": {"fault_of_the_network[answers in drips]"} | NAMELESS,
+    "Forgiving": {
+        f"fault_of_the_network[{name}]"
+        for name in ("refuses connections", "resets connections", "ends its side at once")
+    },
+}
+EXPECTED |= NETWORKED
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +115,9 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     info = site / "faulty-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
-    names = EXPECTED.keys() - {"Heavy", "Shouting"}
+    names = EXPECTED.keys() - NETWORKED.keys() - {"Heavy", "Shouting"}
     points = [f"{name.lower()} = faulty_plugins:{name}" for name in names]
+    points += [f"{name.lower()} = networked_plugins:{name}" for name in NETWORKED]
     points += ["heavy = heavy_plugin:Heavy", "Shouting = faulty_plugins:Shouting"]
     (info / "entry_points.txt").write_text("\n".join(["[floe.computes]", *points, ""]))
     report = site / "report.xml"
@@ -135,6 +167,16 @@ def test_each_fault_is_found_where_it_should_be(verdicts: dict[str, dict[str, st
         ("Reading", "profile_touches_nothing", "open"),
         ("Passwordless", "profile_has_credentials_by_reference", "env_var('CONFORMANCE_PASSWORD')"),
         ("Hasty", "preparing_needs_no_network", "goes to the network: socket.getaddrinfo"),
+        ("Undeclared", "credential_keys_are_declared", "'password' is used and not among"),
+        (
+            "Constructing",
+            "importing_is_cheap_and_silent",
+            "constructing the plugin changes the environment of the process",
+        ),
+        ("Sticky", "results_do_not_depend_on_former_probes", "unhealthy (timeout) after other probes"),
+        ("Blocking", "fault_of_the_network[accepts, never answers]", "the worker is stuck in query"),
+        ("Forgiving", "fault_of_the_network[refuses connections]", "reported HEALTHY"),
+        ("Blocking", "silent_name_service", "blocking_calls"),
         ("Rosy", "healthy_target", "healthy although check query is unhealthy"),
     ],
 )
@@ -149,3 +191,5 @@ def test_every_plugin_and_every_test_of_the_kit_is_covered(verdicts: dict[str, A
     proven = {name for names in EXPECTED.values() for name in names}
     # Registration and pickling fail in ways these plugins cannot: they are installed, and share one model.
     assert set(verdicts["Sound"]) - proven == {"is_registered", "configuration_reaches_another_process"}
+    tried = {name for name in verdicts["Sound"] if name.startswith("fault_of_the_network")}
+    assert set(verdicts["Bounded"]) == tried | NAMELESS

@@ -23,8 +23,7 @@ from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.models import TargetSettings
 from floe_monitor.web.app import create_app
 from floe_monitor.web.interfaces import ProbeRefusedError
-from floe_monitor.web.listener import listen
-from floe_monitor.web.server import serve
+from floe_monitor.web.server import listen, serve
 
 if TYPE_CHECKING:
     from floe_monitor.web.protocol import Limits
@@ -75,10 +74,10 @@ class Page:
         self.delay = 0.0
         self.body = b"floe_compute_target_up 1\n"
 
-    def render(self, accept: str | None) -> tuple[bytes, str]:
+    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
         self.renders += 1
         time.sleep(self.delay)
-        if accept and "openmetrics" in accept:
+        if openmetrics:
             return self.body + b"# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
         return self.body, "text/plain; version=0.0.4; charset=utf-8"
 

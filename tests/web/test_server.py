@@ -12,9 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from floe_monitor.web.listener import ListenError, listen
 from floe_monitor.web.protocol import Limits
-from floe_monitor.web.server import serve
+from floe_monitor.web.server import ListenError, listen, serve
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,6 +9,7 @@ key share a thread: the next look-up of a name joins the one under way. There ar
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -70,7 +71,7 @@ class BlockingCalls:
         except OSError as error:
             if error.errno == socket.EAI_MEMORY:
                 raise MonitorResourceError("the monitor has no more memory") from None
-            raise resource_error_in(error) or ComputeConnectionError(
+            raise _shortage_behind(error) or ComputeConnectionError(
                 f"cannot resolve {name!r}: {error.strerror}"
             ) from None
         except UnicodeError:
@@ -117,6 +118,15 @@ class _Call(Generic[_T]):
 def family_of(address: str) -> socket.AddressFamily:
     """Of an address that `resolve` gave."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _shortage_behind(error: OSError) -> MonitorResourceError | None:
+    """Without a descriptor the resolver reads no file and asks nobody, and may call the name unknown."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as shortage:
+        return resource_error_in(shortage)
+    return resource_error_in(error)
 
 
 def _is_address(name: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import Field
 
+from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.models import ComputeConfig
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Reusable(Closable, Protocol):
     """What `reusing` needs of one besides."""
 
     def prove(self, proving: Deadline, deadline: Deadline) -> bool:
-        """Whether it still serves, and is as a fresh one. Waits until `proving` ends, never raises.
+        """Whether it still serves, and is as a fresh one. Waits until `proving` ends; an exception is a no.
 
         After True its further waits end at `deadline`.
         """
@@ -200,6 +201,17 @@ class ConnectionCache(Generic[_C]):
         return found
 
 
+def _proves(connection: Reusable, deadline: Deadline) -> bool:
+    """What a driver raises here says that the connection is of no use; a new one will say why."""
+    try:
+        return connection.prove(deadline.share(PROVING_SHARE), deadline)
+    except Exception as error:
+        shortage = resource_error_in(error)
+        if shortage is not None:
+            raise shortage from error
+        return False
+
+
 def reusing(
     cache: ConnectionCache[_R],
     key: Hashable,
@@ -218,7 +230,7 @@ def reusing(
     closed then.
     """
     kept = cache.take(key) if config.connection_reuse else None
-    if kept is not None and not kept.connection.prove(deadline.share(PROVING_SHARE), deadline):
+    if kept is not None and not _proves(kept.connection, deadline):
         cache.discard(kept.connection)
         kept = None
     if kept is None:

@@ -1,7 +1,6 @@
-"""The DuckDB compute plugin of floe-monitor."""
+"""The DuckDB plugin: in memory, in files and on Iceberg catalogs, without ever taking a lock on a file."""
 
 from floe_monitor_duckdb.plugin import DuckDBComputePlugin
+from floe_monitor_duckdb.version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = ["DuckDBComputePlugin"]
+__all__ = ["DuckDBComputePlugin", "__version__"]

@@ -9,17 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from floe_monitor.compute import DuckDBComputeConfig
-from floe_monitor_duckdb import iceberg
-from floe_monitor_duckdb.bounded_http import Trust
-from floe_monitor_duckdb.quoting import RESERVED
+from floe_monitor.compute.toolkit.env_references import is_template
+from floe_monitor_duckdb.iceberg.catalog import EXTENSIONS, Catalog, CatalogError, HttpOptions, is_iceberg
+from floe_monitor_duckdb.iceberg.description import read_catalog
+from floe_monitor_duckdb.sensitivity import sensitive_texts
+from floe_monitor_duckdb.sql import RESERVED
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=128)]
 Scalar = str | int | float | bool
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+_SHORTEST_SECRET = 8
 _OFF = frozenset({"false", "0", "f", "no", "n"})
 MEMORY = ":memory:"
+MOTHERDUCK_TOKEN = "motherduck_token"  # noqa: S105 - the key's name
+CREDENTIAL_KEYS = (MOTHERDUCK_TOKEN, "*.*")
+"""`<secret>.<key>`, or `<alias>.<key>` of an Iceberg catalog."""
+MONITOR_ONLY = frozenset({"must_exist", "check_writable"})
 
 
 class _Part(BaseModel):
@@ -72,7 +79,7 @@ class Attachment(_Part):
 
     @property
     def is_iceberg(self) -> bool:
-        return iceberg.is_iceberg(self.path, self.type)
+        return is_iceberg(self.path, self.type)
 
 
 class Retries(_Part):
@@ -135,7 +142,7 @@ class DuckDBConfig(DuckDBComputeConfig):
         names = [secret.name.lower() for secret in self.secrets if secret.name]
         if len(set(names)) < len(names):
             raise ValueError("two secrets have the same name")
-        if self.database is not None and "{{" not in self.path + self.database:
+        if self.database is not None and not is_template(self.path + self.database):
             implied = database_name(self.path)
             if self.database not in {implied, *aliases}:
                 raise ValueError(
@@ -152,22 +159,22 @@ class DuckDBConfig(DuckDBComputeConfig):
             if entry.is_iceberg:
                 try:
                     self._catalog(entry)
-                except iceberg.CatalogError as error:
+                except CatalogError as error:
                     raise _located(index, error.path, str(error)) from None
             elif entry.required or entry.probe_table is not None:
                 key = "required" if entry.required else "probe_table"
                 raise _located(index, (key,), "is for Iceberg catalogs alone: others are not checked")
 
-    def _catalog(self, entry: Attachment) -> iceberg.Catalog:
+    def _catalog(self, entry: Attachment) -> Catalog:
         own = f"{entry.alias}."
         names = {secret.name for secret in self.secrets if secret.name}
-        return iceberg.read(
+        return read_catalog(
             path=entry.path,
             alias=entry.alias,
             kind=entry.type,
             secret=entry.secret,
             options=entry.options or {},
-            secrets=[secret.model_dump(exclude_none=True) for secret in self.all_secrets()],
+            secrets=self.all_secrets(),
             credentials={
                 name.removeprefix(own): value.get_secret_value()
                 for name, value in self.credentials.items()
@@ -178,18 +185,31 @@ class DuckDBConfig(DuckDBComputeConfig):
             probe_table=entry.probe_table,
         )
 
-    def catalogs(self) -> list[iceberg.Catalog]:
+    def catalogs(self) -> list[Catalog]:
         """The Iceberg catalogs of `attach`, in order, in DuckDB's terms."""
         return [self._catalog(entry) for entry in self.attach if entry.is_iceberg]
 
-    def all_secrets(self) -> list[Secret]:
+    def all_secrets(self) -> list[dict[str, Any]]:
         """The secrets, each with the credentials that are named `<secret>.<key>` in their place."""
         added: dict[str, dict[str, str]] = {}
         for name, value in self.credentials.items():
             owner, _, key = name.partition(".")
             added.setdefault(owner, {})[key] = value.get_secret_value()
         dumped = [secret.model_dump(exclude_none=True) for secret in self.secrets]
-        return [Secret.model_validate({**each, **added.get(each.get("name", ""), {})}) for each in dumped]
+        complete = [{**each, **added.get(each.get("name", ""), {})} for each in dumped]
+        return [Secret.model_validate(each).model_dump(exclude_none=True) for each in complete]
+
+    def secret_values(self) -> list[str]:
+        """The credentials that DuckDB or a server may repeat in what it says.
+
+        Without those of a few characters, which would blot ordinary words in what the plugin itself says.
+        """
+        given = {name: value.get_secret_value() for name, value in self.credentials.items()}
+        parts: list[Any] = [given, self.all_secrets(), self.settings, self.config_options]
+        parts += [entry.options for entry in self.attach]
+        parts += [dict(catalog.oauth) for catalog in self.catalogs()]
+        texts = (text for part in parts for _, text in sensitive_texts(part))
+        return [text for text in texts if len(text) >= _SHORTEST_SECRET]
 
     @property
     def is_memory(self) -> bool:
@@ -207,15 +227,19 @@ class DuckDBConfig(DuckDBComputeConfig):
 
     def extensions_in_force(self) -> list[str | ExtensionSource]:
         given = [item if isinstance(item, str) else item.name for item in self.extensions]
-        needed = iceberg.EXTENSIONS if any(entry.is_iceberg for entry in self.attach) else ()
+        needed = EXTENSIONS if any(entry.is_iceberg for entry in self.attach) else ()
         return [*(name for name in needed if name not in given), *self.extensions]
 
     @property
-    def trust(self) -> Trust:
-        """Whom DuckDB's HTTP trusts as it attaches for dbt: `settings` come into force only after that."""
+    def http_options(self) -> HttpOptions:
+        """DuckDB's HTTP as it attaches for dbt: `settings` come into force only after that."""
         options = {name.lower(): item for name, item in self.config_options.items()}
-        verify = str(options.get("enable_curl_server_cert_verification", True)).lower() not in _OFF
-        return Trust(str(options["ca_cert_file"]) if options.get("ca_cert_file") else None, verify)
+        ca_file = options.get("ca_cert_file")
+        return HttpOptions(
+            ca_file=str(ca_file) if ca_file else None,
+            verify=str(options.get("enable_curl_server_cert_verification", True)).lower() not in _OFF,
+            tries_next_address=str(options.get("httpfs_client_implementation", "")).lower() != "httplib",
+        )
 
     @property
     def read_only(self) -> bool:

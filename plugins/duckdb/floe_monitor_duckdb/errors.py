@@ -1,10 +1,13 @@
-"""DuckDB's exceptions in the contract's words."""
+"""DuckDB's exceptions in the contract's words: the one place where they are mapped."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.errors import resource_error_in
 
 _MAX_CHARS = 300
 _PATH = re.compile(r"""(?P<quote>["'])(?P<folder>(?:~|\.{0,2}/)[^"']*/)?(?P<name>[^"'/]*)(?P=quote)""")
@@ -44,9 +47,36 @@ _BY_CLASS = {
 """By the class's name, so that no driver is imported to name its failure."""
 
 
+_SHORTAGES = {os.strerror(code): code for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)}
+_CANNOT_OPEN = re.compile(r'Cannot open file "[^"\n]*": ([^\n]*)')
+"""DuckDB's words for a local file: it repeats the system's text and drops the number."""
+
+
+class MissingExtensionError(Exception):
+    """The extension is not here or does not load, and none is fetched."""
+
+
+class ClassifiedError(Exception):
+    """A failure that has its error type and its message already."""
+
+    def __init__(self, error_type: ErrorType, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(error_type, message)
+
+
 def classify(error: Exception) -> Failure:
-    """The error type and one line of text, without folders that only this machine knows."""
+    """The error type and one line of text, without folders that only this machine knows.
+
+    Raises `MonitorResourceError` where DuckDB failed for lack of what the monitor itself has run out of.
+    """
+    if isinstance(error, ClassifiedError):
+        return error.failure
     text = str(error)
+    if isinstance(error, MissingExtensionError):
+        return Failure(ErrorType.EXTENSION, text)
+    found = _CANNOT_OPEN.search(text)
+    if found is not None and found[1] in _SHORTAGES:
+        raise resource_error_in(OSError(_SHORTAGES[found[1]], found[1])) or error
     for pattern, error_type in _BY_TEXT:
         if pattern.search(text):
             return Failure(error_type, one_line(text))

@@ -17,22 +17,18 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
-from floe_monitor_duckdb import engine, quoting
-from floe_monitor_duckdb.errors import classify
+from floe_monitor_duckdb import sql
+from floe_monitor_duckdb.errors import MissingExtensionError, classify
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from collections.abc import Iterable
 
-    from floe_monitor_duckdb.config import DuckDBConfig
+    from duckdb import DuckDBPyConnection
 
 REQUIRES = {"iceberg": ("avro",)}
 """What an extension loads by itself: it must be in place before."""
 
 _installing = threading.Lock()
-
-
-class MissingExtensionError(Exception):
-    """The extension is not here or does not load, and none is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ def packaged(name: str) -> tuple[Packaged, ...]:
 def load(connection: DuckDBPyConnection, name: str) -> str | None:
     """LOAD it, after installing it from its package where needed.
 
-    Raises `MissingExtensionError`. Returns a warning where it had to be installed aside of the directory that
+    Raises `MissingExtensionError`. Returns a warning where it had to be installed outside the directory that
     dbt uses.
     """
     whole = (*REQUIRES.get(name, ()), name)
@@ -66,30 +62,22 @@ def load(connection: DuckDBPyConnection, name: str) -> str | None:
     warning = None if complete else _install(connection, name)
     try:
         # By a statement: the method of this purpose holds Python's interpreter lock for 150 ms and more.
-        connection.execute(f"LOAD {quoting.literal(name)}")
+        connection.execute(f"LOAD {sql.literal(name)}")
     except Exception as error:  # DuckDB's own classes do not tell; classify does
         failure = classify(error)
         if failure.error_type is ErrorType.TIMEOUT:
             raise
-        raise MissingExtensionError(f"extension {name!r} does not load: {failure.message}") from None
+        raise MissingExtensionError(f"extension {name!r} does not load: {failure.message}") from error
     return warning
 
 
-def install_packaged(config: DuckDBConfig) -> bool:
-    """Install the target's extensions from their packages before its own options are in force.
+def install_packaged(connection: DuckDBPyConnection, names: Iterable[str]) -> bool:
+    """Install those that are missing from their packages; raises `MissingExtensionError`.
 
-    True where all are now in place where dbt looks for them, so that another attempt to connect may succeed.
+    True where some were missing and all are now where dbt looks for them.
     """
-    if not config.extension_names:
-        return False
-    connection = engine.connect(config, bare=True)
-    try:
-        missing = [name for name in config.extension_names if not _is_installed(connection, name)]
-        return bool(missing) and not any(_install(connection, name) for name in missing)
-    except MissingExtensionError:
-        return False
-    finally:
-        connection.close()
+    missing = [name for name in names if not _is_installed(connection, name)]
+    return bool(missing) and not any(_install(connection, name) for name in missing)
 
 
 def _install(connection: DuckDBPyConnection, name: str) -> str | None:
@@ -121,7 +109,7 @@ def _install(connection: DuckDBPyConnection, name: str) -> str | None:
         for needed in (*REQUIRES.get(name, ()), name):
             found = next((item for item in packaged(needed) if item.version == wanted), None)
             if found is not None and not _is_installed(connection, needed):
-                connection.execute(f"INSTALL {quoting.literal(found.file)}")
+                connection.execute(f"INSTALL {sql.literal(found.file)}")
     return warning
 
 
@@ -152,8 +140,7 @@ def _directory(connection: DuckDBPyConnection) -> Path:
 
 
 def _set_directory(connection: DuckDBPyConnection, directory: Path) -> None:
-    quoted = str(directory).replace("'", "''")
-    connection.execute(f"SET extension_directory = '{quoted}'")
+    connection.execute(f"SET extension_directory = {sql.literal(directory)}")
 
 
 def _may_create(directory: Path) -> bool:

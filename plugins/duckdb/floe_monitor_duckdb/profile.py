@@ -6,25 +6,30 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor_duckdb.catalogs import oauth_secret
-from floe_monitor_duckdb.config import Attachment, DuckDBConfig, Secret
-from floe_monitor_duckdb.iceberg import CREDENTIAL_KEYS
+from floe_monitor.compute.toolkit.dbt_outputs import (
+    connection_of,
+    secret_of,
+    take_credentials,
+    target_of,
+    unknown_keys,
+)
+from floe_monitor.compute.toolkit.env_references import holds_literal
+from floe_monitor_duckdb.config import MONITOR_ONLY, MOTHERDUCK_TOKEN, Attachment, DuckDBConfig
+from floe_monitor_duckdb.iceberg.attachment import oauth_secret
+from floe_monitor_duckdb.iceberg.catalog import CREDENTIAL_KEYS
+from floe_monitor_duckdb.sensitivity import sensitive_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from floe_monitor_duckdb.iceberg import Catalog
+    from floe_monitor_duckdb.iceberg.catalog import Catalog
 
 HTTP_BOUNDS = {"http_timeout": 10, "http_retries": 1}
 """Written to `config_options`, which is the one place in force before secrets and attach; without them a
 catalog that hangs holds dbt for four minutes."""
 
-_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_SENSITIVE = re.compile(
-    r"secret$|token$|password|passwd|credential$|_key$|connection_string|private", re.IGNORECASE
-)
-_NOT_SENSITIVE = frozenset({"type", "name", "provider", "persistent", "scope", "secret_type"})
-_MONITOR_ONLY = frozenset({"must_exist", "check_writable"})
+_BETWEEN_EXPRESSIONS = re.compile(r"\}\}\s*:\s*\{\{")
+"""`ID:SECRET` of two expressions: the colon is no literal credential."""
 _OWN_FIELDS = frozenset(
     {
         "external_root",
@@ -57,7 +62,8 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
     settings = config.settings_in_force()
     if settings:
         output["settings"] = settings
-    secrets = [secret.model_dump(exclude_none=True) for secret in with_credentials(config)]
+    _refuse_unused(config)
+    secrets = config.all_secrets()
     secrets += [oauth_secret(catalog) for catalog in catalogs if catalog.makes_secret]
     if secrets:
         output["secrets"] = secrets
@@ -73,39 +79,35 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
         value = getattr(config, name)
         if value is not None:
             output[name] = value
-    if "motherduck_token" in config.credentials:
-        output["motherduck_token"] = config.credentials["motherduck_token"].get_secret_value()
-    _refuse_literals(output, ())
+    if (token := secret_of(config, MOTHERDUCK_TOKEN)) is not None:
+        output[MOTHERDUCK_TOKEN] = token
+    _refuse_literals(output)
     return output
 
 
-def with_credentials(config: DuckDBConfig) -> list[Secret]:
-    """`config.all_secrets()`, after making sure that every credential has a use."""
+def _refuse_unused(config: DuckDBConfig) -> None:
+    """Every credential has a use: a secret, a catalog, or MotherDuck."""
     names = {secret.name for secret in config.secrets if secret.name}
     aliases = {entry.alias for entry in config.attach if entry.is_iceberg and entry.alias} - names
     for name in config.credentials:
         owner, dot, key = name.partition(".")
         used = dot and (owner in names or (owner in aliases and key in CREDENTIAL_KEYS))
-        if not used and name != "motherduck_token":
+        if not used and name != MOTHERDUCK_TOKEN:
             raise ComputeConfigurationError(
                 f"credential {name!r} has no use: name it motherduck_token, <secret>.<key> with the name of "
                 "one of the secrets, or <alias>.<key> with the alias of an Iceberg catalog and one of "
                 f"{', '.join(sorted(CREDENTIAL_KEYS))}"
             )
-    return config.all_secrets()
 
 
 def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a target that generates this output again."""
-    connection = {key: value for key, value in output.items() if key not in {"type", "threads"}}
-    credentials: dict[str, Any] = {}
-    known = {field.alias or name for name, field in DuckDBConfig.model_fields.items()} - _MONITOR_ONLY
-    known -= {"plugin", "connection", "credentials", "timeout_seconds"}
-    token = connection.pop("motherduck_token", None)
-    if token is not None:
-        credentials["motherduck_token"] = _reference(token)
-    unknown = sorted(key for key in connection if key not in known)
-    if unknown:
+    """The keys of a target that generates this output again.
+
+    Raises `ComputeConfigurationError` for a key the plugin does not have, and for a literal token.
+    """
+    connection = connection_of(output)
+    credentials = take_credentials(connection, (MOTHERDUCK_TOKEN,))
+    if unknown := unknown_keys(connection, DuckDBConfig, MONITOR_ONLY):
         raise ComputeConfigurationError(
             f"the duckdb plugin cannot carry over: {', '.join(unknown)} (it watches a local engine)"
         )
@@ -122,17 +124,7 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
         settings.setdefault("threads", None)
     if settings:
         connection["settings"] = settings
-    found: dict[str, Any] = {"threads": threads, "connection": connection}
-    return {**found, "credentials": credentials} if credentials else found
-
-
-def _reference(value: object) -> dict[str, str]:
-    found = re.fullmatch(r"\s*\{\{\s*env_var\(\s*['\"](\w+)['\"]\s*\)\s*\}\}\s*", str(value))
-    if found is None:
-        raise ComputeConfigurationError(
-            "motherduck_token is a literal: put it in an environment variable and name that"
-        )
-    return {"env": found[1]}
+    return target_of(output, connection, credentials)
 
 
 def _catalog(catalog: Catalog) -> dict[str, Any]:
@@ -153,21 +145,9 @@ def _attachment(entry: Attachment) -> dict[str, Any]:
     return dumped
 
 
-def _refuse_literals(value: object, path: tuple[str, ...]) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_literals(item, (*path, str(key)))
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_literals(item, path)
-    elif path and _is_sensitive(path) and isinstance(value, str) and _EXPRESSION.sub("", value).strip(" :"):
-        raise ComputeConfigurationError(
-            f"{'.'.join(path)} holds a literal credential: write {{{{ env_var('NAME') }}}} instead"
-        )
-
-
-def _is_sensitive(path: Iterable[str]) -> bool:
-    *parents, key = path
-    if key in _NOT_SENSITIVE or (parents and parents[-1] == "attach"):
-        return False
-    return bool(_SENSITIVE.search(key))
+def _refuse_literals(output: Mapping[str, Any]) -> None:
+    for path, text in sensitive_texts(output):
+        if text.strip(" :") and holds_literal(_BETWEEN_EXPRESSIONS.sub("}}{{", text)):
+            raise ComputeConfigurationError(
+                f"{'.'.join(path)} holds a literal credential: write {{{{ env_var('NAME') }}}} instead"
+            )

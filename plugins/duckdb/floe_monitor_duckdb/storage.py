@@ -97,7 +97,7 @@ def is_intact(data: bytes) -> bool:
 
 
 def read_headers(data: bytes, file_size: int) -> Headers:
-    """Judge the first `HEADERS_SIZE` bytes of a file as DuckDB does on opening; raises `StorageError`."""
+    """Check the first `HEADERS_SIZE` bytes of a file as DuckDB does on opening; raises `StorageError`."""
     if not data:
         raise StorageError(Fault.EMPTY, "is empty: not a DuckDB database")
     if len(data) < 12 or data[8:12] != _MAGIC:

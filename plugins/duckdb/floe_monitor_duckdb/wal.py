@@ -1,7 +1,7 @@
 """The write-ahead log beside a database file: what DuckDB replays when it opens the file.
 
 A log cut off in the middle of an entry is normal after a crash, and DuckDB passes over it. One whose entry is
-complete but altered makes the open fail. Only the format of DuckDB 1.x is judged, and no more than
+complete but altered makes the open fail. Only the format of DuckDB 1.x is checked, and no more than
 `MAX_BYTES` of it.
 """
 

@@ -6,12 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from floe_monitor_duckdb import aws
-from floe_monitor_duckdb.bounded_http import Answer
+from floe_monitor_duckdb.iceberg import aws
 
 from floe_monitor.compute import ErrorType
+from floe_monitor.compute.toolkit.http_connection import Headers, HttpAnswer
 
 ARN = "arn:aws:s3tables:us-east-1:123456789012:bucket/floe"
+
+
+def answer(status: int, body: bytes, kind: str = "") -> HttpAnswer:
+    return HttpAnswer(status, "", Headers([("X-Amzn-ErrorType", kind)]), body)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ ARN = "arn:aws:s3tables:us-east-1:123456789012:bucket/floe"
 def test_each_of_its_forms(
     status: int, kind: str, told: dict[str, Any], error_type: ErrorType, text: str
 ) -> None:
-    found = aws.refusal(Answer(status, json.dumps(told).encode(), {"x-amzn-errortype": kind}))
+    found = aws.refusal(answer(status, json.dumps(told).encode(), kind))
     assert found is not None
     assert found[0] is error_type
     assert text in found[1]
@@ -77,7 +81,7 @@ def test_each_of_its_forms(
     ("status", "body"), [(200, b"{}"), (404, b"{}"), (500, b"<html>"), (502, b""), (400, b"[]")]
 )
 def test_the_rest_is_no_refusal(status: int, body: bytes) -> None:
-    assert aws.refusal(Answer(status, body, {})) is None
+    assert aws.refusal(answer(status, body)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from floe_monitor_duckdb import files
+from floe_monitor_duckdb import database_file
 
-from floe_monitor.compute import ConnectionResult, ConnectionStatus
+from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +53,11 @@ def test_a_thousand_opens_of_a_writer_while_probed_at_full_speed(
     while writer.poll() is None:
         looks += 1
         try:
-            found = files.inspect(str(database), read_only=False, check_writable=True, time_left=lambda: 5.0)
+            found = database_file.inspect(
+                str(database), read_only=False, check_writable=True, limit=Deadline.after(5.0)
+            )
             in_use += found.holder is not None
-        except files.UnusableFileError as error:
+        except database_file.UnusableFileError as error:
             alarms.append(str(error))
     validating.join()
     output, errors = writer.communicate()

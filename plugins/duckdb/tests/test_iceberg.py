@@ -462,7 +462,7 @@ class TestHangs:
         uri = polaris.uri.replace("http:", "https:")
         result = probe(polaris.options(catalog_uri=uri))
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONNECTION)
-        assert "TLS fails" in result.message
+        assert "TLS failed" in result.message
 
     def test_a_redirected_catalog_is_followed_without_the_token(
         self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]

@@ -317,7 +317,7 @@ class TestOverHttps:
         options = secure.options(endpoint=f"{scheme}localhost:{secure.port}/iceberg")
         result = attach(":", options, secure.secret(), connection={where: {option: value}})
         assert (result.status, result.error_type) == (DEGRADED if error_type else HEALTHY, error_type)
-        assert ("its certificate is refused" in result.message) is (error_type is not None)
+        assert ("the server's certificate is refused" in result.message) is (error_type is not None)
 
     def test_a_file_of_certificates_that_is_replaced_is_read_anew(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin
-from floe_monitor_duckdb.quoting import RESERVED
+from floe_monitor_duckdb.sql import RESERVED
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from floe_monitor_duckdb import files, storage
+from floe_monitor_duckdb import database_file, storage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from floe_monitor.compute import Deadline
 
 VERSIONS = ("v0.10.2", "v1.0.0", "v1.2.0", "v1.3.0", "v1.4.0", "v1.5.0")
 
@@ -44,9 +46,9 @@ def verdicts(data: bytes) -> tuple[bool, bool]:
         path = Path(folder, "copy.duckdb")
         path.write_bytes(data)
         try:
-            files.inspect(str(path), read_only=False, check_writable=True, time_left=lambda: 0.0)
+            database_file.inspect(str(path), read_only=False, check_writable=True, limit=Deadline.after(0))
             ours = True
-        except files.UnusableFileError:
+        except database_file.UnusableFileError:
             ours = False
         try:
             duckdb.connect(str(path)).close()

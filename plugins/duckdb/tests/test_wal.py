@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from floe_monitor_duckdb import files, wal
+from floe_monitor_duckdb import database_file, wal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from floe_monitor.compute import Deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 def accepted(path: Path) -> bool:
     try:
-        files.inspect(str(path), read_only=False, check_writable=True, time_left=lambda: 0.0)
-    except files.UnusableFileError:
+        database_file.inspect(str(path), read_only=False, check_writable=True, limit=Deadline.after(0))
+    except database_file.UnusableFileError:
         return False
     return True
 

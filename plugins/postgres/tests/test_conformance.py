@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from floe_monitor_postgres import PostgresComputePlugin
 
-from floe_monitor.testing import ComputePluginConformance, Given
+from floe_monitor.testing import ComputePluginConformance, Given, NetworkConformance
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from floe_monitor.testing.validation import ValidatingConformance
+from floe_monitor.testing.validation import ValidationConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ class Targets:
     """The same for both ways to use connections."""
 
     plugin_name = "postgres"
+    host_key: ClassVar[str | None] = "host"
     overrun_seconds = 0.1
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
@@ -54,7 +55,7 @@ class TestPostgres(Targets, ComputePluginConformance):
     driver_modules = ("psycopg", "psycopg_binary")
 
 
-class TestKept(Targets, ValidatingConformance):
+class TestKept(Targets, ValidationConformance, NetworkConformance):
     more = {"connection_reuse": True}  # noqa: RUF012 - never changed
 
     @pytest.fixture

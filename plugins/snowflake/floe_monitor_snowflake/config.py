@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -86,13 +85,13 @@ class SnowflakeConfig(ReusingConfig):
                 if "token" in self.credentials
                 else f"authenticator {self.method} needs credentials.token"
             )
-        if self.private_key_path is not None or self.credentials.keys() & {"password", "private_key"}:
+        if self.has_key_pair or "password" in self.credentials:
             return None
         return "no way to log in: give credentials.password, a private key, or `authenticator` and a token"
 
-    def secret(self, key: str) -> str | None:
-        value = self.credentials.get(key)
-        return value.get_secret_value() if value is not None else None
+    @property
+    def has_key_pair(self) -> bool:
+        return self.private_key_path is not None or "private_key" in self.credentials
 
     @property
     def address(self) -> tuple[str, int]:
@@ -153,7 +152,7 @@ class SnowflakeConfig(ReusingConfig):
 
     def _fits(self, method: str) -> None:
         given = {key for key in SECRETS if key in self.credentials}
-        key_pair = "private_key" in given or self.private_key_path is not None
+        key_pair = self.has_key_pair
         if "private_key" in given and self.private_key_path is not None:
             raise ValueError("credentials.private_key and private_key_path exclude each other: give one")
         if "private_key_passphrase" in given and not key_pair:
@@ -182,18 +181,3 @@ _NO_REFRESH = (
     "dbt trades a refresh token for an access token with it; a probe that did the same might use up "
     "the token that dbt needs. Give an access token"
 )
-
-
-def typed(config: ComputeConfig) -> SnowflakeConfig:
-    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
-    if isinstance(config, SnowflakeConfig):
-        return config
-    try:
-        return SnowflakeConfig.model_validate(dict(config))
-    except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from typing import NamedTuple
 
-from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute import ErrorType, Failure, MonitorResourceError
+from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
 
 ROLE_NUMBERS = frozenset({390186, 390189})
 """The login itself had passed: the role is not there or not the user's."""
@@ -32,10 +34,12 @@ _BY_CLASS = {
     "HY": ErrorType.TIMEOUT,  # HYT00, HYT01: the driver's own timeouts
 }
 _STATUS = re.compile(r"status:? (\d{3})\b")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How the driver's native part words an error of the operating system; it keeps no number of it apart."""
 _OF_THE_DRIVER = range(250000, 260000)
 
 
-class Told(NamedTuple):
+class Description(NamedTuple):
     """What an exception of the driver carries; None where it is nobody's number."""
 
     number: int | None
@@ -43,23 +47,31 @@ class Told(NamedTuple):
     message: str
 
 
-def told(error: Exception) -> Told:
+def describe(error: Exception) -> Description:
     number = getattr(error, "errno", None)
     raw = getattr(error, "raw_msg", None)
     message = str(raw or error)
     message = re.sub(r"^Failed to login: |, code: \d+$", "", message)
     message = re.sub(r"^Login error: ", "", message)
-    return Told(
+    return Description(
         number if isinstance(number, int) and number >= 0 else None,
         str(getattr(error, "sqlstate", None) or ""),
         " ".join(message.split()),
     )
 
 
+def shortage_in(error: Exception) -> MonitorResourceError | None:
+    """Where the driver says that this process has no more descriptors or memory: nothing of the account."""
+    found = _OS_ERROR.search(str(error))
+    if found is None or int(found[1]) not in SHORTAGES:
+        return None
+    return MonitorResourceError(f"the monitor itself is short: {os.strerror(int(found[1]))}")
+
+
 def classify(error: Exception) -> Failure:
     if isinstance(error, OSError):
-        return _of_the_way(error)
-    number, sqlstate, message = told(error)
+        return _of_the_system(error)
+    number, sqlstate, message = describe(error)
     if number in _OF_THE_DRIVER:
         return _without_number(message)
     if number is None:
@@ -71,7 +83,7 @@ def classify(error: Exception) -> Failure:
     return Failure(kind, f"{message} ({number:06d})")
 
 
-def _of_the_way(error: OSError) -> Failure:
+def _of_the_system(error: OSError) -> Failure:
     if isinstance(error, ssl.SSLError):
         return Failure(ErrorType.CONNECTION, f"no TLS with this server: {error.reason or error}")
     if isinstance(error, TimeoutError):

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeTimeoutError
+from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 
 if TYPE_CHECKING:
+    from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 _MAX_KEY_BYTES = 65536
 
 
-def private_key(config: SnowflakeConfig, calls: BlockingCalls, timeout: float) -> bytes:
+def private_key(config: SnowflakeConfig, calls: BlockingCalls, deadline: Deadline) -> bytes:
     """As DER; `ComputeConfigurationError` says why there is none to be had."""
-    text = config.secret("private_key")
-    raw = text.encode() if text is not None else _file(str(config.private_key_path), calls, timeout)
-    passphrase = (config.secret("private_key_passphrase") or "").encode() or None
+    text = secret_of(config, "private_key")
+    raw = text.encode() if text is not None else _file(str(config.private_key_path), calls, deadline)
+    passphrase = (secret_of(config, "private_key_passphrase") or "").encode() or None
     try:
         if raw.lstrip().startswith(b"-"):
             key = serialization.load_pem_private_key(raw, passphrase)
@@ -43,10 +45,10 @@ def private_key(config: SnowflakeConfig, calls: BlockingCalls, timeout: float) -
     )
 
 
-def _file(name: str, calls: BlockingCalls, timeout: float) -> bytes:
+def _file(name: str, calls: BlockingCalls, deadline: Deadline) -> bytes:
     """A network's file system may never answer."""
     try:
-        return calls.run(timeout, ("file", name), lambda: _read(Path(name)))
+        return calls.run(deadline.remaining(), ("file", name), lambda: _read(Path(name)))
     except ComputeTimeoutError as error:
         raise ComputeTimeoutError(f"{error} while reading the private key file {name}") from None
 
@@ -60,4 +62,4 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ComputeConfigurationError(
             f"cannot read the private key file {path}: {error.strerror}"
-        ) from None
+        ) from error

@@ -1,117 +1,62 @@
-"""One session through Snowflake's own driver, every call of it bounded."""
+"""One session through Snowflake's own driver, every call of it bounded by the deadline of a validation."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-import time
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import snowflake.connector
 import snowflake.connector.aio  # the driver loads it at its first login
 
-from floe_monitor_snowflake import judging
+from floe_monitor_snowflake.errors import shortage_in
+from floe_monitor_snowflake.identifiers import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from floe_monitor_snowflake.bounding import Line
-    from floe_monitor_snowflake.config import SnowflakeConfig
-    from floe_monitor_snowflake.judging import Context, Rows
+    from floe_monitor.compute import Deadline
+    from floe_monitor.compute.toolkit.driver_thread import DriverThread, DriverThreads
 
-
-def parameters(
-    config: SnowflakeConfig, key: bytes | None, login_seconds: float, seconds: float
-) -> dict[str, Any]:
-    """The driver's arguments; `seconds` is for each statement.
-
-    It counts in whole seconds: rounded up, for the line is the sharper bound.
-    """
-    login, whole = max(1, math.ceil(login_seconds)), max(1, math.ceil(seconds))
-    host, port = config.address
-    method = config.method
-    authenticator = {"jwt": "oauth", "snowflake": None}.get(method, method)
-    given: dict[str, Any] = {
-        "account": config.account.replace("_", "-"),
-        "user": config.user,
-        "host": host,
-        "port": port,
-        "protocol": "https" if config.encrypts else "http",
-        "role": config.role,
-        "password": config.secret("password"),
-        "token": config.secret("token"),
-        "private_key": key,
-        "authenticator": "SNOWFLAKE_JWT" if key is not None else authenticator,
-        "proxy_host": config.proxy_host,
-        "proxy_port": (config.proxy_port or 80) if config.proxy_host is not None else None,
-    }
-    return {
-        **{name: value for name, value in given.items() if value is not None},
-        "application": "floe-monitor",
-        "session_parameters": {
-            "QUERY_TAG": "floe-monitor",
-            "CLIENT_TELEMETRY_ENABLED": False,
-            "STATEMENT_TIMEOUT_IN_SECONDS": whole,
-            "STATEMENT_QUEUED_TIMEOUT_IN_SECONDS": whole,
-        },
-        # An account may have it on for all, and a kept session would send heartbeats.
-        "client_session_keep_alive": False,
-        "client_out_of_band_telemetry_enabled": False,
-        "autocommit": True,
-        # Bounds on the whole of each step, retries included; and no retries: the next probe is one.
-        "login_timeout": login,
-        "authentication_timeout": login,
-        "connect_timeout": login,
-        "query_timeout": whole,
-        "request_timeout": whole,
-        "retry_max_attempts": 1,
-        "logout_max_attempts": 1,
-        "logout_request_timeout_seconds": 1,
-        "logout_total_timeout_seconds": 1,
-        "server_session_keep_alive": False,
-        "enable_server_session_keep_alive_auto_detection": False,
-        # Nothing left in files, key rings or at the interpreter's end.
-        "client_store_temporary_credential": False,
-        "crl_enable_disk_caching": False,
-        "auto_cleanup": False,
-    }
+_T = TypeVar("_T")
+Rows = list[dict[str, Any]]
+CONTEXT_QUERY = "SELECT CURRENT_ROLE(), CURRENT_WAREHOUSE(), CURRENT_SECONDARY_ROLES()"
 
 
-def fingerprint(config: SnowflakeConfig, key: bytes | None, seconds: float, *more: object) -> bytes:
-    """What a kept session must be the same in to serve: all of the target, secrets and the time included."""
-    secrets = sorted((name, value.get_secret_value()) for name, value in config.credentials.items())
-    given = config.model_dump(exclude={"connection", "credentials"})
-    return hashlib.sha256(repr((given, secrets, key, math.ceil(seconds), more)).encode()).digest()
+class Context(NamedTuple):
+    """A session's state; `secondary` is whether any secondary role is active."""
+
+    role: str
+    warehouse: str
+    secondary: bool
 
 
 class Session:
-    """Logged in. Its statements run on a line, one for each validation that uses it."""
+    """Logged in. Its statements run on a driver thread, one for each validation that uses it."""
 
-    def __init__(self, connection: Any, line: Line) -> None:
+    def __init__(self, connection: Any, threads: DriverThreads, thread: DriverThread) -> None:
         self._connection = connection
-        self._line = line
+        self._threads = threads
+        self._thread: DriverThread | None = thread
         self._context: Context | None = None
         self._warehouse = ""
-        self.usable = True
-        """False while its state is another than a login leaves, and once that cannot be brought back."""
+        self._unchanged = True
 
     @classmethod
-    def open(cls, config: SnowflakeConfig, key: bytes | None, seconds: float, line: Line) -> Session:
-        """Raises the driver's errors, and `ComputeTimeoutError` at the line's deadline."""
+    def open(cls, arguments: Mapping[str, Any], threads: DriverThreads, deadline: Deadline) -> Session:
+        """Log in. Raises the driver's errors, and `ComputeTimeoutError` at the deadline."""
         opened: list[Any] = []
 
         def login() -> Any:
-            left = line.expires_at - time.monotonic()
-            arguments = parameters(config, key, left, seconds if config.connection_reuse else left)
             opened.append(snowflake.connector.connect(**arguments))
             return opened[0]
 
+        thread = threads.start(deadline)
         try:
-            return cls(line.call(login, "the login"), line)
+            return cls(_call(thread, login, "the login"), threads, thread)
         except BaseException:
             # The login may yet succeed, with nobody waiting: its session is closed then.
-            line.end(lambda: [connection.close(retry=False) for connection in opened])
+            thread.end(lambda: [connection.close(retry=False) for connection in opened])
             raise
 
     def run(self, sql: str, waiting_for: str, *, by_position: bool = False) -> Rows:
@@ -127,43 +72,53 @@ class Session:
                 ]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-        return self._line.call(execute, waiting_for)
+        assert self._thread is not None  # noqa: S101 - it has one from `open` or `prove` until `rest`
+        return _call(self._thread, execute, waiting_for)
 
     # ------------------------------------------------------------ its state
 
-    def look(self) -> Context:
+    def read_context(self) -> Context:
         """Its role and so on, asked anew; the first answer is the state that a login leaves."""
-        found = judging.read_context(self.run(judging.CONTEXT, "the query", by_position=True))
+        rows = self.run(CONTEXT_QUERY, "the query", by_position=True)
+        role, warehouse, secondary = rows[0].values()
+        found = Context(str(role or ""), str(warehouse or ""), _any_active(secondary))
         if self._context is None:
             self._context = found
             self._warehouse = found.warehouse
         return found
 
     def use_warehouse(self, name: str) -> None:
-        self.run(f"USE WAREHOUSE {judging.quoted(name)}", f"warehouse {name!r}")
+        self.run(f"USE WAREHOUSE {quoted(name)}", f"warehouse {name!r}")
         self._warehouse = name
 
     @contextmanager
     def primary_role_alone(self) -> Iterator[None]:
-        self.usable = False
+        self._unchanged = False
         self.run("USE SECONDARY ROLES NONE", "the change of roles")
         yield
         self.run("USE SECONDARY ROLES ALL", "the change of roles")
-        self.usable = True
+        self._unchanged = True
 
     # ------------------------------------------------------------ between validations
 
-    def resume(self, line: Line) -> bool:
-        """Go on with another line: whether the session still answers, and is as `rest` left it."""
-        self._line = line
+    @property
+    def usable(self) -> bool:
+        """False while its state is another than a login leaves, and once that cannot be brought back."""
+        return self._unchanged
+
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        """Whether it still answers, on a thread of its own, and is in the state in which `rest` left it."""
         try:
-            return self.look() == self._context
+            self._thread = self._threads.start(proving)
+            unchanged = self.read_context() == self._context
         except BaseException:  # noqa: BLE001 - a new login tells it in its own words; drivers panic
             return False
+        self._thread.deadline = deadline
+        return unchanged
 
     def rest(self) -> bool:
         """Bring back the state that the login left; False where the session is no more to be used."""
-        if not self.usable or self._context is None:
+        if not self._unchanged or self._context is None:
             return False
         try:
             if self._context.warehouse:
@@ -174,14 +129,40 @@ class Session:
                 self._context = self._context._replace(warehouse=self._warehouse)
         except Exception:  # noqa: BLE001 - the verdict stands
             return False
-        self._line.end()
+        if self._thread is not None:
+            self._thread.end()
+            self._thread = None
         return True
 
-    def end(self, *, waiting: bool = True) -> None:
-        """Logs out, for as long as the deadline leaves time; later alone otherwise."""
-        self._line.end(self.close, waiting=waiting)
-
     def close(self) -> None:
-        """Logs out now; the driver allows itself a second."""
-        self.usable = False
+        """Log out, for as long as the deadline of the thread leaves time; the thread does it alone otherwise.
+
+        Between validations there is no thread, and the caller waits; the driver allows itself a second.
+        """
+        self._unchanged = False
+        thread, self._thread = self._thread, None
+        if thread is None:
+            self._log_out()
+        else:
+            thread.end(self._log_out)
+
+    def _log_out(self) -> None:
         self._connection.close(retry=False)
+
+
+def _call(thread: DriverThread, function: Callable[[], _T], waiting_for: str) -> _T:
+    try:
+        return thread.call(function, waiting_for)
+    except Exception as error:
+        if (shortage := shortage_in(error)) is not None:
+            raise shortage from error
+        raise
+
+
+def _any_active(secondary: Any) -> bool:
+    """Whether CURRENT_SECONDARY_ROLES() tells of any."""
+    try:
+        found = json.loads(secondary or "{}")
+    except ValueError:
+        return True
+    return bool(isinstance(found, dict) and (found.get("value") or found.get("roles")))

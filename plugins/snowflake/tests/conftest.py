@@ -11,6 +11,7 @@ from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
+from floe_monitor.registry.discovery import discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 def standin() -> Iterator[StandIn]:
     with StandIn() as standin:
         yield standin
+
+
+@pytest.fixture(scope="session", autouse=True)
+def declared_environment() -> None:
+    """As the host sets it where it loads the plugin."""
+    assert discover().get("snowflake").plugin is not None
 
 
 @pytest.fixture

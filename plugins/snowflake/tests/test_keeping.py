@@ -1,4 +1,4 @@
-"""CachedConnection sessions: proved, replaced, and ended."""
+"""Kept sessions: proved, replaced, and ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from floe_monitor_snowflake.bounding import Bounded
 
 from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
@@ -240,21 +239,21 @@ def test_a_frozen_session_is_replaced_within_the_probe(again: Any, plugin: Any, 
         proxy.set(Fault.FREEZE)
         result = again(timeout=0.6, port=proxy.port)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
-        settled(lambda: plugin._bounded.left_behind == 0)
-        assert len(plugin._keeper) <= 1
+        settled(lambda: plugin.driver_threads.abandoned == 0)
+        assert len(plugin.connections) <= 1
 
 
 def test_a_session_that_freezes_in_use_is_not_kept(again: Any, plugin: Any, standin: StandIn) -> None:
     with FaultProxy(standin.port, Fault.HANG_AFTER, after=1500) as proxy:
         result = again(timeout=0.6, port=proxy.port)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
-        assert len(plugin._keeper) == 0
-        settled(lambda: plugin._bounded.left_behind == 0)
+        assert len(plugin.connections) == 0
+        settled(lambda: plugin.driver_threads.abandoned == 0)
 
 
 def test_a_session_there_is_no_thread_for_is_let_go(again: Any, plugin: Any, standin: StandIn) -> None:
     again()
-    plugin._bounded = Bounded(limit=0)
+    plugin.driver_threads._limit = 0
     result = again()
     assert (result.error_type, result.checks[-1].name) == (ErrorType.TIMEOUT, "login")
     settled(lambda: standin.sessions == {})

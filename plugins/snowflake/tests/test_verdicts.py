@@ -248,3 +248,13 @@ def test_a_proxy_that_refuses(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("no_proxy", "")
     result = probe()
     assert (result.error_type, result.checks[-1].name) == (ErrorType.CONNECTION, "network")
+
+
+def test_a_variable_that_names_no_proxy(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver knows no other than HTTP proxies either."""
+    monkeypatch.setenv("no_proxy", "")
+    for value, words in (("socks5://127.0.0.1:1", "scheme socks5"), ("http://:x", "no address of a proxy")):
+        monkeypatch.setenv("http_proxy", value)
+        result = probe()
+        assert (result.error_type, result.checks[-1].name) == (ErrorType.CONFIGURATION, "network")
+        assert words in result.message

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
-from floe_monitor_spark.errors import HttpError
+from floe_monitor_spark.errors import HttpStatusError
+from floe_monitor_spark.session import Session
+from floe_monitor_spark.transport import request
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check
+    from floe_monitor.compute.toolkit.http_client import HttpClient
     from floe_monitor_spark.config import SparkConfig
-    from floe_monitor_spark.exchange import Exchange
+    from floe_monitor_spark.transport import HttpTransport
 
 _AWAKE = frozenset({"RUNNING", "RESIZING"})
 _STARTING = frozenset({"PENDING", "RESTARTING"})
@@ -51,19 +54,21 @@ _NO_STATE = State(usable=True, runs=True, message="the server tells no cluster s
 class Cluster:
     """Asks over the connection that its session uses."""
 
-    def __init__(self, exchange: Exchange, config: SparkConfig, token: str) -> None:
-        self._exchange, self._config, self._token = exchange, config, token
+    def __init__(self, client: HttpClient, origin: str, config: SparkConfig, token: str) -> None:
+        self._client, self._config = client, config
+        self._url = f"{origin}/api/2.0/clusters/get?cluster_id={quote(config.cluster or '', safe='')}"
+        self._headers = {"Authorization": f"Bearer {token}"}
 
     def state(self) -> State:
-        """Raises `SparkError` where the question got no answer that means something."""
-        path = f"/api/2.0/clusters/get?cluster_id={quote(self._config.cluster or '', safe='')}"
+        """Raises `SparkError` or `ComputeError` where the question got no answer that means something."""
+        self._client.waits_for = "the cluster's state"
         try:
-            answer = self._exchange.request("GET", path, {"Authorization": f"Bearer {self._token}"})
-        except HttpError as error:
+            answer = request(self._client, "GET", self._url, self._headers)
+        except HttpStatusError as error:
             return self._without_answer(error)
-        return self._judged(_field(answer, "state"))
+        return self._judged(_state_in(answer))
 
-    def _judged(self, state: Any) -> State:
+    def _judged(self, state: str | None) -> State:
         if state in _AWAKE:
             return State(usable=True, runs=True)
         if state in _ILL:
@@ -80,7 +85,7 @@ class Cluster:
             f"the cluster is asleep ({state}): dbt's first statement starts it, a probe does not"
         )
 
-    def _without_answer(self, error: HttpError) -> State:
+    def _without_answer(self, error: HttpStatusError) -> State:
         if error.code == "INVALID_PARAMETER_VALUE":
             return _unusable(
                 f"there is no cluster {self._config.cluster!r}",
@@ -101,6 +106,29 @@ class Cluster:
         return _NO_STATE
 
 
+class ClusterSession(Session):
+    """Not a word goes to a cluster that a word would start: its state is asked first."""
+
+    stateless = True
+
+    def __init__(self, transport: HttpTransport, cluster: Cluster) -> None:
+        super().__init__(transport, transport)
+        self._cluster = cluster
+        self.state: State | None = None
+        """When it was last asked."""
+
+    def ask_state(self) -> State:
+        self.state = self._cluster.state()
+        return self.state
+
+    @property
+    def usable(self) -> bool:
+        return super().usable and self.state is not None and self.state.runs
+
+    def _may_call(self) -> bool:
+        return self.ask_state().runs
+
+
 def _unusable(
     message: str,
     status: ConnectionStatus = ConnectionStatus.DEGRADED,
@@ -109,9 +137,10 @@ def _unusable(
     return State(usable=False, runs=False, message=message, status=status, error_type=error_type)
 
 
-def _field(answer: bytes, name: str) -> Any:
+def _state_in(answer: bytes) -> str | None:
     try:
         found = json.loads(answer)
     except (ValueError, RecursionError):
         return None
-    return found.get(name) if isinstance(found, dict) else None
+    state = found.get("state") if isinstance(found, dict) else None
+    return state if isinstance(state, str) else None

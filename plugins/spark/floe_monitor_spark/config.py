@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
 
@@ -100,10 +99,6 @@ class SparkConfig(ReusingConfig):
         default_factory=dict, description="Spark settings of dbt's sessions, each a text"
     )
 
-    def secret(self, key: str) -> str | None:
-        found = self.credentials.get(key)
-        return None if found is None else found.get_secret_value()
-
     @property
     def session_parameters(self) -> dict[str, str]:
         """What dbt-spark opens its session with."""
@@ -187,18 +182,3 @@ class SparkConfig(ReusingConfig):
             raise ValueError("missing: a token in `credentials`")
         if self.host.startswith("http://"):
             raise ValueError("host: dbt-spark speaks HTTPS alone")
-
-
-def typed(config: ComputeConfig) -> SparkConfig:
-    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
-    if isinstance(config, SparkConfig):
-        return config
-    try:
-        return SparkConfig.model_validate(dict(config))
-    except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ComputeConfigurationError("; ".join(problems)) from None

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
+from floe_monitor.compute.toolkit.proxies import ProxyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class SparkError(Exception):
-    """The server could not be reached or used."""
-
-
-class TimedOutError(SparkError):
-    def __init__(self, waited_for: str) -> None:
-        super().__init__(f"no answer in time while waiting for {waited_for}")
+    """The server could not be used. Connections have the toolkit's own errors."""
 
 
 class UnfinishedError(SparkError):
@@ -27,23 +25,19 @@ class UnfinishedError(SparkError):
         super().__init__("no answer in time while waiting for the statement to end")
 
 
-class LinkError(SparkError):
-    """The connection broke, or never came about."""
-
-
-class RefusedError(SparkError):
+class LoginRefusedError(SparkError):
     """The server refused the login."""
 
 
-class StrangeError(SparkError):
-    """An answer came, but not in the protocol that was expected."""
+class UnexpectedAnswerError(SparkError):
+    """An answer came, but not in the protocol that was expected, or it is too long."""
 
 
-class HttpError(SparkError):
+class HttpStatusError(SparkError):
     """An HTTP answer other than 200, of the server's or of what stands before it."""
 
-    def __init__(self, status: int, reason: str, code: str | None = None) -> None:
-        super().__init__(f"HTTP {status} {reason}".rstrip())
+    def __init__(self, message: str, status: int, code: str | None = None) -> None:
+        super().__init__(message)
         self.status = status
         self.code = code
         """Databricks' own, where the answer has one."""
@@ -98,11 +92,9 @@ _DENIALS = frozenset(
 )
 """What authorization plugins throw, which give no SQLSTATE."""
 _BY_KIND = {
-    TimedOutError: ErrorType.TIMEOUT,
     UnfinishedError: ErrorType.TIMEOUT,
-    LinkError: ErrorType.CONNECTION,
-    RefusedError: ErrorType.AUTHENTICATION,
-    StrangeError: ErrorType.CONFIGURATION,
+    LoginRefusedError: ErrorType.AUTHENTICATION,
+    UnexpectedAnswerError: ErrorType.CONFIGURATION,
 }
 _BY_HTTP_STATUS = {
     401: ErrorType.AUTHENTICATION,
@@ -114,11 +106,22 @@ _BY_HTTP_STATUS = {
 }
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """The toolkit's errors that mean more here than a broken connection: another kind of server answers."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise UnexpectedAnswerError(str(error)) from error
+    except ProxyError as error:
+        raise HttpStatusError(str(error), error.status) from error
+
+
 def classify(error: Exception) -> Failure:
     message = str(error)
     if isinstance(error, ServerError):
         return Failure(_of_server(error), message)
-    if isinstance(error, HttpError):
+    if isinstance(error, HttpStatusError):
         by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
         return Failure(_BY_HTTP_STATUS.get(error.status, by_class), message)
     for kind, error_type in _BY_KIND.items():
@@ -144,3 +147,9 @@ def summary(message: str) -> tuple[str, str | None]:
         text = text[text.rindex(found[0]) :]
     text = text.split("\n", 1)[0]
     return " ".join(text.split()) or "no message", found[1] if found else None
+
+
+def one_line(error: Exception) -> str:
+    """What an exception of Thrift's or Kerberos' says."""
+    text = getattr(error, "message", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

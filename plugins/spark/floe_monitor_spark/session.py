@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 import time
-from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import thrift_sasl
-from pyhive.sasl_compat import PureSASLClient
 from TCLIService import TCLIService, ttypes
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.Thrift import TException
-from thrift.transport.TTransport import TBufferedTransport, TTransportException
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeError
+from floe_monitor.compute import Deadline
+from floe_monitor.compute.toolkit.bounded_socket import BYTE_LIMIT
 from floe_monitor_spark.errors import (
-    RefusedError,
     ServerError,
-    SparkError,
-    StrangeError,
+    UnexpectedAnswerError,
     UnfinishedError,
+    one_line,
 )
-from floe_monitor_spark.wire import LIMIT, LinkTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
-    from floe_monitor_spark.exchange import Exchange
-    from floe_monitor_spark.wire import Link
+    from floe_monitor_spark.transport import BoundedTransport
 
 PROTOCOL = ttypes.TProtocolVersion.HIVE_CLI_SERVICE_PROTOCOL_V6
 """The one PyHive insists on."""
@@ -55,112 +46,62 @@ _LAST_LOOK = 0.02
 """Seconds within which another look at a statement would not be answered in time."""
 
 
-class PunctualProtocol(TBinaryProtocol):  # type: ignore[misc]  # no types
+class _BoundedProtocol(TBinaryProtocol):  # type: ignore[misc]  # no types
     """Reads no longer than there is time: an answer of megabytes takes seconds, with the whole of it here."""
 
-    def __init__(self, transport: Any, line: Link | Exchange) -> None:
-        super().__init__(transport, string_length_limit=LIMIT, container_length_limit=_MOST_VALUES)
-        self._line = line
+    def __init__(self, transport: Any, base: BoundedTransport) -> None:
+        super().__init__(transport, string_length_limit=BYTE_LIMIT, container_length_limit=_MOST_VALUES)
+        self._base = base
 
     def readFieldBegin(self) -> Any:  # noqa: N802 - thrift's name
-        self._line.check_time()
+        self._base.check_time()
         return super().readFieldBegin()
 
 
-class PatientSasl(PureSASLClient):  # type: ignore[misc]  # no types
-    """Asks the Kerberos library in a thread that can be left behind."""
-
-    def __init__(self, calls: BlockingCalls, link: Link, **keys: Any) -> None:
-        super().__init__(**keys)
-        self._calls, self._link = calls, link
-
-    def process(self, challenge: bytes | None = None) -> Any:
-        left = self._link.expires_at - time.monotonic()
-        step = partial(super().process, challenge)
-        return self._calls.run(left, ("kerberos", id(self)), step)
-
-
-def plain_login(link: Link, **keys: Any) -> Any:
-    """A transport past SASL PLAIN. Raises `RefusedError` where the server says no."""
-    return _logged_in(link, partial(PureSASLClient, **keys), "PLAIN")
-
-
-def kerberos_login(link: Link, calls: BlockingCalls, **keys: Any) -> Any:
-    if find_spec("kerberos") is None:
-        raise ComputeConfigurationError("auth: KERBEROS needs floe-monitor-spark[kerberos] installed here")
-    try:
-        return _logged_in(link, partial(PatientSasl, calls, link, **keys), "GSSAPI")
-    except (SparkError, ComputeError):
-        raise
-    except Exception as error:
-        raise RefusedError(f"Kerberos: {_told(error)}") from error
-
-
-def _logged_in(link: Link, client: Callable[[], PureSASLClient], mechanism: str) -> Any:
-    transport = thrift_sasl.TSaslClientTransport(client, mechanism, LinkTransport(link))
-    try:
-        transport.open()
-    except TTransportException as error:
-        # thrift_sasl puts the server's bytes into its own words.
-        told = re.sub(r"^Bad status: \d+ \(b(['\"])(.*)\1\)$", r"\2", _told(error))
-        raise RefusedError(f"the server refused the login: {told or 'without a reason'}") from error
-    return transport
-
-
-def no_login(link: Link) -> Any:
-    return TBufferedTransport(LinkTransport(link))
-
-
 class Session:
-    """Not for two threads at once."""
+    """Not for two threads at once. It is the server's once `open` has returned."""
 
-    def __init__(self, transport: Any, line: Link | Exchange) -> None:
-        """`line` is what carries the transport."""
+    stateless = False
+    """Whether the connection may be used after a call that failed: each call is a request of its own."""
+
+    def __init__(self, transport: Any, base: BoundedTransport, opening: str = "the session to open") -> None:
+        """`transport` carries Thrift's messages, `base` is the one at its bottom; `opening` is what a timeout
+        of `open` says it waited for."""
         self._transport = transport
-        self._line = line
-        self._client = TCLIService.Client(PunctualProtocol(transport, line))
+        self._opening = opening
+        self._base = base
+        self._client = TCLIService.Client(_BoundedProtocol(transport, base))
         self._handle: Any = None
         self._in_step = True
         """Whether the next answer is that to the next question."""
         self._idle = True
-
-    @property
-    def usable(self) -> bool:
-        """Whether it may serve another validation. Does not wait."""
-        return self._in_step and self._idle and self._line.alive
-
-    def renew(self, expires_at: float) -> None:
-        """For another validation."""
-        self._line.renew(expires_at)
-
-    def give_until(self, expires_at: float) -> None:
-        self._line.expires_at = expires_at
+        self._resting = False
+        """Whether no validation uses it: the deadline of the last one has passed."""
+        self.proved = False
+        """Whether it was kept, and has proved itself to the validation under way."""
 
     def open(self, user: str, parameters: Mapping[str, str]) -> None:
+        self._base.waits_for = self._opening
         request = ttypes.TOpenSessionReq(
             client_protocol=PROTOCOL, username=user, configuration=dict(parameters)
         )
         answer = self._ask(self._client.OpenSession, request)
         if answer.sessionHandle is None:
-            raise StrangeError("the server opened no session")
+            raise UnexpectedAnswerError("the server opened no session")
         self._handle = answer.sessionHandle
         if answer.serverProtocolVersion != PROTOCOL:
-            raise StrangeError(
+            raise UnexpectedAnswerError(
                 f"the server speaks version {answer.serverProtocolVersion} of the protocol, dbt's driver "
                 f"version {PROTOCOL} alone"
             )
-        self.use_default()
-
-    def use_default(self) -> None:
-        """PyHive does so before it hands out a connection. It also proves a session that was kept."""
-        self.run("USE `default`")
+        self._use_default()
 
     def run(self, sql: str) -> list[list[Any]]:
         """Execute it as dbt does, without blocking the server's thread; the columns of the result."""
-        self._line.waits_for = "the answer to a statement"
+        self._base.waits_for = "the answer to a statement"
         request = ttypes.TExecuteStatementReq(self._handle, sql, runAsync=True)
         # A server that goes on after we gave up ends the statement itself.
-        request.queryTimeout = max(1, math.ceil(self._line.expires_at - time.monotonic()))
+        request.queryTimeout = max(1, math.ceil(self._base.deadline.remaining()))
         operation = self._ask(self._client.ExecuteStatement, request).operationHandle
         self._idle = False
         try:
@@ -171,23 +112,59 @@ class Session:
         self._release(operation)
         return columns
 
-    def end(self) -> None:
-        """On the server if that can be done at once, the connection in any case."""
-        now = time.monotonic()
-        self._line.expires_at = min(self._line.expires_at, now + CLOSING_SECONDS)
+    @property
+    def usable(self) -> bool:
+        """Whether it may serve another validation. Does not wait."""
+        return self._handle is not None and self._in_step and self._idle and self._base.alive
+
+    def prove(self, proving: Deadline, deadline: Deadline) -> bool:
+        """Whether it still serves, and is as a fresh one; its further waits end at `deadline`."""
+        self._base.renew(proving)
         try:
-            told = self._in_step or self._line.starts_over
-            if self._handle is not None and told and self._line.expires_at > now:
+            if not self._may_call():
+                self._drop()
+                return False
+            self._use_default()
+        except Exception:  # noqa: BLE001 - whatever it is, a new session meets it in a check
+            return False
+        self._base.deadline = deadline
+        self._resting, self.proved = False, True
+        return True
+
+    def rest(self) -> bool:
+        """Nothing is to be brought back: a validation leaves no setting and no statement behind."""
+        self._resting = self.usable
+        return self._resting
+
+    def close(self) -> None:
+        """On the server if that can be done within `CLOSING_SECONDS`, the connection in any case."""
+        try:
+            if self._handle is not None and (self._in_step or self.stateless) and self._has_time_to_end():
                 self._client.CloseSession(ttypes.TCloseSessionReq(self._handle))
         except Exception:  # noqa: BLE001, S110 - the verdict stands; a server ends a session with its connection
             pass
         finally:
-            self.drop()
+            self._drop()
 
-    def drop(self) -> None:
+    def _has_time_to_end(self) -> bool:
+        if self._resting:
+            self._base.renew(Deadline.after(CLOSING_SECONDS))
+            return self._may_call()
+        self._base.deadline = Deadline.after(min(CLOSING_SECONDS, self._base.deadline.remaining()))
+        return not self._base.deadline.expired
+
+    def _may_call(self) -> bool:
+        """Whether a call does no more than it says; asked where some time has passed since the last one."""
+        return True
+
+    def _drop(self) -> None:
         """The connection alone, without a word to the server."""
         self._handle = None
         self._transport.close()
+
+    def _use_default(self) -> None:
+        """PyHive does so before it hands out a connection. It also proves a session that was kept."""
+        self.run("USE `default`")
 
     def _columns(self, operation: Any) -> list[list[Any]]:
         self._finish(operation)
@@ -212,7 +189,7 @@ class Session:
                 return
             if state not in _UNDER_WAY:
                 break
-            left = self._line.expires_at - time.monotonic()
+            left = self._base.deadline.remaining()
             if left <= _LAST_LOOK:
                 raise UnfinishedError
             time.sleep(min(pause, left - _LAST_LOOK / 2))
@@ -227,11 +204,12 @@ class Session:
             answer = method(request)
         except (TException, ValueError, EOFError) as error:
             # The connection has its own errors: these are about what came over it.
-            raise StrangeError(f"the answer is not HiveServer2's protocol: {_told(error)}") from error
+            text = f"the answer is not HiveServer2's protocol: {one_line(error)}"
+            raise UnexpectedAnswerError(text) from error
         self._in_step = True
         status = answer.status
         if status is None or status.statusCode is None:
-            raise StrangeError("the answer has no status")
+            raise UnexpectedAnswerError("the answer has no status")
         if status.statusCode not in _SUCCESS:
             told = status.errorMessage or f"refused with status {status.statusCode}"
             raise ServerError(told, status.sqlState, status.infoMessages or ())
@@ -244,8 +222,3 @@ def _values(column: Any) -> list[Any]:
         if part is not None:
             return list(part.values)
     return []
-
-
-def _told(error: Exception) -> str:
-    text = getattr(error, "message", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())

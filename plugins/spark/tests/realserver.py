@@ -35,7 +35,7 @@ def unavailable(*, build: bool | None = None) -> str | None:
             environments.built("spark.txt")
         except subprocess.CalledProcessError as error:
             return f"pip cannot install requirements/spark.txt: exit status {error.returncode}"
-    elif not environments.is_built("spark.txt"):
+    elif not (ENVIRONMENT / "pins.sha256").exists():
         return "a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it"
     return None
 

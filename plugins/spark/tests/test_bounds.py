@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 from floe_monitor_spark.errors import ServerError
 
 from conformance import silent_names
-from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType, MonitorResourceError
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
@@ -83,6 +84,8 @@ def test_a_server_that_falls_silent_between_two_steps(
     result = validate(keys_of(way, serve(way, silent_after=after).port), TIMEOUT)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
     assert result.checks[-1].name == check
+    said = {"login": "the login", "cluster": "the cluster's state", "session": "the session to open"}
+    assert said[check] in result.message
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -154,19 +157,46 @@ def test_a_message_without_end_is_not_searched_through() -> None:
     assert time.process_time() - started < 1
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(
-    probe: Probe, standin: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The first of the two that every name has; the second is where the stand-in listens."""
     addresses = ["127.0.0.9", "127.0.0.1"]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (a, 0)) for a in addresses])
-    with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
-        result = probe(timeout=2 * TIMEOUT, host="two.example")
-    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.CONNECTION)
-    assert result.checks[-1].name == "create"
-    assert "127.0.0.9" in result.message
-    result = probe(timeout=2 * TIMEOUT, host="two.example")
+    return addresses[0]
+
+
+@pytest.mark.parametrize("way", ["SASL", "TLS", "HTTPS"])
+def test_a_silent_first_address_keeps_dbt_out(
+    way: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any], two_addresses: str
+) -> None:
+    """dbt's driver waits there as long as the system does, minutes."""
+    port = serve(way).port
+    with FaultProxy(fault=Fault.BLACKHOLE, host=two_addresses, port=port):
+        result = validate(keys_of(way, port, host="localhost"), 2 * TIMEOUT)
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
+    assert result.checks[-1].name == "network"
+    assert f"{two_addresses} port {port}" in result.message
+    assert f"although 127.0.0.1 port {port} answers" in result.message
+
+
+@pytest.mark.parametrize("way", ["SASL", "TLS", "HTTPS"])
+def test_a_first_address_that_refuses_costs_nothing(
+    way: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any], two_addresses: str
+) -> None:
+    result = validate(keys_of(way, serve(way).port, host="localhost"))
     assert result.status is ConnectionStatus.HEALTHY
-    assert "127.0.0.9" in result.warnings[0]
+    assert two_addresses in result.warnings[0]
+
+
+def test_a_silent_first_address_of_the_proxy_keeps_dbt_out(
+    validate: Probe, standin: Any, http_keys: Any, two_addresses: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://proxy.example:{standin.port}")
+    with FaultProxy(fault=Fault.BLACKHOLE, host=two_addresses, port=standin.port):
+        result = validate(http_keys(443, host="elsewhere.example"), 2 * TIMEOUT)
+    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
+    assert result.checks[-1].name == "network"
+    assert f"although 127.0.0.1 port {standin.port} answers" in result.message
 
 
 def test_a_name_service_that_never_answers() -> None:
@@ -174,6 +204,25 @@ def test_a_name_service_that_never_answers() -> None:
         pytest.skip("this system lets nobody make a network namespace (unshare)")
     fields = {"connection": {"method": "thrift", "host": "spark.example.org", "port": 10000, "schema": "s"}}
     assert silent_names.probe_thrice("spark", fields) == ["timeout network True 1"] * 3 + ["0"]
+
+
+@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_monitors_shortage_is_no_failure_of_the_target(
+    way: str, host: str, plugin: Any, serve: Callable[..., Any], keys_of: Callable[..., Any]
+) -> None:
+    fields = keys_of(way, serve(way).port, host=host)
+    fields["connection"].pop("user", None)
+    config = build_config(plugin, fields)
+    plugin.prepare(config)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(MonitorResourceError, match="file descriptors"):
+            plugin.validate_connection(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert plugin.validate_connection(config).checks[0].status is ConnectionStatus.HEALTHY
 
 
 def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:

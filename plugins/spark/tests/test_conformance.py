@@ -8,7 +8,7 @@ import pytest
 
 from floe_monitor.testing import ComputePluginConformance, Given
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from floe_monitor.testing.validation import ValidatingConformance
+from floe_monitor.testing.validation import ValidationConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +45,7 @@ class TestThrift(ComputePluginConformance):
             yield keys(port=proxy.port)
 
 
-class TestHttp(ValidatingConformance):
+class TestHttp(ValidationConformance):
     """Against the stand-in."""
 
     plugin_name = "spark"

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from floe_monitor_spark.connect import system_user
 from floe_monitor_spark.errors import summary
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
@@ -142,6 +143,20 @@ def test_no_session(probe: Probe, standin: Any) -> None:
     assert (result.error_type, names(result)[-1]) == (ErrorType.CONNECTION, "session")
 
 
+def test_a_process_without_a_user(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a pod under a user id that /etc/passwd does not know: dbt's driver fails there too."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2_000_000_000)
+    system_user.cache_clear()
+    result = probe(user=None)
+    assert (result.error_type, names(result)) == (ErrorType.CONFIGURATION, ["network"])
+    assert "USER" in result.message
+    monkeypatch.setenv("USER", "somebody")
+    assert probe(user=None).status is HEALTHY
+    system_user.cache_clear()
+
+
 def test_another_version_of_the_protocol(probe: Probe, standin: Any) -> None:
     standin.answers.protocol = 3
     result = probe()
@@ -202,6 +217,7 @@ def test_a_cluster_may_be_woken(validate: Probe, databricks: Any, http_keys: Any
         (404, b"no such thing", HEALTHY, None),
         (200, b"not JSON", HEALTHY, None),
         (200, [], HEALTHY, None),
+        (200, {"state": ["RUNNING"]}, HEALTHY, None),
     ],
 )
 def test_answers_about_a_cluster(

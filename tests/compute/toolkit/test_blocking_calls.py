@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -62,3 +64,24 @@ def test_unanswered_lookups_are_limited(slow: tuple[threading.Event, list[str]])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(ComputeConnectionError, match="cannot resolve"):
         BlockingCalls().resolve(name, 20)
+
+
+def test_a_name_that_the_monitor_has_no_descriptor_to_look_up() -> None:
+    """In a process of its own: the C library reads its files once, and tells the truth after that."""
+    code = """
+import contextlib, encodings.idna, os, resource
+from floe_monitor.compute import MonitorResourceError
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+with contextlib.suppress(OSError):
+    while True:
+        os.dup(0)
+try:
+    BlockingCalls().resolve("localhost", 20)
+except MonitorResourceError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "file descriptors" in done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from floe_monitor.compute.toolkit.env_references import (
     variable_of,
     variables_in,
 )
+from tests.growth import is_linear
 
 ENVIRON = {"A": "1", "S": "x y", "T": "True", "F": "1.5", "L": "[1, 2]", "E": ""}
 
@@ -271,21 +271,12 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
-    """Twice the text is about twice the work; what is quadratic takes four times as long."""
+    def work(text: str) -> None:
+        for function in (is_template, variables_in, holds_literal, variable_of):
+            function(text)
+        hide_defaults(text, "***")
 
-    def work(length: int) -> float:
-        text = "{{ " + shape * (length // len(shape))
-        times = []
-        for _ in range(5):
-            began = time.thread_time()
-            for function in (is_template, variables_in, holds_literal, variable_of):
-                function(text)
-            hide_defaults(text, "***")
-            times.append(time.thread_time() - began)
-        return min(times)
-
-    work(1000)
-    assert work(16_000) < 3 * work(8_000) + 0.01
+    assert is_linear(work, lambda size: "{{ " + shape * (size // len(shape)), 8_000)
 
 
 def test_an_expression_error_quotes_nothing() -> None:

@@ -19,7 +19,7 @@ from floe_monitor.compute import (
     Deadline,
 )
 from floe_monitor.compute.deadline import running_until
-from floe_monitor.compute.toolkit.blocking_calls import Asides as BlockingCalls
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket, ProtocolError
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import MOST_KEPT, HttpClient
@@ -481,7 +481,7 @@ class TestFaults:
             "import time\n"
             "from functools import partial\n"
             "from floe_monitor.compute import ComputeTimeoutError, Deadline\n"
-            "from floe_monitor.compute.toolkit.blocking_calls import Asides as BlockingCalls\n"
+            "from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls\n"
             "from floe_monitor.compute.toolkit.dialling import dial\n"
             "from floe_monitor.compute.toolkit.http_client import HttpClient\n"
             "deadline = Deadline.after(0.5)\n"

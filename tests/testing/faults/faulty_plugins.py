@@ -36,6 +36,8 @@ class Config(ComputeConfig):
 
 
 class Sound(ComputePlugin):
+    credential_keys = ("password",)
+    adapter_type = "x"
     version = "1.0.0"
     floe_api_version = "1.0"
     is_self_hosted = True
@@ -117,6 +119,35 @@ class Demanding(Sound):
 
 class Heavy(Sound):
     """Its module is another one, which imports a driver and prints."""
+
+
+class Undeclared(Sound):
+    credential_keys = ("passwort",)
+
+
+class Mistyped(Sound):
+    adapter_type = "y"
+
+
+class Constructing(Sound):
+    def __init__(self) -> None:
+        os.environ["ACME_HOME"] = "/somewhere"
+
+
+class Sticky(Sound):
+    """Holds a failure against whatever it is asked about next."""
+
+    def __init__(self) -> None:
+        self._failed = False
+
+    def validate_connection(self, config: Any) -> Any:
+        if self._failed and config.mode == "down":
+            validation = Validation(lambda error: Failure(ErrorType.CONNECTION, str(error)))
+            with validation, validation.check("connect") as check:
+                check.fail("it was down before", ErrorType.TIMEOUT)
+            return validation.result()
+        self._failed = self._failed or config.mode == "down"
+        return super().validate_connection(config)
 
 
 class Hasty(Sound):

@@ -1,0 +1,50 @@
+"""The typer application: every command in the order in which `--help` lists them.
+
+Importing the commands imports nothing of what they work with: a web server takes longer to import than a
+database takes to answer. Each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from floe_monitor import __version__
+from floe_monitor.cli import config_commands, plugin_commands, profiles_commands
+from floe_monitor.cli.check_command import check
+from floe_monitor.cli.run_command import run
+from floe_monitor.cli.terminal import write
+from floe_monitor.cli.wait_command import wait
+
+HELP = "Watch the compute engines a dbt platform runs on, and keep profiles.yml in step."
+
+app = typer.Typer(
+    name="floe-monitor",
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (run, check, wait, plugin_commands.packages, plugin_commands.resources):
+    app.command()(command)
+app.command("catalog-sql")(plugin_commands.catalog_sql)
+app.add_typer(config_commands.app, name="config")
+app.add_typer(profiles_commands.app, name="profiles")
+app.add_typer(plugin_commands.app, name="plugins")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        write(f"floe-monitor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of unexpected errors.")] = False,
+) -> None:
+    """Watch the compute engines a dbt platform runs on, and keep profiles.yml in step."""

@@ -1,0 +1,53 @@
+"""`run`: the daemon, and where to look at it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from floe_monitor import __version__
+from floe_monitor.cli.configuration import find_config, refused
+from floe_monitor.cli.options import ConfigOption
+from floe_monitor.cli.terminal import CliError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.settings import Settings
+    from floe_monitor.web.server import Listener
+
+
+def run(config: ConfigOption = None) -> int:
+    """Watch, export and reconcile until told to stop."""
+    from floe_monitor.daemon.signals import Signals  # before what takes long to import
+
+    signals = Signals()
+    from floe_monitor.daemon import composition  # with everything
+    from floe_monitor.settings import ConfigurationError
+    from floe_monitor.web.server import ListenError
+
+    path = find_config(config)
+
+    def announce(listener: Listener, state: MonitorState, settings: Settings) -> list[str]:
+        return greeting(listener.url, path, settings, len(state.targets))
+
+    try:
+        return composition.run(path, environ=os.environ, announce=announce, signals=signals)
+    except ConfigurationError as error:
+        raise refused(path, error) from None
+    except ListenError as error:
+        raise CliError(str(error)) from None
+
+
+def greeting(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
+    """Where to look, one thing to a line."""
+    count = "1 target" if targets == 1 else f"{targets} targets"
+    lines = [
+        f"floe-monitor {__version__} watches {count} of {path}",
+        f"  status page  {url}/",
+        f"  metrics      {url}/metrics",
+        f"  health       {url}/healthz  {url}/readyz",
+        f"  API          {url}/api/v1/targets",
+    ]
+    return lines + [f"  profile      {profile.name} in {profile.path}" for profile in settings.profiles]

@@ -1,0 +1,28 @@
+"""The nearest known word beside an unknown one, for messages."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST = 128
+"""Characters of the unknown word that are compared: comparing is quadratic, and the word is a stranger's."""
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word most like this one, if any is like it at all. Case does not matter."""
+    by_folded = {each.casefold(): each for each in known}
+    found = difflib.get_close_matches(word[:LONGEST].casefold(), by_folded, n=1, cutoff=cutoff)
+    return by_folded[found[0]] if found else None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?`, or the known words where none is near."""
+    words = sorted(known)
+    near = nearest(word, words)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    return f"known: {', '.join(words)}" if words else ""

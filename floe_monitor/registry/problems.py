@@ -1,0 +1,63 @@
+"""What is wrong with a configuration, and where: one line a person can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KeyPath = tuple[str | int, ...]
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as people write it: `connection.attach[0].path`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands. Lines and columns count from 1; 0 where only the file is known."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault. Its text never repeats a value: any value may be a secret in the wrong place.
+
+    `path` leads from the whole configuration; from the target where the target alone is known, and then
+    there is no place yet.
+    """
+
+    place: Place | None
+    message: str
+    path: KeyPath = ()
+    hint: str = ""
+
+    @property
+    def file(self) -> str:
+        return self.place.file if self.place else ""
+
+    @property
+    def line(self) -> int:
+        return self.place.line if self.place else 0
+
+    @property
+    def column(self) -> int:
+        return self.place.column if self.place else 0
+
+    def __str__(self) -> str:
+        where = dotted(self.path)
+        text = f"{where}: {self.message}" if where else self.message
+        text += f"; {self.hint}" if self.hint else ""
+        return f"{self.place}: {text}" if self.place else text

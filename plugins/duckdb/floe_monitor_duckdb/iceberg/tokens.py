@@ -1,0 +1,82 @@
+"""OAuth2 tokens of Iceberg catalogs, asked for as DuckDB asks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from floe_monitor.compute.toolkit.http_address import site_of
+from floe_monitor.compute.toolkit.http_client import REDIRECTS
+from floe_monitor_duckdb.iceberg.catalog import DEFAULT_SCOPE
+from floe_monitor_duckdb.iceberg.errors import CatalogAnswerError, CatalogAuthenticationError
+from floe_monitor_duckdb.iceberg.transport import json_object
+
+if TYPE_CHECKING:
+    from floe_monitor.compute.toolkit.http_connection import HttpAnswer
+    from floe_monitor_duckdb.iceberg.catalog import Catalog
+    from floe_monitor_duckdb.iceberg.transport import Transport
+
+_UNSTATED = 60.0
+"""How long a token is used whose life the server does not state."""
+_LONGEST = 86400.0
+
+
+def fetch_token(catalog: Catalog, transport: Transport) -> tuple[str, float]:
+    """A new token and how many seconds it lives; the request is DuckDB 1.5's own, byte for byte.
+
+    Raises a `ComputeError`.
+    """
+    pair = f"{catalog.oauth['client_id']}:{catalog.oauth['client_secret']}"
+    scope = quote(str(catalog.oauth.get("oauth2_scope") or DEFAULT_SCOPE), safe="")
+    answer = transport.request(
+        "POST",
+        catalog.token_uri,
+        {
+            **catalog.headers,
+            "Authorization": "Basic " + base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode(),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        },
+        f"grant_type=client_credentials&scope={scope}".encode(),
+    )
+    return _read_token(answer, site_of(catalog.token_uri))
+
+
+def _read_token(answer: HttpAnswer, site: str) -> tuple[str, float]:
+    document = json_object(answer)
+    if answer.status in (400, 401, 403):
+        reason = document.get("error")
+        known = f" ({reason})" if isinstance(reason, str) and reason.replace("_", "").isalnum() else ""
+        raise CatalogAuthenticationError(
+            f"the token endpoint at {site} refuses the credentials: {answer.status}{known}"
+        )
+    if answer.status in REDIRECTS:
+        raise CatalogAnswerError(
+            f"the token endpoint at {site} redirects ({answer.status}), which DuckDB does not follow"
+        )
+    token = document.get("access_token")
+    if answer.status != 200 or not isinstance(token, str) or not token:
+        raise CatalogAnswerError(f"no token from {site}: it answers {answer.status}")
+    if str(document.get("token_type", "bearer")).lower() != "bearer":
+        raise CatalogAnswerError(f"the token from {site} is of a type other than bearer")
+    life = document.get("expires_in")
+    if life is not None and (not isinstance(life, int) or isinstance(life, bool)):
+        raise CatalogAnswerError(
+            f"the token from {site} states an expires_in that is no integer: DuckDB fails"
+        )
+    return token, min(float(life) if life else _UNSTATED, _LONGEST)
+
+
+def expiry(token: str) -> float | None:
+    """When a JWT says it expires, in seconds since the epoch; None for any other token."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    found = claims.get("exp") if isinstance(claims, dict) else None
+    return float(found) if isinstance(found, int | float) else None
