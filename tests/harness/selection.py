@@ -16,7 +16,12 @@ import pytest
 FAST = "not process and not e2e and not slow and not gate"
 STARTING = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
 """Audit events."""
-KIT = {"test_importing_is_cheap_and_silent": "process", "test_leaves_nothing_behind": "slow"}
+KIT = {
+    "test_importing_is_cheap_and_silent": "process",
+    "test_silent_name_service": "process",
+    "test_fault_of_the_network": "slow",
+    "test_leaves_nothing_behind": "slow",
+}
 """The plugins' kit cannot use marks of ours."""
 
 

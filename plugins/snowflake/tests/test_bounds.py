@@ -248,7 +248,7 @@ def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> Non
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     short = "the monitor itself is short: Too many open files"
