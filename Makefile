@@ -7,8 +7,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 # Locks are complete: resolving them again would let a newer release of anything in them break the installation.
 LOCKED := $(PIP) install --no-deps --require-hashes
 
+# Most of a test's time is waiting, so there are more workers than cores.
+PARALLEL := -n 4
+
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-lowest lint lint-style lint-types lint-imports format bench conformance soak changelog docs lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak changelog docs lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,10 +31,13 @@ run-iceberg: $(VENV)/runtime.done ## start an Iceberg catalog with a table, and 
 	$(BIN)/python -m conformance.lakehouse $(BIN)/floe-monitor run --config config/iceberg.yaml
 
 test: $(VENV)/dev.done ## run the tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+test-fast: $(VENV)/dev.done ## run those that start no process and no server
+	$(BIN)/python -m pytest -n 3 --fast $(PYTEST_ARGS)
 
 test-lowest: $(VENV)/created ## run the tests against the lowest versions allowed
-	@folder=$$($(BIN)/python -m conformance.environments lowest) && $$folder/bin/python -m pytest $(PYTEST_ARGS)
+	@folder=$$($(BIN)/python -m conformance.environments lowest.txt) && $$folder/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: lint-style lint-types lint-imports ## style, types and import contracts
 
@@ -53,9 +59,20 @@ format: $(VENV)/dev.done ## rewrite to the house style
 bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
 
-conformance: $(VENV)/dev.done ## compare every verdict with dbt debug's, try every fault; writes docs/verdicts.md, docs/faults.md
+conformance: ## compare every verdict with dbt debug's, try every fault; writes docs/verdicts.md, docs/faults.md
+	@$(MAKE) --no-print-directory verdicts
+	@$(MAKE) --no-print-directory faults
+
+verdicts: $(VENV)/dev.done
 	$(BIN)/python -m conformance $(CONFORMANCE_ARGS)
+
+faults: $(VENV)/dev.done
 	$(BIN)/python -m conformance.faults $(CONFORMANCE_ARGS)
+
+setup: $(VENV)/dev.done
+
+environments: $(VENV)/dev.done
+	$(BIN)/python -m conformance.environments
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
@@ -65,7 +82,7 @@ changelog: $(VENV)/dev.done ## show what changelog.d adds to the changelog
 
 docs: $(VENV)/created ## build the documentation site in docs/_build/html, where each warning is an error
 	@echo "building the site"
-	@$$($(BIN)/python -m conformance.environments docs)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@$$($(BIN)/python -m conformance.environments docs.txt)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
 
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)

@@ -125,11 +125,11 @@ def test_a_log_tells_another_thread_where_a_validation_hangs() -> None:
                 pass
             with validation.check("query"):
                 reached.set()
-                go_on.wait(10)
+                go_on.wait(60)
 
     thread = threading.Thread(target=validate, name="validation")
     thread.start()
-    assert reached.wait(10)
+    assert reached.wait(60)
     assert [check.name for check in log.done] == ["connect"]
     assert log.running is not None
     assert log.running[0] == "query"

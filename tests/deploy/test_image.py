@@ -133,6 +133,7 @@ def plugins() -> list[str]:
     return [word.removeprefix("./") for word in install.split() if word.startswith("./plugins/")]
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_the_copied_files_alone_build_and_run(tmp_path: Path) -> None:
     """The build stage's last step, on exactly the files it has, with the dependencies of this environment."""
@@ -155,7 +156,7 @@ def test_the_copied_files_alone_build_and_run(tmp_path: Path) -> None:
         cwd=context,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert built.returncode == 0, built.stderr
@@ -163,7 +164,7 @@ def test_the_copied_files_alone_build_and_run(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(site)!r}); import floe_monitor; print(floe_monitor.__file__)"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
     )
     assert ran.stdout.strip().startswith(str(site))
     assert (site / "floe_monitor" / "py.typed").exists()

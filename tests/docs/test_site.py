@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def sphinx() -> list[str]:
     if why := environments.unwanted("docs.txt"):
         pytest.skip(why)
-    python = environments.documentation() / "bin" / "python"
+    python = environments.built(environments.DOCUMENTATION) / "bin" / "python"
     return [str(python), "-m", "sphinx", "-W", "--keep-going", "-q"]
 
 

@@ -264,6 +264,7 @@ def test_what_an_earlier_path_shadows_is_no_second_claimant(
     assert entry.version == "2.0"
 
 
+@pytest.mark.process
 def test_importing_the_loader_imports_no_plugin(run_python: Any, site: Any) -> None:
     """In a fresh interpreter, with every plugin of this environment installed."""
     loaded = run_python(
@@ -277,6 +278,7 @@ def test_importing_the_loader_imports_no_plugin(run_python: Any, site: Any) -> N
     assert loaded == []
 
 
+@pytest.mark.process
 def test_a_plugin_that_ends_the_interpreter_at_import_is_an_entry(run_python: Any, site: Any) -> None:
     site.module("acme_exit", "import sys\nprint('bye')\nsys.exit(0)")
     site.distribution("acme-exit", {"exits": "acme_exit:Plugin"}, group=GROUP)

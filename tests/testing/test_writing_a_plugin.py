@@ -15,7 +15,7 @@ FILE = re.compile(r'^```\w+ title="(?P<path>[^"]+)"\n(?P<text>.*?)^```$', re.MUL
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Path:
     """The document's files, and beside them in `site` the distribution that pip makes of them."""
     root = tmp_path_factory.mktemp("acme-floe-sqlite")
     for match in FILE.finditer(DOCUMENT.read_text()):
@@ -40,7 +40,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         },
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
 

@@ -143,7 +143,7 @@ def test_a_metadata_server_that_is_none(
 
 @pytest.mark.parametrize("fault", [Fault.FREEZE, Fault.RESET])
 def test_broken_in_the_middle_of_a_probe(
-    probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault
+    probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault, unhurried: Any
 ) -> None:
     """While the token endpoint, which is elsewhere, lets the probe wait."""
     slow = threading.Event()
@@ -152,7 +152,7 @@ def test_broken_in_the_middle_of_a_probe(
         keyfile["token_uri"] = f"{LOOPBACK}:{token.port}/token"
 
         def turn() -> None:
-            slow.wait(TIMEOUT / 3)
+            slow.wait(unhurried(TIMEOUT) / 3)
             proxy.set(fault)
             token.set(Fault.PASS)
 
@@ -250,6 +250,7 @@ def test_an_address_that_refuses_before_one_that_answers(
     assert "dbt tries the next one" in result.warnings[0]
 
 
+@pytest.mark.process
 def test_a_name_service_that_never_answers() -> None:
     if not silent_names.available():
         pytest.skip("this system lets nobody make a network namespace (unshare)")
@@ -260,15 +261,14 @@ def test_a_name_service_that_never_answers() -> None:
     assert silent_names.probe_thrice("bigquery", fields) == ["timeout network True 1"] * 3 + ["0"]
 
 
-def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
-    late: list[float] = []
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:
+    in_time: list[bool] = []
 
     def run() -> None:
         config = build_config(plugin, keys(api_endpoint=f"{LOOPBACK}:{hang.port}"))
-        started = time.monotonic()
-        with running_until(Deadline.after(TIMEOUT)):
+        with within(TIMEOUT), running_until(Deadline.after(TIMEOUT)):
             assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(20)]
@@ -276,8 +276,7 @@ def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, 
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(late) == 20
-    assert max(late) < 0.1
+    assert len(in_time) == 20
 
 
 def _as_expected(result: ConnectionResult, kind: ErrorType, checks: set[str]) -> None:
@@ -291,7 +290,7 @@ def _descriptors() -> int:
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -62,18 +62,19 @@ def test_faults_of_the_network(
     protocol: str,
     kind: ErrorType,
     check: str | None,
+    within: Any,
 ) -> None:
     probe()  # imports the driver
     proxy.set(fault, **options)
-    started = time.monotonic()
-    result = probe(timeout=TIMEOUT, port=proxy.port, protocol=protocol)
-    assert time.monotonic() - started < TIMEOUT + 0.1
+    with within(TIMEOUT):
+        result = probe(timeout=TIMEOUT, port=proxy.port, protocol=protocol)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
     # A reset may overtake the end of the connecting.
     assert check is None or result.checks[-1].name == check
     _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
+@pytest.mark.process
 def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
     """In a process of its own: the driver reads its roots once."""
     authority = trustme.CA()
@@ -82,6 +83,7 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     script = """
         import sys, time
+        from floe_monitor.testing.punctuality import Control
         from floe_monitor_snowflake import SnowflakeComputePlugin
         from floe_monitor.compute import Deadline
         from floe_monitor.registry.config_validation import build_config
@@ -92,12 +94,11 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
         target = dict(plugin="snowflake", connection=connection, credentials={"password": "secret"})
         config = build_config(plugin, target)
         plugin.prepare(config)
-        started = time.monotonic()
-        with running_until(Deadline.after(0.6)):
+        with Control() as control, control.within(0.6), running_until(Deadline.after(0.6)):
             result = plugin.validate_connection(config)
         names = [check.name for check in result.checks]
-        print(result.error_type.value, *names, time.monotonic() - started < 0.7)
-        until = time.monotonic() + 5
+        print(result.error_type.value, *names)
+        until = time.monotonic() + 60
         while plugin.driver_threads.abandoned and time.monotonic() < until:
             time.sleep(0.02)
         print(plugin.driver_threads.abandoned)
@@ -106,22 +107,21 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
         silent.account.slow = 5.0
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(silent.port)],
-            capture_output=True, text=True, timeout=50, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
             env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
         )  # fmt: skip
-    assert done.stdout.splitlines() == ["timeout network tls login True", "0"], done
+    assert done.stdout.splitlines() == ["timeout network tls login", "0"], done
 
 
 def test_frozen_in_the_middle_of_a_query(
-    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn
+    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any
 ) -> None:
     probe()
     standin.account.slow = 0.2
     freeze = threading.Timer(0.5, proxy.set, [Fault.FREEZE])
     freeze.start()
-    started = time.monotonic()
-    result = probe(timeout=1.0, port=proxy.port)
-    assert time.monotonic() - started < 1.1
+    with within(1.0):
+        result = probe(timeout=1.0, port=proxy.port)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
     assert result.checks[-1].name in {"query", "database", "schema"}
     _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
@@ -135,14 +135,14 @@ def test_a_login_that_comes_too_late_is_closed(plugin: Any, probe: Probe, standi
     _settled(lambda: len(standin.logins) == 2 and standin.sessions == {} and not _threads())
 
 
-def test_many_at_once_against_a_hang(plugin: Any, probe: Probe) -> None:
+def test_many_at_once_against_a_hang(plugin: Any, probe: Probe, within: Any) -> None:
     probe()
-    late: list[float] = []
+    in_time: list[bool] = []
 
     def run() -> None:
-        started = time.monotonic()
-        assert probe(timeout=TIMEOUT, port=hang.port).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        with within(TIMEOUT):
+            assert probe(timeout=TIMEOUT, port=hang.port).error_type is ErrorType.TIMEOUT
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(16)]
@@ -150,11 +150,11 @@ def test_many_at_once_against_a_hang(plugin: Any, probe: Probe) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(late) == 16
-        assert max(late) < 0.1
+        assert len(in_time) == 16
         _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
+@pytest.mark.process
 def test_a_name_service_that_never_answers() -> None:
     if not silent_names.available():
         pytest.skip("this system lets nobody make a network namespace (unshare)")
@@ -197,6 +197,7 @@ with StandIn() as standin, FaultProxy(standin.port, host="127.0.0.9") as living:
 """
 
 
+@pytest.mark.process
 def test_a_dead_address_before_a_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver too goes on to the next; a silent address costs it half of what time the way has left."""
     if not silent_names.available():
@@ -210,6 +211,7 @@ def test_a_dead_address_before_a_live_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert silent.endswith("dbt waits there for 60 s at every connection")
 
 
+@pytest.mark.process
 def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> None:
     """The login alone, for dialling would meet the same before it: the driver has words of its own for it."""
     script = f"""
@@ -246,13 +248,14 @@ def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> Non
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     short = "the monitor itself is short: Too many open files"
     assert done.stdout.splitlines() == ["healthy", short, "healthy"], done
 
 
+@pytest.mark.process
 def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
     script = textwrap.dedent(
         f"""
@@ -279,7 +282,7 @@ def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
         """
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.splitlines() == ["healthy"] * 4 + ["[]"], done
 
@@ -289,7 +292,7 @@ def _threads() -> list[str]:
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
