@@ -61,6 +61,7 @@ def test_fragments_have_valid_names_and_one_entry_each() -> None:
         )
 
 
+@pytest.mark.process
 def test_the_draft_of_what_is_there_has_every_entry(project: Path) -> None:
     shutil.copytree(ROOT / "changelog.d", project / "changelog.d", dirs_exist_ok=True)
     drafted = towncrier(project, "--draft")
@@ -69,6 +70,7 @@ def test_the_draft_of_what_is_there_has_every_entry(project: Path) -> None:
     assert len(entries) == len({fragment.read_text() for fragment in FRAGMENTS})
 
 
+@pytest.mark.process
 def test_each_section_becomes_a_heading_above_what_was_there(project: Path) -> None:
     for section in SECTIONS:
         (project / "changelog.d" / f"+a-change.{section}.md").write_text(f"A change of `{section}`.\n")
@@ -82,6 +84,7 @@ def test_each_section_becomes_a_heading_above_what_was_there(project: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["+a-change.nonsense.md", "a-change.md", "+a-change"])
+@pytest.mark.process
 def test_a_name_that_towncrier_would_pass_over_is_refused(project: Path, name: str) -> None:
     (project / "changelog.d" / name).write_text("Something.\n")
     assert towncrier(project, "--draft").returncode != 0

@@ -37,6 +37,7 @@ def commands(*make: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.process
 def test_the_hooks_run_what_make_lint_runs() -> None:
     one_by_one = [line for hook in hooks() for line in commands(*shlex.split(hook["entry"]))]
     assert one_by_one == commands("make", "--no-print-directory", "lint")

@@ -68,6 +68,7 @@ def test_a_plugin_outlives_the_discovery_that_made_it(site: Any) -> None:
     assert registry().get("toy").plugin is registry().get("toy").plugin
 
 
+@pytest.mark.process
 def test_the_environment_that_a_driver_needs_is_set_where_it_is_unset(site: Any, run_python: Any) -> None:
     value = site.plugin("acme_toy", "toy")
     module = site.path / "acme_toy.py"

@@ -293,6 +293,7 @@ class TestWhatConnectRaises:
 
 
 @pytest.mark.skipif(not silent_names.available(), reason="no network namespaces here")
+@pytest.mark.process
 def test_a_name_service_that_never_answers() -> None:
     done = silent_names.run(
         "import time\n"

@@ -476,6 +476,7 @@ class TestFaults:
         assert warning.startswith(f"127.0.0.2 port {port}: Connection refused")
 
     @pytest.mark.skipif(not silent_names.available(), reason="no network namespaces here")
+    @pytest.mark.process
     def test_a_silent_name_service(self) -> None:
         done = silent_names.run(
             "import time\n"
