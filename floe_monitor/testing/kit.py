@@ -68,7 +68,7 @@ class Kit:
 
     @pytest.fixture
     def hanging_config(self) -> Given | None:
-        """A target that accepts and never answers, where the engine can have one."""
+        """A target that accepts and never answers. Given where the kit knows the way to the server."""
         return None
 
     def _built(self, plugin: ComputePlugin[Any], given: Mapping[str, Given]) -> list[ComputeConfig]:

@@ -22,7 +22,7 @@ import pytest
 from floe_monitor.compute.models import ErrorType
 from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
-from floe_monitor.testing.kit import Kit, fault, fields_of
+from floe_monitor.testing.kit import Given, Kit, fault, fields_of
 from floe_monitor.testing.prober import GRACE, Prober
 
 if TYPE_CHECKING:
@@ -171,6 +171,15 @@ class NetworkConformance(Kit):
         """The same target with its server there. Override it where that is no matter of two keys."""
         return {**keys, "connection": {**keys["connection"], self._host_key: host, self.port_key: port}}
 
+    @pytest.fixture
+    def hanging_config(self, config: ComputeConfig) -> Iterator[Given | None]:
+        """The healthy target, its server replaced by one that accepts and never answers."""
+        if not self._is_located or self._has_no_network:
+            yield None
+            return
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield self.pointed_at(fields_of(config), LOOPBACK, proxy.port)
+
     @pytest.mark.parametrize("wanted", FAULTS, ids=str)
     def test_fault_of_the_network(
         self, plugin: ComputePlugin[Any], config: ComputeConfig, wanted: NetworkFault
@@ -209,13 +218,15 @@ class NetworkConformance(Kit):
         return self.host_key or ""  # `_has_no_network` comes first
 
     @property
+    def _is_located(self) -> bool:
+        """Whether the author has said how to find the server, or that there is none."""
+        return hasattr(self, "host_key") or type(self).pointed_at is not NetworkConformance.pointed_at
+
+    @property
     def _has_no_network(self) -> bool:
-        if not hasattr(self, "host_key"):
-            overridden = type(self).pointed_at is not NetworkConformance.pointed_at
-            if not overridden:
-                fault("give `host_key`, the connection key that names the server; None where there is none")
-            return False
-        return self.host_key is None
+        if not self._is_located:
+            fault("give `host_key`, the connection key that names the server; None where there is none")
+        return getattr(self, "host_key", "") is None
 
     @contextmanager
     def _behind_a_proxy(

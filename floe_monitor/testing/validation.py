@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.compute.models import ConnectionResult, ConnectionStatus, ErrorType
-from floe_monitor.registry.foreign_plugin import CHECK_NAME, MAX_ITEMS, MAX_TEXT, ContractError, adapt_result
+from floe_monitor.registry.foreign_plugin import (
+    CHECK_NAME,
+    MAX_ITEMS,
+    MAX_TEXT,
+    ContractError,
+    adapt_result,
+    default_isolation,
+)
 from floe_monitor.testing.audit import watching
 from floe_monitor.testing.kit import (
     Given,
@@ -88,8 +95,9 @@ class ValidationConformance(Kit):
     ) -> None:
         """An expired deadline counts too: to many drivers a timeout of 0 means none."""
         # A plugin that asks for processes says itself that its driver cannot be bounded from within.
-        hangs = hanging_config is not None and plugin.default_isolation == "thread"
-        target = build(plugin, hanging_config) if hanging_config is not None and hangs else config
+        silent = None if hanging_config is None else build(plugin, hanging_config)
+        hangs = silent is not None and default_isolation(plugin, silent) == "thread"
+        target = silent if silent is not None and hangs else config
         result = examine(validate(plugin, target, seconds, self.overrun_seconds))
         if hangs and (result.status is ConnectionStatus.HEALTHY or result.error_type != ErrorType.TIMEOUT):
             fault(f"a target that never answers is {result.status.value}, error_type {result.error_type}")
