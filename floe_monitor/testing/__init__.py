@@ -13,6 +13,8 @@ Where a target needs a server, override the fixtures instead: `healthy_config`, 
 your choice) and, for a plugin that is not installed, `plugin`. A configuration is a target's keys,
 credentials as plain texts, or a `ComputeConfig`.
 
+The four parts of it can be subclassed alone.
+
 Only this package needs pytest; `pip install floe-monitor[conformance]` brings it.
 """
 
@@ -23,7 +25,16 @@ from floe_monitor.testing.network_faults import NetworkConformance
 from floe_monitor.testing.shape import ShapeConformance
 from floe_monitor.testing.validation import ValidationConformance
 
-__all__ = ["ComputePluginConformance", "Fault", "FaultProxy", "Given", "NetworkConformance"]
+__all__ = [
+    "ComputePluginConformance",
+    "DescriptionConformance",
+    "Fault",
+    "FaultProxy",
+    "Given",
+    "NetworkConformance",
+    "ShapeConformance",
+    "ValidationConformance",
+]
 
 
 class ComputePluginConformance(

@@ -47,10 +47,16 @@ class NetworkFault:
     kind: Fault
     share: float | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing tells the plugin of it but the time."""
+        return self.kind not in _TOLD
+
     def __str__(self) -> str:
         return self.name
 
 
+_TOLD = frozenset({Fault.REFUSE, Fault.RESET, Fault.HALF_CLOSE})
 _SHARES = {
     "the first byte": 0.0,
     "a quarter of its answers": 0.25,
@@ -133,8 +139,11 @@ async def probe_under(
     return probe, wanted.kind is Fault.RESET or proxy.held > held
 
 
-def problem_of(probe: Probe, timeout: float, *, reached: bool = True) -> str | None:
-    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict."""
+def problem_of(probe: Probe, timeout: float, *, silent: bool = True, reached: bool = True) -> str | None:
+    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict.
+
+    A `silent` fault is told as a timeout, and one that the plugin is told of as anything else.
+    """
     result = probe.result
     if probe.is_late(timeout):
         return (
@@ -151,6 +160,8 @@ def problem_of(probe: Probe, timeout: float, *, reached: bool = True) -> str | N
         return f"the plugin fails, not its target: {result.message}"
     if reached and result.status.value != "unhealthy":
         return f"the target is reported {result.status.value.upper()}: {result.message}"
+    if reached and silent != (result.error_type == ErrorType.TIMEOUT):
+        return f"error_type is {result.error_type}: {'silence is a' if silent else 'this is no'} timeout"
     return None
 
 
@@ -247,7 +258,7 @@ class NetworkConformance(Kit):
         timeout = self.fault_deadline_seconds
         impose(proxy, wanted, conversation, timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
-        return problem_of(probe, timeout, reached=reached)
+        return problem_of(probe, timeout, silent=wanted.silent, reached=reached)
 
 
 def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:

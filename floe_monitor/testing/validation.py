@@ -31,6 +31,7 @@ from floe_monitor.testing.kit import (
     RunningValidation,
     build,
     fault,
+    for_profile,
     secrets_of,
     validate,
 )
@@ -140,7 +141,7 @@ class ValidationConformance(Kit):
         # The state alone would miss a variable that an earlier validation has set already.
         with watching({"os.putenv", "os.unsetenv", "os.chdir"}, this_thread_only=False) as seen:
             self._validate(plugin, config)
-            plugin.generate_dbt_profile(config)
+            plugin.generate_dbt_profile(for_profile(plugin, config))
         if seen:
             fault(f"a validation changes the environment or working directory: {', '.join(sorted(seen))}")
         for what in changes(before, process_state()):
