@@ -45,6 +45,8 @@ class State:
     metadata: bool = False
     errors: dict[str, tuple[int, Any]] = field(default_factory=dict)
     """Answers by part of the path, instead of the true one."""
+    moved: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Status and Location of redirections, by path."""
     silent: dict[str, int | None] = field(default_factory=dict)
     """By part of the path: bytes of the answer's body after which nothing more comes; None for no answer."""
     lifetime: int = 3599
@@ -195,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
         state.requests.append((self.command, self.path, headers, _decoded(headers, body)))
         try:
             instead = next((found for part, found in state.errors.items() if part in self.path), None)
+            if self.path in state.moved:
+                instead = state.moved[self.path][0], b""
             status, answer = instead or self._route(state, headers, body)
         except _Refusal as refused:
             status, answer = refused.status, refused.body
@@ -211,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("metadata-flavor", "Google")
         self.send_header("content-length", str(len(data)))
+        if status in {301, 302, 303, 307, 308} and self.path in self.owner.state.moved:
+            self.send_header("location", self.owner.state.moved[self.path][1])
         self.end_headers()
         self.wfile.write(data[:end])
 

@@ -1,4 +1,6 @@
-"""Environments of pinned distributions under `.venvs/`, one for each adapter and server, built on first use.
+"""Environments of pinned distributions under `.venvs/`, for adapters, servers and tools; built on first use.
+
+`python -m conformance.environments` builds them, or those named.
 
 A lock is complete and is installed without resolving: with its dependencies resolved again, a newer release
 of any of them would make pip refuse the whole, because the lock has no hash of it.
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from conformance.cases import Engine
 
@@ -27,6 +29,16 @@ REQUIREMENTS = ROOT / "requirements"
 BUILD = REQUIREMENTS / "build.lock"
 INSTALL = ("install", "--no-deps", "--require-hashes", "--no-build-isolation", "--requirement")
 """pip's arguments before a lock. Build back ends are pinned too: `build.lock` comes first."""
+
+DOCUMENTATION, LOWEST, UPSTREAM = "docs.txt", "lowest.txt", "upstream.txt"
+_BELOW = {DOCUMENTATION: ("runtime.lock",), LOWEST: ("dev.lock",), UPSTREAM: ("runtime.lock",)}
+"""Locks that are installed before another."""
+_EDITABLE = {
+    DOCUMENTATION: (ROOT,),
+    LOWEST: (ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))),
+    UPSTREAM: (ROOT,),
+}
+"""Those in which distributions of the project are installed too."""
 
 
 def python_of(engine: Engine) -> Path:
@@ -49,12 +61,12 @@ def is_built(requirements: str) -> bool:
     return (ROOT / ".venvs" / Path(requirements).stem / "pins.sha256").is_file()
 
 
-def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Path] = ()) -> Path:
+def built(requirements: str) -> Path:
     """An environment of those pins; builds it where it is missing or they have changed.
 
-    `below` are locks installed before it, `editable` directories of the project installed after it. Raises
-    `subprocess.CalledProcessError` with pip's words on standard error where that fails.
+    Raises `subprocess.CalledProcessError` with pip's words on standard error where that fails.
     """
+    below = _BELOW.get(requirements, ())
     pins = [BUILD, *(REQUIREMENTS / name for name in below), REQUIREMENTS / requirements]
     name = Path(requirements).stem
     folder = ROOT / ".venvs" / name
@@ -64,16 +76,21 @@ def built(requirements: str, *, below: Iterable[str] = (), editable: Iterable[Pa
     with (folder.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != state:
-            print(f"building {folder.relative_to(ROOT)} (once)", file=sys.stderr)
+            _tell(f"building {folder.relative_to(ROOT)} (once)")
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             python = folder / "bin" / "python"
             for each in pins:
+                _tell(f"installing {each.relative_to(ROOT)}: {each.read_text().count('==')} distributions")
                 install(python, *INSTALL, str(each))
-            for each in editable:
+            for each in _EDITABLE.get(requirements, ()):
                 install(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(each))
             stamp.write_text(state)
     return folder
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def install(python: Path, *arguments: str) -> None:
@@ -89,3 +106,13 @@ def install(python: Path, *arguments: str) -> None:
         "8",
     )
     subprocess.run([*pip, *arguments], check=True)
+
+
+def main(wanted: Sequence[str]) -> None:
+    """Builds those wanted and prints where they are; all but the one of the lowest versions by default."""
+    for name in wanted or sorted(pins.name for pins in REQUIREMENTS.glob("*.txt") if pins.name != LOWEST):
+        print(built(name).relative_to(ROOT), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -251,20 +251,26 @@ def main() -> int:
     command: list[str] = parser.parse_args().command
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an early end stops the server too
     try:
+        _tell("starting a catalog and its object store")
         with (
             tempfile.TemporaryDirectory(prefix="lakehouse-") as folder,
             Lakehouse(Path(folder, "data")) as lakehouse,
         ):
+            _tell("creating a table in it")
             lakehouse.fill()
             environment = lakehouse.environment()
             variables = Path(folder, "environment")
             variables.touch(mode=0o600)
             variables.write_text("".join(f"export {k}={shlex.quote(v)}\n" for k, v in environment.items()))
-            print(f"lakehouse: catalog {lakehouse.catalog_uri}, store {lakehouse.store}", file=sys.stderr)
-            print(f"lakehouse: its variables, for another shell: . {variables}", file=sys.stderr, flush=True)
+            _tell(f"catalog {lakehouse.catalog_uri}, store {lakehouse.store}")
+            _tell(f"its variables, for another shell: . {variables}")
             return _run(command or ["sleep", "infinity"], environment)
     except KeyboardInterrupt:
         return 130
+
+
+def _tell(what: str) -> None:
+    print(f"lakehouse: {what}", file=sys.stderr, flush=True)
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> int:

@@ -107,8 +107,9 @@ def _soak(
             env={**_inherited(), **environment},
         )  # fmt: skip
     try:
-        started = time.monotonic()
         url = _address(daemon, log)
+        _await_the_first_results(daemon, log, len(targets))
+        started = time.monotonic()
         samples: list[Sample] = []
         while (elapsed := time.monotonic() - started) < seconds and daemon.poll() is None:
             time.sleep(min(SAMPLE_SECONDS, seconds - elapsed))
@@ -134,13 +135,24 @@ def _inherited() -> dict[str, str]:
 
 
 def _address(daemon: subprocess.Popen[bytes], log: Path) -> str:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while time.monotonic() < give_up and daemon.poll() is None:
         for word in log.read_text().split():
             if word.startswith("http://"):
                 return "/".join(word.split("/")[:3])
         time.sleep(0.05)
     raise RuntimeError(f"the daemon did not start:\n{log.read_text()}")
+
+
+def _await_the_first_results(daemon: subprocess.Popen[bytes], log: Path, count: int) -> None:
+    """Of every target: the run begins when nobody is still importing a driver."""
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up and daemon.poll() is None:
+        told = [json.loads(text) for text in log.read_text().splitlines() if '"probe finished"' in text]
+        if len({each["target"] for each in told}) >= count:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"not every target was probed:\n{log.read_text()}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Server:
 
     def get(self, path: str, **parameters: str) -> Any:
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.url}{path}?{query}", timeout=5) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"{self.url}{path}?{query}", timeout=30) as answer:  # noqa: S310 - loopback
             body: bytes = answer.read()
         return json.loads(body)
 
@@ -68,7 +68,9 @@ def wait_until() -> Callable[[Callable[[], Any], float, str], Any]:
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[[str, dict[str, Any], list[str]], Server]]:
+def started(
+    tmp_path: Path, starts_processes: None
+) -> Iterator[Callable[[str, dict[str, Any], list[str]], Server]]:
     """Starts a program of the Prometheus family with a configuration file, and stops it."""
     servers: list[Server] = []
 
@@ -96,10 +98,10 @@ def started(tmp_path: Path) -> Iterator[Callable[[str, dict[str, Any], list[str]
 
         def ready() -> bool:
             assert process.poll() is None, (home / "log").read_text()
-            with urllib.request.urlopen(f"{server.url}/-/ready", timeout=2) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(f"{server.url}/-/ready", timeout=10) as answer:  # noqa: S310 - loopback
                 return bool(answer.status == 200)
 
-        until(ready, 30, f"{program} is ready")
+        until(ready, 60, f"{program} is ready")
         return server
 
     yield start
@@ -107,7 +109,7 @@ def started(tmp_path: Path) -> Iterator[Callable[[str, dict[str, Any], list[str]
         server.process.terminate()
     for server in servers:
         try:
-            server.process.wait(timeout=5)
+            server.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()

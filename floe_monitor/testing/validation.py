@@ -278,8 +278,8 @@ class _Resources:
         self._descriptors = _descriptors()
 
     def more_now(self) -> str:
-        """What there is more of, once it had a second to go; empty for nothing."""
-        limit = time.monotonic() + 1
+        """What there is more of, once it had some seconds to go; empty for nothing."""
+        limit = time.monotonic() + 3
         while True:
             now = _Resources()
             grown = []

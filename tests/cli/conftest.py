@@ -63,7 +63,7 @@ def call(place: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 
 
 @pytest.fixture
-def process(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def process(place: Path, starts_processes: None) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """A command line in a process of its own, ended with the test."""
     begun: list[subprocess.Popen[str]] = []
 

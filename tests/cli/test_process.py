@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
 HUNG = {
     "plugin": "lab",
@@ -22,13 +24,12 @@ HUNG = {
 HEAVY = ("uvicorn", "starlette", "opentelemetry", "watchfiles", "prometheus_client", "structlog", "httptools")
 
 
-def test_a_hung_worker_does_not_hold_the_exit(process: Any, configure: Any) -> None:
+def test_a_hung_worker_does_not_hold_the_exit(process: Any, configure: Any, within: Any) -> None:
     configure({"hung": HUNG, "dev": MEMORY})
-    began = time.monotonic()
-    running = process("check")
-    out, err = running.communicate(timeout=30)
+    with within(0.3, margin=10):
+        running = process("check")
+        out, err = running.communicate(timeout=120)
     assert running.returncode == 1, err
-    assert time.monotonic() - began < 10
     assert "timeout" in out
     assert "terminate called" not in err
 
@@ -41,7 +42,7 @@ def test_ctrl_c_is_130_and_quiet(process: Any, configure: Any) -> None:
         assert time.monotonic() < until, "no worker has been started"
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=10)
+    _, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert err.strip() == "interrupted"
 
@@ -51,7 +52,7 @@ def test_a_reader_that_leaves_is_survived(process: Any) -> None:
     running.stdout.close()
     err = running.stderr.read()
     running.stderr.close()
-    assert running.wait(timeout=20) in (0, 141)
+    assert running.wait(timeout=120) in (0, 141)
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
 
@@ -62,7 +63,7 @@ def test_a_full_disk_is_no_fault_of_ours(configure: Any, place: Path, arguments:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "floe_monitor", *arguments],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
         )  # fmt: skip
     assert done.returncode == 74
     assert done.stderr.strip() == "error: the output cannot be written: No space left on device"
@@ -75,7 +76,7 @@ def test_check_imports_nothing_it_does_not_need(place: Path, configure: Any) -> 
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr); raise SystemExit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "[]"
@@ -122,7 +123,7 @@ def test_completion_knows_the_targets(place: Path, configure: Any) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert "warehouse" in done.stdout
     assert "dev" not in done.stdout
@@ -138,7 +139,7 @@ def test_closed_standard_streams_are_survived(place: Path, configure: Any, close
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert ("healthy" in done.stdout) is (1 not in closed)

@@ -125,11 +125,11 @@ def test_a_log_tells_another_thread_where_a_validation_hangs() -> None:
                 pass
             with validation.check("query"):
                 reached.set()
-                go_on.wait(10)
+                go_on.wait(60)
 
     thread = threading.Thread(target=validate, name="validation")
     thread.start()
-    assert reached.wait(10)
+    assert reached.wait(60)
     assert [check.name for check in log.done] == ["connect"]
     assert log.running is not None
     assert log.running[0] == "query"
@@ -191,6 +191,19 @@ def test_secrets_are_replaced_in_what_failures_say() -> None:
         with validation.check("login"):
             raise ValueError("s3cr3t and t0ken, abc")
     assert validation.result().message == "*** and ***, abc"
+
+
+def test_secrets_are_replaced_in_what_limitations_say_too() -> None:
+    validation = Validation(classify, ["s3cr3t"])
+    with validation:
+        with validation.check("login") as check:
+            check.message = "s3cr3t is what we say ourselves"
+        with validation.check("dataset") as check:
+            check.degrade("refused: s3cr3t")
+        with validation.check("write") as check:
+            check.fail("refused: s3cr3t", ErrorType.PERMISSION)
+    messages = [check.message for check in validation.result().checks]
+    assert messages == ["s3cr3t is what we say ourselves", "refused: ***", "refused: ***"]
 
 
 def test_a_longer_secret_is_replaced_before_one_that_is_part_of_it() -> None:

@@ -21,7 +21,7 @@ Manifest = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def rendered() -> dict[str, list[Manifest]]:
+def rendered(starts_processes: None) -> dict[str, list[Manifest]]:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     manifests = {}
@@ -30,7 +30,7 @@ def rendered() -> dict[str, list[Manifest]]:
             ["kubectl", "kustomize", str(KUBERNETES / overlay)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -71,6 +71,7 @@ def settings_of(manifests: list[Manifest]) -> Settings:
     return Settings.model_validate(yaml.safe_load(text))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("overlay", WHOLE)
 def test_strict_validation_passes(rendered: dict[str, list[Manifest]], overlay: str, tmp_path: Path) -> None:
     path = tmp_path / "rendered.yaml"
@@ -79,7 +80,7 @@ def test_strict_validation_passes(rendered: dict[str, list[Manifest]], overlay: 
         [str(Path(sys.executable).with_name("kubernetes-validate")), "--strict", str(path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     output = done.stdout + done.stderr
@@ -90,6 +91,7 @@ def test_strict_validation_passes(rendered: dict[str, list[Manifest]], overlay: 
     assert output.count("passed for resource") == len(rendered[overlay]) - len(unknown)
 
 
+@pytest.mark.process
 def test_strict_validation_sees_a_misspelt_key(rendered: dict[str, list[Manifest]], tmp_path: Path) -> None:
     manifests = yaml.safe_load(yaml.safe_dump(rendered["daemonset"]))
     monitor(manifests)["readinesProbe"] = {}
@@ -98,7 +100,7 @@ def test_strict_validation_sees_a_misspelt_key(rendered: dict[str, list[Manifest
     done = subprocess.run(
         [str(Path(sys.executable).with_name("kubernetes-validate")), "--strict", str(path)],
         capture_output=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     assert done.returncode != 0

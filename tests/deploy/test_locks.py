@@ -57,12 +57,12 @@ def test_every_line_has_a_version_and_a_hash(lock: Path) -> None:
 
 @pytest.mark.parametrize("lock", ["runtime.lock", "dev.lock"])
 def test_what_is_required_is_locked(lock: str) -> None:
-    """By the metadata of what is installed here, extras that the lock asks for included."""
+    """By the metadata of what is here in the locked version, extras that the lock asks for included."""
     pins = {pin.name: pin for pin in pins_of(environments.REQUIREMENTS / lock)}
+    here = [pin for pin in pins.values() if pin.applies and metadata.version(pin.name) == pin.version]
+    assert len(here) > 20
     missing = []
-    for pin in pins.values():
-        if not pin.applies:
-            continue
+    for pin in here:
         extras = ["", *re.findall(r"[\w.-]+", pin.extras)]
         for text in metadata.requires(pin.name) or ():
             wanted = Requirement(text)
@@ -136,7 +136,9 @@ def installed(python: Path) -> dict[str, str]:
         "from importlib.metadata import distributions\n"
         "for found in distributions(): print(found.metadata['Name'], found.version)"
     )
-    done = subprocess.run([str(python), "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [str(python), "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
     pairs = (line.split() for line in done.stdout.splitlines())
     return {canonicalize_name(name): version for name, version in pairs}
 
@@ -163,6 +165,7 @@ build_editable = build_wheel
 """
 
 
+@pytest.mark.gate
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.timeout(240)
@@ -195,6 +198,7 @@ def test_the_makefile_installs_what_is_locked_whatever_is_newer(tmp_path: Path) 
     assert {name: found.get(name) for name in wanted} == wanted
 
 
+@pytest.mark.gate
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.timeout(240)
@@ -203,7 +207,7 @@ def test_an_environment_gets_what_is_locked_whatever_is_newer(tmp_path: Path) ->
     index.mkdir()
     lock = environments.REQUIREMENTS / "dbt-bigquery.txt"
     (tmp_path / "pins.txt").write_text(made_up([lock], index)[lock.name])
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
     python = tmp_path / "venv" / "bin" / "python"
     # The index does tempt: resolved again, the lock is refused.
     resolved = pip(python, index, "install", "--require-hashes", "--requirement", str(tmp_path / "pins.txt"))

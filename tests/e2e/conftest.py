@@ -31,7 +31,7 @@ class Daemon:
     log: Path
     config: Path
 
-    def get(self, path: str, *, timeout: float = 5, **headers: str) -> tuple[int, str]:
+    def get(self, path: str, *, timeout: float = 30, **headers: str) -> tuple[int, str]:
         request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310 - loopback
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - loopback
@@ -39,7 +39,7 @@ class Daemon:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def post(self, path: str, *, timeout: float = 15) -> tuple[int, Any]:
+    def post(self, path: str, *, timeout: float = 60) -> tuple[int, Any]:
         request = urllib.request.Request(self.url + path, method="POST")  # noqa: S310 - loopback
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - loopback
@@ -62,7 +62,7 @@ class Daemon:
                 return value
         return None
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
         give_up = time.monotonic() + seconds
         while True:
             with contextlib.suppress(OSError):
@@ -76,21 +76,21 @@ class Daemon:
                 raise AssertionError(f"it did not happen in {seconds} s; the log:\n{self.log.read_text()}")
             time.sleep(0.05)
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 15) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 60) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(60)
             raise AssertionError(
                 f"still running {timeout} s after the signal:\n{self.log.read_text()}"
             ) from None
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+def start_daemon(tmp_path: Path, starts_processes: None) -> Iterator[Callable[..., Daemon]]:
     """`start_daemon(yaml_text)` starts one on a free port in `tmp_path`, with the lab plugin installed."""
     started: list[Daemon] = []
 
@@ -122,7 +122,7 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     for daemon in started:
         if daemon.process.poll() is None:
             daemon.process.kill()
-            daemon.process.wait(5)
+            daemon.process.wait(60)
 
 
 def _address(text: str) -> str | None:

@@ -48,27 +48,28 @@ targets:
 
 
 def test_the_first_result_is_served_within_seconds_of_start(start_daemon: Start) -> None:
-    started = time.monotonic()
-    daemon = start_daemon('targets: {dev: {plugin: duckdb, connection: {path: ":memory:"}}}')
-    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
     # The claim is 1.5 s on a quiet machine (benchmarks); here only that nothing waits for an interval.
-    assert time.monotonic() - started < 10
+    daemon = start_daemon(
+        'probe: {interval: 1h}\ntargets: {dev: {plugin: duckdb, connection: {path: ":memory:"}}}'
+    )
+    daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
 
 
-def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start) -> None:
+def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start, within: Any) -> None:
     well = "".join(f"  well{n}: {{plugin: lab, connection: {{behave: healthy}}}}\n" for n in range(40))
     hung = "".join(f"  hung{n}: {{plugin: lab, connection: {{behave: hang}}}}\n" for n in range(10))
     daemon = start_daemon(
-        "probe: {interval: 1s, timeout: 200ms}\n"
+        "probe: {interval: 1s, timeout: 900ms}\n"
         "workers: {limit: 32, per_plugin: 20, stuck_limit: 10}\nshutdown_grace: 3s\n"
         f"targets:\n{well}{hung}"
     )
     daemon.until(lambda: daemon.metric("floe_monitor_workers_stuck", plugin="lab") == 10)
     daemon.until(lambda: daemon.get("/healthz")[0] == 503)
     assert "10 stuck workers" in daemon.get("/healthz")[1]
-    first = daemon.metrics()
-    time.sleep(3)
-    second = daemon.metrics()
+    stamp = "floe_compute_target_last_validation_timestamp_seconds"
+    first, began = daemon.metrics(), time.monotonic()
+    second = daemon.until(lambda: _well_later(first, daemon.metrics(), stamp, seconds=2.5))
+    elapsed = time.monotonic() - began
 
     def series(name: str, **labels: str) -> dict[str, tuple[float, float]]:
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
@@ -80,14 +81,10 @@ def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start) -> None:
 
     for key, (_, status) in series("floe_compute_target_status").items():
         assert status == (3 if "hung" in key else 1), key
-    stamps = series("floe_compute_target_last_validation_timestamp_seconds")
-    for key, (before, after) in stamps.items():
-        if "well" in key:
-            assert 1.5 < after - before < 4.5, key  # three ticks of a second, one of play
-        else:
-            assert after == before, key
+    for key, (before, after) in series(stamp).items():
+        assert "well" in key or after == before, key
     [(skipped_before, skipped_after)] = series("floe_monitor_probes_skipped_total", reason="stuck").values()
-    assert skipped_after - skipped_before == pytest.approx(30, abs=10)  # ten targets, a tick a second
+    assert skipped_after - skipped_before == pytest.approx(10 * elapsed, abs=30)  # a tick a second each
     assert {after for _, after in series("floe_monitor_probes_skipped_total", reason="no_slot").values()} == {
         0
     }
@@ -96,18 +93,24 @@ def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start) -> None:
     answer = json.loads(daemon.get("/api/v1/targets/hung3")[1])
     assert answer["status"] == "unhealthy"
     assert answer["last"]["error_type"] == "timeout"
-    stopping = time.monotonic()
-    assert daemon.stop() == 0
-    assert time.monotonic() - stopping < 4
+    with within(3, margin=1):
+        assert daemon.stop() == 0
+
+
+def _well_later(
+    first: dict[str, float], now: dict[str, float], stamp: str, seconds: float
+) -> dict[str, float] | None:
+    """`now`, once every target that is well has been validated again and again for so long."""
+    moved = [value - first[key] for key, value in now.items() if key.startswith(stamp) and "well" in key]
+    return now if min(moved) >= seconds else None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_when_nothing_runs(start_daemon: Start, number: int) -> None:
+def test_it_stops_at_once_when_nothing_runs(start_daemon: Start, number: int, within: Any) -> None:
     daemon = start_daemon("targets: {dev: {plugin: lab}}")
     daemon.until(lambda: daemon.get("/readyz")[0] == 200)
-    stopping = time.monotonic()
-    assert daemon.stop(number) == 0
-    assert time.monotonic() - stopping < 3
+    with within(0, margin=3):
+        assert daemon.stop(number) == 0
 
 
 def test_a_probe_under_way_may_finish_before_the_stop(start_daemon: Start) -> None:

@@ -46,13 +46,13 @@ print("not reached")
 @pytest.mark.parametrize(("moment", "said"), [("early", ""), ("late", "reload\nstop SIGTERM\nonce\n")])
 def test_signals_before_and_after_the_loop_has_them(moment: str, said: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", SCRIPT, moment], capture_output=True, text=True, check=False, timeout=20
+        [sys.executable, "-c", SCRIPT, moment], capture_output=True, text=True, check=False, timeout=120
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, said, "")
 
 
 def test_a_reload_that_hangs_holds_up_neither_health_nor_the_stop(
-    start_daemon: Start, tmp_path: Path
+    start_daemon: Start, tmp_path: Path, within: Any
 ) -> None:
     slow = tmp_path / "slow"
     info = slow / "floe_slow-1.0.dist-info"
@@ -73,9 +73,8 @@ def test_a_reload_that_hangs_holds_up_neither_health_nor_the_stop(
         thread.start()
     daemon.process.send_signal(signal.SIGHUP)
     assert daemon.get("/healthz")[0] == 200
-    stopping = time.monotonic()
-    assert daemon.stop() == 0
-    assert time.monotonic() - stopping < 6
+    with within(3, margin=3):
+        assert daemon.stop() == 0
 
 
 def _post(daemon: Any) -> None:
@@ -92,9 +91,9 @@ def hung_collector() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_signals_during_the_last_flush(start_daemon: Start, hung_collector: str) -> None:
+def test_signals_during_the_last_flush(start_daemon: Start, hung_collector: str, within: Any) -> None:
     daemon = start_daemon(
-        "targets: {one: {plugin: lab}}\nshutdown_grace: 10s",
+        "targets: {one: {plugin: lab}}\nshutdown_grace: 80s",  # of which half is for the last flush
         OTEL_EXPORTER_OTLP_ENDPOINT=hung_collector,
         OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
     )
@@ -102,14 +101,14 @@ def test_signals_during_the_last_flush(start_daemon: Start, hung_collector: str)
     daemon.process.send_signal(signal.SIGTERM)
     stopping = time.monotonic()
     with pytest.raises(OSError):  # noqa: PT012, PT011 - refused or reset: the server has gone
-        while time.monotonic() - stopping < 5:
+        while time.monotonic() - stopping < 20:
             daemon.get("/healthz", timeout=0.5)
     daemon.process.send_signal(signal.SIGHUP)
     time.sleep(max(0.2, stopping + 1.2 - time.monotonic()))
     was_flushing = daemon.process.poll() is None
-    assert daemon.stop() == 0
+    with within(1, margin=2):
+        assert daemon.stop() == 0
     assert was_flushing
-    assert time.monotonic() - stopping < 5
 
 
 @pytest.mark.parametrize("how", ["raise ValueError('it broke')", "asyncio.current_task().cancel()"])
@@ -125,7 +124,7 @@ def test_a_scheduler_that_dies_ends_the_daemon_loudly(how: str, tmp_path: Path) 
         f"main(['run', '--config', {str(config)!r}])\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 70, ended.stderr
     assert "an error nobody expected" in ended.stderr
@@ -167,7 +166,7 @@ def test_a_storm_of_reloads_is_answered_and_shared(start_daemon: Start) -> None:
     assert daemon.stop() == 0
 
 
-def test_a_full_pipe_for_standard_error_holds_up_nothing(tmp_path: Path) -> None:
+def test_a_full_pipe_for_standard_error_holds_up_nothing(tmp_path: Path, within: Any) -> None:
     config = tmp_path / "floe-monitor.yaml"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -182,17 +181,16 @@ def test_a_full_pipe_for_standard_error_holds_up_nothing(tmp_path: Path) -> None
         [sys.executable, "-m", "floe_monitor", "run", "--config", str(config)], stderr=theirs
     )
     try:
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 60
         while not _answers(f"http://127.0.0.1:{port}/readyz"):
             assert time.monotonic() < give_up
             time.sleep(0.1)
-        stopping = time.monotonic()
-        process.terminate()
-        assert process.wait(10) == 0
-        assert time.monotonic() - stopping < 5
+        with within(2, margin=3):
+            process.terminate()
+            assert process.wait(60) == 0
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(60)
         os.close(ours)
         os.close(theirs)
 
@@ -212,8 +210,8 @@ def test_no_process_outlives_the_daemon(start_daemon: Start, tmp_path: Path, num
 
     daemon.until(lambda: len(marked()) == 4)  # the daemon, two children, and one of a child
     daemon.process.send_signal(number)
-    assert daemon.process.wait(5) == (0 if number == signal.SIGTERM else -number)
-    give_up = time.monotonic() + 5
+    assert daemon.process.wait(60) == (0 if number == signal.SIGTERM else -number)
+    give_up = time.monotonic() + 60
     while left := marked():
         assert time.monotonic() < give_up, left
         time.sleep(0.02)

@@ -22,7 +22,7 @@ def test_five_engines_with_one_hung_each_are_told_apart_throughout() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=55,
+        timeout=120,
         cwd=REPOSITORY,
     )
     assert "holds  the well were HEALTHY at every probe" in done.stdout, done.stdout + done.stderr

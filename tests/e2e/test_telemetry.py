@@ -94,14 +94,14 @@ def test_an_exemplar_in_prometheus_leads_to_the_span_at_the_collector(
     def linked() -> set[str]:
         return exemplars() & {span.trace_id.hex() for span in collector.spans}
 
-    shared = wait_until(linked, 30, "an exemplar whose trace the collector has")
+    shared = wait_until(linked, 100, "an exemplar whose trace the collector has")
     trace_id = next(iter(shared))
     spans = [span for span in collector.spans if span.trace_id.hex() == trace_id]
     [root] = [span for span in spans if not span.parent_span_id]
     attributes = {each.key: each.value.string_value for each in root.attributes}
     assert attributes["db.system.name"] == "duckdb"
     assert {span.name for span in spans if span.parent_span_id == root.span_id} >= {"connect", "query"}
-    wait_until(lambda: "/v1/metrics" in collector.paths, 10, "metrics by OTLP too")
+    wait_until(lambda: "/v1/metrics" in collector.paths, 60, "metrics by OTLP too")
     failed = [
         {each.key: each.value.string_value for each in span.attributes}
         for span in collector.spans

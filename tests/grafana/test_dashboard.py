@@ -37,12 +37,13 @@ def concrete(expression: str, interval: str = "15s") -> str:
     return filled
 
 
+@pytest.mark.process
 def test_it_is_what_the_generator_writes() -> None:
     done = subprocess.run(
         [sys.executable, str(GRAFANA / "generate.py"), "--print"],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=True,
     )
     assert done.stdout == (GRAFANA / "floe-monitor.json").read_text(), "run: python grafana/generate.py"
@@ -159,7 +160,9 @@ targets:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, wait_until: Callable[[Callable[[], Any], float, str], Any]) -> Iterator[str]:
+def daemon(
+    tmp_path: Path, wait_until: Callable[[Callable[[], Any], float, str], Any], starts_processes: None
+) -> Iterator[str]:
     """A real daemon over healthy, degraded, failing, late and hung targets; its host and port."""
     site = tmp_path / "site"
     information = site / "floe_moody-1.0.dist-info"
@@ -188,7 +191,7 @@ def daemon(tmp_path: Path, wait_until: Callable[[Callable[[], Any], float, str],
             return bool(answer.status == 200)
 
     try:
-        wait_until(ready, 30, "the daemon's first round")
+        wait_until(ready, 90, "the daemon's first round")
         yield address
     finally:
         process.terminate()
@@ -226,7 +229,7 @@ def test_every_query_returns_data_from_a_real_daemon(
         return not pending
 
     try:
-        wait_until(answered, 30, "data for every query")
+        wait_until(answered, 90, "data for every query")
     except AssertionError:
         pytest.fail(f"no data: {pending}")
 
@@ -239,7 +242,7 @@ def test_every_query_returns_data_from_a_real_daemon(
     wait_until(
         lambda: prometheus.query("floe_monitor_probes_skipped_total{reason='stuck'} > 0"), 10, "a skip"
     )
-    wait_until(lambda: prometheus.query("floe_monitor_late_returns_total > 0"), 10, "a late return")
+    wait_until(lambda: prometheus.query("floe_monitor_late_returns_total > 0"), 60, "a late return")
     answer = prometheus.get(
         "/api/v1/query_exemplars",
         query="floe_compute_validation_duration_seconds_bucket",

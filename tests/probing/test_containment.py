@@ -53,22 +53,19 @@ def probe(pool: WorkerPool, runner: Runner) -> Probe:
 
 
 async def test_an_exception_slow_to_describe_does_not_hold_up_the_loop(
-    probe: Probe, make_target: MakeTarget
+    probe: Probe, make_target: MakeTarget, within: Any
 ) -> None:
-    worst = 0.0
-
     async def beat() -> None:
-        nonlocal worst
         while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.02)
-            worst = max(worst, time.monotonic() - before)
+            with within(0.5, margin=0.2):
+                await asyncio.sleep(0.02)
 
     beating = asyncio.create_task(beat())
     result = await probe(make_target("slow_to_read"))
     beating.cancel()
     assert result.message == "SlowToReadError: at last"
-    assert worst < 0.7
+    with pytest.raises(asyncio.CancelledError):
+        await beating
 
 
 async def test_a_name_that_raises_is_the_plugins_own(
@@ -86,6 +83,7 @@ async def test_a_name_that_raises_is_the_plugins_own(
 # ---------------------------------------------------------------- children
 
 
+@pytest.mark.process
 async def test_what_a_child_says_late_is_no_answer_for_the_next(
     probe: Probe, make_target: MakeTarget
 ) -> None:
@@ -96,17 +94,19 @@ async def test_what_a_child_says_late_is_no_answer_for_the_next(
         assert (result.status, result.checks) == (ConnectionStatus.HEALTHY, ())
 
 
+@pytest.mark.process
 async def test_a_child_keeps_no_connections(probe: Probe, make_target: MakeTarget) -> None:
     assert (await probe(make_target("keep_connections"))).message == "1 kept"
     assert (await probe(make_target("keep_connections", isolation="process"))).message == "0 kept"
 
 
+@pytest.mark.process
 async def test_an_idle_child_is_ended_unasked(
     probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_pool, "IDLE_SECONDS", 0.3)
     pid = (await probe(make_target("tell_pid", isolation="process"))).message
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while _is_alive(pid):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
@@ -169,7 +169,7 @@ def test_a_keeper_without_a_thread_closes_later() -> None:
     with no_new_threads():
         keeper.keep("first", CachedConnection(first, time.monotonic(), 60), 0.1)
     keeper.keep("second", CachedConnection(second, time.monotonic(), 60), 0.1)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not (first.closed and second.closed):
         assert time.monotonic() < until
         time.sleep(0.01)

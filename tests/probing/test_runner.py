@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     MakeTarget = Callable[..., Target]
     Probe = Callable[[Target], Any]
 
-TOLERANCE = 0.1
 CANARY = "c4nary-Sup3r/s3cret+value="
 
 
@@ -87,21 +86,22 @@ async def test_every_behaviour_becomes_one_result(
         assert text in result.message
         assert len(result.message) <= 2_000
         result.message.encode()  # no lone surrogate is left
-        assert 0 <= result.duration < 5
+        assert result.duration >= 0
         assert result.worker == "returned"
 
 
 async def test_a_hang_is_a_timeout_on_time_and_stays_stuck(
-    probe: Probe, pool: WorkerPool, make_target: MakeTarget, lab: Any
+    probe: Probe, pool: WorkerPool, make_target: MakeTarget, lab: Any, within: Any
 ) -> None:
     started = time.monotonic()
-    result = await probe(make_target("hang", timeout=0.2))
-    assert 0.2 <= time.monotonic() - started < 0.2 + TOLERANCE
+    with within(0.2):
+        result = await probe(make_target("hang", timeout=0.2))
+    assert time.monotonic() - started >= 0.2
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
     assert (result.message, result.worker) == ("no answer within 0.2 s", "stuck")
     assert (pool.counts["lab"].busy, pool.counts["lab"].stuck) == (1, 1)
     lab.FOREVER.set()
-    for _ in range(100):
+    for _ in range(1000):
         if not pool.counts["lab"].busy:
             break
         await asyncio.sleep(0.02)
@@ -126,18 +126,18 @@ async def test_the_deadline_is_visible_to_the_plugin(probe: Probe, make_target: 
     assert 0.3 < float(result.message.split()[3]) <= 0.4
 
 
+@pytest.mark.process
 async def test_a_child_is_killed_with_what_it_started_and_its_slot_is_free(
-    probe: Probe, pool: WorkerPool, make_target: MakeTarget
+    probe: Probe, pool: WorkerPool, make_target: MakeTarget, within: Any
 ) -> None:
     await probe(
         make_target("healthy", isolation="process")
     )  # the child is up: only the deadline counts below
-    started = time.monotonic()
-    result = await probe(make_target("spawn_and_hang", timeout=0.3, isolation="process"))
-    assert time.monotonic() - started < 0.3 + TOLERANCE
+    with within(0.3):
+        result = await probe(make_target("spawn_and_hang", timeout=0.3, isolation="process"))
     assert (result.error_type, result.worker) == (ErrorType.TIMEOUT, "reclaimed")
     assert pool.counts["lab"].busy == 0
-    for _ in range(100):
+    for _ in range(1000):
         if not _sessions_of_children():
             break
         await asyncio.sleep(0.02)
@@ -169,6 +169,7 @@ def _started_by_us(pid: int) -> bool:
     return f"PYTEST_CURRENT_TEST={os.environ['PYTEST_CURRENT_TEST'].split('::')[0]}".encode() in environment
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("behaviour", "text"), [("segfault", "SIGSEGV"), ("os_exit", "status 7")], ids=["segfault", "exit"]
 )
@@ -181,6 +182,7 @@ async def test_a_child_that_dies_says_how(
     assert (await probe(make_target("healthy", isolation="process"))).status is ConnectionStatus.HEALTHY
 
 
+@pytest.mark.process
 async def test_a_child_is_used_again(probe: Probe, make_target: MakeTarget) -> None:
     target = make_target("tell_pid", isolation="process")
     pids = {(await probe(target)).message for _ in range(5)}
@@ -188,6 +190,7 @@ async def test_a_child_is_used_again(probe: Probe, make_target: MakeTarget) -> N
     assert pids != {str(os.getpid())}
 
 
+@pytest.mark.process
 async def test_children_end_with_the_runner(probe: Probe, runner: Runner, make_target: MakeTarget) -> None:
     pid = int((await probe(make_target("tell_pid", isolation="process"))).message)
     runner.close()

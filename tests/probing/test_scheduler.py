@@ -59,7 +59,7 @@ class Monitor:
                 probing.cancel()
         self.runner.close()
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
         with anyio.fail_after(seconds):
             while not condition():  # noqa: ASYNC110 - what is awaited sets no event
                 await anyio.sleep(0.005)
@@ -221,11 +221,14 @@ async def test_validate_joins_the_probe_under_way(make_targets: MakeTargets, lab
             await monitor.scheduler.validate("nobody")
 
 
-async def test_validating_a_hung_target_answers_at_once(make_targets: MakeTargets, lab: Any) -> None:
+async def test_validating_a_hung_target_answers_at_once(
+    make_targets: MakeTargets, lab: Any, within: Any
+) -> None:
     monitor = Monitor()
     async with monitor.watching(make_targets({"dev": "hang"}, timeout=0.1, interval=60)):
         await monitor.until(lambda: monitor.results("dev"))
-        result = await asyncio.wait_for(monitor.scheduler.validate("dev"), 0.5)
+        with within(0, margin=0.5):
+            result = await monitor.scheduler.validate("dev")
         assert result.error_type == "timeout"
         assert lab.CALLS == ["hang"]
 
@@ -235,7 +238,7 @@ async def test_the_scheduler_beats_while_idle() -> None:
     async with monitor.watching({}):
         await monitor.until(lambda: monitor.state.scheduler_beat > 0)
         first = monitor.state.scheduler_beat
-        await monitor.until(lambda: monitor.state.scheduler_beat > first, seconds=3)
+        await monitor.until(lambda: monitor.state.scheduler_beat > first)
 
 
 async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, lab: Any) -> None:
@@ -247,7 +250,7 @@ async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, 
         await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.HEALTHY)
         lab.HANGING.set()
         await monitor.until(lambda: monitor.skips("dev")["stuck"] >= 1)
-        await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.UNHEALTHY, seconds=2)
+        await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.UNHEALTHY)
         assert monitor.skips("dev")["stuck"] >= 2
         [judged] = [e for e in monitor.events if isinstance(e, HangJudged)]
         assert (judged.target, judged.transition.after) == ("dev", HealthStatus.UNHEALTHY)
@@ -260,10 +263,11 @@ async def test_a_stale_target_tells_of_its_return(make_targets: MakeTargets, lab
     targets = make_targets({"hung": "hang", "starved": "healthy"}, interval=0.1, timeout=0.1)
     async with monitor.watching({"starved": targets["starved"]}):
         await monitor.until(lambda: monitor.results("starved"))
+        before = time.time()
         monitor.scheduler.apply(targets)
         await monitor.until(lambda: monitor.state.targets["starved"].stale)
         health = monitor.state.targets["starved"].health
-        assert health.since == pytest.approx(time.time(), abs=1)
+        assert before <= health.since <= time.time()
         assert health.status_changes == 1
         lab.FOREVER.set()
         await monitor.until(lambda: not monitor.state.targets["starved"].stale)

@@ -138,6 +138,7 @@ async def test_threads_are_reused_and_never_exceed_the_limit() -> None:
     pool.close()
 
 
+@pytest.mark.process
 async def test_a_plugin_that_forks_leaves_no_second_monitor() -> None:
     pool = WorkerPool(1, 1)
     children: list[int] = []

@@ -54,6 +54,7 @@ def test_owner_is_kept(path: Path) -> None:
     assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (OTHER_UID, OTHER_UID, 0o640)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_an_owner_that_cannot_be_kept_gives_no_rights_to_another_group(tmp_path: Path) -> None:
     directory = tmp_path / "shared"
@@ -86,12 +87,13 @@ def run(prepare: str, path: Path, data: bytes) -> str:
         [sys.executable, "-c", code, str(path), os.fsdecode(data)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     return done.stdout.strip()
 
 
+@pytest.mark.process
 def test_no_space_leaves_the_old_file_and_nothing_else(path: Path) -> None:
     said = run("resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))", path, b"x" * 1000)
     assert "file size limit" in said
@@ -99,6 +101,7 @@ def test_no_space_leaves_the_old_file_and_nothing_else(path: Path) -> None:
     assert names(path.parent) == ["profiles.yml"]
 
 
+@pytest.mark.process
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     with mounted(tmp_path / "small", "tmpfs", "size=64k") as directory:
         path = directory / "profiles.yml"
@@ -121,14 +124,15 @@ class mounted:  # noqa: N801 - used like a function
         command = ["mount", "--bind", str(self.source), str(self.where)]
         if self.source is None:
             command = ["mount", "-t", self.kind, "-o", self.options, "none", str(self.where)]
-        if subprocess.run(command, capture_output=True, check=False, timeout=20).returncode:
+        if subprocess.run(command, capture_output=True, check=False, timeout=120).returncode:
             pytest.skip("mounting needs root and CAP_SYS_ADMIN")
         return self.where
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.where)], check=True, timeout=20)
+        subprocess.run(["umount", "-l", str(self.where)], check=True, timeout=120)
 
 
+@pytest.mark.process
 def test_a_file_mounted_by_itself_is_named_as_such_and_never_written_in_place(
     tmp_path: Path, path: Path
 ) -> None:
@@ -141,11 +145,12 @@ def test_a_file_mounted_by_itself_is_named_as_such_and_never_written_in_place(
     assert names(tmp_path) == ["mounted.yml", "profiles.yml"]
 
 
+@pytest.mark.process
 def test_a_read_only_file_system_says_so(tmp_path: Path) -> None:
     with mounted(tmp_path / "ro", "tmpfs", "size=64k") as directory:
         path = directory / "profiles.yml"
         path.write_bytes(b"before")
-        subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True, timeout=20)
+        subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True, timeout=120)
         with pytest.raises(FileError, match="read-only"):
             put(path, b"after")
         assert path.read_bytes() == b"before"

@@ -91,6 +91,7 @@ def files(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["", "\ufeff", "---\n"])) + text
 
 
+@pytest.mark.slow
 @given(files(), wanteds)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(FOREIGN, OURS)
@@ -116,6 +117,7 @@ def test_ours_is_as_wanted_the_rest_as_it_was_and_again_changes_nothing(
         assert text.removeprefix("\ufeff") in after or after.endswith(text.removeprefix("\ufeff"))
 
 
+@pytest.mark.slow
 @given(wanteds, wanteds)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_from_any_version_to_any_other_without_touching_a_neighbour(

@@ -22,6 +22,8 @@ from floe_monitor.profiles.record import read_record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.process
+
 WRITER = Path(__file__).with_name("writer.py")
 FOREIGN = "# a neighbour\nshop: {target: prod, outputs: {prod: {type: postgres}}}  # kept\n"
 BY_HAND = "ours:\n  target: mine\n  outputs:\n    mine: {type: hand}  # by hand\n"
@@ -44,7 +46,7 @@ def process(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             finally:
                 child.kill()
     finally:
-        child.wait(10)
+        child.wait(60)
 
 
 def say(child: subprocess.Popen[str]) -> None:
@@ -148,11 +150,11 @@ def test_the_second_daemon_stands_by_and_takes_over(tmp_path: Path) -> None:
             time.sleep(1.0)  # several of the second one's turns
             assert path.stat().st_mtime_ns == before.st_mtime_ns, "two daemons do not fight"
             first.kill()
-            first.wait(10)
+            first.wait(60)
             assert line(second) == "written"
             assert yaml.safe_load(path.read_text())["ours"]["outputs"]["dev"]["marker"] == "second"
             say(second)
-            assert second.wait(10) == 0
+            assert second.wait(60) == 0
     names = sorted(entry.name for entry in tmp_path.iterdir())
     assert names == [".profiles.yml.floe-monitor.record.json", "profiles.yml"], (
         "an orderly stop leaves no lock"

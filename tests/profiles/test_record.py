@@ -141,6 +141,7 @@ def test_a_torn_record_begins_anew_with_the_next_write(made: Any) -> None:
     assert outputs(made) == ["a", "b"]
 
 
+@pytest.mark.process
 def test_a_record_that_cannot_be_written_removes_nothing_and_says_so(tmp_path: Path, made: Any) -> None:
     # The record's bytes no longer fit on the disk; the file's do.
     small = tmp_path / "small"
@@ -240,6 +241,7 @@ def test_without_a_copy_nothing_is_written_and_the_reason_is_said(made: Any) -> 
     assert not record_path(made.path).exists()
 
 
+@pytest.mark.process
 def test_a_read_only_directory_refuses_before_anything_is_written(tmp_path: Path, made: Any) -> None:
     inner = tmp_path / "ro"
     inner.mkdir()

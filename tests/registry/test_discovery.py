@@ -68,6 +68,7 @@ def test_a_plugin_outlives_the_discovery_that_made_it(site: Any) -> None:
     assert registry().get("toy").plugin is registry().get("toy").plugin
 
 
+@pytest.mark.process
 def test_the_environment_that_a_driver_needs_is_set_where_it_is_unset(site: Any, run_python: Any) -> None:
     value = site.plugin("acme_toy", "toy")
     module = site.path / "acme_toy.py"
@@ -264,6 +265,7 @@ def test_what_an_earlier_path_shadows_is_no_second_claimant(
     assert entry.version == "2.0"
 
 
+@pytest.mark.process
 def test_importing_the_loader_imports_no_plugin(run_python: Any, site: Any) -> None:
     """In a fresh interpreter, with every plugin of this environment installed."""
     loaded = run_python(
@@ -277,6 +279,7 @@ def test_importing_the_loader_imports_no_plugin(run_python: Any, site: Any) -> N
     assert loaded == []
 
 
+@pytest.mark.process
 def test_a_plugin_that_ends_the_interpreter_at_import_is_an_entry(run_python: Any, site: Any) -> None:
     site.module("acme_exit", "import sys\nprint('bye')\nsys.exit(0)")
     site.distribution("acme-exit", {"exits": "acme_exit:Plugin"}, group=GROUP)

@@ -18,11 +18,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Path:
+def upstream(starts_processes: None) -> Path:
     """The interpreter of an environment with the monitor and what upstream's plugin imports of its own."""
     if reason := environments.unwanted("upstream.txt"):
         pytest.skip(reason)
-    return environments.built("upstream.txt", below=["runtime.lock"], editable=[ROOT]) / "bin" / "python"
+    return environments.built(environments.UPSTREAM) / "bin" / "python"
 
 
 def run(python: Path, source: str, *arguments: str, path: str = "", cwd: Path | None = None) -> Any:
@@ -32,7 +32,7 @@ def run(python: Path, source: str, *arguments: str, path: str = "", cwd: Path | 
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,7 @@ def test_the_command_line_checks_it(upstream: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr

@@ -208,6 +208,7 @@ def test_a_file_that_is_missing(here: Path) -> None:
         load(Path("absent.yaml"), {})
 
 
+@pytest.mark.slow
 def test_ten_thousand_targets_take_seconds(read: Read) -> None:
     one = """\
   t{n}:

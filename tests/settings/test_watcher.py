@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONFIG = "targets:\n  dev: {plugin: duckdb, threads: %d}\n"
 POLL = 30.0
 """Long enough that what is seen within WAIT was told by an event."""
-WAIT = 10.0
+WAIT = 60.0
 QUIET = 0.8
 
 

@@ -106,12 +106,12 @@ def make_finished() -> MakeFinished:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], None]:
-    """Poll until true, ten seconds at most."""
+    """Poll until true, a minute at most."""
 
     def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "it did not happen within ten seconds"
+            assert time.monotonic() < deadline, "it did not happen within a minute"
             time.sleep(0.01)
 
     return wait

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from floe_monitor.domain.events import ProfileGenerated
-from floe_monitor.telemetry.fanout import Drops, Fanout
+from floe_monitor.telemetry.fanout import COALESCE, Drops, Fanout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,26 +78,24 @@ def test_every_sink_gets_every_event_in_order_on_a_thread_of_its_own() -> None:
     assert threading.get_ident() not in one.threads | two.threads
 
 
-def test_a_blocking_sink_delays_neither_publisher_nor_other_sinks(eventually: Eventually) -> None:
+def test_a_blocking_sink_delays_neither_publisher_nor_other_sinks(
+    eventually: Eventually, within: Any
+) -> None:
     blocking, other = Blocking(), Collecting()
     fanout = Fanout([blocking, other], capacity=100)
     fanout.start()
     fanout.publish(EVENT)
     each = fanout._sinks[0]
     eventually(lambda: not each.queue)  # the one event is in `handle`, which does not return
-    slowest = 0.0
     for _ in range(500):
-        began = time.perf_counter()
-        fanout.publish(EVENT)
-        slowest = max(slowest, time.perf_counter() - began)
+        with within(0.4):
+            fanout.publish(EVENT)
         if len(fanout._sinks[1].queue) > 50:
             eventually(lambda: not fanout._sinks[1].queue)
     eventually(lambda: len(other.events) == 501)
-    assert slowest < 0.5
     assert dict(fanout.dropped) == {"blocking": 400, "collecting": 0}
-    began = time.monotonic()
-    assert not fanout.close(0.2)
-    assert time.monotonic() - began < 2
+    with within(0.2, margin=1.8):
+        assert not fanout.close(0.2)
     assert fanout.dropped["blocking"] == 500  # the hundred that were still queued are lost too
     blocking.release.set()
     each.thread.join(5)
@@ -130,12 +128,13 @@ def test_publishing_costs_no_wake_up_each() -> None:
     each._drain = counted  # type: ignore[method-assign]
     fanout.start()
     began = time.monotonic()
-    while time.monotonic() - began < 0.5:
+    for _ in range(300):
         fanout.publish(EVENT)
         time.sleep(0.0004)
+    lasted = time.monotonic() - began
     assert fanout.close(5)
-    assert len(sink.events) > 100
-    assert wakes <= 14
+    assert len(sink.events) == 300
+    assert wakes <= lasted / COALESCE + 4
 
 
 def test_publishing_from_many_threads_loses_nothing() -> None:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -198,22 +197,18 @@ def test_closing_puts_everything_back() -> None:
     )
 
 
-def test_a_pipe_nobody_reads_never_blocks_and_the_loss_is_counted_and_told() -> None:
+def test_a_pipe_nobody_reads_never_blocks_and_the_loss_is_counted_and_told(within: Any) -> None:
     reader, writing = os.pipe()
     drops = Drops()
     with os.fdopen(writing, "w") as stream:
         writer = LogWriter(stream, drops, capacity=2000)
-        slowest = 0.0
         for number in range(5000):
-            began = time.perf_counter()
-            writer.write(f"{number} " + "x" * 100)
-            slowest = max(slowest, time.perf_counter() - began)
-        assert slowest < 0.5
+            with within(0.4):
+                writer.write(f"{number} " + "x" * 100)
         lost = drops["log"]
         assert lost >= 5000 - 2000 - 2 * 65536 // 100
-        began = time.monotonic()
-        assert not writer.close(0.2)
-        assert time.monotonic() - began < 2
+        with within(0.2, margin=1.8):
+            assert not writer.close(0.2)
         # Somebody reads after all: what was queued arrives, and the loss is told.
         received: list[bytes] = []
         drain = threading.Thread(target=lambda: received.extend(iter(lambda: os.read(reader, 65536), b"")))
@@ -255,11 +250,12 @@ print("closed", flush=True)
 """
 
 
+@pytest.mark.process
 def test_a_process_whose_standard_error_is_full_goes_on_and_ends() -> None:
     reader, writing = os.pipe()  # nobody reads it
     try:
         done = subprocess.run(
-            [sys.executable, "-c", BLOCKED], stdout=subprocess.PIPE, stderr=writing, timeout=30, check=False
+            [sys.executable, "-c", BLOCKED], stdout=subprocess.PIPE, stderr=writing, timeout=120, check=False
         )
     finally:
         os.close(reader)
@@ -268,11 +264,12 @@ def test_a_process_whose_standard_error_is_full_goes_on_and_ends() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.process
 def test_a_process_without_standard_error_goes_on() -> None:
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, BLOCKED],
         stdout=subprocess.PIPE,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.stdout.split() == [b"logged", b"closed"]

@@ -263,6 +263,7 @@ def test_otlp_is_the_table_and_nothing_else(
     assert skipped.as_int == 3
 
 
+@pytest.mark.slow
 def test_ten_thousand_targets_and_then_fewer(world: World, make_result: MakeResult) -> None:
     with http_receiver() as received:
         for number in range(10_500):
@@ -286,7 +287,7 @@ def test_ten_thousand_targets_and_then_fewer(world: World, make_result: MakeResu
                 for point in metric.gauge.data_points
             ]
 
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(names()) < 10_500 and time.monotonic() < deadline:
             time.sleep(0.2)
         assert len(names()) == 10_500
@@ -315,6 +316,7 @@ def test_an_ill_collector_is_not_felt(
     make_finished: MakeFinished,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    within: Any,
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
     monkeypatch.setattr("floe_monitor.telemetry.otel_spans.PENDING_LIMIT", 2000)
@@ -323,19 +325,17 @@ def test_an_ill_collector_is_not_felt(
         sink = build(world, drops, endpoint=received.endpoint, protocol=protocol, export_interval=0.2)
         fanout = Fanout([sink], drops=drops)
         fanout.start()
-        slowest = 0.0
         for _ in range(1500):  # with its two checks each is three spans
-            began = time.perf_counter()
-            span = sink.tracing.start(target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c")
-            span.end(make_result(started_at=time.time()))
-            fanout.publish(make_finished())
-            slowest = max(slowest, time.perf_counter() - began)
-        assert slowest < 0.5
+            with within(0.4):
+                span = sink.tracing.start(
+                    target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c"
+                )
+                span.end(make_result(started_at=time.time()))
+                fanout.publish(make_finished())
         assert fanout.close(5)
         assert drops["otlp"] == 0
-        began = time.monotonic()
-        sink.shutdown(0.5)
-        assert time.monotonic() - began < 2
+        with within(0.5, margin=1.5):
+            sink.shutdown(0.5)
         assert drops["otlp_spans"] > 0
     # One line per kind of message, not one per span or attempt; what is under way may still add some.
     assert len(caplog.records) < 12
@@ -520,13 +520,15 @@ assert sink.shutdown(10)
 """
 
 
+@pytest.mark.process
 def test_without_configuration_the_sdk_is_not_imported() -> None:
-    subprocess.run([sys.executable, "-c", OFF], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", OFF], check=True, timeout=120)
 
 
+@pytest.mark.process
 def test_a_plugins_own_spans_nest() -> None:
     with http_receiver() as received:
-        subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=120)
         spans = {span.name: span for span in received.spans()}
         assert "canary" not in str(received.requests)
     (event,) = spans["of the plugin"].events

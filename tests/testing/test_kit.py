@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
+
 FAULTS = Path(__file__).parent / "faults"
 
 EXPECTED: dict[str, set[str]] = {
@@ -106,7 +108,7 @@ EXPECTED |= NETWORKED
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def verdicts(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> dict[str, dict[str, str]]:
     """By class and test: what the kit said, in one run over all plugins as installed distributions."""
     site = tmp_path_factory.mktemp("site")
     (site / "fake_driver.py").touch()
@@ -133,7 +135,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
         },
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-3000:]
@@ -146,16 +148,12 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("plugin", EXPECTED)
 def test_each_fault_is_found_where_it_should_be(verdicts: dict[str, dict[str, str]], plugin: str) -> None:
     failed = {name: message for name, message in verdicts[plugin].items() if message}
     assert set(failed) == EXPECTED[plugin], failed
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("plugin", "test", "message"),
     [

@@ -36,12 +36,12 @@ class Kit:
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Path:
     return installed(tmp_path_factory.mktemp(SQLITE), files_of(SQLITE))
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Kit]:
+def tried(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Callable[[str], Kit]:
     """The kit's verdict on the plugin of ClickHouse with that text of `connect.py`."""
 
     def run_kit(connect: str) -> Kit:
@@ -77,7 +77,7 @@ def installed(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def run(project: Path, *arguments: str, timeout: float = 50) -> subprocess.CompletedProcess[str]:
+def run(project: Path, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=project,
@@ -97,7 +97,7 @@ def run(project: Path, *arguments: str, timeout: float = 50) -> subprocess.Compl
 def kit(project: Path) -> Kit:
     report = project / "report.xml"
     options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--rootdir=.", f"--junitxml={report}"]
-    done = run(project, "-m", "pytest", *options, "tests", timeout=150)
+    done = run(project, "-m", "pytest", *options, "tests", timeout=240)
     assert done.returncode in {0, 1}, done.stdout[-3000:] + done.stderr[-3000:]
     found: dict[str, dict[str, str]] = {"passed": {}, "failure": {}, "error": {}, "skipped": {}}
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own report
@@ -147,7 +147,7 @@ def test_the_monitor_lists_and_checks_it(sqlite: Path) -> None:
 
 @NAMESPACES
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_plugin_without_timeouts_fails_as_the_document_says(tried: Callable[[str], Kit]) -> None:
     verdict = tried(versions_of_connect()[0])
     assert_fails_as_told(verdict, "without timeouts")
@@ -158,7 +158,7 @@ def test_a_plugin_without_timeouts_fails_as_the_document_says(tried: Callable[[s
 
 @NAMESPACES
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_timeout_of_each_operation_is_not_enough(tried: Callable[[str], Kit]) -> None:
     text = versions_of_connect()[0]
     for hunk in text_of("diff", CONNECT).split("@@\n"):
@@ -172,7 +172,7 @@ def test_a_timeout_of_each_operation_is_not_enough(tried: Callable[[str], Kit]) 
 
 @NAMESPACES
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_few_lines_of_toolkit_make_it_pass(tried: Callable[[str], Kit]) -> None:
     verdict = tried(versions_of_connect()[-1])
     assert verdict.failed == {}

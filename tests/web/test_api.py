@@ -60,14 +60,15 @@ async def test_scrapes_at_the_same_time_share_one_render(surface: Any, client: h
     assert surface.page.renders <= 3, "a later scrape is rendered afresh"
 
 
-async def test_a_slow_render_does_not_hold_the_loop(surface: Any, client: httpx.AsyncClient) -> None:
+async def test_a_slow_render_does_not_hold_the_loop(
+    surface: Any, client: httpx.AsyncClient, within: Any
+) -> None:
     surface.page.delay = 0.5
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.get, "/metrics")
         await anyio.sleep(0.05)
-        began = time.monotonic()
-        assert (await client.get("/healthz")).status_code == 200
-        assert time.monotonic() - began < 0.3
+        with within(0, margin=0.3):
+            assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_a_failing_render_is_a_problem_and_the_next_works(
@@ -272,6 +273,7 @@ async def test_odd_texts_survive(
     assert "<script>alert" not in (await client.get("/")).text
 
 
+@pytest.mark.slow
 async def test_ten_thousand_targets_are_listed_quickly(
     surface: Any, client: httpx.AsyncClient, target_of: Any, result_of: Any
 ) -> None:
@@ -279,11 +281,11 @@ async def test_ten_thousand_targets_are_listed_quickly(
         surface.add(target_of(f"t{number}", labels={"team": "core"}), result_of(f"t{number}"))
     took = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         answer = await client.get("/api/v1/targets", headers={"accept-encoding": "identity"})
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert len(answer.json()["targets"]) == 10_004
-    assert min(took) < 1.5, took  # 0.2 s on an idle core
+    assert min(took) < 1.5, took  # of computing; 0.2 s on an idle core
     packed = await client.get("/api/v1/targets", headers={"accept-encoding": "gzip"})
     assert int(packed.headers["content-length"]) < len(packed.content) / 5
     assert json.loads(gzip.decompress(gzip.compress(packed.content))) == answer.json()

@@ -183,7 +183,7 @@ async def test_a_real_browser_shows_it_and_keeps_it_current(
                 [str(BROWSER), *options.split(), f"--user-data-dir={tmp_path}", str(client.base_url)],
                 capture_output=True,
                 text=True,
-                timeout=50,
+                timeout=120,
                 check=False,
             )
             return done.stdout

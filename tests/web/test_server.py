@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -43,19 +43,17 @@ async def test_a_silent_connection_is_closed(surface: Any, serving: Any) -> None
             assert await until_closed(stream) == b""
 
 
-async def test_a_header_that_trickles_is_cut(surface: Any, serving: Any) -> None:
+async def test_a_header_that_trickles_is_cut(surface: Any, serving: Any, within: Any) -> None:
     async with (
         serving(surface.app(), limits=QUICK) as client,
         await anyio.connect_tcp(*address(client)) as stream,
     ):
         await stream.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
-        began = time.monotonic()
-        with pytest.raises(anyio.BrokenResourceError):  # noqa: PT012 - it is cut at some turn of the loop
-            with anyio.fail_after(5):
+        with within(1, margin=1), pytest.raises(anyio.BrokenResourceError):  # noqa: PT012 - at some turn
+            with anyio.fail_after(60):
                 while True:
                     await stream.send(b"x-slow: 1\r\n")
                     await anyio.sleep(0.05)
-        assert time.monotonic() - began < 2
 
 
 async def test_a_body_that_never_ends_is_cut(surface: Any, serving: Any) -> None:
@@ -143,7 +141,7 @@ async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> 
         try:
             lazy.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await anyio.sleep(1.5)
-            lazy.settimeout(5)
+            lazy.settimeout(60)
 
             def drain() -> int:
                 got = 0
@@ -159,7 +157,7 @@ async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> 
             lazy.close()
 
 
-async def test_stopping_is_bounded_whatever_is_open(surface: Any) -> None:
+async def test_stopping_is_bounded_whatever_is_open(surface: Any, within: Any) -> None:
     async def hang(request: Request) -> Response:
         await anyio.sleep(3600)
         return Response()
@@ -167,6 +165,7 @@ async def test_stopping_is_bounded_whatever_is_open(surface: Any) -> None:
     app = Starlette(routes=[Route("/hang", hang)])
     listener = listen("127.0.0.1", 0)
     streams = []
+    stack = ExitStack()
     async with anyio.create_task_group() as tasks:
         await tasks.start(lambda *, task_status: serve(app, listener, grace=0.3, task_status=task_status))
         for opening in (b"", b"GET /ha", b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -175,9 +174,9 @@ async def test_stopping_is_bounded_whatever_is_open(surface: Any) -> None:
             if opening:
                 await stream.send(opening)
         await anyio.sleep(0.1)
-        began = time.monotonic()
+        stack.enter_context(within(0.3, margin=1.2))
         tasks.cancel_scope.cancel()
-    assert time.monotonic() - began < 1.5
+    stack.close()
     for stream in streams:
         await stream.aclose()
     with pytest.raises(OSError, match=r"refused|failed"):

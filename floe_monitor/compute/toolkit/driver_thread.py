@@ -7,12 +7,11 @@ later by the driver's own, coarser timeouts; how many there may be at once is li
 
 from __future__ import annotations
 
-import contextvars
-import queue
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from floe_monitor.compute.errors import ComputeTimeoutError, MonitorResourceError
+from floe_monitor.compute.errors import ComputeTimeoutError
+from floe_monitor.compute.toolkit.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +44,7 @@ class DriverThreads:
         """
         if self._abandoned >= self._limit:
             raise ComputeTimeoutError(f"{self._limit} calls of earlier probes are still unanswered")
-        try:
-            return DriverThread(self, self._name, deadline)
-        except RuntimeError:
-            raise MonitorResourceError("the monitor could start no thread for the session") from None
+        return DriverThread(self, WorkerThread(self._name, "the session"), deadline)
 
     def count(self, change: int) -> None:
         with self._lock:
@@ -56,62 +52,40 @@ class DriverThreads:
 
 
 class DriverThread:
-    """Runs calls one after the other, until `end`. Its context variables are those of whoever started it."""
+    """Runs calls one after the other, until `end`, each in the context of whoever makes it."""
 
-    def __init__(self, owner: DriverThreads, name: str, deadline: Deadline) -> None:
+    def __init__(self, owner: DriverThreads, thread: WorkerThread, deadline: Deadline) -> None:
         self.deadline = deadline
         """When waits for its calls end; may be replaced."""
         self._owner = owner
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._thread = thread
         self._lock = threading.Lock()
         self._abandoned = self._ended = False
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
-        self._thread.start()
 
     def call(self, function: Callable[[], _T], waiting_for: str) -> _T:
         """What `function` returns or raises; `ComputeTimeoutError` names what did not come in time."""
-        call = _Call(function)
-        self._calls.put(call)
+        call = self._thread.submit(function)
         if not call.done.wait(self.deadline.remaining()):
             raise ComputeTimeoutError(f"no answer in time while waiting for {waiting_for}")
-        if call.error is not None:
-            raise call.error
-        result: _T = call.result
-        return result
+        return call.get()
 
     def end(self, last: Callable[[], object] | None = None, *, waiting: bool = True) -> None:
         """Run `last` as soon as the thread is free, then end it; waits for both until the deadline."""
-        if last is not None:
-            self._calls.put(_Call(last))
-        self._calls.put(None)
+        ended = self._thread.submit(last or _nothing, on_done=lambda _: self._finish())
+        self._thread.end()
         if waiting:
-            self._thread.join(self.deadline.remaining())
+            ended.done.wait(self.deadline.remaining())
         with self._lock:
             self._abandoned = not self._ended
             if self._abandoned:
                 self._owner.count(1)
 
-    def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call.run()
+    def _finish(self) -> None:
         with self._lock:
             self._ended = True
             if self._abandoned:
                 self._owner.count(-1)
 
 
-class _Call:
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self.done = threading.Event()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self._function()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            self.error = error
-        finally:
-            self.done.set()
+def _nothing() -> None:
+    """The last call of a thread that has none: it tells that those before it have ended."""

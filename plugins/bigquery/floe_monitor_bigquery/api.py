@@ -38,9 +38,9 @@ class Api:
         """Any answer at all, without credentials; its status."""
         return self._transport.send("GET", f"{endpoint(self._config)}/").status
 
-    def greet(self) -> int:
+    def greet(self, transport: Transport | None = None) -> int:
         """Any answer at all, with the token; its status. One that is no good any more gets 401."""
-        return self._transport.send("GET", self._dataset(), headers=self.headers).status
+        return (transport or self._transport).send("GET", self._dataset(), headers=self.headers).status
 
     def dry_run(self, statement: str) -> dict[str, Any]:
         """Has BigQuery check a statement and the right to run it; nothing runs and nothing is billed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from floe_monitor.compute import ComputeConfig, ComputeConfigurationError
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
+from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -118,11 +118,7 @@ class BigQueryConfig(ReusingConfig):
     def private_key(self) -> str | None:
         """Of the method service-account-json; within `keyfile_json` once a whole expression was resolved."""
         inside = self.keyfile_json.get("private_key") if isinstance(self.keyfile_json, dict) else None
-        return self.secret("private_key") or (str(inside) if inside else None)
-
-    def secret(self, key: str) -> str | None:
-        found = self.credentials.get(key)
-        return found.get_secret_value() if found is not None else None
+        return secret_of(self, "private_key") or (str(inside) if inside else None)
 
     @model_validator(mode="before")
     @classmethod
@@ -187,18 +183,3 @@ class BigQueryConfig(ReusingConfig):
         missing = [key for key in _OF_KEYFILE if not self.keyfile_json.get(key)]
         if missing:
             raise ValueError(f"keyfile_json: missing {', '.join(missing)}")
-
-
-def typed(config: ComputeConfig) -> BigQueryConfig:
-    """`config` under this plugin's model; `ComputeConfigurationError` names the keys that do not fit."""
-    if isinstance(config, BigQueryConfig):
-        return config
-    try:
-        return BigQueryConfig.model_validate(dict(config))
-    except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise ComputeConfigurationError("; ".join(problems)) from None

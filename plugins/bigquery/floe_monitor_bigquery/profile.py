@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
+from floe_monitor.compute.toolkit.dbt_outputs import (
+    connection_of,
+    output_of,
+    reference_of,
+    secret_of,
+    take_credentials,
+    target_of,
+    unknown_keys,
+)
+from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor_bigquery.config import MONITOR_ONLY, SECRETS, BigQueryConfig
 
 if TYPE_CHECKING:
@@ -19,7 +28,8 @@ _ORDER = (
     "job_retries", "job_retry_deadline_seconds", "compute_region", "dataproc_cluster_name", "dataproc_batch",
     "gcs_bucket", "submission_method",
 )  # fmt: skip
-_REFERENCE = re.compile(r"""\s*\{\{-?\s*env_var\(\s*(['"])(\w+)\1\s*\)\s*-?\}\}\s*""")
+_KEYS_OF_OUTPUT = tuple(key for key in SECRETS if key != "private_key")
+"""The secrets that are keys of an output; the private key stands within `keyfile_json`."""
 _UNSET_ON_IMPORT = ("job_execution_timeout_seconds", "job_retries")
 """Keys that a new target writes by default; an imported profile without them stays without."""
 _OLD_NAMES = {
@@ -36,26 +46,14 @@ _NEVER = {
 
 def generate(config: BigQueryConfig) -> dict[str, Any]:
     """The output block; a value of `connection` stands in it as it was given."""
-    output: dict[str, Any] = {"type": "bigquery"}
-    for key in _ORDER:
-        value = config.secret(key) if key in SECRETS else _value(config, key)
-        if value is not None:
-            output[key] = value
-    private_key = config.secret("private_key")
-    if private_key is None and config.private_key is not None and "{{" not in config.private_key:
-        raise ComputeConfigurationError("keyfile_json.private_key belongs under `credentials`, by reference")
+    defaults = {"job_execution_timeout_seconds": config.timeout_seconds}
+    output = output_of(config, "bigquery", _ORDER, SECRETS, defaults)
+    private_key = secret_of(config, "private_key")
     if private_key is not None:
         output["keyfile_json"] = {**output["keyfile_json"], "private_key": private_key}
+    elif config.private_key is not None and not is_template(config.private_key):
+        raise ComputeConfigurationError("keyfile_json.private_key belongs under `credentials`, by reference")
     return output
-
-
-def _value(config: BigQueryConfig, key: str) -> Any:
-    field = "schema_" if key == "schema" else key
-    if field in config.model_fields_set:
-        return config.connection.get(key, getattr(config, field))
-    if key == "job_execution_timeout_seconds":
-        return config.timeout_seconds
-    return getattr(config, field)
 
 
 def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,45 +61,27 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises `ComputeConfigurationError` for a key dbt-bigquery would ignore, and for a literal secret.
     """
-    connection = {
-        key: value for key, value in output.items() if key not in {"type", "threads"} and value is not None
-    }
+    connection = {key: value for key, value in connection_of(output).items() if value is not None}
     for old, new in _OLD_NAMES.items():
         if old in connection:
             if new in connection:
                 raise ComputeConfigurationError(f"{old} and {new} are the same key to dbt: give one")
             connection[new] = connection.pop(old)
-    credentials: dict[str, Any] = {}
-    for key in SECRETS:
-        if key in connection and key != "private_key":
-            credentials[key] = _reference(key, connection.pop(key))
+    credentials = take_credentials(connection, _KEYS_OF_OUTPUT)
     keyfile = connection.get("keyfile_json")
     if isinstance(keyfile, dict) and "private_key" in keyfile:
-        credentials["private_key"] = _reference("keyfile_json.private_key", keyfile["private_key"])
+        credentials["private_key"] = reference_of("keyfile_json.private_key", keyfile["private_key"])
         connection["keyfile_json"] = {key: value for key, value in keyfile.items() if key != "private_key"}
     if not ("project" in connection or "database" in connection):
         raise ComputeConfigurationError("project is missing: dbt takes it from its environment; name it")
     _refuse_unknown(connection)
-    connection |= dict.fromkeys(key for key in _UNSET_ON_IMPORT if key not in connection)
-    found: dict[str, Any] = {"threads": output.get("threads", 1), "connection": connection}
-    return {**found, "credentials": credentials} if credentials else found
+    return target_of(output, connection, credentials, _UNSET_ON_IMPORT)
 
 
 def _refuse_unknown(connection: Mapping[str, Any]) -> None:
-    fields = {field.alias or name for name, field in BigQueryConfig.model_fields.items()}
-    known = fields - MONITOR_ONLY - {"plugin", "connection", "credentials", "timeout_seconds", "threads"}
-    unknown = sorted(str(key) for key in connection if key not in known)
+    unknown = unknown_keys(connection, BigQueryConfig, MONITOR_ONLY)
     for key in unknown:
         if key in _NEVER:
             raise ComputeConfigurationError(f"{key}: {_NEVER[key]}")
     if unknown:
         raise ComputeConfigurationError(f"dbt-bigquery has no key {', '.join(unknown)}: it would ignore it")
-
-
-def _reference(key: str, value: object) -> dict[str, str]:
-    found = _REFERENCE.fullmatch(str(value))
-    if found is None:
-        raise ComputeConfigurationError(
-            f"{key} is no plain {{{{ env_var('NAME') }}}}: put it in an environment variable and name that"
-        )
-    return {"env": found[2]}

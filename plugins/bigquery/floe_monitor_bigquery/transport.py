@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import certifi
 import google.auth.transport
-import requests
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeTimeoutError
-from floe_monitor_bigquery import wire
+from floe_monitor.compute.toolkit.dialling import dial
+from floe_monitor.compute.toolkit.http_client import HttpClient
+from floe_monitor.compute.toolkit.tls import tls_context
 from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
+from floe_monitor_bigquery.netrc_file import authorization_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from floe_monitor.compute import Deadline
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 
 MAX_BYTES = 1 << 20
 """More than this is no answer to anything asked here."""
 _MAX_TEXT = 500
+DRIVER_GIVES_UP = None
+"""dbt's driver waits at a silent address as long as the system does: minutes.
+
+The first connection of `dbt run` lists datasets. dbt-bigquery gives `Client.list_datasets`, `get_dataset` and
+`get_table` no timeout; google-cloud-bigquery's DEFAULT_TIMEOUT is None, which `AuthorizedSession.request` and
+requests hand down to urllib3, whose `create_connection` then connects without one, address by address. Only
+`Client.query` has a limit (`job_creation_timeout_seconds`, or 60 s), and `dbt debug` makes no other call.
+"""
+
+
+def roots() -> str:
+    """The file or directory that dbt's driver takes its TLS roots from."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+
+
+def new_client(calls: BlockingCalls) -> HttpClient:
+    """With the proxies of the environment, as in dbt's driver."""
+    return HttpClient(
+        partial(dial, calls=calls, driver_gives_up=DRIVER_GIVES_UP),
+        context_for=lambda _: tls_context(roots()),
+    )
 
 
 class Response(google.auth.transport.Response):
@@ -41,27 +69,25 @@ class Response(google.auth.transport.Response):
 class Transport(google.auth.transport.Request):
     """Raises for every answer that is no success: google-auth would retry some, and sleep in between."""
 
-    def __init__(self) -> None:
-        self._session = wire.session()
+    def __init__(self, client: HttpClient, deadline: Deadline, warn: Callable[[str], None]) -> None:
+        """`warn` is told what stood in the way of a connection that was made all the same."""
+        self.client, self.deadline, self._warn = client, deadline, warn
 
-    def close(self) -> None:
-        self._session.close()
-
-    def renew(self) -> None:
-        """Let go of every connection; the next requests make their own."""
-        self.close()
-        self._session = wire.session()
+    def until(self, deadline: Deadline) -> Transport:
+        """The same connections, with an earlier deadline."""
+        return Transport(self.client, deadline, self._warn)
 
     def __call__(
         self,
         url: str,
         method: str = "GET",
-        body: bytes | None = None,
+        body: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the moment set by `wire.running` counts
+        timeout: float | None = None,  # noqa: ARG002 - the deadline counts
         **_: Any,
     ) -> Response:
-        response = self.send(method, url, body, headers, follow=True)
+        data = body.encode() if isinstance(body, str) else body
+        response = self.send(method, url, data, headers, follow=True)
         if not 200 <= response.status < 300:
             raise answered(url, response)
         return response
@@ -75,30 +101,27 @@ class Transport(google.auth.transport.Request):
         *,
         follow: bool = False,
     ) -> Response:
-        """The answer, whatever its status; that of a redirection's end with `follow`."""
-        where = urlsplit(url).netloc
-        try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                timeout=wire.left(),
-                stream=True,
-                allow_redirects=follow,
-            ) as answer:
-                return Response(answer.status_code, answer.headers, _read(answer, where))
-        except requests.exceptions.RequestException as error:
-            raise _named(error, where) from None
+        """The answer, whatever its status; that of a redirection's end with `follow`, for a GET."""
+        answer = self.client.request(
+            method,
+            url,
+            _with_login(url, headers or {}),
+            body,
+            deadline=self.deadline,
+            follow_redirects=follow,
+            body_limit=MAX_BYTES,
+            cut_body=True,
+        )
+        for warning in answer.warnings:
+            self._warn(warning)
+        if answer.cut:
+            raise UnusableAnswerError(f"{_where(url)} answered with more than {MAX_BYTES} bytes")
+        return Response(answer.status, answer.headers, answer.body)
 
 
 def answered(url: str, response: Response) -> AnsweredError:
     """In the API's form (`error.errors[0].reason`), the newer one (`error.status`) or OAuth's (`error`)."""
-    where, status = urlsplit(url).netloc, response.status
-    try:
-        content = json.loads(response.data)
-    except ValueError:
-        content = None
+    content = _parsed(response.data)
     error = content.get("error") if isinstance(content, dict) else None
     if isinstance(error, dict):
         first = next(iter(error.get("errors") or []), None)
@@ -108,59 +131,36 @@ def answered(url: str, response: Response) -> AnsweredError:
     else:
         reason = error or ""
         message = content.get("error_description") or "" if isinstance(content, dict) else ""
-    return AnsweredError(where, status, str(reason)[:100], str(message)[:_MAX_TEXT])
+    return AnsweredError(_where(url), response.status, str(reason)[:100], str(message)[:_MAX_TEXT])
+
+
+def content_of(url: str, response: Response) -> dict[str, Any]:
+    content = _parsed(response.data)
+    if not isinstance(content, dict):
+        raise UnusableAnswerError(f"{_where(url)} answered {response.status} with no JSON object")
+    return content
+
+
+def _where(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _with_login(url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    login = authorization_for(urlsplit(url).hostname or "")
+    if login is None:
+        return headers
+    kept = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+    return {**kept, "authorization": login}
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _reason_in_details(error: Mapping[str, Any]) -> Any:
     details = error.get("details")
     found = [item.get("reason") for item in details or [] if isinstance(item, dict)]
     return next((reason for reason in found if reason), None)
-
-
-def content_of(url: str, response: Response) -> dict[str, Any]:
-    try:
-        content = json.loads(response.data)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise UnusableAnswerError(f"{urlsplit(url).netloc} answered {response.status} with no JSON object")
-    return content
-
-
-def _read(answer: requests.Response, where: str) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in answer.iter_content(16384):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BYTES:
-            raise UnusableAnswerError(f"{where} answered with more than {MAX_BYTES} bytes")
-    return b"".join(chunks)
-
-
-def _named(error: requests.exceptions.RequestException, where: str) -> Exception:
-    kinds = requests.exceptions
-    causes = list(_causes(error))
-    if isinstance(error, kinds.Timeout) or any(isinstance(cause, TimeoutError) for cause in causes):
-        return ComputeTimeoutError(f"no answer from {where} in time")
-    if isinstance(
-        error, kinds.InvalidURL | kinds.MissingSchema | kinds.InvalidSchema | kinds.InvalidProxyURL
-    ):
-        return ComputeConfigurationError(f"{where or 'the address'}: {type(error).__name__}")
-    root = causes[-1]
-    reason = getattr(root, "verify_message", "") or getattr(root, "strerror", None) or str(root)
-    step = "TLS with" if isinstance(error, kinds.SSLError) else "connection to"
-    step = "the proxy on the way to" if isinstance(error, kinds.ProxyError) else step
-    return ComputeConnectionError(f"{step} {where} failed: {str(reason)[:_MAX_TEXT]}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """From the outermost to the exception of the system; the libraries nest them in three ways."""
-    found: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in found:
-        found.append(current)
-        nested = [getattr(current, "reason", None), getattr(current, "original_error", None), *current.args]
-        inner = next((item for item in nested if isinstance(item, BaseException)), None)
-        current = inner or current.__cause__ or current.__context__
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from conformance import silent_names
 from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
@@ -142,7 +142,7 @@ def test_a_metadata_server_that_is_none(
 
 @pytest.mark.parametrize("fault", [Fault.FREEZE, Fault.RESET])
 def test_broken_in_the_middle_of_a_probe(
-    probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault
+    probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault, unhurried: Any
 ) -> None:
     """While the token endpoint, which is elsewhere, lets the probe wait."""
     slow = threading.Event()
@@ -151,7 +151,7 @@ def test_broken_in_the_middle_of_a_probe(
         keyfile["token_uri"] = f"{LOOPBACK}:{token.port}/token"
 
         def turn() -> None:
-            slow.wait(TIMEOUT / 3)
+            slow.wait(unhurried(TIMEOUT) / 3)
             proxy.set(fault)
             token.set(Fault.PASS)
 
@@ -207,11 +207,9 @@ def test_no_answer_after_tls(
         assert google.state.requests, "TLS was agreed on"
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(
-    probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import socket
-
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name has 127.0.0.9 before 127.0.0.1."""
     true = socket.getaddrinfo
 
     def two(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
@@ -219,30 +217,46 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(
         return [entry for entries in found for entry in entries]
 
     monkeypatch.setattr(socket, "getaddrinfo", two)
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_a_silent_address_before_one_that_answers(probe: Probe, standin: StandIn) -> None:
+    """dbt's driver would wait there for as long as the system does, at every connection."""
     with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=standin.port):
         result = probe(timeout=1.5, api_endpoint=f"http://localhost:{standin.port}")
+    _as_expected(result, ErrorType.TIMEOUT, {"network"})
+    assert "127.0.0.9" in result.message
+    assert f"although 127.0.0.1 port {standin.port} answers" in result.message
+
+
+@pytest.mark.usefixtures("two_addresses")
+def test_an_address_that_refuses_before_one_that_answers(
+    probe: Probe, standin: StandIn, keyfile: dict[str, Any]
+) -> None:
+    """It costs dbt nothing; and it is told once, for the API and the token endpoint alike."""
+    credentials = {"private_key": keyfile.pop("private_key")}
+    keyfile["token_uri"] = f"http://accounts.localhost:{standin.port}/token"
+    result = probe(
+        credentials=credentials,
+        api_endpoint=f"http://api.localhost:{standin.port}",
+        method="service-account-json",
+        keyfile_json=keyfile,
+    )
     assert result.status is ConnectionStatus.HEALTHY, result
+    assert standin.accepted == 2
+    assert len(result.warnings) == 1, result
+    assert "127.0.0.9" in result.warnings[0]
+    assert "dbt tries the next one" in result.warnings[0]
 
 
-def test_a_name_service_that_never_answers() -> None:
-    if not silent_names.available():
-        pytest.skip("this system lets nobody make a network namespace (unshare)")
-    fields = {
-        "connection": {"method": "oauth-secrets", "project": "p", "dataset": "d"},
-        "credentials": {"token": "t"},
-    }
-    assert silent_names.probe_thrice("bigquery", fields) == ["timeout network True 1"] * 3 + ["0"]
-
-
-def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
-    late: list[float] = []
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:
+    in_time: list[bool] = []
 
     def run() -> None:
         config = build_config(plugin, keys(api_endpoint=f"{LOOPBACK}:{hang.port}"))
-        started = time.monotonic()
-        with running_until(Deadline.after(TIMEOUT)):
+        with within(TIMEOUT), running_until(Deadline.after(TIMEOUT)):
             assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(20)]
@@ -250,8 +264,7 @@ def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, 
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(late) == 20
-    assert max(late) < 0.1
+    assert len(in_time) == 20
 
 
 def _as_expected(result: ConnectionResult, kind: ErrorType, checks: set[str]) -> None:
@@ -265,7 +278,7 @@ def _descriptors() -> int:
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

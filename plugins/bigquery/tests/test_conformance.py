@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from floe_monitor_bigquery import BigQueryComputePlugin
 
-from floe_monitor.testing import ComputePluginConformance, Given
+from floe_monitor.testing import ComputePluginConformance, Given, NetworkConformance
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from floe_monitor.testing.validation import ValidationConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,15 +18,27 @@ if TYPE_CHECKING:
     Keys = Callable[..., dict[str, Any]]
 
 
-class TestBigQuery(ComputePluginConformance):
+class Targets:
+    """The same for both ways to use connections."""
+
     plugin_name = "bigquery"
     overrun_seconds = 0.1
-    driver_modules = ("google.auth", "google.oauth2", "requests", "urllib3", "cryptography")
+    more: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def server_of(self, keys: Mapping[str, Any]) -> tuple[str, int]:
+        place = urlsplit(keys["connection"]["api_endpoint"])
+        return str(place.hostname), int(place.port or 80)
+
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        """The API and the token endpoint."""
+        place, connection = f"http://{host}:{port}", keys["connection"]
+        keyfile = {**connection["keyfile_json"], "token_uri": f"{place}/token"}
+        return {**keys, "connection": {**connection, "api_endpoint": place, "keyfile_json": keyfile}}
 
     @pytest.fixture
     def healthy_config(self, keys: Keys, keyfile: dict[str, Any]) -> Given:
-        private_key = keyfile.pop("private_key")
-        return keys({"private_key": private_key}, method="service-account-json", keyfile_json=keyfile)
+        secrets = {"private_key": keyfile.pop("private_key")}
+        return {**keys(secrets, method="service-account-json", keyfile_json=keyfile), **self.more}
 
     @pytest.fixture
     def broken_configs(self, keys: Keys, keyfile: dict[str, Any]) -> Mapping[str, Given]:
@@ -33,7 +48,7 @@ class TestBigQuery(ComputePluginConformance):
         }
         secrets = {"refresh_token": "revoked-refresh", "client_secret": "client-secret"}
         keyfile = {key: value for key, value in keyfile.items() if key != "private_key"}
-        return {
+        found = {
             "unknown token": keys({"token": "unknown-token"}),
             "revoked refresh token": keys(secrets, **refreshing),
             "no key": keys({"private_key": "no-key"}, method="service-account-json", keyfile_json=keyfile),
@@ -42,8 +57,23 @@ class TestBigQuery(ComputePluginConformance):
             "closed port": keys(api_endpoint="http://127.0.0.1:1"),
             "unknown host": keys(api_endpoint="https://nowhere.invalid"),
         }
+        return {name: {**given, **self.more} for name, given in found.items()}
 
     @pytest.fixture
     def hanging_config(self, keys: Keys) -> Iterator[Given]:
         with FaultProxy(fault=Fault.HANG) as proxy:
-            yield keys(api_endpoint=f"http://127.0.0.1:{proxy.port}")
+            yield {**keys(api_endpoint=f"http://127.0.0.1:{proxy.port}"), **self.more}
+
+
+class TestBigQuery(Targets, ComputePluginConformance):
+    driver_modules = ("google.auth", "google.oauth2", "requests", "urllib3", "cryptography")
+
+
+class TestKept(Targets, ValidationConformance, NetworkConformance):
+    more = {"connection_reuse": True}  # noqa: RUF012 - never changed
+
+    @pytest.fixture
+    def plugin(self) -> Iterator[BigQueryComputePlugin]:
+        plugin = BigQueryComputePlugin()
+        yield plugin
+        plugin.shutdown()

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[int]:
+def emulator(starts_processes: None) -> Iterator[int]:
     """Its port."""
     if reason := environments.unwanted("crucible.txt"):
         pytest.skip(reason)
@@ -59,7 +59,7 @@ def test_a_real_query(probe: Callable[..., ConnectionResult], standin: StandIn, 
 
 
 def _await(port: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((LOOPBACK, port), timeout=1).close()

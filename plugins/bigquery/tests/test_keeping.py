@@ -1,4 +1,4 @@
-"""CachedConnection connections and tokens: proved, replaced, and let go."""
+"""Kept connections and tokens: proved, replaced, and let go."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STEPS = ["credentials", "network", "token", "query", "dataset", "write"]
 
 
 @pytest.fixture
-def again(plugin: Any, keys: Callable[..., dict[str, Any]], keyfile: dict[str, Any]) -> Again:
+def again(plugin: Any, keys: Callable[..., dict[str, Any]], keyfile: dict[str, Any], within: Any) -> Again:
     """One more validation of a target that keeps its connection; with a key, unless told."""
     private_key = keyfile.pop("private_key")
     given = {"method": "service-account-json", "keyfile_json": keyfile}
@@ -42,10 +42,8 @@ def again(plugin: Any, keys: Callable[..., dict[str, Any]], keyfile: dict[str, A
     ) -> ConnectionResult:
         connection = {**given, "credentials": {"private_key": private_key}, **changes}
         fields = {**keys(**connection), "connection_reuse": True, **(settings or {})}
-        started = time.monotonic()
-        with running_until(Deadline.after(timeout)):
+        with within(timeout), running_until(Deadline.after(timeout)):
             result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
-        assert time.monotonic() - started < timeout + 0.1
         return result
 
     return run
@@ -66,7 +64,7 @@ def logins(standin: StandIn) -> int:
 
 
 def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -194,7 +192,7 @@ def test_use_does_not_make_it_younger(again: Again, standin: StandIn) -> None:
     """Neither does a connection that was replaced under the token."""
     with FaultProxy(standin.port) as proxy:
         given = {"api_endpoint": f"http://127.0.0.1:{proxy.port}"}
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while logins(standin) < 3:
             assert again(**given, settings={"connection_max_age_seconds": 0.5}).status is HEALTHY
             proxy.set(Fault.RESET)

@@ -60,7 +60,9 @@ def extension_directory(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def lakehouse(tmp_path_factory: pytest.TempPathFactory, extension_directory: str) -> Iterator[Lakehouse]:
+def lakehouse(
+    tmp_path_factory: pytest.TempPathFactory, extension_directory: str, starts_processes: None
+) -> Iterator[Lakehouse]:
     try:
         made = Lakehouse(tmp_path_factory.mktemp("lakehouse"))
     except subprocess.CalledProcessError:
@@ -71,7 +73,9 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, extension_directory: str
 
 
 @pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory, extension_directory: str) -> Iterator[MiniStack]:
+def ministack(
+    tmp_path_factory: pytest.TempPathFactory, extension_directory: str, starts_processes: None
+) -> Iterator[MiniStack]:
     if reason := environments.unwanted("ministack.txt"):
         pytest.skip(reason)
     try:
@@ -93,9 +97,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def crashed(database: Path) -> Path:
+def crashed(database: Path, starts_processes: None) -> Path:
     """A database whose writer was killed: its log is still to be replayed."""
-    subprocess.run([sys.executable, "-c", CRASH, str(database)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", CRASH, str(database)], check=True, timeout=120)
     assert database.with_name("shop.duckdb.wal").stat().st_size > 100
     return database
 
@@ -123,23 +127,23 @@ def _holding(path: Path, mode: str) -> Iterator[int]:
         assert process.stdout.readline() == b"held\n"
         yield process.pid
     finally:
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 @pytest.fixture
-def holding() -> Callable[[Path, str], AbstractContextManager[int]]:
+def holding(starts_processes: None) -> Callable[[Path, str], AbstractContextManager[int]]:
     """Another process that has the database open, to `read` or to `write`; its PID."""
     return _holding
 
 
 @pytest.fixture
-def opens() -> Callable[[Path], bool]:
+def opens(starts_processes: None) -> Callable[[Path], bool]:
     """Whether DuckDB opens the file for writing, in a process of its own."""
 
     def attempt(path: Path) -> bool:
         script = "import sys, duckdb; duckdb.connect(sys.argv[1]).close()"
         run = [sys.executable, "-c", script, str(path)]
-        return subprocess.run(run, capture_output=True, check=False, timeout=30).returncode == 0
+        return subprocess.run(run, capture_output=True, check=False, timeout=120).returncode == 0
 
     return attempt
 

@@ -33,6 +33,8 @@ print(failures)
 """
 
 
+@pytest.mark.gate
+@pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_thousand_opens_of_a_writer_while_probed_at_full_speed(
@@ -68,6 +70,7 @@ def test_a_thousand_opens_of_a_writer_while_probed_at_full_speed(
     assert in_use > 100
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_thousand_probes_leave_nothing_behind(

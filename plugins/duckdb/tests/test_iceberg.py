@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from conformance.lakehouse import Lakehouse
 
+pytestmark = pytest.mark.slow  # together: each loads 60 MB of extensions
+
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -260,6 +262,7 @@ class TestStatements:
         st.text(alphabet=st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=30),
     )
 
+    @pytest.mark.slow
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_nothing_injected_is_executed(
@@ -438,21 +441,20 @@ class TestHangs:
         probe: Callable[..., ConnectionResult],
         fault: Fault,
         part: str,
+        within: Any,
+        patience: Any,
     ) -> None:
         """The kit tries every fault of one that is."""
         waits = fault is Fault.HANG
-        seconds = 1.5 if waits else 10.0
+        seconds = patience(lambda: probe(polaris.options()), 1.5) if waits else 10.0
         with FaultProxy(polaris.port, fault, rate=1) as proxy:
             uri = f"http://127.0.0.1:{proxy.port}/api/catalog"
             changes = (
                 {"oauth_server_uri": f"{uri}/v1/oauth/tokens"} if part == "token" else {"catalog_uri": uri}
             )
-            began = time.monotonic()
-            result = probe(polaris.options(**changes), seconds=seconds)
-            took = time.monotonic() - began
-        [failed] = [check for check in result.checks if check.status is DEGRADED]
-        assert failed.started_ms + failed.latency_ms < seconds * 1000 + 100
-        assert took < seconds + 1.5  # closing DuckDB included, on a busy machine
+            with within(seconds, margin=1.5):  # closing DuckDB included
+                result = probe(polaris.options(**changes), seconds=seconds)
+        assert len([check for check in result.checks if check.status is DEGRADED]) == 1
         assert result.status is DEGRADED
         assert checks_of(result)[f"{part}:lake"] is DEGRADED
         assert result.error_type is (ErrorType.TIMEOUT if waits else ErrorType.CONNECTION)
@@ -473,18 +475,25 @@ class TestHangs:
 
     @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.HANG, Fault.DRIP])
     def test_an_object_store_that_is_away(
-        self, lakehouse: Lakehouse, probe: Callable[..., ConnectionResult], fault: Fault
+        self,
+        lakehouse: Lakehouse,
+        probe: Callable[..., ConnectionResult],
+        fault: Fault,
+        within: Any,
+        patience: Any,
     ) -> None:
         with FaultProxy(lakehouse.store_port, fault, rate=1) as proxy:
+            seconds = patience(lambda: probe(lakehouse.options(), probe_table="shop.orders"), 3.0)
             secret = lakehouse.storage_secret(endpoint=f"127.0.0.1:{proxy.port}")
-            began = time.monotonic()
-            result = probe(lakehouse.options(), secrets=(secret,), probe_table="shop.orders", seconds=3.0)
-            took = time.monotonic() - began
-        assert took < 3.1
+            with within(seconds):
+                result = probe(
+                    lakehouse.options(), secrets=(secret,), probe_table="shop.orders", seconds=seconds
+                )
         assert result.status is DEGRADED
         assert checks_of(result)["attach:lake"] is HEALTHY
         assert checks_of(result)["table:lake"] is DEGRADED
 
+    @pytest.mark.process
     def test_a_process_that_ends_meanwhile_ends_in_order(self, tmp_path: Path) -> None:
         with FaultProxy(None, Fault.HANG) as proxy:
             (tmp_path / "config.yaml").write_text(
@@ -497,7 +506,7 @@ class TestHangs:
                 [sys.executable, "-m", "floe_monitor", "check", "--config", str(tmp_path / "config.yaml")],
                 capture_output=True,
                 text=True,
-                timeout=50,
+                timeout=120,
                 check=False,
             )
         assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conformance import silent_names
+from floe_monitor.testing import silent_names
 
 ROOT = Path(__file__).resolve().parents[3]
 _PREPARING = """
@@ -97,6 +97,7 @@ def run(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.process
 def test_curl_leaves_it_for_the_next_and_so_is_it_only_warned_of(
     tmp_path: Path, extension_directory: str
 ) -> None:
@@ -108,6 +109,7 @@ def test_curl_leaves_it_for_the_next_and_so_is_it_only_warned_of(
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.process
 def test_httplib_does_not_and_so_it_is_unhealthy(tmp_path: Path, extension_directory: str) -> None:
     options = {"httpfs_client_implementation": "httplib"}
     found = run(_PROBING, tmp_path, json.dumps(options), extension_directory)
@@ -116,6 +118,7 @@ def test_httplib_does_not_and_so_it_is_unhealthy(tmp_path: Path, extension_direc
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.process
 def test_one_that_answers_late_is_waited_for(tmp_path: Path) -> None:
     """No address answers within the 0.2 s after which curl tries the next: it goes on waiting for both."""
     found = run(_ASKING, tmp_path)

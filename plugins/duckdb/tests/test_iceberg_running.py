@@ -53,6 +53,7 @@ def target(options: Mapping[str, Any], extensions: str, **keys: Any) -> dict[str
     }
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.timeout(1800 if ROUNDS > 100 else 60)
 def test_probes_leave_nothing_behind(extension_directory: str) -> None:
@@ -175,7 +176,7 @@ def test_an_early_end_leaves_no_server(tmp_path: Path) -> None:
 
 def _wait_for_the_server(pid: int, folder: Path) -> psutil.Process:
     """Until it has begun to write its log: it is not ready then."""
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         if any(log.stat().st_size for log in folder.glob("lakehouse-*/data/server.log")):
             return next(each for each in psutil.Process(pid).children() if each.name() == "weed")

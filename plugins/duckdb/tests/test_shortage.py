@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 _PROBING = """
 import json, os, resource, sys
 from contextlib import suppress
@@ -68,7 +70,7 @@ SHORTAGE = "the monitor has no more file descriptors (the limit of this process)
 
 def run(script: str, *arguments: str) -> list[str]:
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -93,6 +93,7 @@ def test_one_flipped_bit_is_judged_as_duckdb_judges_it(sound: bytes, offset: int
     assert ours == duckdbs
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     header=st.integers(0, 2),

@@ -66,15 +66,14 @@ def test_an_address_that_refuses_costs_nothing(probe: Probe) -> None:
     assert "127.0.0.9" in result.warnings[0]
 
 
-def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
-    late: list[float] = []
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:
+    in_time: list[bool] = []
 
     def run() -> None:
         config = build_config(plugin, keys(port=hang.port))
-        started = time.monotonic()
-        with running_until(Deadline.after(TIMEOUT)):
+        with within(TIMEOUT), running_until(Deadline.after(TIMEOUT)):
             assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(20)]
@@ -82,12 +81,11 @@ def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, 
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(late) == 20
-    assert max(late) < 0.1
+    assert len(in_time) == 20
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -27,17 +27,15 @@ def server(plain_server: Any) -> Any:
 
 
 @pytest.fixture
-def again(plugin: Any, keys: Callable[..., dict[str, Any]]) -> Callable[..., ConnectionResult]:
+def again(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> Callable[..., ConnectionResult]:
     """One more validation of a target that keeps its connection."""
 
     def run(
         timeout: float = 5.0, *, settings: dict[str, Any] | None = None, **changes: Any
     ) -> ConnectionResult:
         fields = {**keys(**changes), "connection_reuse": True, **(settings or {})}
-        started = time.monotonic()
-        with running_until(Deadline.after(timeout)):
+        with within(timeout), running_until(Deadline.after(timeout)):
             result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
-        assert time.monotonic() - started < timeout + 0.1
         return result
 
     return run
@@ -51,7 +49,7 @@ def backends(server: Any) -> list[int]:
 
 
 def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

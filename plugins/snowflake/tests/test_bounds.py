@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from conformance import silent_names
 from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -45,20 +45,26 @@ def proxy(standin: StandIn) -> Iterator[FaultProxy]:
     ],
 )
 def test_faults_where_tls_is_to_begin(
-    plugin: Any, probe: Probe, proxy: FaultProxy, fault: Fault, kind: ErrorType, check: str | None
+    plugin: Any,
+    probe: Probe,
+    proxy: FaultProxy,
+    fault: Fault,
+    kind: ErrorType,
+    check: str | None,
+    within: Any,
 ) -> None:
     """The kit tries them without TLS."""
     probe()  # imports the driver
     proxy.set(fault)
-    started = time.monotonic()
-    result = probe(timeout=TIMEOUT, port=proxy.port, protocol="https")
-    assert time.monotonic() - started < TIMEOUT + 0.1
+    with within(TIMEOUT):
+        result = probe(timeout=TIMEOUT, port=proxy.port, protocol="https")
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
     # A reset may overtake the end of the connecting.
     assert check is None or result.checks[-1].name == check
     _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
+@pytest.mark.process
 def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
     """In a process of its own: the driver reads its roots once."""
     authority = trustme.CA()
@@ -67,6 +73,7 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
     authority.issue_cert("127.0.0.1").configure_cert(context)
     script = """
         import sys, time
+        from floe_monitor.testing.punctuality import Control
         from floe_monitor_snowflake import SnowflakeComputePlugin
         from floe_monitor.compute import Deadline
         from floe_monitor.registry.config_validation import build_config
@@ -77,12 +84,11 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
         target = dict(plugin="snowflake", connection=connection, credentials={"password": "secret"})
         config = build_config(plugin, target)
         plugin.prepare(config)
-        started = time.monotonic()
-        with running_until(Deadline.after(0.6)):
+        with Control() as control, control.within(0.6), running_until(Deadline.after(0.6)):
             result = plugin.validate_connection(config)
         names = [check.name for check in result.checks]
-        print(result.error_type.value, *names, time.monotonic() - started < 0.7)
-        until = time.monotonic() + 5
+        print(result.error_type.value, *names)
+        until = time.monotonic() + 60
         while plugin.driver_threads.abandoned and time.monotonic() < until:
             time.sleep(0.02)
         print(plugin.driver_threads.abandoned)
@@ -91,22 +97,21 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
         silent.account.slow = 5.0
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(silent.port)],
-            capture_output=True, text=True, timeout=50, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
             env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
         )  # fmt: skip
-    assert done.stdout.splitlines() == ["timeout network tls login True", "0"], done
+    assert done.stdout.splitlines() == ["timeout network tls login", "0"], done
 
 
 def test_frozen_in_the_middle_of_a_query(
-    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn
+    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any
 ) -> None:
     probe()
     standin.account.slow = 0.2
     freeze = threading.Timer(0.5, proxy.set, [Fault.FREEZE])
     freeze.start()
-    started = time.monotonic()
-    result = probe(timeout=1.0, port=proxy.port)
-    assert time.monotonic() - started < 1.1
+    with within(1.0):
+        result = probe(timeout=1.0, port=proxy.port)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
     assert result.checks[-1].name in {"query", "database", "schema"}
     _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
@@ -120,14 +125,14 @@ def test_a_login_that_comes_too_late_is_closed(plugin: Any, probe: Probe, standi
     _settled(lambda: len(standin.logins) == 2 and standin.sessions == {} and not _threads())
 
 
-def test_many_at_once_against_a_hang(plugin: Any, probe: Probe) -> None:
+def test_many_at_once_against_a_hang(plugin: Any, probe: Probe, within: Any) -> None:
     probe()
-    late: list[float] = []
+    in_time: list[bool] = []
 
     def run() -> None:
-        started = time.monotonic()
-        assert probe(timeout=TIMEOUT, port=hang.port).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        with within(TIMEOUT):
+            assert probe(timeout=TIMEOUT, port=hang.port).error_type is ErrorType.TIMEOUT
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(16)]
@@ -135,8 +140,7 @@ def test_many_at_once_against_a_hang(plugin: Any, probe: Probe) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(late) == 16
-        assert max(late) < 0.1
+        assert len(in_time) == 16
         _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
@@ -172,6 +176,7 @@ with StandIn() as standin, FaultProxy(standin.port, host="127.0.0.9") as living:
 """
 
 
+@pytest.mark.process
 def test_a_dead_address_before_a_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver too goes on to the next; a silent address costs it half of what time the way has left."""
     if not silent_names.available():
@@ -185,6 +190,7 @@ def test_a_dead_address_before_a_live_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert silent.endswith("dbt waits there for 60 s at every connection")
 
 
+@pytest.mark.process
 def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> None:
     """The login alone, for dialling would meet the same before it: the driver has words of its own for it."""
     script = f"""
@@ -221,13 +227,14 @@ def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> Non
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
     short = "the monitor itself is short: Too many open files"
     assert done.stdout.splitlines() == ["healthy", short, "healthy"], done
 
 
+@pytest.mark.process
 def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
     script = textwrap.dedent(
         f"""
@@ -254,7 +261,7 @@ def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
         """
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.splitlines() == ["healthy"] * 4 + ["[]"], done
 
@@ -264,7 +271,7 @@ def _threads() -> list[str]:
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def fakesnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def fakesnow(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[int]:
     """Its port."""
     if reason := environments.unwanted("fakesnow.txt"):
         pytest.skip(reason)
@@ -54,7 +54,7 @@ def fakesnow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ HEALTHY, UNHEALTHY = ConnectionStatus.HEALTHY, ConnectionStatus.UNHEALTHY
 
 
 @pytest.fixture
-def again(plugin: Any, keys: Callable[..., dict[str, Any]]) -> Callable[..., ConnectionResult]:
+def again(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> Callable[..., ConnectionResult]:
     """One more validation of a target that keeps its session."""
 
     def run(
@@ -41,17 +41,15 @@ def again(plugin: Any, keys: Callable[..., dict[str, Any]]) -> Callable[..., Con
     ) -> ConnectionResult:
         fields = {**keys(**changes), "connection_reuse": True, **(settings or {})}
         plugin.prepare(build_config(plugin, fields))
-        started = time.monotonic()
-        with running_until(Deadline.after(timeout)):
+        with within(timeout), running_until(Deadline.after(timeout)):
             result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
-        assert time.monotonic() - started < timeout + 0.1
         return result
 
     return run
 
 
 def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -78,6 +76,7 @@ def test_one_session_serves_many_and_ends_with_the_plugin(again: Any, plugin: An
     assert standin.sessions == {}
 
 
+@pytest.mark.process
 def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
     """In a process of its own: the driver reads its roots once."""
     authority = trustme.CA()
@@ -102,7 +101,7 @@ def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
     with StandIn(tls=context) as encrypted:
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(encrypted.port), PASSWORD],
-            capture_output=True, text=True, timeout=50, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
             env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
         )  # fmt: skip
         checks = "healthy,network,tls,login,query,role,database,schema,write,warehouse"
@@ -129,13 +128,14 @@ def test_never_idle_past_its_limit_nor_older_than_allowed(again: Any, standin: S
     settled(lambda: not [thread for thread in threading.enumerate() if thread.name == "snowflake-idle"])
 
 
-def test_the_end_is_bounded_where_the_network_is_silent(again: Any, plugin: Any, standin: StandIn) -> None:
+def test_the_end_is_bounded_where_the_network_is_silent(
+    again: Any, plugin: Any, standin: StandIn, within: Any
+) -> None:
     with FaultProxy(standin.port) as proxy:
         again(port=proxy.port)
         proxy.set(Fault.FREEZE)
-        started = time.monotonic()
-        plugin.shutdown()
-        assert time.monotonic() - started < 1.3
+        with within(1, margin=0.3):
+            plugin.shutdown()
 
 
 # ---------------------------------------------------------------- proved

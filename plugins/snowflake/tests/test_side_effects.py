@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance import silent_names
 from conformance.snowflake_standin import PASSWORD, StandIn
+from floe_monitor.testing import silent_names
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.process
 
 _SWITCH = "SNOWFLAKE_DISABLE_PLATFORM_DETECTION"
 
@@ -118,7 +120,7 @@ def test_neither_import_nor_construction_nor_validation_changes_the_environment(
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, timeout=50, check=False, env={**os.environ, _SWITCH: "true"},
+        capture_output=True, text=True, timeout=120, check=False, env={**os.environ, _SWITCH: "true"},
     )  # fmt: skip
     assert done.stdout.splitlines() == ["healthy", "[]"], done
 
@@ -130,7 +132,7 @@ def test_nothing_is_written(standin: StandIn, tmp_path: Path) -> None:
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(home / "config")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"{_PROBING}\nprint(probe({standin.port}))"],
-        capture_output=True, text=True, timeout=50, check=False, env=environment, cwd=tmp_path,
+        capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert (done.stdout.split(), done.stderr) == (["healthy"], "")
     assert [path.name for path in tmp_path.rglob("*")] == ["home"]

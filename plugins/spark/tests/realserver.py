@@ -84,4 +84,4 @@ def running(directory: Path, options: Mapping[str, str] | None = None) -> Iterat
         yield port
     finally:
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait(10)
+        server.wait(60)

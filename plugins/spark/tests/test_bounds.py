@@ -212,15 +212,14 @@ def test_the_monitors_shortage_is_no_failure_of_the_target(
     assert plugin.validate_connection(config).checks[0].status is ConnectionStatus.HEALTHY
 
 
-def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]]) -> None:
-    late: list[float] = []
+def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:
+    in_time: list[bool] = []
 
     def run() -> None:
         config = build_config(plugin, keys(port=hang.port))
-        started = time.monotonic()
-        with running_until(Deadline.after(TIMEOUT)):
+        with within(TIMEOUT), running_until(Deadline.after(TIMEOUT)):
             assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
-        late.append(time.monotonic() - started - TIMEOUT)
+        in_time.append(True)
 
     with FaultProxy(fault=Fault.HANG) as hang:
         threads = [threading.Thread(target=run) for _ in range(20)]
@@ -228,8 +227,7 @@ def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, 
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(late) == 20
-    assert max(late) < 0.1
+    assert len(in_time) == 20
 
 
 def test_a_session_is_closed_on_the_server(probe: Probe, standin: Any) -> None:
@@ -242,7 +240,7 @@ def _descriptors() -> int:
 
 
 def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)

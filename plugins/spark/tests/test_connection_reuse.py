@@ -36,7 +36,7 @@ def server(way: str, serve: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def again(
-    plugin: Any, way: str, server: Any, keys_of: Callable[..., dict[str, Any]]
+    plugin: Any, way: str, server: Any, keys_of: Callable[..., dict[str, Any]], within: Any
 ) -> Iterator[Callable[..., ConnectionResult]]:
     """One more validation of a target that keeps its session; `settings` go beside `connection`."""
 
@@ -45,10 +45,8 @@ def again(
     ) -> ConnectionResult:
         fields = keys_of(way, port or server.port, **changes)
         config = build_config(plugin, {**fields, "connection_reuse": True, **(settings or {})})
-        started = time.monotonic()
-        with running_until(Deadline.after(timeout)):
+        with within(timeout), running_until(Deadline.after(timeout)):
             result: ConnectionResult = plugin.validate_connection(config)
-        assert time.monotonic() - started < timeout + 0.1
         return result
 
     yield run
@@ -60,7 +58,7 @@ def names(result: ConnectionResult) -> list[str]:
 
 
 def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -224,13 +222,14 @@ def test_two_at_once_never_share(again: Any, server: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["SASL", "HTTPS"])
-def test_shutdown_does_not_wait_for_a_server_that_hangs(again: Any, plugin: Any, server: Any) -> None:
+def test_shutdown_does_not_wait_for_a_server_that_hangs(
+    again: Any, plugin: Any, server: Any, within: Any
+) -> None:
     with FaultProxy(server.port) as proxy:
         again(port=proxy.port)
         proxy.set(Fault.FREEZE)
-        started = time.monotonic()
-        plugin.shutdown()
-        assert time.monotonic() - started < 1.2
+        with within(1, margin=0.2):
+            plugin.shutdown()
 
 
 # ---------------------------------------------------------------- clusters

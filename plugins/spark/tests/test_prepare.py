@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 SCRIPT = textwrap.dedent(
     """
     import json, sys
@@ -52,7 +54,7 @@ def test_a_first_validation_imports_nothing_more(
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps({**fields, "connection_reuse": True}),
-        capture_output=True, text=True, timeout=50, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
         env={**os.environ, "SSL_CERT_FILE": str(certificates[1])},
     )  # fmt: skip
     status = "unhealthy" if way == "refused" else "healthy"

@@ -66,6 +66,7 @@ def test_names_that_are_none(name: str) -> None:
         BlockingCalls().resolve(name, 20)
 
 
+@pytest.mark.process
 def test_a_name_that_the_monitor_has_no_descriptor_to_look_up() -> None:
     """In a process of its own: the C library reads its files once, and tells the truth after that."""
     code = """

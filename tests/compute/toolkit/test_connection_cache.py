@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -94,17 +94,16 @@ def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: ConnectionCach
     settled(lambda: late.closed == 1)
 
 
-def test_a_slow_close_costs_nobody_else_time(keeper: ConnectionCache[Line]) -> None:
+def test_a_slow_close_costs_nobody_else_time(keeper: ConnectionCache[Line], within: Any) -> None:
     slow, other = Line(seconds=0.5), Line()
     keeper.keep("slow", kept(slow), 60)
     slow.usable = False
     keeper.keep("other", kept(other), 60)
-    started = time.monotonic()
-    assert keeper.take("slow") is None
-    time.sleep(0.05)  # the thread is closing it now
-    assert keeper.take("other") is not None
-    keeper.discard(Line(seconds=0.5))
-    assert time.monotonic() - started < 0.3
+    with within(0.05, margin=0.25):
+        assert keeper.take("slow") is None
+        time.sleep(0.05)  # the thread is closing it now
+        assert keeper.take("other") is not None
+        keeper.discard(Line(seconds=0.5))
 
 
 def test_there_are_never_more_than_the_limit(keeper: ConnectionCache[Line]) -> None:
@@ -117,7 +116,9 @@ def test_there_are_never_more_than_the_limit(keeper: ConnectionCache[Line]) -> N
     settled(lambda: lines[4].closed == 1)
 
 
-def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: ConnectionCache[Line]) -> None:
+def test_closing_closes_all_and_waits_for_a_second_at_most(
+    keeper: ConnectionCache[Line], within: Any
+) -> None:
     quick = [Line(), Line()]
     for number, line in enumerate(quick):
         keeper.keep(number, kept(line), 60)
@@ -125,8 +126,9 @@ def test_closing_closes_all_and_waits_for_a_second_at_most(keeper: ConnectionCac
     assert [line.closed for line in quick] == [1, 1]
     keeper.keep("slow", kept(Line(seconds=4)), 60)
     started = time.monotonic()
-    keeper.close()
-    assert CLOSING_SECONDS * 0.9 < time.monotonic() - started < CLOSING_SECONDS + 0.3
+    with within(CLOSING_SECONDS, margin=0.3):
+        keeper.close()
+    assert time.monotonic() - started > CLOSING_SECONDS * 0.9
 
 
 def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: ConnectionCache[Line]) -> None:

@@ -186,6 +186,7 @@ def test_what_is_written_out_beside_variables(text: str, found: bool) -> None:
     assert holds_literal(text) is found
 
 
+@pytest.mark.process
 def test_jinja_is_loaded_by_the_first_expression_and_not_before() -> None:
     code = (
         "import sys; from floe_monitor.compute.toolkit import env_references as e\n"

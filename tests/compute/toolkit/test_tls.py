@@ -71,6 +71,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may read everything")
+@pytest.mark.process
 def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
@@ -90,6 +91,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     assert done.stdout == f"cannot read the TLS roots in {closed}: Permission denied\n", done.stderr
 
 
+@pytest.mark.process
 def test_importing_loads_no_roots() -> None:
     code = (
         "import ssl\n"

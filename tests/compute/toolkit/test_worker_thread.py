@@ -116,6 +116,7 @@ def test_an_idle_thread_keeps_no_reference_to_a_result() -> None:
     worker.end()
 
 
+@pytest.mark.process
 def test_a_forked_copy_of_the_process_ends_where_the_call_returns_in_it() -> None:
     code = (
         "import os\n"
@@ -132,6 +133,7 @@ def test_a_forked_copy_of_the_process_ends_where_the_call_returns_in_it() -> Non
     assert ran.stdout == "once\n"
 
 
+@pytest.mark.process
 def test_where_no_thread_can_be_started_the_error_says_so() -> None:
     code = (
         "import threading\n"

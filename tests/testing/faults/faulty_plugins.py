@@ -281,7 +281,7 @@ class Deaf(Sound):
 
     def validate_connection(self, config: Any) -> Any:
         if config.mode == "hang":
-            time.sleep(3)
+            time.sleep(15)
             return result(UNHEALTHY, 3000, error_type=ErrorType.TIMEOUT, checks=())
         return super().validate_connection(config)
 
@@ -291,7 +291,7 @@ class ZeroIsForever(Sound):
 
     def validate_connection(self, config: Any) -> Any:
         if config.mode == "hang" and deadline.remaining() == 0:
-            time.sleep(3)
+            time.sleep(15)
         return super().validate_connection(config)
 
 

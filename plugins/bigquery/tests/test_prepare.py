@@ -112,6 +112,7 @@ def cases(
     }  # fmt: skip
 
 
+@pytest.mark.process
 def test_the_first_validation_imports_nothing(cases: dict[str, Any]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], input=json.dumps(cases), capture_output=True, text=True, check=True

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,15 @@ from typing import TYPE_CHECKING, Any
 from google.auth import exceptions
 from google.auth.credentials import TokenState
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeError, ErrorType
-from floe_monitor_bigquery import wire
+from floe_monitor.compute import (
+    ComputeConfigurationError,
+    ComputeConnectionError,
+    ComputeError,
+    ComputeTimeoutError,
+    Deadline,
+    ErrorType,
+)
+from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
 
 if TYPE_CHECKING:
@@ -30,6 +36,20 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 256 << 10
 METADATA_SECONDS = 3.0
 """What the metadata server gets to answer, as in google-auth; or half of the time left, if that is less."""
+_WITH_ANY_REQUEST = ("encodings.idna",)
+_IMPERSONATION = ("google.auth.impersonated_credentials", "_strptime")
+_OF_METHOD = {
+    # Its file says which kind it is; that is left to the validation, which reads it anew each time.
+    "oauth": (
+        "google.oauth2.service_account", "google.oauth2.credentials", "google.auth.compute_engine",
+        "google.auth.external_account_authorized_user", "google.auth.identity_pool", "google.auth.aws",
+        *_IMPERSONATION,
+    ),
+    "service-account": ("google.oauth2.service_account",),
+    "service-account-json": ("google.oauth2.service_account",),
+    "oauth-secrets": ("google.oauth2.credentials",),
+}  # fmt: skip
+"""What the libraries import when a request or a token is first wanted."""
 
 
 class NoCredentialsError(ComputeError):
@@ -40,7 +60,13 @@ class RefusedKeyError(ComputeConfigurationError):
     """Key material that is none."""
 
 
-def stored(config: BigQueryConfig) -> dict[str, Any] | None:
+def modules_for(config: BigQueryConfig) -> tuple[str, ...]:
+    """What a validation of the target imports, besides what this module does."""
+    impersonation = _IMPERSONATION if config.impersonate_service_account else ()
+    return (*_WITH_ANY_REQUEST, *_OF_METHOD[config.method], *impersonation)
+
+
+def read_stored(config: BigQueryConfig) -> dict[str, Any] | None:
     """What the key file, or that of the default credentials, holds now; None where the method has no file."""
     if config.method == "service-account":
         return _read(Path(config.keyfile or ""), "keyfile")
@@ -52,8 +78,8 @@ def stored(config: BigQueryConfig) -> dict[str, Any] | None:
     return _read(gclouds, "gcloud's credentials") if gclouds.is_file() else None
 
 
-def make(config: BigQueryConfig, content: Mapping[str, Any] | None) -> Any:
-    """The credentials of the target's method, from what `stored` gave; no request is made yet."""
+def make_credentials(config: BigQueryConfig, content: Mapping[str, Any] | None) -> Any:
+    """The credentials of the target's method, from what `read_stored` gave; no request is made yet."""
     scopes = config.scopes_to_ask
     if config.method == "oauth":
         return _default(scopes, content).with_quota_project_from_environment()
@@ -61,10 +87,10 @@ def make(config: BigQueryConfig, content: Mapping[str, Any] | None) -> Any:
         from google.oauth2.credentials import Credentials
 
         return Credentials(
-            token=config.secret("token"),
-            refresh_token=config.secret("refresh_token"),
+            token=secret_of(config, "token"),
+            refresh_token=secret_of(config, "refresh_token"),
             client_id=config.client_id,
-            client_secret=config.secret("client_secret"),
+            client_secret=secret_of(config, "client_secret"),
             token_uri=config.token_uri,
             scopes=scopes,
         )
@@ -88,22 +114,21 @@ def impersonating(source: Any, config: BigQueryConfig) -> Any:
 def refresh(credentials: Any, transport: Transport) -> None:
     """Get a token. Answers that refuse one raise `AnsweredError`."""
     try:
-        if _is_metadatas(credentials):
-            with wire.until(time.monotonic() + min(METADATA_SECONDS, wire.left() / 2)):
-                credentials.refresh(transport)
-        else:
-            credentials.refresh(transport)
+        if _is_of_metadata_server(credentials):
+            seconds = min(METADATA_SECONDS, transport.deadline.remaining() / 2)
+            transport = transport.until(Deadline.after(seconds))
+        credentials.refresh(transport)
     except exceptions.GoogleAuthError as error:
         raise NoCredentialsError(_first_line(error)) from None
     except (TypeError, LookupError, ValueError, AttributeError):
         # The library trusts a success to be what it expects.
         raise UnusableAnswerError("the token endpoint's answer holds no token") from None
     except AnsweredError as error:
-        if error.status == 404 and _is_metadatas(credentials):
+        if error.status == 404 and _is_of_metadata_server(credentials):
             raise NoCredentialsError(f"{_NOWHERE}, and this machine has no service account") from None
         raise
-    except ComputeError as error:
-        if not _is_metadatas(credentials):
+    except (ComputeConnectionError, ComputeTimeoutError) as error:
+        if not _is_of_metadata_server(credentials):
             raise
         # Off Google's machines nobody answers there.
         raise NoCredentialsError(f"{_NOWHERE}, and the metadata server does not answer ({error})") from None
@@ -120,7 +145,7 @@ def good_until(credentials: Any) -> str:
     return f"the token is good until {expiry:%Y-%m-%d %H:%M:%S} UTC" if expiry else ""
 
 
-def headers(credentials: Any, config: BigQueryConfig) -> dict[str, str]:
+def headers_of(credentials: Any, config: BigQueryConfig) -> dict[str, str]:
     found = {"authorization": f"Bearer {credentials.token}"}
     quota_project = config.quota_project or credentials.quota_project_id
     return {**found, "x-goog-user-project": quota_project} if quota_project else found
@@ -141,7 +166,7 @@ def _default(scopes: list[str], content: Mapping[str, Any] | None) -> Any:
     return Credentials(scopes=scopes)
 
 
-def _is_metadatas(credentials: Any) -> bool:
+def _is_of_metadata_server(credentials: Any) -> bool:
     return type(credentials).__module__ == "google.auth.compute_engine.credentials"
 
 
