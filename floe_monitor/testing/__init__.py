@@ -10,8 +10,10 @@ keys of `connection` that lead there (`host_key = None` where there is none), or
 are overridden. Each probe of these runs as in the daemon, in the isolation that the plugin asks for.
 
 Where a target needs a server, override the fixtures instead: `healthy_config`, `broken_configs` (by names of
-your choice), `hanging_config` (something that accepts and never answers) and, for a plugin that is not
-installed, `plugin`. A configuration is a target's keys, credentials as plain texts, or a `ComputeConfig`.
+your choice) and, for a plugin that is not installed, `plugin`. A configuration is a target's keys,
+credentials as plain texts, or a `ComputeConfig`.
+
+The four parts of it can be subclassed alone.
 
 Only this package needs pytest; `pip install floe-monitor[conformance]` brings it.
 """
@@ -23,7 +25,16 @@ from floe_monitor.testing.network_faults import NetworkConformance
 from floe_monitor.testing.shape import ShapeConformance
 from floe_monitor.testing.validation import ValidationConformance
 
-__all__ = ["ComputePluginConformance", "Fault", "FaultProxy", "Given", "NetworkConformance"]
+__all__ = [
+    "ComputePluginConformance",
+    "DescriptionConformance",
+    "Fault",
+    "FaultProxy",
+    "Given",
+    "NetworkConformance",
+    "ShapeConformance",
+    "ValidationConformance",
+]
 
 
 class ComputePluginConformance(

@@ -21,7 +21,7 @@ from floe_monitor.registry.foreign_plugin import (
     resource_requirements,
 )
 from floe_monitor.testing.audit import watching
-from floe_monitor.testing.kit import Kit, fault, fields_of, secrets_of, texts_in
+from floe_monitor.testing.kit import Kit, fault, fields_of, for_profile, secrets_of, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ _CATALOG = CatalogConfig(
 
 class DescriptionConformance(Kit):
     def test_profile_is_plain_and_stable(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-        stored = _for_profile(plugin, config)
+        stored = for_profile(plugin, config)
         kept = stored.model_copy(deep=True)
         profile: Any = plugin.generate_dbt_profile(stored)
         if not isinstance(profile, dict) or not isinstance(profile.get("type"), str) or not profile["type"]:
@@ -62,7 +62,7 @@ class DescriptionConformance(Kit):
             fault("the same configuration gives another profile, or another order, the second time")
 
     def test_profile_touches_nothing(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-        stored = _for_profile(plugin, config)
+        stored = for_profile(plugin, config)
         plugin.generate_dbt_profile(stored)  # imports may read files, once
         with watching(_TOUCHING, this_thread_only=True) as seen:
             plugin.generate_dbt_profile(stored)
@@ -72,7 +72,7 @@ class DescriptionConformance(Kit):
     def test_profile_has_credentials_by_reference(
         self, plugin: ComputePlugin[Any], config: ComputeConfig
     ) -> None:
-        stored = _for_profile(plugin, config)
+        stored = for_profile(plugin, config)
         texts = list(texts_in(plugin.generate_dbt_profile(stored)))
         for key, secret in secrets_of(config).items():
             if len(secret) >= 4 and any(secret in text for text in texts):
@@ -182,17 +182,6 @@ class DescriptionConformance(Kit):
             fault(f"an unknown connection key is refused without naming it: {problems}")
         if "a canary value" in str(problems):
             fault("the text about an unknown connection key repeats its value")
-
-
-def _for_profile(plugin: ComputePlugin[Any], config: ComputeConfig) -> ComputeConfig:
-    """The configuration `generate_dbt_profile` gets: credentials are the expressions to write down."""
-    fields = fields_of(config)
-    expressions = {key: f"{{{{ env_var('CONFORMANCE_{key.upper()}') }}}}" for key in fields["credentials"]}
-    try:
-        for_profile: ComputeConfig = build_config(plugin, {**fields, "credentials": expressions})
-    except ConfigProblems as error:
-        fault(f"the configuration with credentials as env_var expressions is refused: {error}")
-    return for_profile
 
 
 def _odd_values(value: Any, path: tuple[str, ...]) -> Iterator[str]:

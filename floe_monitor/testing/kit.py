@@ -69,7 +69,7 @@ class Kit:
 
     @pytest.fixture
     def hanging_config(self) -> Given | None:
-        """A target that accepts and never answers, where the engine can have one."""
+        """A target that accepts and never answers. Given where the kit knows the way to the server."""
         return None
 
     def _built(self, plugin: ComputePlugin[Any], given: Mapping[str, Given]) -> list[ComputeConfig]:
@@ -112,6 +112,18 @@ def fields_of(config: ComputeConfig) -> dict[str, Any]:
 
 def secrets_of(config: ComputeConfig) -> dict[str, str]:
     return {key: secret.get_secret_value() for key, secret in config.credentials.items()}
+
+
+def for_profile(plugin: ComputePlugin[Any], config: ComputeConfig) -> ComputeConfig:
+    """The configuration `generate_dbt_profile` gets: credentials are the expressions to write down."""
+    fields = fields_of(config)
+    names = {key: f"CONFORMANCE_{key.upper().replace('.', '_')}" for key in fields["credentials"]}
+    expressions = {key: f"{{{{ env_var('{name}') }}}}" for key, name in names.items()}
+    try:
+        given: ComputeConfig = build_config(plugin, {**fields, "credentials": expressions})
+    except ConfigProblems as error:
+        fault(f"the configuration with credentials as env_var expressions is refused: {error}")
+    return given
 
 
 @dataclass(frozen=True, slots=True)

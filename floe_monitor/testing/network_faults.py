@@ -22,7 +22,7 @@ import pytest
 from floe_monitor.compute.models import ErrorType
 from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
-from floe_monitor.testing.kit import Kit, fault, fields_of
+from floe_monitor.testing.kit import Given, Kit, fault, fields_of
 from floe_monitor.testing.prober import GRACE, Prober
 
 if TYPE_CHECKING:
@@ -47,10 +47,16 @@ class NetworkFault:
     kind: Fault
     share: float | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing tells the plugin of it but the time."""
+        return self.kind not in _TOLD
+
     def __str__(self) -> str:
         return self.name
 
 
+_TOLD = frozenset({Fault.REFUSE, Fault.RESET, Fault.HALF_CLOSE})
 _SHARES = {
     "the first byte": 0.0,
     "a quarter of its answers": 0.25,
@@ -133,8 +139,11 @@ async def probe_under(
     return probe, wanted.kind is Fault.RESET or proxy.held > held
 
 
-def problem_of(probe: Probe, timeout: float, *, reached: bool = True) -> str | None:
-    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict."""
+def problem_of(probe: Probe, timeout: float, *, silent: bool = True, reached: bool = True) -> str | None:
+    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict.
+
+    A `silent` fault is told as a timeout, and one that the plugin is told of as anything else.
+    """
     result = probe.result
     if probe.is_late(timeout):
         return (
@@ -151,6 +160,8 @@ def problem_of(probe: Probe, timeout: float, *, reached: bool = True) -> str | N
         return f"the plugin fails, not its target: {result.message}"
     if reached and result.status.value != "unhealthy":
         return f"the target is reported {result.status.value.upper()}: {result.message}"
+    if reached and silent != (result.error_type == ErrorType.TIMEOUT):
+        return f"error_type is {result.error_type}: {'silence is a' if silent else 'this is no'} timeout"
     return None
 
 
@@ -170,6 +181,15 @@ class NetworkConformance(Kit):
     def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
         """The same target with its server there. Override it where that is no matter of two keys."""
         return {**keys, "connection": {**keys["connection"], self._host_key: host, self.port_key: port}}
+
+    @pytest.fixture
+    def hanging_config(self, config: ComputeConfig) -> Iterator[Given | None]:
+        """The healthy target, its server replaced by one that accepts and never answers."""
+        if not self._is_located or self._has_no_network:
+            yield None
+            return
+        with FaultProxy(fault=Fault.HANG) as proxy:
+            yield self.pointed_at(fields_of(config), LOOPBACK, proxy.port)
 
     @pytest.mark.parametrize("wanted", FAULTS, ids=str)
     def test_fault_of_the_network(
@@ -209,13 +229,15 @@ class NetworkConformance(Kit):
         return self.host_key or ""  # `_has_no_network` comes first
 
     @property
+    def _is_located(self) -> bool:
+        """Whether the author has said how to find the server, or that there is none."""
+        return hasattr(self, "host_key") or type(self).pointed_at is not NetworkConformance.pointed_at
+
+    @property
     def _has_no_network(self) -> bool:
-        if not hasattr(self, "host_key"):
-            overridden = type(self).pointed_at is not NetworkConformance.pointed_at
-            if not overridden:
-                fault("give `host_key`, the connection key that names the server; None where there is none")
-            return False
-        return self.host_key is None
+        if not self._is_located:
+            fault("give `host_key`, the connection key that names the server; None where there is none")
+        return getattr(self, "host_key", "") is None
 
     @contextmanager
     def _behind_a_proxy(
@@ -236,7 +258,7 @@ class NetworkConformance(Kit):
         timeout = self.fault_deadline_seconds
         impose(proxy, wanted, conversation, timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
-        return problem_of(probe, timeout, reached=reached)
+        return problem_of(probe, timeout, silent=wanted.silent, reached=reached)
 
 
 def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:

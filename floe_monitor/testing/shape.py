@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.registry.discovery import discover, find_problem
-from floe_monitor.testing.kit import Kit, fault
+from floe_monitor.testing.kit import Kit, fault, for_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ class ShapeConformance(Kit):
     def test_adapter_type_is_the_profiles(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         declared = getattr(plugin, "adapter_type", "") or plugin.name
         try:
-            written = plugin.generate_dbt_profile(config).get("type")
+            written = plugin.generate_dbt_profile(for_profile(plugin, config)).get("type")
         except ComputeConfigurationError:
             return  # another test tells of it
         if written != declared:

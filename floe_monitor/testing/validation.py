@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.compute.models import ConnectionResult, ConnectionStatus, ErrorType
-from floe_monitor.registry.foreign_plugin import CHECK_NAME, MAX_ITEMS, MAX_TEXT, ContractError, adapt_result
+from floe_monitor.registry.foreign_plugin import (
+    CHECK_NAME,
+    MAX_ITEMS,
+    MAX_TEXT,
+    ContractError,
+    adapt_result,
+    default_isolation,
+)
 from floe_monitor.testing.audit import watching
 from floe_monitor.testing.kit import (
     Given,
@@ -24,6 +31,7 @@ from floe_monitor.testing.kit import (
     RunningValidation,
     build,
     fault,
+    for_profile,
     secrets_of,
     validate,
 )
@@ -88,8 +96,9 @@ class ValidationConformance(Kit):
     ) -> None:
         """An expired deadline counts too: to many drivers a timeout of 0 means none."""
         # A plugin that asks for processes says itself that its driver cannot be bounded from within.
-        hangs = hanging_config is not None and plugin.default_isolation == "thread"
-        target = build(plugin, hanging_config) if hanging_config is not None and hangs else config
+        silent = None if hanging_config is None else build(plugin, hanging_config)
+        hangs = silent is not None and default_isolation(plugin, silent) == "thread"
+        target = silent if silent is not None and hangs else config
         result = examine(validate(plugin, target, seconds, self.overrun_seconds))
         if hangs and (result.status is ConnectionStatus.HEALTHY or result.error_type != ErrorType.TIMEOUT):
             fault(f"a target that never answers is {result.status.value}, error_type {result.error_type}")
@@ -132,7 +141,7 @@ class ValidationConformance(Kit):
         # The state alone would miss a variable that an earlier validation has set already.
         with watching({"os.putenv", "os.unsetenv", "os.chdir"}, this_thread_only=False) as seen:
             self._validate(plugin, config)
-            plugin.generate_dbt_profile(config)
+            plugin.generate_dbt_profile(for_profile(plugin, config))
         if seen:
             fault(f"a validation changes the environment or working directory: {', '.join(sorted(seen))}")
         for what in changes(before, process_state()):

@@ -102,6 +102,7 @@ NETWORKED: dict[str, set[str]] = {
         f"fault_of_the_network[{name}]"
         for name in ("refuses connections", "resets connections", "ends its side at once")
     },
+    "Misnaming": SILENCE | FROZEN | NAMELESS,
 }
 EXPECTED |= NETWORKED
 
@@ -174,6 +175,7 @@ def test_each_fault_is_found_where_it_should_be(verdicts: dict[str, dict[str, st
         ("Sticky", "results_do_not_depend_on_former_probes", "unhealthy (timeout) after other probes"),
         ("Blocking", "fault_of_the_network[accepts, never answers]", "the worker is stuck in query"),
         ("Forgiving", "fault_of_the_network[refuses connections]", "reported HEALTHY"),
+        ("Misnaming", "fault_of_the_network[drops packets]", "connection: silence is a timeout"),
         ("Blocking", "silent_name_service", "blocking_calls"),
         ("Rosy", "healthy_target", "healthy although check query is unhealthy"),
     ],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from conformance import silent_names
 from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
@@ -248,17 +247,6 @@ def test_an_address_that_refuses_before_one_that_answers(
     assert len(result.warnings) == 1, result
     assert "127.0.0.9" in result.warnings[0]
     assert "dbt tries the next one" in result.warnings[0]
-
-
-@pytest.mark.process
-def test_a_name_service_that_never_answers() -> None:
-    if not silent_names.available():
-        pytest.skip("this system lets nobody make a network namespace (unshare)")
-    fields = {
-        "connection": {"method": "oauth-secrets", "project": "p", "dataset": "d"},
-        "credentials": {"token": "t"},
-    }
-    assert silent_names.probe_thrice("bigquery", fields) == ["timeout network True 1"] * 3 + ["0"]
 
 
 def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:

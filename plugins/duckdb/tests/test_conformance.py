@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 
-from floe_monitor.testing import ComputePluginConformance, Given
+from conformance.polaris_standin import PolarisStandIn
+from floe_monitor.testing import (
+    ComputePluginConformance,
+    DescriptionConformance,
+    Given,
+    NetworkConformance,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
 class TestMemory(ComputePluginConformance):
     plugin_name = "duckdb"
     driver_modules = ("duckdb", "_duckdb")
+    host_key = None
     healthy: ClassVar[Mapping[str, Any]] = {"connection": {"path": ":memory:"}}
 
     @pytest.fixture
@@ -35,6 +43,7 @@ class TestMemory(ComputePluginConformance):
 class TestFile(ComputePluginConformance):
     plugin_name = "duckdb"
     driver_modules = ("duckdb", "_duckdb")
+    host_key = None
 
     @pytest.fixture
     def healthy_config(self, database: Path) -> Given:
@@ -45,3 +54,43 @@ class TestFile(ComputePluginConformance):
         broken = database.with_name("truncated.duckdb")
         broken.write_bytes(database.read_bytes()[:20000])
         return {"truncated": {"connection": {"path": str(broken)}}}
+
+
+@pytest.mark.slow
+class TestAttachedCatalog(DescriptionConformance, NetworkConformance):
+    """An Iceberg catalog is what a network leads to here; such a target has a process of its own."""
+
+    plugin_name = "duckdb"
+    fault_deadline_seconds = 1.0
+
+    @pytest.fixture
+    def healthy_config(self, extension_directory: str) -> Iterator[Given]:
+        with PolarisStandIn() as catalog:
+            catalog.client = ("id-of-the-client", "secret-of-the-client")
+            yield {
+                "connection": {
+                    "attach": [
+                        {
+                            "path": "floe",
+                            "alias": "lake",
+                            "type": "iceberg",
+                            "required": True,
+                            "options": {"endpoint": catalog.uri},
+                        }
+                    ],
+                    "config_options": {"extension_directory": extension_directory},
+                },
+                "credentials": dict(
+                    zip(("lake.client_id", "lake.client_secret"), catalog.client, strict=True)
+                ),
+            }
+
+    def server_of(self, keys: Mapping[str, Any]) -> tuple[str, int]:
+        url = urlsplit(keys["connection"]["attach"][0]["options"]["endpoint"])
+        return str(url.hostname), int(url.port or 80)
+
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        [entry] = keys["connection"]["attach"]
+        url = urlsplit(entry["options"]["endpoint"])._replace(netloc=f"{host}:{port}").geturl()
+        attach = [{**entry, "options": {**entry["options"], "endpoint": url}}]
+        return {**keys, "connection": {**keys["connection"], "attach": attach}}

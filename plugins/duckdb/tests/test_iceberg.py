@@ -433,11 +433,9 @@ class TestPolarisByItsSpecification:
 
 
 class TestHangs:
-    @pytest.mark.parametrize(
-        "fault", [Fault.REFUSE, Fault.HANG, Fault.BLACKHOLE, Fault.DRIP, Fault.RESET, Fault.HALF_CLOSE]
-    )
+    @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.HANG])
     @pytest.mark.parametrize("part", ["token", "catalog"])
-    def test_the_result_comes_in_time(
+    def test_one_that_is_not_required_degrades(
         self,
         polaris: PolarisStandIn,
         probe: Callable[..., ConnectionResult],
@@ -446,7 +444,8 @@ class TestHangs:
         within: Any,
         patience: Any,
     ) -> None:
-        waits = fault in {Fault.HANG, Fault.BLACKHOLE, Fault.DRIP}
+        """The kit tries every fault of one that is."""
+        waits = fault is Fault.HANG
         seconds = patience(lambda: probe(polaris.options()), 1.5) if waits else 10.0
         with FaultProxy(polaris.port, fault, rate=1) as proxy:
             uri = f"http://127.0.0.1:{proxy.port}/api/catalog"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conformance import silent_names
+from floe_monitor.testing import silent_names
 
 ROOT = Path(__file__).resolve().parents[3]
 _PREPARING = """

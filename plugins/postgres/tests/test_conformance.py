@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from floe_monitor_postgres import PostgresComputePlugin
 
-from floe_monitor.testing import ComputePluginConformance, Given, NetworkConformance
-from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from floe_monitor.testing.validation import ValidationConformance
+from floe_monitor.testing import (
+    ComputePluginConformance,
+    Given,
+    NetworkConformance,
+    ValidationConformance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +31,7 @@ class Targets:
     plugin_name = "postgres"
     host_key: ClassVar[str | None] = "host"
     overrun_seconds = 0.1
+    fault_deadline_seconds = 0.6
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @pytest.fixture
@@ -44,11 +48,6 @@ class Targets:
             "unknown role": {"role": "missing"},
         }
         return {name: {**keys(**change), **self.more} for name, change in changes.items()}
-
-    @pytest.fixture
-    def hanging_config(self, keys: Keys) -> Iterator[Given]:
-        with FaultProxy(fault=Fault.HANG) as proxy:
-            yield {**keys(port=proxy.port), **self.more}
 
 
 class TestPostgres(Targets, ComputePluginConformance):

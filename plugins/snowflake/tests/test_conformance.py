@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.testing import ComputePluginConformance, Given
-from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     Keys = Callable[..., dict[str, Any]]
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 class TestSnowflake(ComputePluginConformance):
     plugin_name = "snowflake"
     driver_modules = ("snowflake.connector", "cryptography")
+    host_key = "host"
     overrun_seconds = 0.1
+    fault_deadline_seconds = 0.6
 
     @pytest.fixture
     def healthy_config(self, keys: Keys) -> Given:
@@ -35,8 +36,3 @@ class TestSnowflake(ComputePluginConformance):
             "unknown host": keys(host="nowhere.invalid"),
             "no TLS there": keys(protocol="https"),
         }
-
-    @pytest.fixture
-    def hanging_config(self, keys: Keys) -> Iterator[Given]:
-        with FaultProxy(fault=Fault.HANG) as proxy:
-            yield keys(port=proxy.port)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance import silent_names
 from conformance.snowflake_standin import PASSWORD, StandIn
+from floe_monitor.testing import silent_names
 
 if TYPE_CHECKING:
     from pathlib import Path

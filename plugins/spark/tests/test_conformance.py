@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.testing import ComputePluginConformance, Given
-from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from floe_monitor.testing.validation import ValidationConformance
+from floe_monitor.testing import (
+    ComputePluginConformance,
+    Given,
+    NetworkConformance,
+    ValidationConformance,
+)
+from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     Keys = Callable[..., dict[str, Any]]
 
@@ -21,7 +25,9 @@ class TestThrift(ComputePluginConformance):
 
     plugin_name = "spark"
     driver_modules = ("TCLIService", "pyhive", "thrift", "thrift_sasl", "puresasl")
+    host_key = "host"
     overrun_seconds = 0.1
+    fault_deadline_seconds = 0.5
 
     @pytest.fixture
     def healthy_config(self, keys: Keys, launch: Any) -> Given:
@@ -39,18 +45,15 @@ class TestThrift(ComputePluginConformance):
             "no login wanted here": keys(auth="NOSASL"),
         }
 
-    @pytest.fixture
-    def hanging_config(self, keys: Keys) -> Iterator[Given]:
-        with FaultProxy(fault=Fault.HANG) as proxy:
-            yield keys(port=proxy.port)
 
-
-class TestHttp(ValidationConformance):
+class TestHttp(ValidationConformance, NetworkConformance):
     """Against the stand-in."""
 
     plugin_name = "spark"
     driver_modules = TestThrift.driver_modules
+    host_key = "host"
     overrun_seconds = 0.1
+    fault_deadline_seconds = 0.5
 
     @pytest.fixture
     def healthy_config(self, http_keys: Keys, databricks: Any) -> Given:
@@ -65,7 +68,6 @@ class TestHttp(ValidationConformance):
             "certificate for another name": http_keys(port, host="127.0.0.1"),
         }
 
-    @pytest.fixture
-    def hanging_config(self, http_keys: Keys) -> Iterator[Given]:
-        with FaultProxy(fault=Fault.HANG) as proxy:
-            yield http_keys(proxy.port)
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        """The certificate is for localhost."""
+        return super().pointed_at(keys, "localhost" if host == LOOPBACK else host, port)

@@ -77,24 +77,6 @@ def test_no_tls_where_some_is_expected(spark: Callable[..., ConnectionResult]) -
     assert (result.error_type, names(result)[-1]) == (ErrorType.CONNECTION, "tls")
 
 
-@pytest.mark.parametrize(
-    ("fault", "options", "kind"),
-    [
-        (Fault.HANG, {}, ErrorType.TIMEOUT),
-        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT),
-        (Fault.HANG_AFTER, {"after": 5}, ErrorType.TIMEOUT),
-        (Fault.HANG_AFTER, {"after": 150}, ErrorType.TIMEOUT),
-        (Fault.RESET, {}, ErrorType.CONNECTION),
-    ],
-)
-def test_faults_of_the_network(
-    spark: Callable[..., ConnectionResult], spark_port: int, fault: Fault, options: dict[str, Any], kind: Any
-) -> None:
-    with FaultProxy(spark_port, fault, **options) as proxy:
-        result = spark(timeout=1.0, port=proxy.port)
-    assert (result.status, result.error_type) == (UNHEALTHY, kind), result
-
-
 def test_frozen_in_the_middle(spark: Callable[..., ConnectionResult], spark_port: int) -> None:
     with FaultProxy(spark_port) as proxy:
         freeze = threading.Timer(0.05, proxy.set, [Fault.FREEZE])

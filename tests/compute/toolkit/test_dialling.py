@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import silent_names
 from floe_monitor.compute import (
     ComputeConfigurationError,
     ComputeConnectionError,
@@ -18,6 +17,7 @@ from floe_monitor.compute import (
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 from floe_monitor.compute.toolkit.dialling import Endpoint, dial, dial_hosts, open_socket
+from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:

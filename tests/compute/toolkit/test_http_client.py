@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import silent_names
 from floe_monitor.compute import (
     ComputeConfigurationError,
     ComputeConnectionError,
@@ -25,6 +24,7 @@ from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import MOST_KEPT, HttpClient
 from floe_monitor.compute.toolkit.proxies import Proxy, ProxyError
 from floe_monitor.compute.toolkit.tls import tls_context
+from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:

@@ -102,6 +102,23 @@ class Forgiving(Bounded):
         return validation.result("fine")
 
 
+class Misnaming(Bounded):
+    """Has one name for all that fails: nobody can tell a server that refuses from one that is silent."""
+
+    def connect(self, config: Any) -> Any:
+        early = deadline.Deadline.after(deadline.remaining() / 2)  # past the deadline all is a timeout
+        try:
+            return dial(config.host, config.port, self._calls, early).connection
+        except ComputeError:
+            raise ConnectionError("it does not work") from None
+
+    def read(self, connection: Any, size: int) -> None:
+        try:
+            super().read(connection, size)
+        except ComputeError:
+            raise ConnectionError("it does not work") from None
+
+
 class _Engine(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
@@ -121,4 +138,5 @@ def engine() -> Any:
         server.shutdown()
 
 
-NETWORKED = {each.__name__.lower(): each for each in (Bounded, Blocking, Restarting, Reclaimed, Forgiving)}
+_ALL = (Bounded, Blocking, Restarting, Reclaimed, Forgiving, Misnaming)
+NETWORKED = {each.__name__.lower(): each for each in _ALL}
