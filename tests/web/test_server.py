@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -134,6 +138,26 @@ async def test_keep_alive_and_pipelining_work(surface: Any, serving: Any) -> Non
     assert said.count(b"HTTP/1.1 200") == 3
     assert b"\r\ndate: " in said
     assert b"\r\nserver:" not in said.lower()
+
+
+def accepted_without_delay(port: int) -> list[bool]:
+    """TCP_NODELAY of every connection of this process that was accepted at `port`."""
+    found = []
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(entry.stat().st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as one:
+                if one.family == socket.AF_INET and one.getsockname()[1] == port and one.getpeername():
+                    found.append(bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+    return found
+
+
+async def test_no_answer_waits_for_an_acknowledgement(surface: Any, serving: Any) -> None:
+    """Read from the sockets: what a clock says of the 40 ms is noise on a busy machine."""
+    async with serving(surface.app()) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert accepted_without_delay(client.base_url.port) == [True]
 
 
 async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> None:
