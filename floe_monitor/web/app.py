@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
@@ -74,7 +75,7 @@ def create_app(
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts))],
+        middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts)), Middleware(Admission)],
         exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
     )
     # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.

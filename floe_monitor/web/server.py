@@ -94,7 +94,6 @@ async def serve(
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        limit_concurrency=limits.connections + 1,
         timeout_keep_alive=limits.keep_alive,
     )
     # Malformed requests are not logged; exceptions of routes are.
