@@ -38,11 +38,12 @@ _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost",
 
 
 class Guard:
-    """ASGI middleware. `host`: the address listened on; `allowed_hosts`: names browsers may use besides."""
+    """ASGI middleware. `host`: the address or name listened on; `loopback`: this machine alone reaches it;
+    `allowed_hosts`: names browsers may use besides."""
 
-    def __init__(self, app: ASGIApp, host: str, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, host: str, *, loopback: bool, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._loopback = _is_loopback(host)
+        self._loopback = loopback
         self._names = frozenset(
             name.lower() for name in (*_LOCAL_NAMES, host, socket.gethostname(), *allowed_hosts) if name
         )
@@ -100,10 +101,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in _LOCAL_NAMES

@@ -75,7 +75,7 @@ async def test_local_names_pass(local: httpx.AsyncClient, host: str) -> None:
 
 
 async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_ones(surface: Any) -> None:
-    app = surface.app(host="0.0.0.0", allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
+    app = surface.app(host="0.0.0.0", loopback=False, allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
     for host, allowed in (("10.0.0.7:9464", True), ("monitor.example", True), ("other.example", False)):
         async with connect(app, f"http://{host}") as client:
             assert (await client.get("/metrics")).status_code == 200

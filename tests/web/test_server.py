@@ -239,13 +239,56 @@ def test_a_busy_port_is_one_clear_error() -> None:
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(ListenError, match=r"192\.0\.2\.1:9464: .*set http\.host"):
         listen("192.0.2.1", 9464)
-    with pytest.raises(ListenError, match=r"check http\.host"):
-        listen("no such host.invalid", 9464)
+    for name in ("no such host.invalid", "a" * 70, "a..b"):
+        with pytest.raises(ListenError, match=r"check http\.host"):
+            listen(name, 9464)
 
 
-def test_port_zero_tells_the_real_port_and_a_url() -> None:
-    for host, shown in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")):  # noqa: S104 - closed at once
-        listener = listen(host, 0)
-        listener.close()
+@pytest.mark.parametrize(
+    ("host", "shown", "loopback", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1", True, ("127.0.0.1",)),
+        ("0.0.0.0", "localhost", False, ("127.0.0.1",)),  # noqa: S104 - closed at once
+        ("::1", "[::1]", True, ("::1",)),
+        ("::", "localhost", False, ("127.0.0.1", "::1")),
+    ],
+)
+def test_port_zero_tells_the_real_port_a_url_and_who_can_connect(
+    host: str, shown: str, loopback: bool, reached: tuple[str, ...]
+) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    listener = listen(host, 0)
+    try:
         assert listener.port > 0
         assert listener.url == f"http://{shown}:{listener.port}"
+        assert listener.loopback is loopback
+        for address in reached:
+            socket.create_connection((address, listener.port), timeout=5).close()
+    finally:
+        listener.close()
+
+
+def has_ipv6() -> bool:
+    try:
+        listen("::1", 0).close()
+    except ListenError:
+        return False
+    return True
+
+
+def test_a_name_is_listened_on_where_the_machine_has_its_addresses() -> None:
+    """`localhost` of most tables of hosts, with one address the machine lacks."""
+    resolve = socket.getaddrinfo
+
+    def resolved(host: str, port: int, **rest: Any) -> Any:
+        return [*resolve("192.0.2.1", port, **rest), *resolve("127.0.0.1", port, **rest)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolved)
+        listener = listen("somewhere.example", 0)
+    try:
+        assert [held.getsockname()[0] for held in listener.sockets] == ["127.0.0.1"]
+        assert listener.loopback
+    finally:
+        listener.close()
