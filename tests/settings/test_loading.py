@@ -121,6 +121,10 @@ def test_single_faults(refused: Refused, text: str, said: str) -> None:
         ("{name: p, path: x, targets: [dev], target: prod}", "profiles[0].target: is none of the profile's"),
         ("{name: p, path: x, targets: []}", "profiles[0]: a profile needs at least one target"),
         ("{name: p, path: x, targets: [dev, dev]}", "profiles[0].targets[1]: is named twice"),
+        (
+            "{name: p, path: ~nobody-here/x}",
+            "profiles[0].path: '~nobody-here' leads nowhere: there is no such user",
+        ),
         ("{name: p, path: x}, {name: p, path: ./x}", "profiles[1].name: the same profile in the same file"),
     ],
 )
