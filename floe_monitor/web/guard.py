@@ -71,10 +71,19 @@ class Guard:
             return None
         if site not in (None, "same-origin", "none"):
             return "a page of another site asked for this"
-        if origin is not None and _authority(origin) != headers.get("host", "").lower():
-            return "a page of another origin asked for this"
+        if origin is not None and site == "same-origin":
+            # The browser has compared the origins itself. A proxy may give any name and port in Host.
+            host = _host_name(_authority(origin)) or "null"
+        elif origin is not None and _authority(origin) != headers.get("host", "").lower():
+            return (
+                "a page of another origin asked for this; a proxy has to pass on the browser's Host with its "
+                "port (nginx: proxy_set_header Host $http_host)"
+            )
         if not self._trusted(host):
-            return "a browser may ask for changes under an address or a known host name only"
+            return (
+                "a browser may ask for changes under an address or a known host name only; "
+                "add the name to http.allowed_hosts"
+            )
         return None
 
     def _trusted(self, host: str) -> bool:
