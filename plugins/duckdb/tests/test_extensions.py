@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-
 from floe_monitor_duckdb.extensions import _directory
 
 
