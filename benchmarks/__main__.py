@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.report import show
 
-ALL = ("overhead", "startup", "scrape", "scale")
+ALL = ("overhead", "startup", "scrape", "scale", "abuse")
 
 
 def main() -> int:

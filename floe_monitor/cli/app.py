@@ -13,6 +13,7 @@ import typer
 from floe_monitor import __version__
 from floe_monitor.cli import config_commands, plugin_commands, profiles_commands
 from floe_monitor.cli.check_command import check
+from floe_monitor.cli.healthcheck_command import healthcheck
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
 from floe_monitor.cli.wait_command import wait
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, wait, plugin_commands.packages, plugin_commands.resources):
+for command in (run, check, wait, healthcheck, plugin_commands.packages, plugin_commands.resources):
     app.command()(command)
 app.command("catalog-sql")(plugin_commands.catalog_sql)
 app.add_typer(config_commands.app, name="config")

@@ -11,6 +11,7 @@ import typer
 from floe_monitor.cli.configuration import find_config, load_targets
 from floe_monitor.cli.options import ConfigOption
 from floe_monitor.cli.terminal import OK, CliError, write
+from floe_monitor.domain.plurals import counted
 
 app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 
@@ -34,7 +35,7 @@ def check_config(config: ConfigOption = None) -> int:
         raise CliError(f"the configuration {find_config(config)} cannot work here:", *problems)
     files = ", ".join(map(str, loaded.files))
     kept = len(loaded.settings.profiles)
-    write(f"ok: {_count(len(targets), 'target')}, {_count(kept, 'profile')} in {files}")
+    write(f"ok: {counted(len(targets), 'target')}, {counted(kept, 'profile')} in {files}")
     return OK
 
 
@@ -95,7 +96,3 @@ def _yaml(value: Any) -> str:
 
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
     return text
-
-
-def _count(number: int, word: str) -> str:
-    return f"1 {word}" if number == 1 else f"{number} {word}s"

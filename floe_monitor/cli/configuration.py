@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from floe_monitor.cli.terminal import CliError, suggestion
+from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +68,7 @@ def load_targets(given: Path | None) -> tuple[LoadedSettings, dict[str, Target]]
 
 def refused(path: Path, error: Exception) -> CliError:
     problems = [f"  {problem}" for problem in getattr(error, "problems", ()) or (error,)]
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return CliError(f"the configuration {path} has {count}:", *problems)
+    return CliError(f"the configuration {path} has {counted(len(problems), 'problem')}:", *problems)
 
 
 def pick(targets: dict[str, Target], names: Sequence[str]) -> list[Target]:

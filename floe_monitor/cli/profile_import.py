@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
 from floe_monitor.compute.toolkit.env_references import expression_for
 from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
+from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping, Sequence
@@ -56,7 +57,7 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
             raise CliError(f"{output} exists already; name another file or remove it") from None
         except OSError as error:
             raise CliError(f"cannot write {output}: {error.strerror}") from None
-        note(f"wrote {output} with {len(found.targets)} targets")
+        note(f"wrote {output} with {counted(len(found.targets), 'target')}")
     for line in (*found.notes, *(f"not carried over: {lost}" for lost in found.lost)):
         note(line)
     if found.lost:

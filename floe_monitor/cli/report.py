@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
+from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +93,7 @@ def _cells(result: ProbeResult) -> list[list[tuple[str, str]]]:
 
 def _summary(results: Sequence[ProbeResult]) -> str:
     said = ", ".join(f"{count} {word}" for word, count in _counts(results).items() if count)
-    total = "1 target" if len(results) == 1 else f"{len(results)} targets"
-    return f"{total}: {said}"
+    return f"{counted(len(results), 'target')}: {said}"
 
 
 def one_line(result: ProbeResult) -> str:

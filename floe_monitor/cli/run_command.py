@@ -9,6 +9,7 @@ from floe_monitor import __version__
 from floe_monitor.cli.configuration import find_config, refused
 from floe_monitor.cli.options import ConfigOption
 from floe_monitor.cli.terminal import CliError
+from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 def run(config: ConfigOption = None) -> int:
     """Watch, export and reconcile until told to stop."""
+    if os.getpid() == 1:
+        from floe_monitor.daemon.init_process import fork_from_init  # only in a container
+
+        fork_from_init()
     from floe_monitor.daemon.signals import Signals  # before what takes long to import
 
     signals = Signals()
@@ -42,9 +47,8 @@ def run(config: ConfigOption = None) -> int:
 
 def greeting(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
     """Where to look, one thing to a line."""
-    count = "1 target" if targets == 1 else f"{targets} targets"
     lines = [
-        f"floe-monitor {__version__} watches {count} of {path}",
+        f"floe-monitor {__version__} watches {counted(targets, 'target')} of {path}",
         f"  status page  {url}/",
         f"  metrics      {url}/metrics",
         f"  health       {url}/healthz  {url}/readyz",

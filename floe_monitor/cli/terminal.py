@@ -27,8 +27,19 @@ class CliError(Exception):
 
 
 def write(text: str) -> None:
-    """One text to stdout as it is, with a newline if it ends in none."""
-    sys.stdout.write(_encodable(text if text.endswith("\n") else f"{text}\n", sys.stdout))
+    """One text to stdout as it is, with a newline if it ends in none.
+
+    Where the stream's encoding lacks a letter the text is written as UTF-8, which YAML and JSON are by their
+    definition: a document with `?` for letters is another one, and nothing would tell.
+    """
+    text = text if text.endswith("\n") else f"{text}\n"
+    bytes_below = getattr(sys.stdout, "buffer", None)
+    if bytes_below is None or _encodable(text, sys.stdout) == text:
+        sys.stdout.write(text)
+        return
+    sys.stdout.flush()
+    bytes_below.write(text.encode("utf-8", "backslashreplace"))
+    bytes_below.flush()
 
 
 def complain(text: str) -> None:

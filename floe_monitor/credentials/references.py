@@ -74,4 +74,6 @@ def _text_of(content: bytes, path: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
     if not text:
         raise UnresolvedError(f"file {path}: empty")
+    if "\0" in text:
+        raise UnresolvedError(f"file {path}: holds NUL bytes; is it UTF-16? Save it as UTF-8")
     return text

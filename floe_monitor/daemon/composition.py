@@ -156,6 +156,7 @@ class _Daemon:
             self._controller,
             limits=self._limits,
             host=self._listener.host,
+            loopback=self._listener.loopback,
             allowed_hosts=self._settings.http.allowed_hosts,
         )
         async with anyio.create_task_group() as services:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from floe_monitor.domain.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,7 +49,7 @@ def liveness(state: MonitorState, now: float, limits: LivenessLimits, started: f
     stuck = state.stuck_workers
     if stuck >= limits.stuck:
         where = ", ".join(f"{name}: {c.stuck}" for name, c in sorted(state.workers.items()) if c.stuck)
-        reasons.append(f"{stuck} stuck workers (limit {limits.stuck}): {where}")
+        reasons.append(f"{counted(stuck, 'stuck worker')} (limit {limits.stuck}): {where}")
     return Verdict(tuple(reasons))
 
 

@@ -21,11 +21,20 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
     seen: dict[tuple[str, str], int] = {}
     for index, profile in enumerate(settings.profiles):
         yield from _outputs(settings, profile, index, locate)
+        yield from _home(profile, index, locate)
         first = seen.setdefault((profile.name, os.path.abspath(profile.path)), index)  # noqa: PTH100 - text
         if first != index:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
     yield from _limits(settings, locate)
+
+
+def _home(profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Problem]:
+    if profile.path.startswith("~") and os.path.expanduser(profile.path) == profile.path:  # noqa: PTH111 - never raises
+        path: KeyPath = ("profiles", index, "path")
+        user = profile.path.partition("/")[0]
+        why = "HOME is not set and this user has no entry" if user == "~" else "there is no such user"
+        yield Problem(locate(path), f"{user!r} leads nowhere: {why}; write the path in full", path)
 
 
 def _outputs(settings: Settings, profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Problem]:

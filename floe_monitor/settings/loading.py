@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.crosschecks import cross_check
+from floe_monitor.settings.environment import EnvironmentSource
 from floe_monitor.settings.error_messages import explain
-from floe_monitor.settings.models import Settings
+from floe_monitor.settings.models import HttpSettings, Settings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 from floe_monitor.settings.sources import Reading
@@ -59,6 +60,25 @@ def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
     return LoadedSettings(
         settings, tuple(files.read_files), tuple(files.watched), files.digest, reading.locate
     )
+
+
+def load_http(path: Path, environ: Mapping[str, str]) -> HttpSettings:
+    """The section `http` alone, whatever is wrong with the rest: of a file that cannot be read, what the
+    environment says. Raises `ConfigurationError` where the section itself is invalid."""
+    reading = Reading(path, environ)
+    try:
+        reading.sources(Settings)
+        document = reading.document
+    except ConfigurationError:
+        document = EnvironmentSource(Settings, {}, environ).document
+    try:
+        return HttpSettings.model_validate(document.get("http") or {})
+    except ValidationError as error:
+        problems = [
+            explain({**details, "loc": ("http", *details["loc"])}, reading.locate)
+            for details in error.errors(include_url=False)
+        ]
+        raise ConfigurationError(problems) from None
 
 
 def watched_by(path: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:

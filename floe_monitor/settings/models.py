@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from floe_monitor.credentials.references import Reference
@@ -72,11 +72,29 @@ class WorkerSettings(Model):
 
 
 class HttpSettings(Model):
-    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on; 0.0.0.0: every one of IPv4, '::': every one of IPv6 and IPv4",
+        json_schema_extra={"minLength": 1},
+    )
     port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
     allowed_hosts: list[HostName] = Field(
         default_factory=list, description="Names under which browsers reach the page besides its address"
     )
+
+    @field_validator("host")
+    @classmethod
+    def _one_address(cls, host: str) -> str:
+        """An IPv6 address may stand in the brackets that a URL needs."""
+        bare = host.strip()
+        if bare.startswith("[") and bare.endswith("]"):
+            bare = bare[1:-1]
+        if not bare:
+            # To the system an empty name is every address, which nobody should get by an unset variable.
+            raise ValueError(
+                "must not be empty; write 127.0.0.1 for this machine alone, 0.0.0.0 or '::' for every address"
+            )
+        return bare
 
 
 class CredentialReference(Model):

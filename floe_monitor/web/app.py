@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
@@ -34,9 +35,10 @@ def create_app(
     *,
     limits: Callable[[], LivenessLimits],
     host: str = "127.0.0.1",
+    loopback: bool = True,
     allowed_hosts: Iterable[str] = (),
 ) -> Starlette:
-    """All routes over `state`. `host` is the address listened on; see `Guard` for `allowed_hosts`."""
+    """All routes over `state`. `Guard` says what `host`, `loopback` and `allowed_hosts` are."""
     api = Api(state, metrics_page, controller, limits)
     status_page = StatusPage(state, api)
     routes = [*api.routes(), *status_page.routes()]
@@ -74,7 +76,10 @@ def create_app(
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, host=host, allowed_hosts=tuple(allowed_hosts))],
+        middleware=[
+            Middleware(Guard, host=host, loopback=loopback, allowed_hosts=tuple(allowed_hosts)),
+            Middleware(Admission),
+        ],
         exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
     )
     # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.

@@ -38,11 +38,12 @@ _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost",
 
 
 class Guard:
-    """ASGI middleware. `host`: the address listened on; `allowed_hosts`: names browsers may use besides."""
+    """ASGI middleware. `host`: the address or name listened on; `loopback`: this machine alone reaches it;
+    `allowed_hosts`: names browsers may use besides."""
 
-    def __init__(self, app: ASGIApp, host: str, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, host: str, *, loopback: bool, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._loopback = _is_loopback(host)
+        self._loopback = loopback
         self._names = frozenset(
             name.lower() for name in (*_LOCAL_NAMES, host, socket.gethostname(), *allowed_hosts) if name
         )
@@ -70,10 +71,19 @@ class Guard:
             return None
         if site not in (None, "same-origin", "none"):
             return "a page of another site asked for this"
-        if origin is not None and _authority(origin) != headers.get("host", "").lower():
-            return "a page of another origin asked for this"
+        if origin is not None and site == "same-origin":
+            # The browser has compared the origins itself. A proxy may give any name and port in Host.
+            host = _host_name(_authority(origin)) or "null"
+        elif origin is not None and _authority(origin) != headers.get("host", "").lower():
+            return (
+                "a page of another origin asked for this; a proxy has to pass on the browser's Host with its "
+                "port (nginx: proxy_set_header Host $http_host)"
+            )
         if not self._trusted(host):
-            return "a browser may ask for changes under an address or a known host name only"
+            return (
+                "a browser may ask for changes under an address or a known host name only; "
+                "add the name to http.allowed_hosts"
+            )
         return None
 
     def _trusted(self, host: str) -> bool:
@@ -100,10 +110,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in _LOCAL_NAMES

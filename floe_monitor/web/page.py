@@ -16,6 +16,7 @@ from starlette.routing import Route
 from floe_monitor import __version__
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.plurals import counted
 from floe_monitor.web import status_bar
 from floe_monitor.web.responses import ProblemError, conditional_response, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
@@ -57,6 +58,7 @@ class StatusPage:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
+            "counted": counted,
             "ms": status_bar.milliseconds,
             "moment": serialization.moment,
             "json": _indented,

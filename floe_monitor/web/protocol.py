@@ -1,18 +1,23 @@
 """HTTP/1.1 over httptools, with a limit on everything a client can keep open.
 
 uvicorn bounds idle keep-alive connections alone. Here a request must arrive whole within a time and a size,
-an answer must be taken within a time, and where all connections are in use the longest idle one is
-closed: silent clients cannot keep a health check out.
+an answer must be taken within a time, and where all connections are in use the one that has waited longest
+for its client is closed: silent clients cannot keep a health check out.
+
+A connection parses its next request when the last one is answered and the client takes its answers. Until
+then it reads no more, so that what a client sends faster than it reads stays in the client.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -22,11 +27,23 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
+_READ = 16_384
+"""Bytes taken from a socket at once, and so what a connection holds unparsed."""
+
+_SLICE = 1_024
+"""Bytes parsed at once: a parser cannot be stopped between two requests of one slice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes. `request` bounds the arrival of a request, head and body; `answer` its departure."""
+    """Seconds and bytes. `request` bounds the arrival of a request, head and body; `answer` its departure.
+
+    `reserve`: connections above `connections` that have sent no request yet.
+    `body_bytes` bounds the content of a body, and apart from it what frames it: chunk sizes, trailer fields.
+    """
 
     connections: int = 256
+    reserve: int = 64
     request: float = 10.0
     answer: float = 30.0
     keep_alive: int = 30
@@ -35,13 +52,36 @@ class Limits:
 
 
 class Connections(ServerState):
-    """All connections of one server; `idle` are those with no request under way, longest first."""
+    """All connections of one server, and of those that wait for their client what they wait for, each longest
+    first: that it takes an answer (`stalled`), for its next request (`kept`), or its first one (`fresh`)."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
-        self.idle: dict[BoundedProtocol, None] = {}
+        self.stalled: dict[BoundedProtocol, None] = {}
+        self.kept: dict[BoundedProtocol, None] = {}
+        self.fresh: dict[BoundedProtocol, None] = {}
         self._second = 0
+
+    def occupy(self, connection: BoundedProtocol) -> None:
+        """The connection waits for its client no more: a request is under way, or it has ended."""
+        for waiting in (self.stalled, self.kept, self.fresh):
+            waiting.pop(connection, None)
+
+    def make_room(self) -> None:
+        """Where there are too many, drop the one whose end costs its client least. A new one is let send its
+        first request, which a health check does at once, while there is a reserve for it."""
+        excess = len(self.connections) - self.limits.connections
+        classes = (
+            (self.stalled, self.kept)
+            if excess <= self.limits.reserve
+            else (self.stalled, self.kept, self.fresh)
+        )
+        longest = next(itertools.chain.from_iterable(classes), None) if excess > 0 else None
+        if longest is not None:
+            self.occupy(longest)
+            self.connections.discard(longest)
+            longest.transport.abort()
 
     def tick(self) -> None:
         """Update the Date header once a second."""
@@ -51,8 +91,20 @@ class Connections(ServerState):
             self.default_headers = [(b"date", formatdate(now, usegmt=True).encode())]
 
 
+class _PacedFlow(FlowControl):
+    """Reading stays paused while bytes that were read wait to be parsed."""
+
+    def __init__(self, transport: asyncio.Transport, unparsed: bytearray) -> None:
+        super().__init__(transport)
+        self._unparsed = unparsed
+
+    def resume_reading(self) -> None:
+        if not self._unparsed:
+            super().resume_reading()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Bytes of a head are counted by chunk: pipelined requests may count a little high."""
+    """One connection."""
 
     server_state: Connections
 
@@ -61,50 +113,58 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits = server_state.limits
         self._arrival: asyncio.TimerHandle | None = None
         self._departure: asyncio.TimerHandle | None = None
+        self._unparsed = bytearray()
         self._in_head = True
         self._head_bytes = 0
         self._body_bytes = 0
+        self._framing_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        state = self.server_state
-        if len(state.connections) > self._limits.connections and state.idle:
-            oldest = next(iter(state.idle))
-            del state.idle[oldest]
-            state.connections.discard(oldest)
-            oldest.transport.abort()
-        state.idle[self] = None
-        self._await_request()
+        self.flow = _PacedFlow(transport, self._unparsed)
+        transport.max_size = _READ  # type: ignore[attr-defined]  # of asyncio's socket transports
+        self.server_state.fresh[self] = None
+        self.server_state.make_room()
+        if not transport.is_closing():
+            self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.server_state.idle.pop(self, None)
+        self.server_state.occupy(self)
         for timer in (self._arrival, self._departure):
             if timer is not None:
                 timer.cancel()
+        self._unparsed.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._arrival is None:
-            self._await_request()
-        while data and not self.transport.is_closing():
-            room = self._limits.head_bytes - self._head_bytes if self._in_head else len(data)
-            chunk, data = data[:room], data[room:]
-            if self._in_head:
-                self._head_bytes += len(chunk)
-            super().data_received(chunk)
-            if self._in_head and self._head_bytes >= self._limits.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._unparsed += data
+        self._parse()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.server_state.stalled[self] = None
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.server_state.stalled.pop(self, None)
+        self._parse()
 
     def on_message_begin(self) -> None:
         self._in_head = True
         self._body_bytes = 0
+        self._framing_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailer fields come after the route has been given the headers, and are dropped.
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
         self.server_state.tick()
-        self.server_state.idle.pop(self, None)
+        self.server_state.occupy(self)
         if any(
             name == b"content-length" and _number(value) > self._limits.body_bytes
             for name, value in self.headers
@@ -116,6 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._framing_bytes -= len(body)
         if self.transport.is_closing():
             return
         if self._body_bytes > self._limits.body_bytes:
@@ -133,10 +194,53 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.pipeline:
-            self.server_state.idle[self] = None
+        if self._answered:
+            self.server_state.kept[self] = None
+            self.server_state.make_room()
         if self._departure is None:
             self._departure = self.loop.call_later(self._limits.answer, self._drop_unsent)
+        # Not at once: a client that pipelines is one that can be dropped, between two of its requests.
+        self.loop.call_soon(self._parse)
+
+    @property
+    def _answered(self) -> bool:
+        """Whether no request is under way whose head has arrived."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    @property
+    def _waits(self) -> bool:
+        """Whether a request must be answered, or an answer taken, before the next one is parsed."""
+        return bool(self.pipeline) or self.flow.write_paused or (self._in_head and not self._answered)
+
+    def _parse(self) -> None:
+        while self._unparsed and not self._waits and not self.transport.is_closing():
+            if self._arrival is None:
+                self._await_request()
+            chunk = self._next_slice()
+            if self._in_head:
+                self._head_bytes += len(chunk)
+            else:
+                self._framing_bytes += len(chunk)
+            super().data_received(chunk)
+            if self._in_head and self._head_bytes >= self._limits.head_bytes:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            elif self._framing_bytes > self._limits.body_bytes:
+                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if self._unparsed:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
+
+    def _next_slice(self) -> bytes:
+        """What to parse next: of heads, as a rule one, so that the next one can wait."""
+        size = min(len(self._unparsed), _SLICE)
+        if self._in_head:
+            end = self._unparsed.find(b"\n\r\n", 0, size)
+            size = min(size if end < 0 else end + 3, self._limits.head_bytes - self._head_bytes)
+        chunk = bytes(self._unparsed[:size])
+        del self._unparsed[:size]
+        return chunk
 
     def _await_request(self) -> None:
         self._arrival = self.loop.call_later(self._limits.request, self._drop)
@@ -151,7 +255,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        of_this_request = cycle is not None and cycle.scope is self.scope
+        if cycle is None or not (of_this_request and cycle.response_started):
             text = status.phrase
             self.transport.write(
                 f"HTTP/1.1 {status.value} {text}\r\ncontent-type: text/plain\r\nconnection: close\r\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import os
 import socket
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.02
 _BACKLOG = 512
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class ListenError(Exception):
@@ -43,8 +45,13 @@ class Listener:
     @property
     def url(self) -> str:
         """Where to point a browser: a wildcard address is shown as localhost."""
-        host = "localhost" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - a comparison
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - a comparison
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this machine alone can connect, whatever name the address was given by."""
+        return all(ipaddress.ip_address(held.getsockname()[0]).is_loopback for held in self.sockets)
 
     def close(self) -> None:
         for held in self.sockets:
@@ -52,23 +59,32 @@ class Listener:
 
 
 def listen(host: str, port: int) -> Listener:
-    """Bind and listen; connections wait in the backlog until `serve` runs. Raises `ListenError`."""
+    """Bind and listen; connections wait in the backlog until `serve` runs. Raises `ListenError`.
+
+    A name is listened on at each of its addresses that this machine has: where IPv6 is switched off,
+    `localhost` is 127.0.0.1 alone, although the table of hosts names `::1` too.
+    """
     try:
-        found = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )
-    except OSError as error:
-        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}; check http.host") from None
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no host name"
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}; check http.host") from None
     sockets: list[socket.socket] = []
-    try:
-        for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
-            # Port 0: every further address takes the port the first one was given.
-            taken = port or (sockets[0].getsockname()[1] if sockets else 0)
+    missing: OSError | None = None
+    for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
+        # Port 0: every further address takes the port the first one was given.
+        taken = port or (sockets[0].getsockname()[1] if sockets else 0)
+        try:
             sockets.append(_bind(family, (address[0], taken, *address[2:])))
-    except OSError as error:
-        for held in sockets:
-            held.close()
-        raise ListenError(_explain(host, port, error)) from None
+        except OSError as error:
+            if error.errno in _NOT_HERE:
+                missing = error
+                continue
+            for held in sockets:
+                held.close()
+            raise ListenError(_explain(host, port, error)) from None
+    if not sockets:
+        raise ListenError(_explain(host, port, missing or OSError(errno.EADDRNOTAVAIL, ""))) from None
     return Listener(tuple(sockets), host, sockets[0].getsockname()[1])
 
 
@@ -94,7 +110,6 @@ async def serve(
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        limit_concurrency=limits.connections + 1,
         timeout_keep_alive=limits.keep_alive,
     )
     # Malformed requests are not logged; exceptions of routes are.
@@ -139,12 +154,16 @@ async def _close(servers: list[asyncio.Server], state: Connections, grace: float
 
 
 def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, since asyncio sets TCP_NODELAY only on sockets that have one, and accepted ones
+    # inherit it. Without the option Nagle's algorithm holds the body of an answer, written after its head,
+    # until the client's delayed acknowledgement of the head: 40 ms for each answer on a kept connection.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Every address means those of IPv4 too; `localhost` has a socket for each.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         bound.bind(address)
         bound.listen(_BACKLOG)
         bound.setblocking(False)
@@ -159,5 +178,7 @@ def _explain(host: str, port: int, error: OSError) -> str:
         errno.EADDRINUSE: "another process listens there (a second floe-monitor?); set http.port",
         errno.EACCES: "ports below 1024 need a privilege; set http.port",
         errno.EADDRNOTAVAIL: "this machine has no such address; set http.host",
+        errno.EAFNOSUPPORT: "this machine has no IPv6; set http.host",
     }.get(error.errno or 0, "check http.host and http.port")
-    return f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0).lower()}: {hint}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"cannot listen on {shown}:{port}: {os.strerror(error.errno or 0).lower()}: {hint}"

@@ -69,6 +69,25 @@ def test_a_full_disk_is_no_fault_of_ours(configure: Any, place: Path, arguments:
     assert done.stderr.strip() == "error: the output cannot be written: No space left on device"
 
 
+@pytest.mark.parametrize("command", ["profiles show", "config show", "config show --format json"])
+def test_a_document_loses_no_letter_to_the_locale(place: Path, configure: Any, command: str) -> None:
+    """`?` for a letter is another document, and the exit status would not tell."""
+    target = {"plugin": "duckdb", "connection": {"path": "/data/日本 – é.duckdb"}}
+    configure({"dev": target}, profiles=[{"name": "floe", "path": "profiles.yml"}])
+    printed = [
+        subprocess.run(
+            [sys.executable, "-m", "floe_monitor", *command.split()],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            check=True,
+            timeout=30,
+        ).stdout
+        for encoding in ("utf-8", "ascii", "latin-1")
+    ]
+    assert "/data/日本 – é.duckdb".encode() in printed[0]
+    assert printed[1:] == [printed[0], printed[0]]
+
+
 def test_check_imports_nothing_it_does_not_need(place: Path, configure: Any) -> None:
     configure({"dev": MEMORY})
     code = (

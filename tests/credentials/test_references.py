@@ -36,6 +36,7 @@ def test_files_that_give_no_secret(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     (tmp_path / "newline").write_text("\n")
     (tmp_path / "binary").write_bytes(b"hunter2\xff")
+    (tmp_path / "utf-16").write_text("hunter2", encoding="utf-16-le")
     (tmp_path / "large").write_bytes(b"a" * (MAX_SECRET_BYTES + 1))
     os.mkfifo(tmp_path / "pipe")
     said = {
@@ -43,6 +44,7 @@ def test_files_that_give_no_secret(tmp_path: Path) -> None:
         "empty": "empty",
         "newline": "empty",
         "binary": "not UTF-8 text",
+        "utf-16": "holds NUL bytes; is it UTF-16? Save it as UTF-8",
         "large": "larger than 256 KiB",
         "pipe": "not a regular file",
         ".": "not a regular file",

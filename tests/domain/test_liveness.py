@@ -34,6 +34,11 @@ def test_stuck_workers_at_the_limit_are_named_by_plugin() -> None:
     assert verdict.reasons == ("3 stuck workers (limit 3): duckdb: 2, postgres: 1",)
 
 
+def test_one_stuck_worker_is_no_plural() -> None:
+    verdict = liveness(state(duckdb=1), 100.0, LivenessLimits(stuck=1))
+    assert verdict.reasons == ("1 stuck worker (limit 1): duckdb: 1",)
+
+
 def test_every_reason_is_told() -> None:
     assert len(liveness(state(duckdb=9), 200.0, LIMITS).reasons) == 2
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -267,3 +268,18 @@ def test_the_configuration_is_read_once_at_start(start_daemon: Start, tmp_path: 
     daemon = start_daemon(text, PYTHONPATH=str(hook))
     assert (tmp_path / "opened").read_text().split() == ["opened"]
     assert daemon.stop() == 0
+
+
+def test_an_empty_host_ends_the_start_and_brackets_do_not(start_daemon: Start) -> None:
+    with pytest.raises(
+        AssertionError, match=r"HTTP__HOST: http\.host: must not be empty; write 127\.0\.0\.1"
+    ):
+        start_daemon("targets: {one: {plugin: lab}}", FLOE_MONITOR_HTTP__HOST="")
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    daemon = start_daemon("targets: {one: {plugin: lab}}", FLOE_MONITOR_HTTP__HOST="[::1]")
+    assert daemon.url.startswith("http://[::1]:")
+    assert daemon.get("/healthz")[0] == 200
+    assert daemon.get("/metrics", Host="rebound.example")[0] == 403

@@ -83,6 +83,9 @@ profils: []
         ("profiles: {a: b}\n", "config.yaml:1:1: profiles: must be a list"),
         ("http: {port: 70000}\n", "http.port: must be less than or equal to 65535"),
         ("http: {port: '94.5'}\n", "http.port: must be a whole number"),
+        ("http: {host: ''}\n", "config.yaml:1:8: http.host: must not be empty; write 127.0.0.1"),
+        ("http: {host: ' '}\n", "http.host: must not be empty; write 127.0.0.1"),
+        ("http: {host: '[]'}\n", "http.host: must not be empty; write 127.0.0.1"),
         ("probe: {interval: 0}\n", "probe.interval: must be greater than 0"),
         ("workers: {limit: 2, stuck_limit: 3}\n", "workers.stuck_limit: is above workers.limit"),
         ("targets: {a: {plugin: x, labels: {team: 5}}}\n", "labels.team: must be text: put it in quotes"),
@@ -118,6 +121,10 @@ def test_single_faults(refused: Refused, text: str, said: str) -> None:
         ("{name: p, path: x, targets: [dev], target: prod}", "profiles[0].target: is none of the profile's"),
         ("{name: p, path: x, targets: []}", "profiles[0]: a profile needs at least one target"),
         ("{name: p, path: x, targets: [dev, dev]}", "profiles[0].targets[1]: is named twice"),
+        (
+            "{name: p, path: ~nobody-here/x}",
+            "profiles[0].path: '~nobody-here' leads nowhere: there is no such user",
+        ),
         ("{name: p, path: x}, {name: p, path: ./x}", "profiles[1].name: the same profile in the same file"),
     ],
 )

@@ -52,6 +52,7 @@ BAD: list[dict[str, Any]] = [
     {"probe": {"interval": "soon"}},
     {"probe": {"failure_threshold": 0}},
     {"http": {"port": 70000}},
+    {"http": {"host": ""}},
     {"targets": {"bad name": {"plugin": "x"}}},
     {"targets": {"a" * 129: {"plugin": "x"}}},
     {"targets": {"a": {}}},

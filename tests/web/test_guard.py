@@ -39,6 +39,8 @@ async def test_every_answer_carries_the_security_headers(local: httpx.AsyncClien
         {"sec-fetch-site": "same-site"},
         {"origin": "http://127.0.0.1:9464", "sec-fetch-site": "cross-site"},
         {"origin": "http://127.0.0.1:1"},
+        {"origin": "null", "sec-fetch-site": "same-origin"},
+        {"origin": "https://evil.example", "sec-fetch-site": "same-origin"},
     ],
 )
 async def test_another_sites_page_cannot_act(
@@ -75,7 +77,7 @@ async def test_local_names_pass(local: httpx.AsyncClient, host: str) -> None:
 
 
 async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_ones(surface: Any) -> None:
-    app = surface.app(host="0.0.0.0", allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
+    app = surface.app(host="0.0.0.0", loopback=False, allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
     for host, allowed in (("10.0.0.7:9464", True), ("monitor.example", True), ("other.example", False)):
         async with connect(app, f"http://{host}") as client:
             assert (await client.get("/metrics")).status_code == 200
@@ -83,6 +85,33 @@ async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_
             answer = await client.post("/-/reload", headers=own)
             assert answer.status_code == (200 if allowed else 403)
             assert (await client.post("/-/reload")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "site", "allowed"),
+    [
+        # nginx' own Host, a port that was cut, and both as the browser sent them.
+        ("127.0.0.1:19468", "https://monitor.example", "same-origin", True),
+        ("monitor.example", "https://monitor.example:8443", "same-origin", True),
+        ("monitor.example:8443", "https://monitor.example:8443", "same-origin", True),
+        ("monitor.example", "http://monitor.example", None, True),
+        # Without the browser's word the origin must be the one of Host, port included.
+        ("127.0.0.1:19468", "http://monitor.example", None, False),
+        ("monitor.example", "http://monitor.example:8080", None, False),
+        ("127.0.0.1:19468", "https://other.example", "same-origin", False),
+        ("127.0.0.1:19468", "https://monitor.example:8443", "same-site", False),
+    ],
+)
+async def test_a_proxy_may_change_the_host(
+    surface: Any, host: str, origin: str, site: str | None, allowed: bool
+) -> None:
+    headers = {"host": host, "origin": origin, **({"sec-fetch-site": site} if site else {})}
+    async with connect(surface.app(allowed_hosts=("monitor.example",))) as client:
+        answer = await client.post("/-/reload", headers=headers)
+    assert answer.status_code == (200 if allowed else 403)
+    if not allowed and site != "same-site":
+        detail = answer.json()["detail"]
+        assert "proxy_set_header Host $http_host" in detail or "http.allowed_hosts" in detail
 
 
 async def test_an_origin_that_is_none_is_another_one(local: httpx.AsyncClient) -> None:

@@ -155,6 +155,32 @@ def test_durations_and_ages_read_at_a_glance() -> None:
     assert ages == ["never", "3 s ago", "17 min ago", "6 h ago", "6 d ago"]
 
 
+async def test_one_is_no_plural(surface: Any, serving: Any, target_of: Any, result_of: Any) -> None:
+    surface.add(target_of("once"), result_of("once"))
+    surface.state.dropped = {"otlp": 1, "log": 2}
+    async with serving(surface.app()) as client:
+        detail = (await client.get("/targets/once")).text
+        index = (await client.get("/")).text
+    assert "of the last 1 probe<" in detail
+    assert "1 result kept" in detail
+    assert "otlp dropped 1 event<" in index
+    assert "log dropped 2 events<" in index
+
+
+async def test_what_is_hidden_in_a_wide_table_does_not_widen_the_page(surface: Any, serving: Any) -> None:
+    """It is positioned absolutely, so only a positioned container scrolls it. The style sheet alone is read,
+    not what a browser makes of it."""
+    async with serving(surface.app()) as client:
+        style = (await client.get("/assets/page.css")).text
+        pages = [(await client.get(path)).text for path in ("/", "/targets/dev")]
+    rules = dict(re.findall(r"^([^@{}/\n]+?) \{ (.*?) \}$", style, re.MULTILINE))
+    assert "position: absolute" in rules[".hidden"]
+    assert "position: relative" in rules[".scroll"]
+    assert "overflow-x: auto" in rules[".scroll"]
+    for page in pages:
+        assert page.count("<table") == len(re.findall(r'<div class="scroll"[^>]*>\s*<table', page)) > 0
+
+
 @pytest.mark.e2e
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian package chromium)")
 async def test_a_real_browser_shows_it_and_keeps_it_current(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+import stat
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -134,6 +138,26 @@ async def test_keep_alive_and_pipelining_work(surface: Any, serving: Any) -> Non
     assert b"\r\nserver:" not in said.lower()
 
 
+def accepted_without_delay(port: int) -> list[bool]:
+    """TCP_NODELAY of every connection of this process that was accepted at `port`."""
+    found = []
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISSOCK(entry.stat().st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as one:
+                if one.family == socket.AF_INET and one.getsockname()[1] == port and one.getpeername():
+                    found.append(bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+    return found
+
+
+async def test_no_answer_waits_for_an_acknowledgement(surface: Any, serving: Any) -> None:
+    """Read from the sockets: what a clock says of the 40 ms is noise on a busy machine."""
+    async with serving(surface.app()) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert accepted_without_delay(client.base_url.port) == [True]
+
+
 async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> None:
     surface.page.body = b"x" * 50_000_000
     async with serving(surface.app(), limits=QUICK) as client:
@@ -214,13 +238,56 @@ def test_a_busy_port_is_one_clear_error() -> None:
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(ListenError, match=r"192\.0\.2\.1:9464: .*set http\.host"):
         listen("192.0.2.1", 9464)
-    with pytest.raises(ListenError, match=r"check http\.host"):
-        listen("no such host.invalid", 9464)
+    for name in ("no such host.invalid", "a" * 70, "a..b"):
+        with pytest.raises(ListenError, match=r"check http\.host"):
+            listen(name, 9464)
 
 
-def test_port_zero_tells_the_real_port_and_a_url() -> None:
-    for host, shown in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost")):  # noqa: S104 - closed at once
-        listener = listen(host, 0)
-        listener.close()
+@pytest.mark.parametrize(
+    ("host", "shown", "loopback", "reached"),
+    [
+        ("127.0.0.1", "127.0.0.1", True, ("127.0.0.1",)),
+        ("0.0.0.0", "localhost", False, ("127.0.0.1",)),  # noqa: S104 - closed at once
+        ("::1", "[::1]", True, ("::1",)),
+        ("::", "localhost", False, ("127.0.0.1", "::1")),
+    ],
+)
+def test_port_zero_tells_the_real_port_a_url_and_who_can_connect(
+    host: str, shown: str, loopback: bool, reached: tuple[str, ...]
+) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    listener = listen(host, 0)
+    try:
         assert listener.port > 0
         assert listener.url == f"http://{shown}:{listener.port}"
+        assert listener.loopback is loopback
+        for address in reached:
+            socket.create_connection((address, listener.port), timeout=5).close()
+    finally:
+        listener.close()
+
+
+def has_ipv6() -> bool:
+    try:
+        listen("::1", 0).close()
+    except ListenError:
+        return False
+    return True
+
+
+def test_a_name_is_listened_on_where_the_machine_has_its_addresses() -> None:
+    """`localhost` of most tables of hosts, with one address the machine lacks."""
+    resolve = socket.getaddrinfo
+
+    def resolved(host: str, port: int, **rest: Any) -> Any:
+        return [*resolve("192.0.2.1", port, **rest), *resolve("127.0.0.1", port, **rest)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolved)
+        listener = listen("somewhere.example", 0)
+    try:
+        assert [held.getsockname()[0] for held in listener.sockets] == ["127.0.0.1"]
+        assert listener.loopback
+    finally:
+        listener.close()

@@ -173,7 +173,8 @@ def _is_of_metadata_server(credentials: Any) -> bool:
 def _gcloud_directory() -> Path:
     if found := os.environ.get("CLOUDSDK_CONFIG"):
         return Path(found)
-    return Path("~").expanduser() / ".config" / "gcloud"
+    # As google-auth does: a home that is not known stays `~`, where Path would raise.
+    return Path(os.path.expanduser("~"), ".config", "gcloud")  # noqa: PTH111
 
 
 # ------------------------------------------------------------ files and their kinds

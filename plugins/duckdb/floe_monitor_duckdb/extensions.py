@@ -136,7 +136,8 @@ def _version() -> str:
 def _directory(connection: DuckDBPyConnection) -> Path:
     row = connection.execute("SELECT current_setting('extension_directory')").fetchone()
     configured = str(row[0]) if row and row[0] else "~/.duckdb/extensions"
-    return Path(configured).expanduser()
+    # os.path leaves a `~` that leads nowhere as it is, where Path would raise.
+    return Path(os.path.expanduser(configured))  # noqa: PTH111
 
 
 def _set_directory(connection: DuckDBPyConnection, directory: Path) -> None:

@@ -1,0 +1,65 @@
+"""Middleware that bounds how many requests are under way, so that no kind of them keeps another out.
+
+Health routes are always let in. Requests that only read are answered at once as a rule; actions (validate,
+reload) wait for something outside, so they have a share of their own, and requests for the same action a part
+of it: those for a target that hangs leave room for the others. Beyond its share a request is refused at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from floe_monitor.web.responses import problem_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HEALTH_ROUTES = frozenset({"/healthz", "/readyz"})
+READS, ACTIONS, SAME_ACTION = 64, 96, 48
+"""Requests under way. Reads and actions together are fewer than the connections a server keeps, so that some
+of those always wait for their client and can be closed for a new one."""
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSED = "too many requests of this kind are under way; try again in a second"
+
+
+class Admission:
+    """ASGI middleware, inside the guard. A request is under way until its route has ended: a client that goes
+    away does not make room."""
+
+    def __init__(
+        self, app: ASGIApp, *, reads: int = READS, actions: int = ACTIONS, same_action: int = SAME_ACTION
+    ) -> None:
+        self._app = app
+        self._limits = {"read": reads, "action": actions}
+        self._same_action = same_action
+        self._under_way: Counter[str] = Counter()
+
+    @property
+    def under_way(self) -> int:
+        """Requests under way, health left out."""
+        return self._under_way["read"] + self._under_way["action"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in HEALTH_ROUTES:
+            await self._app(scope, receive, send)
+            return
+        kind = "read" if scope["method"] in _READING else "action"
+        counted = (kind,) if kind == "read" else (kind, scope["path"])
+        if self._is_full(counted):
+            refusal = problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSED, headers={"retry-after": "1"})
+            await refusal(scope, receive, send)
+            return
+        self._under_way.update(counted)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way.subtract(counted)
+            for each in counted:
+                if not self._under_way[each]:
+                    del self._under_way[each]
+
+    def _is_full(self, counted: tuple[str, ...]) -> bool:
+        return any(self._under_way[each] >= self._limits.get(each, self._same_action) for each in counted)
