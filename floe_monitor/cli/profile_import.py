@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
-from floe_monitor.compute.toolkit.env_references import expression_for
+from floe_monitor.compute.toolkit.env_references import expression_for, is_template
 from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
 
 if TYPE_CHECKING:
@@ -112,12 +112,12 @@ def read_profiles(path: Path, only: Sequence[str], registry: PluginRegistry) -> 
         if not names:
             continue
         profile: dict[str, Any] = {"name": str(name), "path": str(path)}
-        default = str(body.get("target", "default"))
-        if names.get(default) == default:
+        default = body.get("target")
+        if default in names:
             profile["target"] = default
-        elif "target" in body:
+        elif default is not None and not is_template(str(default)):
             found.notes.append(
-                f"profile {name}: its default target {default!r} is no target of this configuration; "
+                f"profile {name}: its default target {default!r} is no output of this configuration; "
                 "profiles.yml keeps it"
             )
         profile["targets"] = list(names.values())
@@ -137,10 +137,6 @@ def _take(found: Imported, profile: str, key: str, output: Any, registry: Plugin
         found.lost.append(f"{where}: {entry.problem or f'the {entry.name} plugin cannot import profiles'}")
         return None
     name = _free_name(found, profile, key)
-    if name != key:
-        found.notes.append(
-            f"{where} becomes target {name}: profiles.yml keeps {key} and gets {name} beside it"
-        )
     clean = _without_literals(output, SECRET_ENV_PREFIX + "_" + name, found.secrets)
     try:
         fields = import_output(clean)
@@ -148,6 +144,9 @@ def _take(found: Imported, profile: str, key: str, output: Any, registry: Plugin
         found.lost.append(f"{where}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
         return None
     found.targets[name] = {"plugin": entry.name, **fields}
+    if name != key:
+        found.targets[name]["output"] = key
+        found.notes.append(f"{where} becomes target {name}; profiles.yml goes on calling it {key}")
     return name
 
 

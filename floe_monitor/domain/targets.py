@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "catalog"}
+_BESIDE_PROBING = {"labels", "catalog", "output"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ class Target:
     @property
     def plugin_name(self) -> str:
         return self.settings.plugin
+
+    @property
+    def output_name(self) -> str:
+        """What dbt calls it."""
+        return self.settings.output or self.name
 
     @property
     def labels(self) -> Mapping[str, str]:

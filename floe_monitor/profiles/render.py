@@ -37,7 +37,8 @@ class OutputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets.
+    """One profile as the configuration wants it. `outputs` and `problems` together hold all its outputs, by
+    the names dbt has for them.
 
     `fixed_default` tells that the configuration itself names the default output; `prune`, that nothing else
     may stand in the profile.
@@ -90,21 +91,23 @@ def render(
 
     `secrets` holds each target's credentials as they are now: an output that contains one is refused.
     """
-    order = tuple(profile.targets if profile.targets is not None else targets)
     outputs: dict[str, dict[str, Any]] = {}
     problems: dict[str, str] = {}
-    for name in order:
+    order = []
+    for name in profile.targets if profile.targets is not None else targets:
+        output = targets[name].output_name if name in targets else name
+        order.append(output)
         try:
             if name not in targets:
                 raise OutputError("there is no such target")  # noqa: TRY301 - one place turns it into a problem
-            outputs[name] = _output(targets[name], publish, secrets.get(name, ()), clock)
+            outputs[output] = _output(targets[name], publish, secrets.get(name, ()), clock)
         except OutputError as error:
-            problems[name] = str(error)
+            problems[output] = str(error)
     default = profile.target or (order[0] if order else "")
     return Rendered(
         profile.name,
         default,
-        order,
+        tuple(order),
         outputs,
         problems,
         fixed_default=profile.target is not None,

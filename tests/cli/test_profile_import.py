@@ -122,6 +122,35 @@ b:
 """
 
 
+ODD_NAMES = """\
+shop:
+  target: 生产
+  outputs:
+    生产: {type: duckdb, path: ':memory:', threads: 1}
+    'a b': {type: duckdb, path: ':memory:', threads: 1}
+    -x: {type: duckdb, path: ':memory:', threads: 1}
+"""
+NO_TARGET = """\
+shop:
+  outputs:
+    default: {type: duckdb, path: ':memory:', threads: 1}
+    other: {type: duckdb, path: ':memory:', threads: 1}
+"""
+
+
+@pytest.mark.parametrize("text", [SAME_NAME, ODD_NAMES, NO_TARGET, TARGET_BY_EXPRESSION])
+def test_outputs_keep_the_names_that_dbt_has_for_them(call: Any, place: Path, text: str) -> None:
+    (place / "profiles.yml").write_text(text)
+    assert call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 0
+    assert call("config", "check").code == 0
+    said = call("profiles", "diff")
+    assert (said.code, said.out) == (0, "")
+    config = place / "floe-monitor.yaml"
+    config.write_text(config.read_text().replace("threads: 1", "threads: 3"))
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == text.replace("threads: 1", "threads: 3")
+
+
 @pytest.mark.parametrize("text", [PARTIAL, EXTRA_KEYS, TARGET_BY_EXPRESSION, SAME_NAME, PROFILES])
 def test_an_import_and_the_write_after_it_lose_nothing(call: Any, place: Path, text: str) -> None:
     (place / "profiles.yml").write_text(text)
