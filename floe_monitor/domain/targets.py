@@ -94,6 +94,12 @@ class Target:
         return self.settings.output or self.name
 
     @property
+    def profile_names(self) -> tuple[ProfileName, ...]:
+        """Its references by the names that profiles.yml has for them."""
+        resolver = self._memory.resolver
+        return () if resolver is None else resolver.profile_names
+
+    @property
     def labels(self) -> Mapping[str, str]:
         return self.settings.labels
 

@@ -51,6 +51,8 @@ class Rendered:
     problems: Mapping[str, str] = field(default_factory=dict)
     fixed_default: bool = False
     prune: bool = False
+    is_set: Callable[[str], bool] = field(default=lambda _: True, compare=False)
+    """Whether an environment variable has a value that the monitor knows, now."""
 
     def over(self, existing: Any) -> dict[str, Any]:
         """The configuration's part, with the outputs that could not be rendered taken from `existing`.
@@ -85,6 +87,7 @@ def render(
     *,
     publish: Publish,
     secrets: Mapping[str, Collection[str]],
+    is_set: Callable[[str], bool] = lambda _: True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rendered:
     """Ask every target's plugin for its output. Never raises for a plugin's sake.
@@ -112,6 +115,7 @@ def render(
         problems,
         fixed_default=profile.target is not None,
         prune=profile.prune,
+        is_set=is_set,
     )
 
 

@@ -152,7 +152,10 @@ def test_outputs_keep_the_names_that_dbt_has_for_them(call: Any, place: Path, te
 
 
 @pytest.mark.parametrize("text", [PARTIAL, EXTRA_KEYS, TARGET_BY_EXPRESSION, SAME_NAME, PROFILES])
-def test_an_import_and_the_write_after_it_lose_nothing(call: Any, place: Path, text: str) -> None:
+def test_an_import_and_the_write_after_it_lose_nothing(
+    call: Any, place: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("DBT_ENV_SECRET_LAKE_SECRETS_0_SECRET", "canary-literal")
     (place / "profiles.yml").write_text(text)
     before = yaml.safe_load(text)
     lost = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 1
