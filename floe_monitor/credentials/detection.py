@@ -40,7 +40,7 @@ _USER = re.compile(r"[^\s/@:?#]*:")
 _AUTHORITY = re.compile(r"[^\s/?#]*")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _HINTS = ("=", "://", "PRIVATE KEY-----")
-_EXPRESSION = "\N{OBJECT REPLACEMENT CHARACTER}"
+UNKNOWN = "\N{OBJECT REPLACEMENT CHARACTER}"
 """Stands for dbt's expressions, which hide nothing themselves, while a text is searched."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _SHORTEST_ENCODED = 32
@@ -95,9 +95,9 @@ def holds_encoded_key(text: str) -> bool:
 
 def _written_out(value: str) -> list[str]:
     """What of a value is no expression; a sign or two beside one is no secret."""
-    if _EXPRESSION not in value:
+    if UNKNOWN not in value:
         return [value] if value else []
-    return [part for part in value.split(_EXPRESSION) if len(part) >= _SHORTEST_PART]
+    return [part for part in value.split(UNKNOWN) if len(part) >= _SHORTEST_PART]
 
 
 def _split(text: str) -> list[str]:
@@ -108,7 +108,7 @@ def _split(text: str) -> list[str]:
         expressions.append(text[start + 2 : end])
         position = end + 2
     plain.append(text[position:])
-    return [_EXPRESSION.join(plain), *expressions]
+    return [UNKNOWN.join(plain), *expressions]
 
 
 def _in_urls(text: str) -> Iterator[str]:

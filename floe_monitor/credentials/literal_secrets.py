@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.toolkit.env_references import (
     ExpressionError,
+    UnresolvedError,
     holds_literal,
     is_template,
     parse_expression,
 )
-from floe_monitor.credentials.detection import SECRET_TEXTS, holds_encoded_key, is_secret_key, secrets_in
+from floe_monitor.credentials.detection import (
+    SECRET_TEXTS,
+    UNKNOWN,
+    holds_encoded_key,
+    is_secret_key,
+    is_secret_variable,
+    secrets_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,9 +61,22 @@ def is_literal_secret(value: Any, *, secret: bool) -> bool:
         return secret or bool(secrets_in(text))
     if secret and (holds_literal(text) or not variables):
         return True
-    return bool(secrets_in(text)) or any(
-        default and (secret or secrets_in(default) or holds_encoded_key(default)) for _, default in variables
-    )
+    if any(
+        default and (secret or is_secret_variable(name) or holds_encoded_key(default))
+        for name, default in variables
+    ):
+        return True
+    return bool(secrets_in(text) or secrets_in(_with_defaults(text)))
+
+
+def _with_defaults(text: str) -> str:
+    """What it comes to with nothing set: a default may be the password of a URL."""
+    expression = parse_expression(text)
+    unknown = dict.fromkeys((name for name, default in expression.variables if not default), UNKNOWN)
+    try:
+        return str(expression.evaluate(unknown))
+    except UnresolvedError:
+        return ""
 
 
 def _is_secret_text(key: object, item: Any) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "catalog", "output"}
+_BESIDE_PROBING = {"labels", "catalog", "output", "output_keys", "output_without"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.toolkit.env_references import variables_in
+from floe_monitor.compute.toolkit.env_references import (
+    ExpressionError,
+    is_template,
+    parse_expression,
+    variables_in,
+)
 from floe_monitor.credentials.literal_secrets import literal_secrets
 from floe_monitor.profiles.yaml_text import equal
 from floe_monitor.registry.problems import dotted
@@ -50,7 +55,7 @@ def _lost(old: Any, new: Any, is_set: Callable[[str], bool]) -> Iterator[tuple[P
         if equal(there, literal):
             continue
         # A key that is gone is replaced by whatever the output now logs in with.
-        named = sorted(_variables(new if there is _ABSENT else there))
+        named = sorted(_variables(new if there is _ABSENT else there) - _without_default(literal))
         if unset := [name for name in named if not is_set(name)]:
             yield path, unset
 
@@ -62,6 +67,16 @@ def _at(value: Any, path: Path) -> Any:
             return _ABSENT
         value = value[part]
     return value
+
+
+def _without_default(text: Any) -> set[str]:
+    """The variables that the old text needed already."""
+    if not isinstance(text, str) or not is_template(text):
+        return set()
+    try:
+        return {name for name, default in parse_expression(text).variables if default is None}
+    except ExpressionError:
+        return set()
 
 
 def _variables(value: Any) -> set[str]:

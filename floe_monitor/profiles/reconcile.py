@@ -202,7 +202,8 @@ def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     settings = target.settings
     references = [credential.reference for credential in settings.credentials.values()]
     values = {value for reference in references for value in _read(reference, environ)}
-    values.update(_referred([settings.connection, settings.model_extra or {}], environ, secret=False))
+    open_keys = [settings.connection, settings.output_keys, settings.model_extra or {}]
+    values.update(_referred(open_keys, environ, secret=False))
     return tuple(value for value in values if value)
 
 

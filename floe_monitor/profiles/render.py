@@ -134,7 +134,9 @@ def _output(
         publish(ProfileGenerated(target.plugin_name, clock() - started))
     if not isinstance(generated, dict) or not generated:
         raise OutputError("the plugin returned no mapping")
-    output: dict[str, Any] = _plain(generated, "", 0)
+    settings = target.settings
+    written = {key: item for key, item in generated.items() if key not in settings.output_without}
+    output: dict[str, Any] = _plain(written | settings.output_keys, "", 0)
     if not isinstance(output.get("type"), str):
         raise OutputError("the plugin's output has no `type`")
     _refuse_leaks(output, target, secrets)
@@ -185,7 +187,9 @@ def _plain_text(text: str, place: str) -> str:
 def _refuse_leaks(output: dict[str, Any], target: Target, secrets: Collection[str]) -> None:
     """What the configuration itself says openly is no leak, even where a password happens to equal it."""
     extra = target.settings.model_extra or {}
-    said = {str(leaf) for _, leaf in _leaves([target.settings.connection, extra], "")}
+    said = {
+        str(leaf) for _, leaf in _leaves([target.settings.connection, target.settings.output_keys, extra], "")
+    }
     expressions = _expressions(target)
     for place, leaf in _leaves({key: value for key, value in output.items() if key != "type"}, ""):
         text = str(leaf)

@@ -37,18 +37,19 @@ other:
 def test_profiles_become_a_configuration(call: Any, place: Path) -> None:
     (place / "profiles.yml").write_text(PROFILES)
     said = call("config", "import", "profiles.yml")
-    assert said.code == 1, "redshift and an unknown key could not be carried over"
+    assert said.code == 1, "redshift could not be carried over"
     assert "canary" not in said.out + said.err
     made = yaml.safe_load(said.out)
-    assert list(made["targets"]) == ["dev", "lake", "odd_name"]
+    assert list(made["targets"]) == ["dev", "lake", "other-dev", "odd_name"]
     assert made["targets"]["dev"]["plugin"] == "duckdb"
     assert made["targets"]["dev"]["threads"] == 2
     assert made["profiles"][0] == {
         "name": "jaffle", "path": "profiles.yml", "target": "dev", "targets": ["dev", "lake"],
     }  # fmt: skip
     assert "profile jaffle, output prod" in said.err
-    assert "profile other, output dev" in said.err
-    assert "token_x" in said.err
+    assert "profile other, output dev: token_x: not for the monitor; kept in the profile as it is" in said.err
+    assert made["targets"]["other-dev"]["output"] == "dev"
+    assert made["targets"]["other-dev"]["output_keys"] == {"token_x": 1}
     assert "odd_name" in said.err
     assert "DBT_ENV_SECRET_LAKE_SECRETS_0_SECRET" in said.err
     assert made["targets"]["odd_name"]["connection"]["path"] == "{{ env_var('DB', 'x.duckdb') }}"

@@ -20,6 +20,8 @@ from floe_monitor.credentials.literal_secrets import literal_secrets
         ({"password": "{{ broken"}, ("password",)),
         ({"path": "postgresql://u:hunter22@{{ env_var('H') }}/db"}, ("path",)),
         ({"path": "{{ env_var('U', 'postgresql://u:hunter22@h/db') }}"}, ("path",)),
+        ({"path": "postgresql://u:{{ env_var('P', 'hunter22') }}@h/db"}, ("path",)),
+        ({"path": "x?{{ env_var('DB_PASSWORD', 'hunter22') }}"}, ("path",)),
         ({"secrets": [{"type": "s3", "secret": "x"}]}, ("secrets", 0, "secret")),
         ({"attach": [{"path": "x", "secret": "two words"}]}, ("attach", 0, "secret")),
         ({"keyfile_json": "eyJ0eXBlIjogInNlcnZpY2UifQ=="}, ("keyfile_json",)),
