@@ -202,7 +202,7 @@ def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     settings = target.settings
     references = [credential.reference for credential in settings.credentials.values()]
     values = {value for reference in references for value in _read(reference, environ)}
-    open_keys = [settings.connection, settings.output_keys, settings.model_extra or {}]
+    open_keys = [settings.connection, settings.output_keys or {}, settings.model_extra or {}]
     values.update(_referred(open_keys, environ, secret=False))
     return tuple(value for value in values if value)
 

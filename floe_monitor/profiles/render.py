@@ -135,8 +135,9 @@ def _output(
     if not isinstance(generated, dict) or not generated:
         raise OutputError("the plugin returned no mapping")
     settings = target.settings
-    written = {key: item for key, item in generated.items() if key not in settings.output_without}
-    output: dict[str, Any] = _plain(written | settings.output_keys, "", 0)
+    without = settings.output_without or ()
+    written = {key: item for key, item in generated.items() if key not in without}
+    output: dict[str, Any] = _plain(written | (settings.output_keys or {}), "", 0)
     if not isinstance(output.get("type"), str):
         raise OutputError("the plugin's output has no `type`")
     _refuse_leaks(output, target, secrets)

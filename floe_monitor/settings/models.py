@@ -136,12 +136,12 @@ class TargetSettings(BaseModel):
     output: OutputName | None = Field(
         default=None, description="Name of its output in profiles.yml; the target's name if unset"
     )
-    output_keys: dict[str, Any] = Field(
-        default_factory=dict,
+    output_keys: dict[str, Any] | None = Field(
+        default=None,
         description="Keys that its output has as they are given here, over what the plugin writes",
     )
-    output_without: list[str] = Field(
-        default_factory=list, description="Keys of what the plugin writes that its output is to lack"
+    output_without: list[str] | None = Field(
+        default=None, description="Keys of what the plugin writes that its output is to lack"
     )
     labels: dict[LabelName, str] = Field(
         default_factory=dict, description="Exported on floe_compute_target_info"
