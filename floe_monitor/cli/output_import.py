@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.cli.profile_document import Date
+from floe_monitor.cli.profile_document import Unquoted
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import UnknownKeysError
 from floe_monitor.compute.toolkit.env_references import (
@@ -70,8 +70,8 @@ class OutputImport:
             fields["output_keys"] = keys
         if without := [k for k in written if k not in output]:
             fields["output_without"] = without
-        if keys or without:
-            self._checked(name, fields, {})
+        if (keys or without) and not equal(_written(self._checked(name, fields, {})), output):
+            raise RefusedError("a target cannot write it again as it is")
         if kept:
             names = [*kept][:_MOST_NAMED]
             more = f" and {len(kept) - len(names)} more" if len(kept) > len(names) else ""
@@ -219,11 +219,11 @@ def _refuse_odd(value: Any, path: KeyPath = ()) -> None:
     """What dbt's own checks refuse, and no configuration can hold."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str) or isinstance(key, Date):
+            if not isinstance(key, str) or isinstance(key, Unquoted):
                 raise RefusedError(f"{dotted(path) or 'it'} has a key that is no text: put it in quotes")
             _refuse_odd(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _refuse_odd(item, (*path, index))
-    elif isinstance(value, Date):
-        raise RefusedError(f"{dotted(path)} is a date to YAML: put it in quotes")
+    elif isinstance(value, Unquoted):
+        raise RefusedError(f"{dotted(path)} is a date or a number to YAML: put it in quotes")

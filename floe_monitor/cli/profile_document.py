@@ -32,8 +32,10 @@ _MERGE = object()
 _SHOWN = 60
 
 
-class Date(str):
-    """A plain text that YAML, and so dbt, takes for a date."""
+class Unquoted(str):
+    """A plain text that YAML, and so dbt, takes for a date, or for a number (`12:30`) that no other reader
+    sees in it.
+    """
 
     __slots__ = ()
 
@@ -131,9 +133,11 @@ class _Reader(Composer[Any, _Open]):
             return text
         if text == "<<":
             return _MERGE
-        if _resolver.resolve(yaml.ScalarNode, text, (True, False)) == f"{_TAG}timestamp":  # type: ignore[no-untyped-call]
-            return Date(text)
-        return scalar(text)
+        value = scalar(text)
+        if isinstance(value, str):
+            tag = _resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+            return text if tag == f"{_TAG}str" else Unquoted(text)
+        return value
 
     def alias(self, event: Any, value: Any) -> Any:
         # None is what an empty value is, too.

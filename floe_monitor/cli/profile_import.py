@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from floe_monitor.registry.discovery import PluginRegistry
     from floe_monitor.settings.models import WorkerSettings
 
+_MOST_SHOWN = 128
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.\-]+|^[.\-]+")
 
 
@@ -38,8 +39,7 @@ class Lost:
     reason: str
 
     def __str__(self) -> str:
-        output = "" if self.output is None else f", output {self.output}"
-        return f"profile {self.profile}{output}: {self.reason}"
+        return f"{_named(self.profile, self.output)}: {self.reason}"
 
 
 @dataclass(slots=True)
@@ -148,9 +148,11 @@ class _Import:
         if isinstance(default, str) and default in names:
             profile["target"] = default
         elif default is not None and not (isinstance(default, str) and is_template(default)):
+            there = isinstance(default, str) and default in outputs
+            fate = "profiles.yml keeps it" if there else "the first target becomes the default"
             self._found.notes.append(
                 f"profile {name}: its default target {str(default)[:128]!r} is no output of this "
-                "configuration; profiles.yml keeps it"
+                f"configuration; {fate}"
             )
         profile["targets"] = list(names.values())
         self._found.profiles.append(profile)
@@ -169,9 +171,12 @@ class _Import:
             self._lose(profile, str(key), str(error))
             return None
         self._found.targets[name] = fields
-        where = f"profile {profile}, output {key}"
+        where = _named(profile, key)
         if name != key:
-            self._found.notes.append(f"{where} becomes target {name}; profiles.yml goes on calling it {key}")
+            shown = _printable(key)
+            self._found.notes.append(
+                f"{where} becomes target {name}; profiles.yml goes on calling it {shown}"
+            )
         self._found.notes += [f"{where}: {text}" for text in notes]
         return name
 
@@ -195,11 +200,15 @@ def _as_yaml(found: Imported, path: Path) -> str:
 
     head = [f"# Made from {os.fspath(path)} by `floe-monitor config import`."]
     head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets.made]
-    head += [_comment(f"Not carried over, and left in the file as it is: {lost}") for lost in found.lost]
+    head += [f"# Not carried over, and left in the file as it is: {lost}" for lost in found.lost]
     body = yaml.safe_dump(found.configuration(), sort_keys=False, allow_unicode=True, width=100)
     return "\n".join(head) + "\n" + body
 
 
-def _comment(text: str) -> str:
-    """One line, whatever characters a name has."""
-    return "# " + "".join(letter if letter.isprintable() else " " for letter in text)
+def _named(profile: str, output: str | None) -> str:
+    """For a line on a terminal: a name may have any characters."""
+    return f"profile {_printable(profile)}" + ("" if output is None else f", output {_printable(output)}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_SHOWN]

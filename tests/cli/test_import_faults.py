@@ -155,7 +155,9 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (f"{DUCK}, schema: 2024-01-01", "schema is a date to YAML: put it in quotes"),
+        (f"{DUCK}, schema: 2024-01-01", "schema is a date or a number to YAML: put it in quotes"),
+        (f"{DUCK}, schema: 12:30", "schema is a date or a number to YAML"),
+        (f"{DUCK}, schema: {'9' * 50}", "schema is a date or a number to YAML"),
         (f"{DUCK}, 2024-01-01: x", "it has a key that is no text"),
         (f"{DUCK}, 1: x", "it has a key that is no text"),
         ("type: duckdb, threads: four", "threads is no whole number"),
@@ -167,6 +169,7 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         (f"{DUCK}, remote: {{host: x}}", "remote: dbt then uses another process' DuckDB"),
         (f"{POSTGRES}, password: [{CANARY}]", "password is no plain"),
         (f"{POSTGRES}, sslmode: {CANARY}", "sslmode: "),
+        (f"{DUCK}, settings: {{memory_limit: .nan}}", "settings.memory_limit is a float"),
         (BROWSER, "authenticator: refused: it opens a browser"),
     ],
 )
@@ -283,3 +286,33 @@ def test_a_configuration_has_nothing_that_is_not_checked(call: Any, configure: A
     configure({"dev": {"plugin": "duckdb"}})
     said = call("check", "--format", "json")
     assert "not_checked" not in json.loads(said.out)
+
+
+@pytest.mark.parametrize(
+    ("default", "fate"),
+    [
+        ("ext", "profiles.yml keeps it"),
+        ("gone", "the first target becomes the default"),
+        ("[dev]", "the first target becomes the default"),
+    ],
+)
+def test_a_default_that_is_no_target(call: Any, place: Path, default: str, fate: str) -> None:
+    text = f"shop: {{target: {default}, outputs: {{dev: {{{DUCK}}}, ext: {{type: redshift}}}}}}\n"
+    (place / "profiles.yml").write_text(text)
+    said = call("config", "import", "profiles.yml")
+    assert said.code == 1
+    assert "target" not in yaml.safe_load(said.out)["profiles"][0]
+    assert f"is no output of this configuration; {fate}" in said.err
+
+
+def test_names_cannot_write_to_the_terminal_or_the_configuration(call: Any, place: Path) -> None:
+    names = ["a\nplugin: x", "\x1b[31mred"]
+    outputs = {name: {"type": "duckdb"} for name in names} | {"\x1b]0;x\n#": {"type": "redshift"}}
+    (place / "profiles.yml").write_text(yaml.safe_dump({"shop": {"target": names[0], "outputs": outputs}}))
+    said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
+    assert said.code == 1
+    assert "\x1b" not in said.err
+    assert call("config", "check").code == 0
+    assert call("profiles", "diff").out == ""
+    said = call("check", "--profiles", "profiles.yml")
+    assert "\x1b" not in said.out + said.err
