@@ -7,6 +7,7 @@ has its output written. What then differs from the file is kept word for word in
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.profile_document import Unquoted
@@ -80,7 +81,7 @@ class OutputImport:
 
     def _given(self, output: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The output for the plugin: what decides and `threads` as values, passwords without default."""
-        given, notes = dict(output), []
+        given, notes = copy.deepcopy(dict(output)), []
         for key in _DECIDING:
             value = given.get(key)
             if isinstance(value, str) and is_template(value):
