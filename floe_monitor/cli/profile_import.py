@@ -11,31 +11,47 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.cli.output_import import OutputImport, RefusedError
+from floe_monitor.cli.profile_document import read_document
+from floe_monitor.cli.secret_references import SecretReferences
 from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
-from floe_monitor.compute.toolkit.env_references import expression_for
-from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
+from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import MutableMapping, Sequence
     from pathlib import Path
 
+    from floe_monitor.cli.profile_document import Document
     from floe_monitor.domain.targets import Target
     from floe_monitor.registry.discovery import PluginRegistry
     from floe_monitor.settings.models import WorkerSettings
 
+_MOST_SHOWN = 128
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.\-]+|^[.\-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An output, or with None a profile, that is no target, and why."""
+
+    profile: str
+    output: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{_named(self.profile, self.output)}: {self.reason}"
 
 
 @dataclass(slots=True)
 class Imported:
-    """`secrets`: literals found, by the variable that stands for each. `lost` and `notes` are to print."""
+    """`lost` and `notes` are to print; `secrets` are the variables that stand for literals."""
 
+    secrets: SecretReferences
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     profiles: list[dict[str, Any]] = field(default_factory=list)
-    secrets: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
 
     def configuration(self) -> dict[str, Any]:
         return {"profiles": self.profiles, "targets": self.targets}
@@ -62,154 +78,137 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
         note(line)
     if found.lost:
         note(f"What was not carried over stays in {path} as it is.")
-    if found.secrets:
+    if found.secrets.made:
         note("Literal secrets became references; set these variables where floe-monitor and dbt run:")
-        for name in found.secrets:
+        for name in found.secrets.made:
             note(f"  {name}")
     return NO if found.lost else OK
 
 
-def targets_of(path: Path, environ: MutableMapping[str, str]) -> tuple[WorkerSettings, dict[str, Target]]:
-    """The outputs of a profiles.yml as targets to probe; literal secrets go to `environ` for the time."""
+def targets_of(
+    path: Path, environ: MutableMapping[str, str]
+) -> tuple[WorkerSettings, dict[str, Target], list[Lost]]:
+    """The outputs of a profiles.yml as targets to probe, and those that are none.
+
+    Literal secrets go to `environ` for the time.
+    """
     from floe_monitor.domain.targets import build_targets  # noqa: PLC0415 - as above
     from floe_monitor.registry.discovery import discover  # noqa: PLC0415 - only when a command needs it
-    from floe_monitor.settings import ConfigurationError, Settings  # noqa: PLC0415 - as above
+    from floe_monitor.settings import Settings  # noqa: PLC0415 - as above
 
     registry = discover()
     found = read_profiles(path, (), registry)
-    for lost in found.lost:
-        note(f"not checked: {lost}")
     for text in found.notes:
         note(text)
-    environ.update(found.secrets)
+    found.secrets.set_in(environ)
     settings = Settings.model_validate({"targets": found.targets})
-    try:
-        return settings.workers, build_targets(settings, registry)
-    except ConfigurationError as error:
-        problems = [
-            f"  {problem.path and '.'.join(map(str, problem.path))}: {problem.message}"
-            for problem in error.problems
-        ]
-        raise CliError(f"{path} cannot be checked:", *problems) from None
+    return settings.workers, build_targets(settings, registry), found.lost
 
 
 def read_profiles(path: Path, only: Sequence[str], registry: PluginRegistry) -> Imported:
     """Every output of the profiles named, or of all."""
-    document = _parse(path)
-    profiles = {name: body for name, body in document.items() if name != "config"}
+    document = read_document(path)
     for name in only:
-        if name not in profiles:
-            raise CliError(f"{path} has no profile {name!r}{suggestion(name, profiles)}")
-    found = Imported()
-    for name, body in profiles.items():
-        if only and name not in only:
-            continue
-        outputs = body.get("outputs") if isinstance(body, dict) else None
-        if not isinstance(outputs, dict):
-            found.lost.append(f"profile {name}: it has no outputs")
-            continue
-        taken = [_take(found, str(name), str(key), output, registry) for key, output in outputs.items()]
-        names = {key: target for key, target in zip(map(str, outputs), taken, strict=True) if target}
+        if name not in document.profiles:
+            known = [key for key in document.profiles if isinstance(key, str)]
+            raise CliError(f"{path} has no profile {name!r}{suggestion(name, known)}")
+    return _Import(document, registry).read(path, only)
+
+
+class _Import:
+    """Reads the profiles of one document."""
+
+    def __init__(self, document: Document, registry: PluginRegistry) -> None:
+        self._document = document
+        self._found = Imported(SecretReferences(document.text, os.environ), notes=list(document.notes))
+        self._outputs = OutputImport(registry, os.environ)
+
+    def read(self, path: Path, only: Sequence[str]) -> Imported:
+        for name, body in self._document.profiles.items():
+            if only and name not in only:
+                continue
+            if not isinstance(body, dict) or "outputs" not in body:
+                self._found.notes.append(f"{str(name)[:128]!r} is no profile: it has no outputs")
+                continue
+            outputs = body["outputs"]
+            if not isinstance(name, str):
+                self._lose(str(name), None, "its name is no text: put it in quotes")
+            elif not isinstance(outputs, dict):
+                self._lose(name, None, "it has no outputs")
+            else:
+                self._profile(name, body.get("target"), outputs, path)
+        return self._found
+
+    def _profile(self, name: str, default: Any, outputs: dict[Any, Any], path: Path) -> None:
+        taken = {key: self._take(name, key, output) for key, output in outputs.items()}
+        names = {key: target for key, target in taken.items() if target is not None}
         if not names:
-            continue
-        profile: dict[str, Any] = {"name": str(name), "path": str(path)}
-        default = str(body.get("target", "default"))
-        if names.get(default) == default:
+            return
+        profile: dict[str, Any] = {"name": name, "path": str(path)}
+        if isinstance(default, str) and default in names:
             profile["target"] = default
-        elif "target" in body:
-            found.notes.append(
-                f"profile {name}: its default target {default!r} is no target of this configuration; "
-                "profiles.yml keeps it"
+        elif default is not None and not (isinstance(default, str) and is_template(default)):
+            there = isinstance(default, str) and default in outputs
+            fate = "profiles.yml keeps it" if there else "the first target becomes the default"
+            self._found.notes.append(
+                f"profile {name}: its default target {str(default)[:128]!r} is no output of this "
+                f"configuration; {fate}"
             )
         profile["targets"] = list(names.values())
-        found.profiles.append(profile)
-    return found
+        self._found.profiles.append(profile)
 
+    def _take(self, profile: str, key: Any, output: Any) -> str | None:
+        """Add one output's target; its name, or None where it could not be carried over."""
+        try:
+            if not isinstance(key, str):
+                raise RefusedError("its name is no text: put it in quotes")  # noqa: TRY301 - said below
+            if not isinstance(output, dict) or not output.get("type"):
+                raise RefusedError("it has no type")  # noqa: TRY301 - as above
+            name = self._free_name(profile, key)
+            with self._found.secrets.tentatively():
+                fields, notes = self._outputs.target(name, key, self._found.secrets.replaced(output, name))
+        except RefusedError as error:
+            self._lose(profile, str(key), str(error))
+            return None
+        self._found.targets[name] = fields
+        where = _named(profile, key)
+        if name != key:
+            shown = _printable(key)
+            self._found.notes.append(
+                f"{where} becomes target {name}; profiles.yml goes on calling it {shown}"
+            )
+        self._found.notes += [f"{where}: {text}" for text in notes]
+        return name
 
-def _take(found: Imported, profile: str, key: str, output: Any, registry: PluginRegistry) -> str | None:
-    """Add one output's target; its name, or None where it could not be carried over."""
-    where = f"profile {profile}, output {key}"
-    if not isinstance(output, dict) or not isinstance(output.get("type"), str):
-        found.lost.append(f"{where}: it has no type")
-        return None
-    entry = registry.get(output["type"])
-    import_output = getattr(entry.plugin, "import_dbt_output", None)
-    if import_output is None:
-        found.lost.append(f"{where}: {entry.problem or f'the {entry.name} plugin cannot import profiles'}")
-        return None
-    name = _free_name(found, profile, key)
-    if name != key:
-        found.notes.append(
-            f"{where} becomes target {name}: profiles.yml keeps {key} and gets {name} beside it"
-        )
-    clean = _without_literals(output, SECRET_ENV_PREFIX + "_" + name, found.secrets)
-    try:
-        fields = import_output(clean)
-    except Exception as error:  # noqa: BLE001 - a plugin's code; what it says is what could not be carried
-        found.lost.append(f"{where}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
-        return None
-    found.targets[name] = {"plugin": entry.name, **fields}
-    return name
+    def _lose(self, profile: str, output: str | None, reason: str) -> None:
+        self._found.lost.append(Lost(profile, output, reason))
 
-
-def _free_name(found: Imported, profile: str, key: str) -> str:
-    name = _NO_NAME.sub("_", key)[:128] or "target"
-    if name in found.targets:
-        name = _NO_NAME.sub("_", f"{profile}-{key}")[:120]
-    number = 2
-    while name in found.targets:
-        name, number = f"{name}-{number}", number + 1
-    return name
-
-
-def _without_literals(
-    value: Any, variable: str, secrets: MutableMapping[str, str], secret: bool = False
-) -> Any:
-    """`value` with a dbt expression for every literal secret; each literal goes to `secrets`."""
-    if isinstance(value, dict):
-        return {
-            key: _without_literals(item, f"{variable}_{key}", secrets, secret or is_secret_key(str(key)))
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_literals(item, f"{variable}_{n}", secrets, secret) for n, item in enumerate(value)]
-    if value is None or isinstance(value, bool):
-        return value
-    text = str(value)
-    if "{{" in text or not ((secret and text) or (isinstance(value, str) and secrets_in(text))):
-        return value
-    name = re.sub(r"\W", "_", variable, flags=re.ASCII).upper()
-    while secrets.get(name, text) != text:
-        name += "_"
-    secrets[name] = text
-    return expression_for(name)
-
-
-def _parse(path: Path) -> Mapping[str, Any]:
-    import yaml  # noqa: PLC0415 - only when a command needs it
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise CliError(f"{path} is not UTF-8 text") from None
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise CliError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or 'malformed'}") from None
-    if not isinstance(document, dict):
-        raise CliError(f"{path} is not a profiles.yml: it has no profiles")
-    return document
+    def _free_name(self, profile: str, key: str) -> str:
+        taken = self._found.targets
+        name = _NO_NAME.sub("_", key)[:128] or "target"
+        if name in taken:
+            name = _NO_NAME.sub("_", f"{profile}-{key}")[:120]
+        number = 2
+        base = name
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        return name
 
 
 def _as_yaml(found: Imported, path: Path) -> str:
     import yaml  # noqa: PLC0415 - only when a command needs it
 
     head = [f"# Made from {os.fspath(path)} by `floe-monitor config import`."]
-    head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets]
+    head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets.made]
     head += [f"# Not carried over, and left in the file as it is: {lost}" for lost in found.lost]
     body = yaml.safe_dump(found.configuration(), sort_keys=False, allow_unicode=True, width=100)
     return "\n".join(head) + "\n" + body
+
+
+def _named(profile: str, output: str | None) -> str:
+    """For a line on a terminal: a name may have any characters."""
+    return f"profile {_printable(profile)}" + ("" if output is None else f", output {_printable(output)}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_SHOWN]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
@@ -13,25 +14,30 @@ from floe_monitor.domain.plurals import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from floe_monitor.cli.profile_import import Lost
     from floe_monitor.domain.events import ProbeResult
 
 FORMAT = 1
 """Of the JSON: raised when a key changes its meaning or goes, not when one is added."""
 
 
-def print_json(results: Sequence[ProbeResult], ok: bool) -> None:
-    """Described in docs/cli.md; each result as the HTTP API has it."""
+def print_json(results: Sequence[ProbeResult], ok: bool, unchecked: Sequence[Lost] | None) -> None:
+    """Described in docs/cli.md; each result as the HTTP API has it. A configuration has no `unchecked`."""
     counts = _counts(results)
     rows = [serialization.probe(result) for result in results]
-    report = {"format": FORMAT, "ok": ok, "counts": counts, "results": rows}
+    report: dict[str, Any] = {"format": FORMAT, "ok": ok, "counts": counts, "results": rows}
+    if unchecked is not None:
+        report["not_checked"] = [asdict(each) for each in unchecked]
     write(serialization.encode(report).decode())
 
 
-def print_table(results: Sequence[ProbeResult]) -> None:
-    if sys.stdout.isatty():
+def print_table(results: Sequence[ProbeResult], unchecked: Sequence[Lost] = ()) -> None:
+    if results and sys.stdout.isatty():
         _print_rich(results)
-    else:
+    elif results:
         _print_plain(results)
+    for each in unchecked:
+        write(f"not checked: {each}")
 
 
 def _print_plain(results: Sequence[ProbeResult]) -> None:

@@ -8,6 +8,7 @@ shape: a password inside a URL, a `password=…` inside a connection string, a p
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ _KEYED = frozenset(
 )
 """Words that make a following `key` a secret one."""
 
+SECRET_TEXTS = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
+"""Keys whose text may hold a secret in a form nobody foresees."""
+
 _SPACED = ("password", "passwd", "passphrase", "pwd")
 """Ends of the keys that libpq knows; it lets spaces stand around the sign."""
 _JOINED = ("secret", "token", "apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key",
@@ -36,8 +40,10 @@ _USER = re.compile(r"[^\s/@:?#]*:")
 _AUTHORITY = re.compile(r"[^\s/?#]*")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _HINTS = ("=", "://", "PRIVATE KEY-----")
-_EXPRESSION = "\N{OBJECT REPLACEMENT CHARACTER}"
+UNKNOWN = "\N{OBJECT REPLACEMENT CHARACTER}"
 """Stands for dbt's expressions, which hide nothing themselves, while a text is searched."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_SHORTEST_ENCODED = 32
 _LONGEST_KEY = 256
 _SHORTEST_PART = 3
 
@@ -77,11 +83,21 @@ def secrets_in(text: str) -> list[str]:
     return [part for value in found for part in _written_out(value)]
 
 
+def holds_encoded_key(text: str) -> bool:
+    """Whether the whole text is base64 and what it stands for has a private key in it, as key files have."""
+    joined = "".join(text.split())
+    if len(joined) < _SHORTEST_ENCODED or _BASE64.fullmatch(joined) is None:
+        return False
+    plain = joined.rstrip("=").replace("-", "+").replace("_", "/")
+    plain = plain[: len(plain) // 4 * 4]
+    return b"PRIVATE KEY" in b64decode(plain)
+
+
 def _written_out(value: str) -> list[str]:
     """What of a value is no expression; a sign or two beside one is no secret."""
-    if _EXPRESSION not in value:
+    if UNKNOWN not in value:
         return [value] if value else []
-    return [part for part in value.split(_EXPRESSION) if len(part) >= _SHORTEST_PART]
+    return [part for part in value.split(UNKNOWN) if len(part) >= _SHORTEST_PART]
 
 
 def _split(text: str) -> list[str]:
@@ -92,7 +108,7 @@ def _split(text: str) -> list[str]:
         expressions.append(text[start + 2 : end])
         position = end + 2
     plain.append(text[position:])
-    return [_EXPRESSION.join(plain), *expressions]
+    return [UNKNOWN.join(plain), *expressions]
 
 
 def _in_urls(text: str) -> Iterator[str]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.toolkit.env_references import hide_defaults, holds_literal
-from floe_monitor.credentials.detection import is_secret_key, secrets_in
+from floe_monitor.credentials.detection import SECRET_TEXTS, is_secret_key, secrets_in
 from floe_monitor.credentials.redactor import MASK
 from floe_monitor.credentials.references import as_reference
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_WHOLE = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
-"""Keys whose value may hold a secret in a form nobody foresees."""
 _MOST_SECRETS = 20
 """In one text, to be hidden one by one: beyond, nothing of it is shown."""
 
@@ -41,7 +39,7 @@ def redacted(value: Any, *, secret: bool = False, said: Collection[str] = ()) ->
 
 
 def _is_secret(key: str) -> bool:
-    return is_secret_key(key) or key.lower() in _WHOLE
+    return is_secret_key(key) or key.lower() in SECRET_TEXTS
 
 
 def _without_secrets(text: str) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "catalog"}
+_BESIDE_PROBING = {"labels", "catalog", "output", "output_keys", "output_without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,17 @@ class Target:
     @property
     def plugin_name(self) -> str:
         return self.settings.plugin
+
+    @property
+    def output_name(self) -> str:
+        """What dbt calls it."""
+        return self.settings.output or self.name
+
+    @property
+    def profile_names(self) -> tuple[ProfileName, ...]:
+        """Its references by the names that profiles.yml has for them."""
+        resolver = self._memory.resolver
+        return () if resolver is None else resolver.profile_names
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class ProfileDiff:
     """`text` is a unified diff of the profile's own lines, empty where the file is in step.
 
-    `problem` says why there is no diff, or which outputs could not be rendered; `note`, what stays in the
-    file without being configured.
+    `problem` says why there is no diff, why it would not be written, or which outputs could not be rendered;
+    `note`, what stays in the file without being configured.
     """
 
     profile: str
@@ -108,7 +108,8 @@ def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
     before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
     after = dump_block({profile.name: new}).splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")
-    return ProfileDiff(profile.name, profile.path, "".join(lines), now.problems, now.note)
+    problem = "; ".join(part for part in (now.refused, now.problems) if part)
+    return ProfileDiff(profile.name, profile.path, "".join(lines), problem, now.note)
 
 
 def write(

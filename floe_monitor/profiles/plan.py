@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.profiles import files
 from floe_monitor.profiles.copies import keep_copy
+from floe_monitor.profiles.literals import refusal
 from floe_monitor.profiles.merge import Existing, MergeRefusedError, merge, read
 from floe_monitor.profiles.ownership import Wanted, claims_after, decide
 from floe_monitor.profiles.record import Record, read_record, record_path
@@ -61,6 +62,11 @@ class Plan:
         return "; ".join(parts)
 
     @property
+    def refused(self) -> str:
+        """Why it must not be written: the file would lose a literal secret that nothing else holds."""
+        return refusal(self.existing.own, self.wanted.profile, self.rendered.is_set)
+
+    @property
     def needs_copy(self) -> bool:
         """Before the first write to what the monitor did not make."""
         return not self.record.usable or self.wanted.adopts
@@ -104,9 +110,11 @@ def store(now: Plan, copied: Callable[[Path], None], made: bytes | None = None) 
 
     The record is made ready before all else, so that one that cannot be written removes nothing, and takes
     effect last. `copied` is told of a copy at once: it stays whatever happens then. `made` is what this
-    process wrote last, of which no copy is due. Raises `CopyError`, `ChangedMeanwhileError` and `FileError`:
-    the file is then as before.
+    process wrote last, of which no copy is due. Raises `CopyError`, `MergeRefusedError`,
+    `ChangedMeanwhileError` and `FileError`: the file is then as before.
     """
+    if now.changed and (refused := now.refused):
+        raise MergeRefusedError(refused)
     after = now.record_after
     path = record_path(now.snapshot.real)
     with ExitStack() as stack:

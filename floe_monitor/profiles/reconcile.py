@@ -182,7 +182,19 @@ def render_with_secrets(assignment: Assignment, publish: Publish, environ: Mappi
         for name in (assignment.profile.targets or assignment.targets)
         if name in assignment.targets
     }
-    return render(assignment.profile, assignment.targets, publish=publish, secrets=secrets)
+    files_of = {
+        name.name: Reference(file=name.file)
+        for target in assignment.targets.values()
+        for name in target.profile_names
+        if name.file is not None
+    }
+
+    def is_set(variable: str) -> bool:
+        """In the environment, or as the name that the profile has for a credential's file."""
+        reference = files_of.get(variable)
+        return bool(environ.get(variable) or (reference is not None and _read(reference, environ)))
+
+    return render(assignment.profile, assignment.targets, publish=publish, secrets=secrets, is_set=is_set)
 
 
 def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -190,7 +202,8 @@ def _secrets(target: Target, environ: Mapping[str, str]) -> tuple[str, ...]:
     settings = target.settings
     references = [credential.reference for credential in settings.credentials.values()]
     values = {value for reference in references for value in _read(reference, environ)}
-    values.update(_referred([settings.connection, settings.model_extra or {}], environ, secret=False))
+    open_keys = [settings.connection, settings.output_keys or {}, settings.model_extra or {}]
+    values.update(_referred(open_keys, environ, secret=False))
     return tuple(value for value in values if value)
 
 

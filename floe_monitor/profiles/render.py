@@ -37,7 +37,8 @@ class OutputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One profile as the configuration wants it. `outputs` and `problems` together name all its targets.
+    """One profile as the configuration wants it. `outputs` and `problems` together hold all its outputs, by
+    the names dbt has for them.
 
     `fixed_default` tells that the configuration itself names the default output; `prune`, that nothing else
     may stand in the profile.
@@ -50,6 +51,8 @@ class Rendered:
     problems: Mapping[str, str] = field(default_factory=dict)
     fixed_default: bool = False
     prune: bool = False
+    is_set: Callable[[str], bool] = field(default=lambda _: True, compare=False)
+    """Whether an environment variable has a value that the monitor knows, now."""
 
     def over(self, existing: Any) -> dict[str, Any]:
         """The configuration's part, with the outputs that could not be rendered taken from `existing`.
@@ -84,31 +87,35 @@ def render(
     *,
     publish: Publish,
     secrets: Mapping[str, Collection[str]],
+    is_set: Callable[[str], bool] = lambda _: True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rendered:
     """Ask every target's plugin for its output. Never raises for a plugin's sake.
 
     `secrets` holds each target's credentials as they are now: an output that contains one is refused.
     """
-    order = tuple(profile.targets if profile.targets is not None else targets)
     outputs: dict[str, dict[str, Any]] = {}
     problems: dict[str, str] = {}
-    for name in order:
+    order = []
+    for name in profile.targets if profile.targets is not None else targets:
+        output = targets[name].output_name if name in targets else name
+        order.append(output)
         try:
             if name not in targets:
                 raise OutputError("there is no such target")  # noqa: TRY301 - one place turns it into a problem
-            outputs[name] = _output(targets[name], publish, secrets.get(name, ()), clock)
+            outputs[output] = _output(targets[name], publish, secrets.get(name, ()), clock)
         except OutputError as error:
-            problems[name] = str(error)
+            problems[output] = str(error)
     default = profile.target or (order[0] if order else "")
     return Rendered(
         profile.name,
         default,
-        order,
+        tuple(order),
         outputs,
         problems,
         fixed_default=profile.target is not None,
         prune=profile.prune,
+        is_set=is_set,
     )
 
 
@@ -127,7 +134,10 @@ def _output(
         publish(ProfileGenerated(target.plugin_name, clock() - started))
     if not isinstance(generated, dict) or not generated:
         raise OutputError("the plugin returned no mapping")
-    output: dict[str, Any] = _plain(generated, "", 0)
+    settings = target.settings
+    without = settings.output_without or ()
+    written = {key: item for key, item in generated.items() if key not in without}
+    output: dict[str, Any] = _plain(written | (settings.output_keys or {}), "", 0)
     if not isinstance(output.get("type"), str):
         raise OutputError("the plugin's output has no `type`")
     _refuse_leaks(output, target, secrets)
@@ -178,7 +188,9 @@ def _plain_text(text: str, place: str) -> str:
 def _refuse_leaks(output: dict[str, Any], target: Target, secrets: Collection[str]) -> None:
     """What the configuration itself says openly is no leak, even where a password happens to equal it."""
     extra = target.settings.model_extra or {}
-    said = {str(leaf) for _, leaf in _leaves([target.settings.connection, extra], "")}
+    said = {
+        str(leaf) for _, leaf in _leaves([target.settings.connection, target.settings.output_keys, extra], "")
+    }
     expressions = _expressions(target)
     for place, leaf in _leaves({key: value for key, value in output.items() if key != "type"}, ""):
         text = str(leaf)

@@ -66,7 +66,7 @@ def load(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_DbtLoader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
-        raise UnreadableTextError(_describe(error)) from None
+        raise UnreadableTextError(_located(error)) from None
     except RecursionError:
         raise UnreadableTextError("nested too deeply") from None
     except Exception as error:  # noqa: BLE001 - PyYAML's constructors let any error through: a 13th month, a huge int
@@ -80,7 +80,7 @@ def locate(text: str) -> Document:
     try:
         return _locate(text)
     except yaml.YAMLError as error:
-        raise UnreadableTextError(_describe(error)) from None
+        raise UnreadableTextError(_located(error)) from None
 
 
 def _locate(text: str) -> Document:
@@ -157,11 +157,16 @@ def line_of(text: str, offset: int) -> int:
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
-def _describe(error: yaml.YAMLError) -> str:
+def _located(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError):
+        return _line(error.problem_mark or error.context_mark) + describe(error)
+    return describe(error)
+
+
+def describe(error: yaml.YAMLError) -> str:
     """What is wrong, without the words of the text: an alias or a tag may be an unquoted password."""
     if isinstance(error, yaml.MarkedYAMLError):
-        problem = _QUOTED.sub(_only_harmless, error.problem or error.context or "not valid YAML")
-        return _line(error.problem_mark or error.context_mark) + problem
+        return _QUOTED.sub(_only_harmless, error.problem or error.context or "not valid YAML")
     if isinstance(error, yaml.reader.ReaderError):
         return f"character {error.position} is not allowed in YAML"
     return "not valid YAML"

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from floe_monitor.registry.problems import KeyPath
 
 _COMMON = frozenset(ComputeConfig.model_fields)
-_TARGET_KEYS = _COMMON | {"distribution", "catalog", "probe", "labels"}
+_TARGET_KEYS = _COMMON | {
+    "distribution",
+    "catalog",
+    "probe",
+    "labels",
+    "output",
+    "output_keys",
+    "output_without",
+}
 """What any target may have; for the nearest key only, the daemon's settings check these."""
 _MISSING = "missing"
 _UNKNOWN = "unknown key"

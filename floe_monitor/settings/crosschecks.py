@@ -40,20 +40,45 @@ def _home(profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Pro
 def _outputs(settings: Settings, profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Problem]:
     path: KeyPath
     chosen = list(settings.targets) if profile.targets is None else profile.targets
+    outputs = _by_output(settings, chosen)
     for position, name in enumerate(profile.targets or ()):
         path = ("profiles", index, "targets", position)
         if name not in settings.targets:
             yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
         elif name in chosen[:position]:
             yield Problem(locate(path), "is named twice", path)
+    yield from _shared_names(outputs, profile, locate)
     if not chosen:
         path = ("profiles", index)
         yield Problem(locate(path), "a profile needs at least one target", path)
-    elif profile.target is not None and profile.target not in chosen:
+    elif profile.target is not None and profile.target not in outputs:
         path = ("profiles", index, "target")
         yield Problem(
-            locate(path), "is none of the profile's targets", path, suggestion(profile.target, chosen)
+            locate(path), "is none of the profile's outputs", path, suggestion(profile.target, outputs)
         )
+
+
+def _by_output(settings: Settings, chosen: list[str]) -> dict[str, list[str]]:
+    """The targets of each output's name; more than one is a fault."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(chosen):
+        target = settings.targets.get(name)
+        found.setdefault((target and target.output) or name, []).append(name)
+    return found
+
+
+def _shared_names(
+    outputs: dict[str, list[str]], profile: ProfileSettings, locate: Locator
+) -> Iterator[Problem]:
+    for output, names in outputs.items():
+        for name in names[1:]:
+            path: KeyPath = ("targets", name)
+            yield Problem(
+                locate(path),
+                f"profile {profile.name!r} would call it {output!r}, and so it would {names[0]}",
+                path,
+                "give one of them another `output`, or leave it out of the profile's `targets`",
+            )
 
 
 def _limits(settings: Settings, locate: Locator) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from floe_monitor.settings.sources import reading_under_way
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Pathname = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+OutputName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", max_length=1024)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 Isolation = Literal["thread", "process"]
@@ -150,6 +151,16 @@ class TargetSettings(BaseModel):
     credentials: dict[str, CredentialReference] = Field(default_factory=dict, description="By reference")
     catalog: CatalogSettings | None = Field(default=None, description="A catalog for catalog-sql")
     probe: TargetProbeSettings = Field(default_factory=TargetProbeSettings, description="Overrides of probe")
+    output: OutputName | None = Field(
+        default=None, description="Name of its output in profiles.yml; the target's name if unset"
+    )
+    output_keys: dict[str, Any] | None = Field(
+        default=None,
+        description="Keys that its output has as they are given here, over what the plugin writes",
+    )
+    output_without: list[str] | None = Field(
+        default=None, description="Keys of what the plugin writes that its output is to lack"
+    )
     labels: dict[LabelName, str] = Field(
         default_factory=dict, description="Exported on floe_compute_target_info"
     )
@@ -161,7 +172,8 @@ class ProfileSettings(Model):
     name: str = Field(min_length=1, description="Profile name, as dbt_project.yml has it")
     path: Pathname = Field(description="The profiles.yml; relative to the working directory")
     target: str | None = Field(
-        default=None, description="Default output; if unset the file's own, in a new profile the first target"
+        default=None,
+        description="Default output; if unset the file's own, in a new profile the first target",
     )
     targets: list[str] | None = Field(default=None, description="Outputs to write; all targets if unset")
     prune: bool = Field(

@@ -40,7 +40,7 @@ def find_literals(document: Any) -> Iterator[Finding]:
 def _walk(value: Any, path: KeyPath, *, secret: bool = False, opens: bool = False) -> Iterator[Finding]:
     """`secret`: a key above is a secret one. `opens`: within an entry, of a list, that has a `path`."""
     if isinstance(value, dict):
-        is_entry = len(path) > 4 and path[2] == "connection" and isinstance(path[-1], int)
+        is_entry = len(path) > 4 and path[2] in ("connection", "output_keys") and isinstance(path[-1], int)
         opens = opens or (is_entry and "path" in value and not secret)
         reference = as_reference(value) if path[0:1] == ("targets",) and len(path) > 2 else None
         if reference is not None and reference.env and not _VARIABLE.fullmatch(reference.env):
@@ -84,7 +84,10 @@ def _expression(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:
     try:
         variables = parse_expression(text).variables
     except ExpressionError as error:
-        yield Finding(path, str(error))
+        if path[2:3] != ("output_keys",):
+            yield Finding(path, str(error))
+        elif secret or secrets_in(text):
+            yield Finding(path, "a literal secret is refused", REFER)
         return
     if secret and not variables:
         yield Finding(path, "a literal secret is refused", REFER)

@@ -37,18 +37,19 @@ other:
 def test_profiles_become_a_configuration(call: Any, place: Path) -> None:
     (place / "profiles.yml").write_text(PROFILES)
     said = call("config", "import", "profiles.yml")
-    assert said.code == 1, "redshift and an unknown key could not be carried over"
+    assert said.code == 1, "redshift could not be carried over"
     assert "canary" not in said.out + said.err
     made = yaml.safe_load(said.out)
-    assert list(made["targets"]) == ["dev", "lake", "odd_name"]
+    assert list(made["targets"]) == ["dev", "lake", "other-dev", "odd_name"]
     assert made["targets"]["dev"]["plugin"] == "duckdb"
     assert made["targets"]["dev"]["threads"] == 2
     assert made["profiles"][0] == {
         "name": "jaffle", "path": "profiles.yml", "target": "dev", "targets": ["dev", "lake"],
     }  # fmt: skip
     assert "profile jaffle, output prod" in said.err
-    assert "profile other, output dev" in said.err
-    assert "token_x" in said.err
+    assert "profile other, output dev: token_x: not for the monitor; kept in the profile as it is" in said.err
+    assert made["targets"]["other-dev"]["output"] == "dev"
+    assert made["targets"]["other-dev"]["output_keys"] == {"token_x": 1}
     assert "odd_name" in said.err
     assert "DBT_ENV_SECRET_LAKE_SECRETS_0_SECRET" in said.err
     assert made["targets"]["odd_name"]["connection"]["path"] == "{{ env_var('DB', 'x.duckdb') }}"
@@ -122,8 +123,40 @@ b:
 """
 
 
+ODD_NAMES = """\
+shop:
+  target: 生产
+  outputs:
+    生产: {type: duckdb, path: ':memory:', threads: 1}
+    'a b': {type: duckdb, path: ':memory:', threads: 1}
+    -x: {type: duckdb, path: ':memory:', threads: 1}
+"""
+NO_TARGET = """\
+shop:
+  outputs:
+    default: {type: duckdb, path: ':memory:', threads: 1}
+    other: {type: duckdb, path: ':memory:', threads: 1}
+"""
+
+
+@pytest.mark.parametrize("text", [SAME_NAME, ODD_NAMES, NO_TARGET, TARGET_BY_EXPRESSION])
+def test_outputs_keep_the_names_that_dbt_has_for_them(call: Any, place: Path, text: str) -> None:
+    (place / "profiles.yml").write_text(text)
+    assert call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 0
+    assert call("config", "check").code == 0
+    said = call("profiles", "diff")
+    assert (said.code, said.out) == (0, "")
+    config = place / "floe-monitor.yaml"
+    config.write_text(config.read_text().replace("threads: 1", "threads: 3"))
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == text.replace("threads: 1", "threads: 3")
+
+
 @pytest.mark.parametrize("text", [PARTIAL, EXTRA_KEYS, TARGET_BY_EXPRESSION, SAME_NAME, PROFILES])
-def test_an_import_and_the_write_after_it_lose_nothing(call: Any, place: Path, text: str) -> None:
+def test_an_import_and_the_write_after_it_lose_nothing(
+    call: Any, place: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("DBT_ENV_SECRET_LAKE_SECRETS_0_SECRET", "canary-literal")
     (place / "profiles.yml").write_text(text)
     before = yaml.safe_load(text)
     lost = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml").code == 1

@@ -30,3 +30,19 @@ def test_profiles_are_shown_compared_and_written(call: Any, configure: Any, plac
 def test_no_profiles_is_said(call: Any, configure: Any) -> None:
     configure({"dev": MEMORY})
     assert "keeps no profile" in call("profiles", "diff").err
+
+
+def test_a_credential_from_a_file_is_held_by_the_file(call: Any, place: Path) -> None:
+    output = "{type: duckdb, path: ':memory:', threads: 1, motherduck_token: canary-91fc}"
+    (place / "profiles.yml").write_text(f"shop: {{target: dev, outputs: {{dev: {output}}}}}\n")
+    (place / "floe-monitor.yaml").write_text(
+        "profiles: [{name: shop, path: profiles.yml}]\n"
+        "targets: {dev: {plugin: duckdb, credentials: {motherduck_token: {file: token}}}}\n"
+    )
+    said = call("profiles", "write")
+    assert said.code == 1
+    assert "motherduck_token: DBT_ENV_SECRET_DEV_MOTHERDUCK_TOKEN. Set it" in said.err
+    assert "canary-91fc" in (place / "profiles.yml").read_text()
+    (place / "token").write_text("canary-91fc")
+    assert call("profiles", "write").code == 0
+    assert "canary-91fc" not in (place / "profiles.yml").read_text()

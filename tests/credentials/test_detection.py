@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_monitor.credentials.detection import is_secret_key, is_secret_variable, secrets_in
+from floe_monitor.credentials.detection import (
+    holds_encoded_key,
+    is_secret_key,
+    is_secret_variable,
+    secrets_in,
+)
 from tests.growth import is_linear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SECRET_KEYS = """
     password passwd pwd pass passphrase secret client_secret clientSecret client-secret private_key privateKey
@@ -92,3 +103,12 @@ def test_the_work_is_in_proportion_to_the_text(shape: str, end: str) -> None:
 def test_so_it_is_for_keys(shape: str) -> None:
     assert is_linear(is_secret_key, lambda size: shape * (size // len(shape)) + "_password", 200_000)
     assert is_secret_key(shape * 100_000 + "_password")
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+def test_a_key_file_is_found_in_base64(encode: Callable[[bytes], bytes]) -> None:
+    key = b"-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----\n"
+    assert holds_encoded_key(encode(key).decode())
+    assert holds_encoded_key(encode(b'{"private_key": "' + key + b'"}').decode())
+    assert not holds_encoded_key(encode(b"a certificate that everybody may see").decode())
+    assert not holds_encoded_key(key.decode())

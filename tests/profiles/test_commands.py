@@ -45,7 +45,8 @@ def test_diff_shows_our_lines_alone_and_no_secret(made: Any) -> None:
     assert "env_var('PW')" in found.text
     assert "-      dsn: '***'" in found.text
     assert "      threads: 4" in found.text
-    (done,) = write([made.profile()], targets, {})
+    assert "output 'dev', password: PW" in found.problem, "the variable is not set"
+    (done,) = write([made.profile()], targets, {"PW": CANARY})
     assert done.outcome.result == "written"
     assert done.owner is None
     assert diff([made.profile()], targets, {})[0].text == ""

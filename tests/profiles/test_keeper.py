@@ -126,6 +126,21 @@ async def test_a_broken_file_is_left_alone_reported_once_and_taken_up_when_mende
     assert "canary" not in repr(made.events)
 
 
+async def test_a_literal_secret_is_kept_said_once_and_no_end_of_the_keeping(made: Any) -> None:
+    literal = "ours: {target: dev, outputs: {dev: {type: plain, threads: 4, password: canary-1f2e}}}\n"
+    made.path.write_text(literal)
+    target = made.target(credentials={"password": {"env": "PW"}})
+    async with running(made, [made.profile(reconcile_interval=0.05)], target):
+        await until(lambda: results(made))
+        await anyio.sleep(0.4)
+        assert results(made) == ["refused"]
+        assert "password: PW" in made.events[-1].message
+        assert made.path.read_text() == literal
+        made.path.write_text(literal.replace(", password: canary-1f2e", ""))
+        await until(lambda: "written" in results(made))
+    assert "canary" not in repr(made.events)
+
+
 async def test_a_failing_plugin_costs_its_own_output_alone(made: Any) -> None:
     made.path.write_text("ours: {target: a, outputs: {b: {type: kept}, c: {type: gone}}}\n")
     before = made.path.read_text()

@@ -59,6 +59,41 @@ def test_chosen_targets_and_default(made: Any) -> None:
     assert "ghost" in result.problem_text(None)
 
 
+def test_an_output_is_called_as_its_target_says(made: Any) -> None:
+    targets = made.targets(
+        made.target("shop-dev", output="生产"), made.target("gone", problem="no plugin", output="b")
+    )
+    rendered = render(
+        made.profile(target="生产"), targets, publish=made.publish, secrets={"shop-dev": ("x",)}
+    )
+    assert rendered.order == ("生产", "b")
+    assert rendered.outputs == {"生产": {"type": "plain", "threads": 4}}
+    assert rendered.problems == {"b": "no plugin"}
+    assert rendered.default == "生产"
+
+
+def test_an_output_differs_from_what_the_plugin_writes_as_its_target_says(made: Any) -> None:
+    target = made.target(
+        connection={"path": "x", "role": "r"},
+        output_keys={"threads": 100, "colour": None, "path": "y"},
+        output_without=["role", "ghost"],
+    )
+    output = rendered(made, target).outputs["dev"]
+    assert output == {"type": "plain", "threads": 100, "path": "y", "colour": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"output_without": ["type"]}, "no `type`"),
+        ({"output_keys": {"type": 3}}, "no `type`"),
+        ({"output_keys": {"a": "b**********"}}, "a holds a masked secret"),
+    ],
+)
+def test_what_its_target_says_may_stand_in_a_profile(made: Any, settings: Any, says: str) -> None:
+    assert says in rendered(made, made.target(**settings)).problems["dev"]
+
+
 def test_a_credential_stands_there_as_env_var(made: Any) -> None:
     target = made.target(credentials={"password": {"env": "PW"}})
     output = rendered(made, target, secrets=(CANARY,)).outputs["dev"]

@@ -116,7 +116,7 @@ def test_single_faults(refused: Refused, text: str, said: str) -> None:
         ),
         (
             "{name: p, path: x, target: prd}",
-            "profiles[0].target: is none of the profile's targets; did you mean",
+            "profiles[0].target: is none of the profile's outputs; did you mean",
         ),
         ("{name: p, path: x, targets: [dev], target: prod}", "profiles[0].target: is none of the profile's"),
         ("{name: p, path: x, targets: []}", "profiles[0]: a profile needs at least one target"),
@@ -132,6 +132,34 @@ def test_profiles_name_targets_there_are(refused: Refused, profile: str, said: s
     text = f"profiles: [{profile}]\ntargets: {{dev: {{plugin: duckdb}}, prod: {{plugin: duckdb}}}}\n"
     (problem,) = refused(text)
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("profile", "targets", "said"),
+    [
+        (
+            "{name: p, path: x}",
+            "{dev: {plugin: duckdb}, b: {plugin: duckdb, output: dev}}",
+            "targets.b: profile 'p' would call it 'dev', and so it would dev; give one of them",
+        ),
+        (
+            "{name: p, path: x, target: b}",
+            "{b: {plugin: duckdb, output: dev}}",
+            "profiles[0].target: is none of the profile's outputs; known: dev",
+        ),
+        ("{name: p, path: x}", "{b: {plugin: duckdb, output: ''}}", "targets.b.output:"),
+    ],
+)
+def test_outputs_have_names_of_their_own(refused: Refused, profile: str, targets: str, said: str) -> None:
+    (problem,) = refused(f"profiles: [{profile}]\ntargets: {targets}\n")
+    assert said in problem
+
+
+def test_two_profiles_may_have_an_output_of_one_name(read: Read) -> None:
+    profiles = "[{name: p, path: x, targets: [a], target: dev}, {name: q, path: x, targets: [b]}]"
+    targets = "{a: {plugin: duckdb, output: dev}, b: {plugin: duckdb, output: dev}}"
+    settings = read(f"profiles: {profiles}\ntargets: {targets}\n")
+    assert [target.output for target in settings.targets.values()] == ["dev", "dev"]
 
 
 def test_includes(read: Read, here: Path) -> None:

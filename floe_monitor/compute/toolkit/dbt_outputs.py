@@ -19,6 +19,14 @@ _OF_THE_TARGET = frozenset(ComputeConfig.model_fields)
 _NOT_OF_THE_CONNECTION = frozenset({"type", "threads"})
 
 
+class UnknownKeysError(ComputeConfigurationError):
+    """An output has keys that its adapter ignores. The rest of it can be imported without them."""
+
+    def __init__(self, message: str, keys: Iterable[str]) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
+
+
 def field_of(model: type[ComputeConfig], key: str) -> str:
     """The name of the field behind a key of `connection` (`schema_` behind `schema`)."""
     if key in model.model_fields and model.model_fields[key].alias is None:

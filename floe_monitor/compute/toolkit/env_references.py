@@ -92,6 +92,12 @@ def variable_of(value: object) -> str | None:
 
     None for whatever else is in it: a default, a filter, text around, a name no variable can have.
     """
+    found = sole_variable(value)
+    return found[0] if found is not None and found[1] is None else None
+
+
+def sole_variable(value: object) -> tuple[str, str | None] | None:
+    """Name and default, where the value is exactly one `env_var` call."""
     if not isinstance(value, str) or not is_template(value):
         return None
     sandbox = _sandbox()
@@ -102,7 +108,7 @@ def variable_of(value: object) -> str | None:
         name, default = sandbox.arguments(call)
     except sandbox.RefusedError:
         return None
-    return str(name) if default is None and _VARIABLE.fullmatch(name) else None
+    return (str(name), default) if _VARIABLE.fullmatch(name) else None
 
 
 def variables_in(text: str) -> tuple[str, ...]:

@@ -151,9 +151,11 @@ def arguments(call: nodes.Call) -> tuple[str, str | None]:
     if not fits or not isinstance(values[0], str) or not values[0]:
         raise RefusedError("env_var takes a name in quotes, and a default if you like")
     default = values[1] if len(values) == 2 else None
-    if default is not None and not isinstance(default, str):
+    if default is None or isinstance(default, str):
+        return values[0], default
+    if isinstance(default, bool) or not isinstance(default, int | float):
         raise RefusedError("the default of env_var is to be in quotes")
-    return values[0], default
+    return values[0], str(default)
 
 
 _NOT_TEXT = object()

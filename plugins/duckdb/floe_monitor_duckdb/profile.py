@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
+    UnknownKeysError,
     connection_of,
     secret_of,
     take_credentials,
@@ -30,6 +31,7 @@ catalog that hangs holds dbt for four minutes."""
 
 _BETWEEN_EXPRESSIONS = re.compile(r"\}\}\s*:\s*\{\{")
 """`ID:SECRET` of two expressions: the colon is no literal credential."""
+_REMOTE = "remote"
 _OWN_FIELDS = frozenset(
     {
         "external_root",
@@ -107,10 +109,12 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     """
     connection = connection_of(output)
     credentials = take_credentials(connection, (MOTHERDUCK_TOKEN,))
-    if unknown := unknown_keys(connection, DuckDBConfig, MONITOR_ONLY):
+    if _REMOTE in connection:
         raise ComputeConfigurationError(
-            f"the duckdb plugin cannot carry over: {', '.join(unknown)} (it watches a local engine)"
+            f"{_REMOTE}: dbt then uses another process' DuckDB, and the duckdb plugin watches a local one"
         )
+    if unknown := unknown_keys(connection, DuckDBConfig, MONITOR_ONLY):
+        raise UnknownKeysError(f"dbt-duckdb has no use for {', '.join(unknown)}: it ignores it", unknown)
     settings = dict(connection.pop("settings", None) or {})
     memory_limit = settings.pop("memory_limit", None)
     if memory_limit is None:

@@ -21,6 +21,7 @@ from floe_monitor.compute import (
     ErrorType,
     deadline,
 )
+from floe_monitor.compute.toolkit.dbt_outputs import UnknownKeysError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 
 if TYPE_CHECKING:
@@ -213,8 +214,11 @@ class TestProfile:
         assert plugin.generate_dbt_profile(config) == output
 
     def test_an_import_names_what_it_cannot_carry(self, plugin: DuckDBComputePlugin) -> None:
-        with pytest.raises(ComputeConfigurationError, match="flights, remote"):
+        with pytest.raises(ComputeConfigurationError, match="remote"):
             plugin.import_dbt_output({"type": "duckdb", "remote": {}, "flights": {}})
+        with pytest.raises(UnknownKeysError, match="boats, flights") as raised:
+            plugin.import_dbt_output({"type": "duckdb", "boats": {}, "flights": {}})
+        assert raised.value.keys == ("boats", "flights")
 
     def test_packages_are_requirements(self, plugin: DuckDBComputePlugin) -> None:
         names = [Requirement(line).name for line in plugin.get_required_dbt_packages()]

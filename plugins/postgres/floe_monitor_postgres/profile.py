@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
+    UnknownKeysError,
     connection_of,
     take_credentials,
     target_of,
@@ -65,5 +66,5 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     connection = connection_of(output)
     credentials = take_credentials(connection, PASSWORD_KEYS)
     if unknown := unknown_keys(connection, PostgresConfig, MONITOR_ONLY):
-        raise ComputeConfigurationError(f"dbt-postgres has no key {', '.join(unknown)}: it would ignore it")
+        raise UnknownKeysError(f"dbt-postgres has no key {', '.join(unknown)}: it ignores it", unknown)
     return target_of(output, connection, credentials, _UNSET_ON_IMPORT)

@@ -163,8 +163,9 @@ class SnowflakeConfig(ReusingConfig):
             )
         if "password" in given and (key_pair or method in {"snowflake_jwt", *_TOKEN_METHODS}):
             raise ValueError("credentials.password beside another way to log in: give one")
-        if key_pair and method in {"snowflake", *_TOKEN_METHODS} and self.authenticator is not None:
-            raise ValueError(f"authenticator: {self.authenticator} leaves the private key without use")
+        if key_pair and method in _TOKEN_METHODS:
+            # `snowflake` does not: the driver then takes the key all the same.
+            raise ValueError("authenticator: a token leaves the private key without use")
         if method == "snowflake_jwt" and not key_pair:
             raise ValueError("authenticator: snowflake_jwt needs a private key")
 

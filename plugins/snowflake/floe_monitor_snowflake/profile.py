@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.connection_cache import MONITOR_ONLY
 from floe_monitor.compute.toolkit.dbt_outputs import (
+    UnknownKeysError,
     connection_of,
     output_of,
     take_credentials,
@@ -53,5 +54,5 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
                 f"{key}: a probe that traded dbt's refresh token might use it up: give an access token"
             )
     if unknown := unknown_keys(connection, SnowflakeConfig, MONITOR_ONLY):
-        raise ComputeConfigurationError(f"no use for {', '.join(unknown)} in a Snowflake target")
+        raise UnknownKeysError(f"no use for {', '.join(unknown)} in a Snowflake target", unknown)
     return target_of(output, connection, credentials, _UNSET_ON_IMPORT)

@@ -106,6 +106,7 @@ def test_nothing_to_log_in_with(connection: dict[str, Any], words: str) -> None:
     [
         {"password": "{{ env_var('SNOWFLAKE_PASSWORD') }}", "role": "r", "warehouse": "w"},
         {"authenticator": "oauth", "token": "{{ env_var('T') }}"},
+        {"authenticator": "snowflake", "private_key": "{{ env_var('K') }}"},
         {"authenticator": "programmatic_access_token", "token": "{{ env_var('T') }}", "query_tag": "x"},
         {"private_key_path": "/keys/k.p8", "private_key_passphrase": "{{ env_var('P') }}"},
         {"private_key": '{{ env_var("K") }}'.replace('"', "'"), "retry_all": True, "connect_retries": 0},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
+    UnknownKeysError,
     connection_of,
     output_of,
     take_credentials,
@@ -39,7 +40,7 @@ _KEYS = (
     "server_side_parameters",
     "threads",
 )
-_UNSET_ON_IMPORT = ("port", "connect_retries", "connect_timeout")
+_UNSET_ON_IMPORT = ("port", "connect_retries", "connect_timeout", "query_timeout")
 """Keys that a new target writes by default, or must give; an imported profile without them stays without."""
 
 
@@ -66,7 +67,7 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     connection = connection_of(output)
     credentials = take_credentials(connection, SECRET_KEYS)
     if unknown := unknown_keys(connection, SparkConfig, MONITOR_ONLY):
-        raise ComputeConfigurationError(
-            f"dbt-spark has no use for {', '.join(unknown)} with method {method}: it ignores or refuses it"
+        raise UnknownKeysError(
+            f"dbt-spark has no use for {', '.join(unknown)} with method {method}: it ignores it", unknown
         )
     return target_of(output, connection, credentials, _UNSET_ON_IMPORT)

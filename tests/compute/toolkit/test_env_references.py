@@ -83,7 +83,7 @@ def test_what_fails_says_which_variable_and_never_its_value(text: str, said: str
         ("{{ env_var(1) }}", "env_var takes a name in quotes, and a default if you like"),
         ("{{ env_var(env_var('A')) }}", "env_var takes a name in quotes, and a default if you like"),
         ("{{ env_var(*['A']) }}", "env_var takes a name in quotes, and a default if you like"),
-        ("{{ env_var('A', 3) }}", "the default of env_var is to be in quotes"),
+        ("{{ env_var('A', True) }}", "the default of env_var is to be in quotes"),
         ("{{ env_var('A') | nope }}", "this expression uses a filter that is not known"),
         ("{{ env_var('A'", "not a valid expression (TemplateSyntaxError): expected {{ env_var('NAME') }}"),
         ("{% include 'x' %}", "an expression cannot read other templates"),
