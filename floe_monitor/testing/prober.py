@@ -78,10 +78,10 @@ class Prober:
         target = build_targets(settings, self._registry, environ=self._environ)["it"]  # type: ignore[arg-type]
         attempt = Attempt(target)
         slot = await self._pool.acquire(target.plugin_name)
-        control = _Control(timeout)
-        result = await self._runner.run(attempt, slot, "request")
-        ended = result.worker != "stuck" or await _ends(attempt, GRACE + control.lateness())
-        return Probe(result, ended, control.lateness())
+        with _Control(timeout) as control:
+            result = await self._runner.run(attempt, slot, "request")
+            ended = result.worker != "stuck" or await _ends(attempt, GRACE + control.lateness())
+            return Probe(result, ended, control.lateness())
 
 
 async def _ends(attempt: Attempt, seconds: float) -> bool:
@@ -107,16 +107,25 @@ class _Alone:
 
 
 class _Control:
-    """A thread that does nothing but sleep as long as a probe may take."""
+    """A thread that does nothing but sleep as long as a probe may take, unless that ends before."""
 
     def __init__(self, seconds: float) -> None:
         self._until = time.monotonic() + seconds
         self._lateness = 0.0
-        threading.Thread(target=self._run, name="control", daemon=True).start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
     def lateness(self) -> float:
         return self._lateness
 
     def _run(self) -> None:
-        time.sleep(max(0.0, self._until - time.monotonic()))
-        self._lateness = time.monotonic() - self._until
+        if not self._over.wait(self._until - time.monotonic()):
+            self._lateness = time.monotonic() - self._until
