@@ -16,13 +16,13 @@ import grimp
 import pytest
 
 from floe_monitor.registry.discovery import GROUP
+from floe_monitor.registry.extras import installable_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[1]
 PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("*/floe_monitor_*") if path.is_dir())
-OURS = "floe-monitor-"
 SEEDS_MODEL = "DuckDBComputeConfig"
 """Stays importable as the seed has it."""
 
@@ -104,7 +104,8 @@ def test_the_architecture_page_is_true() -> None:
 
 def _engine_names() -> set[str]:
     """Of the engines whose plugins are ours: as entry points, dbt and OpenTelemetry call them."""
-    points = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name.startswith(OURS)]
+    ours = set(installable_plugins().values())
+    points = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name in ours]
     plugins = [point.load()() for point in points]
     return {
         name.lower()
