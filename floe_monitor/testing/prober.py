@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +13,7 @@ from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 from floe_monitor.registry.discovery import PluginEntry, discover
 from floe_monitor.settings.models import Settings
+from floe_monitor.testing.punctuality import shared_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,16 +29,16 @@ GRACE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One probe's result, and how late the machine itself was meanwhile."""
+    """One probe's result, and how late it may be on this machine at that time."""
 
     result: ProbeResult
     worker_ended: bool
-    """By itself or by ending its process, within the grace."""
-    lateness: float
-    """Seconds by which a thread that slept until the deadline was woken too late: no plugin can do better."""
+    """By itself or by ending its process, as soon after the deadline as the result may come."""
+    allowed: float
+    """Seconds after the deadline: the grace, widened by how late a control process was."""
 
     def is_late(self, timeout: float) -> bool:
-        return self.result.duration > timeout + GRACE + self.lateness
+        return self.result.duration > timeout + self.allowed
 
 
 class Prober:
@@ -78,10 +78,18 @@ class Prober:
         target = build_targets(settings, self._registry, environ=self._environ)["it"]  # type: ignore[arg-type]
         attempt = Attempt(target)
         slot = await self._pool.acquire(target.plugin_name)
-        with _Control(timeout) as control:
-            result = await self._runner.run(attempt, slot, "request")
-            ended = result.worker != "stuck" or await _ends(attempt, GRACE + control.lateness())
-            return Probe(result, ended, control.lateness())
+        control = shared_control()
+        timing = control.begin(time.monotonic() + timeout)
+        result = await self._runner.run(attempt, slot, "request")
+        if result.duration <= timeout + GRACE and result.worker != "stuck":
+            control.drop(timing)
+            return Probe(result, worker_ended=True, allowed=GRACE)
+        # A process that had to be started first moved the probe's deadline: the machine of now counts too.
+        now = control.begin(time.monotonic())
+        timings = (timing, now)
+        allowed = max([await asyncio.to_thread(control.allowed, each, GRACE) for each in timings])
+        ended = result.worker != "stuck" or await _ends(attempt, allowed)
+        return Probe(result, ended, allowed)
 
 
 async def _ends(attempt: Attempt, seconds: float) -> bool:
@@ -104,28 +112,3 @@ class _Alone:
 
     def get(self, name: str, distribution: str | None = None) -> PluginEntry:  # noqa: ARG002 - the registry's
         return self._entry
-
-
-class _Control:
-    """A thread that does nothing but sleep as long as a probe may take, unless that ends before."""
-
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-        self._lateness = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def lateness(self) -> float:
-        return self._lateness
-
-    def _run(self) -> None:
-        if not self._over.wait(self._until - time.monotonic()):
-            self._lateness = time.monotonic() - self._until
