@@ -8,13 +8,23 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grimp
 import pytest
 
+from floe_monitor.registry.discovery import GROUP
+from floe_monitor.registry.extras import installable_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 REPOSITORY = Path(__file__).parents[1]
 PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("*/floe_monitor_*") if path.is_dir())
+SEEDS_MODEL = "DuckDBComputeConfig"
+"""Stays importable as the seed has it."""
 
 
 def _imports(tree: ast.AST) -> set[str]:
@@ -90,6 +100,79 @@ def test_the_architecture_page_is_true() -> None:
     assert [
         name for name in named if not name.startswith("floe_monitor/") and not (root / name).exists()
     ] == []
+
+
+def _engine_names() -> set[str]:
+    """Of the engines whose plugins are ours: as entry points, dbt and OpenTelemetry call them."""
+    ours = set(installable_plugins().values())
+    points = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name in ours]
+    plugins = [point.load()() for point in points]
+    return {
+        name.lower()
+        for point, plugin in zip(points, plugins, strict=True)
+        for name in (point.name, plugin.adapter_type, plugin.db_system_name)
+        if name
+    }
+
+
+def _texts(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every identifier and string in the tree, with its line; docstrings and the seed's model apart."""
+    if isinstance(node, ast.ClassDef) and node.name == SEEDS_MODEL:
+        return
+    for name, value in ast.iter_fields(node):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
+                continue  # a docstring
+            if isinstance(item, ast.AST):
+                yield from _texts(item)
+            elif isinstance(item, str | bytes) and name != "type_comment":
+                text = item if isinstance(item, str) else item.decode("latin-1")
+                yield getattr(node, "lineno", 0), text.replace(SEEDS_MODEL, "")
+
+
+def _named(engines: set[str], source: str) -> list[str]:
+    found = _texts(ast.parse(source))
+    return [f"{line}: {text}" for line, text in found if any(name in text.lower() for name in engines)]
+
+
+def test_the_monitor_names_no_engine() -> None:
+    """Adding one touches nothing there: what differs between engines is declared by their plugins."""
+    engines = _engine_names()
+    assert {path.parent.name for path in PLUGINS} <= engines
+    found = {
+        str(path.relative_to(REPOSITORY)): named
+        for path in (REPOSITORY / "floe_monitor").rglob("*.py")
+        if (named := _named(engines, path.read_text()))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if plugin.name == 'duckdb': pass",
+        "match name:\n    case 'duckdb': pass",
+        "SYSTEMS = {'postgres': 'postgresql'}",
+        "from floe_monitor_spark import x",
+        "import floe_monitor_spark as engine",
+        "def is_snowflake(): pass",
+        "call(bigquery=1)",
+        "target.duckdb.path",
+        "f'try floe-monitor-duckdb {x}'",
+        "HEAD = b'SNOWFLAKE'",
+        "try: pass\nexcept E as spark: pass",
+        "class DuckDBOther: pass",
+    ],
+)
+def test_a_name_of_an_engine_is_found_wherever_it_stands(source: str) -> None:
+    assert _named(_engine_names(), source)
+
+
+def test_docstrings_and_the_seeds_model_may_name_engines() -> None:
+    source = (
+        f'"""As DuckDB does."""\nclass {SEEDS_MODEL}:\n    plugin = "duckdb"\n__all__ = ["{SEEDS_MODEL}"]\n'
+    )
+    assert _named(_engine_names(), source) == []
 
 
 def test_modules_stay_small() -> None:

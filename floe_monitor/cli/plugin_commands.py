@@ -42,7 +42,11 @@ def list_plugins(output: FormatOption = OutputFormat.TABLE) -> int:
         write(encode(found).decode())
         return OK
     if not entries:
-        note(f"no plugins are installed (entry points of the group {GROUP}); try floe-monitor-duckdb")
+        from floe_monitor.registry.extras import installable_plugins
+
+        names = ", ".join(sorted(installable_plugins().values()))
+        hint = f"; there are {names}" if names else ""
+        note(f"no plugins are installed (entry points of the group {GROUP}){hint}")
         return OK
     from rich.table import Table  # JSON does without
     from rich.text import Text

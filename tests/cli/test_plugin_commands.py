@@ -28,6 +28,14 @@ def test_plugins_are_listed_with_provenance(call: Any) -> None:
     assert "did you mean 'duckdb'?" in said.err
 
 
+def test_without_a_plugin_those_of_the_extras_are_named(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.distributions", list)
+    said = call("plugins", "list")
+    assert said.code == 0
+    assert "no plugins are installed" in said.err
+    assert "there are floe-monitor-bigquery, floe-monitor-duckdb, " in said.err.replace("\n", " ")
+
+
 def test_packages_are_printed_once(call: Any, configure: Any) -> None:
     configure({"one": MEMORY, "two": MEMORY, "lab": LAB})
     lines = call("packages").out.splitlines()
