@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WARM_SECONDS = 60.0
 """For the healthy probes before a fault, which may import a driver."""
 SILENT_HOST = "db.floe-monitor.example"
+_LATE_SECONDS = 30.0
+"""After the deadline, where a server accepts late: no machine is so slow that it would come in time."""
 _SLOWER_THAN_THE_DEADLINE = 5
 """A drip is so slow that the healthy answers would take this many deadlines."""
 
@@ -119,7 +121,7 @@ def impose(proxy: FaultProxy, wanted: NetworkFault, conversation: Conversation, 
         slow = conversation.total / (timeout * _SLOWER_THAN_THE_DEADLINE)
         proxy.set(wanted.kind, rate=min(10.0, slow))
     else:
-        proxy.set(wanted.kind, delay=timeout * 2)
+        proxy.set(wanted.kind, delay=timeout + _LATE_SECONDS)
 
 
 async def probe_under(
