@@ -41,7 +41,7 @@ def run(python: Path, source: str, *arguments: str, path: str = "", cwd: Path | 
 
 PROBING = """
 import json, sys
-from floe_monitor.compute import adapt
+from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
 from floe_monitor.compute.models import CatalogConfig, ConnectionResult
@@ -51,18 +51,18 @@ plugin = entry.plugin
 told = {"entry": [entry.distribution, entry.version, entry.problem]}
 for name in sys.argv[1:]:
     raw = plugin.validate_connection(build_config(plugin, {"plugin": "duckdb", "connection": {"path": name}}))
-    result = adapt.adapt_result(raw)
+    result = foreign_plugin.adapt_result(raw)
     is_ours, timed = isinstance(raw, ConnectionResult), result.latency_ms > 0
     told[name] = [is_ours, result.status.value, timed, result.error_type]
 config = build_config(plugin, {"plugin": "duckdb", "threads": 2, "connection": {"path": "x.duckdb"}})
 told["profile"] = plugin.generate_dbt_profile(config)
 told["packages"] = plugin.get_required_dbt_packages()
-told["isolation"] = adapt.default_isolation(plugin)
-told["system"] = adapt.db_system_name(plugin)
-told["catalogs"] = adapt.catalog_configs(plugin, config)
-told["resources"] = adapt.resource_requirements(plugin, "small").memory_limit
+told["isolation"] = foreign_plugin.default_isolation(plugin)
+told["system"] = foreign_plugin.db_system_name(plugin)
+told["catalogs"] = foreign_plugin.catalog_configs(plugin, config)
+told["resources"] = foreign_plugin.resource_requirements(plugin, "small").memory_limit
 catalog = CatalogConfig(catalog_uri="http://c/api", catalog_name="lake")
-told["sql"] = adapt.catalog_attachment_sql(plugin, catalog)
+told["sql"] = foreign_plugin.catalog_attachment_sql(plugin, catalog)
 print(json.dumps(told))
 """
 
