@@ -9,23 +9,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS = 5
+ATTEMPTS = 3
 NOISE_SECONDS = 0.002
 """Of the clock and the allocator; what is quadratic in inputs of this size is far above."""
 
 
 def is_linear(function: Callable[[Any], object], make: Callable[[int], Any], size: int) -> bool:
-    """Whether an input of `size` costs less than three times one of half the size; quadratic is four times.
+    """Whether an input of `size` costs less than eight times one of a quarter of it; quadratic is sixteen.
 
-    CPU seconds of this thread, the best of some rounds: what else the machine does is not counted.
+    CPU seconds of this thread, the best of some rounds: what else the machine does is not counted but for
+    what it takes of the processor's caches, which another attempt may be spared.
     """
-    whole, half = make(size), make(size // 2)
-    function(half)
-    best = {}
-    for name, value in (("half", half), ("whole", whole)):
-        times = []
-        for _ in range(ROUNDS):
-            began = time.thread_time()
-            function(value)
-            times.append(time.thread_time() - began)
-        best[name] = min(times)
-    return best["whole"] < 3 * best["half"] + NOISE_SECONDS
+    whole, quarter = make(size), make(size // 4)
+    function(quarter)
+    return any(_cost(function, whole) < 8 * _cost(function, quarter) + NOISE_SECONDS for _ in range(ATTEMPTS))
+
+
+def _cost(function: Callable[[Any], object], value: Any) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        function(value)
+        times.append(time.thread_time() - began)
+    return min(times)

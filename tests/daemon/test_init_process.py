@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.process
+
 BEGIN = """
 import ctypes, os, signal, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
@@ -41,7 +43,11 @@ def start() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     yield begin
     for process in started:
         with process:
-            process.kill()
+            process.terminate()  # it passes this on, and waits for its child
+            try:
+                process.wait(60)
+            finally:
+                process.kill()
 
 
 def states(parent: int) -> list[str]:
