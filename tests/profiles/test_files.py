@@ -6,15 +6,13 @@ import os
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from floe_monitor.profiles import files
 from floe_monitor.profiles.files import ChangedMeanwhileError, FileError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OTHER_UID = 12345
 
@@ -56,21 +54,18 @@ def test_owner_is_kept(path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_an_owner_that_cannot_be_kept_gives_no_rights_to_another_group(tmp_path: Path) -> None:
-    directory = tmp_path / "shared"
-    directory.mkdir(mode=0o777)
-    directory.chmod(0o777)
-    path = directory / "profiles.yml"
-    path.write_bytes(b"before")
-    path.chmod(0o664)
-    for each in tmp_path.parents:  # the way there must be open to others
-        if each.stat().st_mode & 0o001 == 0:
-            each.chmod(each.stat().st_mode | 0o001)
-    tmp_path.chmod(0o711)
-    run(f"os.setgroups([]); os.setgid({OTHER_UID}); os.setuid({OTHER_UID})", path, b"after")
-    assert path.read_bytes() == b"after"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert path.stat().st_gid == OTHER_UID
+def test_an_owner_that_cannot_be_kept_gives_no_rights_to_another_group() -> None:
+    # Not in pytest's own directory: every other run of pytest closes that to other users again.
+    with tempfile.TemporaryDirectory(prefix="fm-shared-") as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        path = directory / "profiles.yml"
+        path.write_bytes(b"before")
+        path.chmod(0o664)
+        run(f"os.setgroups([]); os.setgid({OTHER_UID}); os.setuid({OTHER_UID})", path, b"after")
+        assert path.read_bytes() == b"after"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert path.stat().st_gid == OTHER_UID
 
 
 def run(prepare: str, path: Path, data: bytes) -> str:
