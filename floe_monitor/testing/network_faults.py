@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WARM_SECONDS = 60.0
 """For the healthy probes before a fault, which may import a driver."""
 SILENT_HOST = "db.floe-monitor.example"
+_SILENT_SECONDS = 30
+"""Until the system's resolver gives up (its greatest): on no machine a probe's deadline and its margin."""
 _LATE_SECONDS = 30.0
 """After the deadline, where a server accepts late: no machine is so slow that it would come in time."""
 _SLOWER_THAN_THE_DEADLINE = 5
@@ -205,7 +207,7 @@ class NetworkConformance(Kit):
             fault(f"the network {wanted}: {problem}")
 
     def test_silent_name_service(self, config: ComputeConfig) -> None:
-        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more."""
+        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more (here after thirty)."""
         if self._has_no_network:
             return
         if not silent_names.available():
@@ -217,7 +219,9 @@ class NetworkConformance(Kit):
             "environ": environ,
             "timeout": self.fault_deadline_seconds,
         }
-        done = silent_names.run(_NAMELESS.replace("GIVEN", repr(json.dumps(given))), timeout=55)
+        done = silent_names.run(
+            _NAMELESS.replace("GIVEN", repr(json.dumps(given))), timeout=55, resolver_seconds=_SILENT_SECONDS
+        )
         if done.returncode:
             fault(f"the probe without a name service failed:\n{done.stderr[-2000:]}")
         problem: str | None = json.loads(done.stdout.splitlines()[-1])
