@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Probe = Callable[..., ConnectionResult]
 
+pytestmark = pytest.mark.slow  # each waits for a deadline
+
 TIMEOUT = 0.4
 LONG = 1.0
 """Where something has to happen before, and something after."""
