@@ -71,6 +71,7 @@ def _situation(
         {"connection": connection},
         {key: VARIABLES[key] for key in secrets},
         {**{VARIABLES[key]: value for key, value in secrets.items()}, **(environment or {})},
+        stand_in=True,
     )
 
 
