@@ -30,7 +30,8 @@ class Case:
 
     `ordinary_user` has both sides bound by file permissions even where this runs as root. `timeout` is the
     probe's deadline in seconds. `waits` says that dbt waits until it is given up: such cases cost little, so
-    that several run beside the others.
+    that several run beside the others. `builds` is false where a user means dbt to read only: `dbt run` is
+    left out.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Case:
     ordinary_user: bool = False
     timeout: float = 5.0
     waits: bool = False
+    builds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Engine:
     """`title` heads the section of the page and is the module's name. `direct`, where there is one, is what a
     query of one's own says, without the monitor and without dbt; it begins with `reads` where that succeeds.
     `requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
-    dbt is forked for each case. `about` goes above the table."""
+    dbt is forked for each case. `about` goes above the table. Where it `runs`, dbt is asked to build a table
+    and a view too, and passes with both."""
 
     plugin: str
     requirements: str
@@ -53,4 +56,5 @@ class Engine:
     modules: tuple[str, ...] = ()
     about: str = ""
     title: str = ""
+    runs: bool = False
     direct: Callable[[Situation, Mapping[str, str]], str] | None = None

@@ -1,4 +1,4 @@
-"""dbt's verdict: a real `dbt debug` on a profile."""
+"""dbt's verdict: a real `dbt debug` on a profile, and where an engine's cases want it a `dbt run`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from conformance import environments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.cases import Engine
+    from conformance.cases import Case, Engine
 
 PROJECT = {"name": "conformance", "version": "1.0", "config-version": 2, "profile": "conformance"}
+MODELS = {
+    "one_table.sql": "{{ config(materialized='table') }} select 1 as a",
+    "one_view.sql": "{{ config(materialized='view') }} select a from {{ ref('one_table') }}",
+}
 ENVIRONMENT = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_VERSION_CHECK": "false", "DO_NOT_TRACK": "1"}
 TIMEOUT = 40.0
 """Seconds after which dbt counts as hung."""
@@ -30,13 +34,18 @@ class Verdict:
     passed: bool
     reason: str
     seconds: float = 0.0
-    """Of the command alone: dbt and its adapter are imported beforehand."""
+    """Of `debug` alone: dbt and its adapter are imported beforehand."""
 
 
 class DbtRunner:
-    """One dbt process, from which each `debug` is forked. Not for two threads at once."""
+    """One dbt process, from which each command is forked. Not for two threads at once.
+
+    Its verdict is that of `debug`, and where the engine `runs` and that passes, of a `run` of one table and
+    one view.
+    """
 
     def __init__(self, engine: Engine) -> None:
+        self._runs = engine.runs
         script = str(Path(__file__).with_name("forked.py"))
         self._process = subprocess.Popen(
             [str(environments.python_of(engine)), "-P", "-W", "ignore", script, *engine.modules],
@@ -59,26 +68,34 @@ class DbtRunner:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
-    def debug(
-        self, folder: Path, output: Mapping[str, Any], *, environment: Mapping[str, str], ordinary_user: bool
+    def judge(
+        self, folder: Path, output: Mapping[str, Any], *, environment: Mapping[str, str], case: Case
     ) -> Verdict:
-        """Run it in `folder`, with this output as the only one of the profile."""
+        """Run the commands in `folder`, with this output as the only one of the profile, until one fails."""
         profiles = {"conformance": {"target": "dev", "outputs": {"dev": dict(output)}}}
         (folder / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
         (folder / "profiles.yml").write_text(yaml.safe_dump(profiles))
+        (folder / "models").mkdir()
+        for name, text in MODELS.items():
+            (folder / "models" / name).write_text(text)
         request = {
             "folder": str(folder),
             "environment": {**ENVIRONMENT, **environment},
-            "ordinary_user": ordinary_user,
+            "ordinary_user": case.ordinary_user,
             "timeout": TIMEOUT,
         }
-        started = time.monotonic()
-        code = self._ask(request)["code"]
-        seconds = time.monotonic() - started
-        if code is None:
-            return Verdict(passed=False, reason=f"hung for {TIMEOUT:.0f} s", seconds=seconds)
-        text = (folder / "dbt.out").read_text(errors="replace")
-        return Verdict(passed=code == 0, reason="" if code == 0 else _reason(text), seconds=seconds)
+        seconds = 0.0
+        for command in ("debug", "run") if self._runs and case.builds else ("debug",):
+            started = time.monotonic()
+            code = self._ask({**request, "command": command})["code"]
+            seconds = seconds or time.monotonic() - started
+            if code is None:
+                return Verdict(passed=False, reason=f"hung for {TIMEOUT:.0f} s", seconds=seconds)
+            if code != 0:
+                text = (folder / "dbt.out").read_text(errors="replace")
+                before = "" if command == "debug" else f"dbt {command}: "
+                return Verdict(passed=False, reason=before + _reason(text), seconds=seconds)
+        return Verdict(passed=True, reason="", seconds=seconds)
 
 
 def _reason(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs inside dbt's environment: imports dbt once, then answers each line of its input by `dbt debug`.
+"""Runs inside dbt's environment: imports dbt once, then answers each line of its input by a dbt command.
 
 A child forked for each line runs the very command line, so that nothing of one case reaches the next.
 Needs the standard library and dbt alone.
@@ -44,7 +44,7 @@ def main() -> None:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _debug(request)
+            _run_command(request)
         print(json.dumps({"code": _wait(child, request["timeout"])}), flush=True)
 
 
@@ -61,7 +61,7 @@ def _wait(child: int, timeout: float) -> int | None:
     return None
 
 
-def _debug(request: dict[str, Any]) -> None:
+def _run_command(request: dict[str, Any]) -> None:
     code = 70
     try:
         os.setsid()  # what dbt starts, such as gcloud's login, ends with it
@@ -74,7 +74,10 @@ def _debug(request: dict[str, Any]) -> None:
         if request["ordinary_user"]:
             obey_permissions()
         importlib.import_module("dbt.cli.main").cli(
-            ["--no-use-colors", "--log-path", "logs", "debug", "--project-dir", ".", "--profiles-dir", "."]
+            [
+                "--no-use-colors",
+                *("--log-path", "logs", request["command"], "--project-dir", ".", "--profiles-dir", "."),
+            ]
         )
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from conformance.cases import Case, Engine
 
 RULE = (
-    "HEALTHY: `dbt debug` passes. UNHEALTHY: it fails. DEGRADED: it works with a limitation, or not at this "
+    "HEALTHY: dbt passes. UNHEALTHY: it fails. DEGRADED: it works with a limitation, or not at this "
     "moment, and the message says which. What is not HEALTHY names its reason."
 )
 _LANES = {False: 2, True: 4}
@@ -127,9 +127,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             if answer["profile"] is None:
                 dbts = Verdict(passed=False, reason="no profile is written")
             else:
-                dbts = runner.debug(
-                    work, answer["profile"], environment=environment, ordinary_user=case.ordinary_user
-                )
+                dbts = runner.judge(work, answer["profile"], environment=environment, case=case)
             direct = "" if engine.direct is None else engine.direct(situation, environment)
         return Row(
             case=case.name,
