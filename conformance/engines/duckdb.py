@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases import Case, Engine, Situation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _HEADER = 4096
@@ -63,6 +63,22 @@ def _file(
         yield Situation({"connection": {"path": str(path), **connection}})
     finally:
         folder.chmod(0o755)
+
+
+@contextmanager
+def _attached(
+    folder: Path,
+    change: Callable[[Path], object] | None = None,
+    *,
+    attach: Mapping[str, Any],
+    **connection: Any,
+) -> Iterator[Situation]:
+    """A target with a second file, to which `change` was done."""
+    path = folder / "more.duckdb"
+    if change is not None:
+        change(path)
+    with _file(folder, attach=[{"path": str(path), **attach}], **connection) as situation:
+        yield situation
 
 
 @contextmanager
@@ -135,6 +151,20 @@ ENGINE = Engine(
         Case("an option of a missing extension", partial(_plain, config_options={"http_timeout": 5})),
         Case("a setting that does not exist", partial(_plain, settings={"nosuch": 1})),
         Case("a setting with a bad value", partial(_plain, settings={"threads": 0})),
+        Case("a schema of the file", partial(_file, settings={"schema": "shop.main"})),
+        Case("a search path", partial(_file, settings={"search_path": "shop.main,main"})),
+        Case(
+            "a search path into an attached database",
+            partial(
+                _attached,
+                settings={"search_path": "main,more.main"},
+                attach={"alias": "more"},
+                change=_create,
+            ),
+        ),
+        Case("a search path into another schema", partial(_file, settings={"search_path": "raw"})),
+        Case("a search path into no database", partial(_file, settings={"search_path": "nowhere.main"})),
+        Case("in memory, a schema that is not there", partial(_plain, settings={"schema": "raw"})),
         Case("an option that does not exist", partial(_plain, config_options={"nosuch": 1})),
         Case("a bad memory limit", partial(_plain, memory_limit="much")),
         Case("no file", partial(_file, create=False)),
@@ -160,6 +190,7 @@ ENGINE = Engine(
         Case(
             "held by a reader, read only",
             partial(_held, mode="read", config_options={"access_mode": "read_only"}),
+            builds=False,
         ),
         Case("a file not readable", partial(_file, change=lambda path: path.chmod(0)), ordinary_user=True),
         Case(
@@ -171,6 +202,7 @@ ENGINE = Engine(
                 _file, change=lambda path: path.chmod(0o444), config_options={"access_mode": "read_only"}
             ),
             ordinary_user=True,
+            builds=False,
         ),
         Case(
             "a directory not writable",

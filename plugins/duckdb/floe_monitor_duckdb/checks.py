@@ -6,8 +6,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ConnectionStatus, ErrorType, deadline
-from floe_monitor_duckdb import database_file, extensions
+from floe_monitor_duckdb import database_file, extensions, settings
 from floe_monitor_duckdb.connect import connect
+from floe_monitor_duckdb.databases import Databases
 from floe_monitor_duckdb.time_limit import interrupted_at, require_time
 
 if TYPE_CHECKING:
@@ -20,30 +21,51 @@ if TYPE_CHECKING:
 
 
 def examine(config: DuckDBConfig, validation: Validation, tokens: TokenCache, calls: BlockingCalls) -> None:
+    main_is_empty = False
     if config.is_file:
         with validation.check("file") as check:
-            _check_file(config, check)
+            main_is_empty = _check_file(config, check)
     with validation.check("connect") as check:
         require_time()
         connection = connect(config, check)
     with closing(connection):
         with validation.check("query"):
             connection.execute("SELECT 1").fetchall()
-        loaded: set[str] = set()
-        if config.settings or config.extension_names:
-            with interrupted_at(deadline.with_margin(), connection):
-                loaded = _load_extensions(config, connection, validation)
-                _apply_settings(config, connection, validation)
-        if catalogs := config.catalogs():
-            from floe_monitor_duckdb.iceberg import checks  # noqa: PLC0415 - HTTP and TLS load with it
-
-            engine = checks.Engine(connection, config.all_secrets(), loaded)
-            http = checks.Http(config.http_options, calls, tokens)
-            checks.examine(catalogs, engine, http, validation)
+        if config.has_session:
+            _examine_session(config, connection, validation, tokens, calls, main_is_empty=main_is_empty)
     _warn_of_the_unchecked(config, validation)
 
 
-def _check_file(config: DuckDBConfig, check: Check) -> None:
+def _examine_session(
+    config: DuckDBConfig,
+    connection: DuckDBPyConnection,
+    validation: Validation,
+    tokens: TokenCache,
+    calls: BlockingCalls,
+    *,
+    main_is_empty: bool,
+) -> None:
+    """What dbt-duckdb does with a database that it has opened, in dbt-duckdb's order."""
+    with interrupted_at(deadline.with_margin(), connection):
+        loaded = _load_extensions(config, connection, validation)
+        databases = Databases(config, connection, main_is_empty=main_is_empty)
+        for entry in config.attach:
+            if not entry.is_iceberg:
+                databases.stand_in(entry.database)
+    if catalogs := config.catalogs():
+        from floe_monitor_duckdb.iceberg import checks  # noqa: PLC0415 - HTTP and TLS load with it
+
+        engine = checks.Engine(connection, config.all_secrets(), loaded)
+        http = checks.Http(config.http_options, calls, tokens)
+        checks.examine(catalogs, engine, http, validation)
+    with interrupted_at(deadline.with_margin(), connection):
+        for catalog in catalogs:
+            databases.stand_in_for_missing(catalog.alias)
+        settings.apply(config, connection, databases, validation)
+
+
+def _check_file(config: DuckDBConfig, check: Check) -> bool:
+    """Whether dbt would create it."""
     path = config.path
     try:
         found = database_file.inspect(
@@ -54,7 +76,7 @@ def _check_file(config: DuckDBConfig, check: Check) -> None:
         )
     except database_file.UnusableFileError as error:
         check.fail(f"{path} {error}", error.error_type)
-        return
+        return False
     for warning in found.warnings:
         check.warn(warning)
     if not found.exists and config.must_exist:
@@ -66,6 +88,7 @@ def _check_file(config: DuckDBConfig, check: Check) -> None:
         check.degrade(f"{path} is in use{how} by {found.holder}")
     elif found.limitations:
         check.degrade(f"{path}: {'; '.join(found.limitations)}", ErrorType.PERMISSION)
+    return not found.exists
 
 
 def _load_extensions(
@@ -81,17 +104,6 @@ def _load_extensions(
             if warning:
                 check.warn(warning)
     return loaded
-
-
-def _apply_settings(config: DuckDBConfig, connection: DuckDBPyConnection, validation: Validation) -> None:
-    """SET what the profile's `settings` hold, as text like dbt does."""
-    if not config.settings:
-        return
-    with validation.check("settings"):
-        for name, value in config.settings.items():
-            if value is not None and name != "memory_limit":
-                text = str(value).replace("'", "''")
-                connection.execute(f"SET {name} = '{text}'")
 
 
 def _warn_of_the_unchecked(config: DuckDBConfig, validation: Validation) -> None:

@@ -81,6 +81,11 @@ class Attachment(_Part):
     def is_iceberg(self) -> bool:
         return is_iceberg(self.path, self.type)
 
+    @property
+    def database(self) -> str:
+        """Its name in SQL."""
+        return self.alias or database_name(self.path)
+
 
 class Retries(_Part):
     """How often dbt tries again."""
@@ -219,6 +224,11 @@ class DuckDBConfig(DuckDBComputeConfig):
     def is_file(self) -> bool:
         """False for :memory: and for what DuckDB reaches through an extension (`md:`, `s3://` …)."""
         return not self.is_memory and not _SCHEME.match(self.path)
+
+    @property
+    def has_session(self) -> bool:
+        """Whether dbt does anything with the database that it has opened, before its first query."""
+        return bool(self.settings or self.extensions or self.attach)
 
     @property
     def extension_names(self) -> list[str]:

@@ -288,6 +288,41 @@ class TestChecks:
         result = probe(settings=settings)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION)
 
+    @pytest.mark.parametrize(
+        ("settings", "status"),
+        [
+            ({"schema": "shop.main", "search_path": "more,shop"}, HEALTHY),
+            ({"search_path": "main,more.main", "TimeZone": "UTC"}, HEALTHY),
+            ({"schema": "shop.raw"}, DEGRADED),
+            ({"search_path": "raw,stage,more.raw,main"}, DEGRADED),
+            ({"search_path": "raw,nowhere.main"}, UNHEALTHY),
+            ({"search_path": "raw", "TimeZone": "Nowhere"}, UNHEALTHY),
+        ],
+    )
+    def test_a_search_path_is_judged_with_every_database_in_place(
+        self,
+        probe: Callable[..., ConnectionResult],
+        database: Path,
+        settings: dict[str, Any],
+        status: ConnectionStatus,
+    ) -> None:
+        more = [{"path": str(database.with_name("more.duckdb")), "alias": "more"}]
+        result = probe(path=str(database), attach=more, settings=settings)
+        found = {check.name: check for check in result.checks}["settings"]
+        assert found.status is status, found
+        if status is DEGRADED:
+            assert "whether there is a schema 'raw' of database 'shop' is not checked" in found.message
+        if status is UNHEALTHY:
+            assert found.error_type is ErrorType.CONFIGURATION
+
+    @pytest.mark.parametrize("path", [":memory:", "new.duckdb"])
+    def test_an_empty_database_has_no_schema_but_its_own(
+        self, probe: Callable[..., ConnectionResult], tmp_path: Path, path: str
+    ) -> None:
+        name = path if path == ":memory:" else str(tmp_path / path)
+        assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
+        assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
+
     def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
         assert result.warnings == ["attach more: not checked"]
