@@ -115,7 +115,7 @@ class _Daemon:
             anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
-                self._log.critical("stopping: an error nobody expected", exc_info=cause)
+                self._log.critical("stopping: an unexpected error", exc_info=cause)
             return FAULT
         finally:
             self._flush()

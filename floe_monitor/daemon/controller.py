@@ -102,7 +102,7 @@ class Controller:
             self._next = None if self._next is shared else self._next
             if isinstance(error, Exception):
                 shared.set_exception(error)
-                shared.exception()  # retrieved: perhaps nobody shares it
+                shared.exception()  # retrieved, for perhaps no other request shares it
             else:
                 shared.cancel()
             raise

@@ -1,4 +1,4 @@
-"""dbt's profiles.yml, kept equal to the configuration. `docs/profiles.md` says what is promised about it."""
+"""dbt's profiles.yml, kept equal to the configuration. `docs/profiles.md` says what is guaranteed."""
 
 from floe_monitor.profiles.commands import ProfileDiff, ProfileWrite, diff, show, write
 from floe_monitor.profiles.keeper import ProfileKeeper

@@ -52,7 +52,7 @@ def _keep(snapshot: files.Snapshot) -> Path | None:
                 continue
             return path
     raise files.FileError(
-        f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last; remove what nobody needs"
+        f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last; remove what is not needed"
     )
 
 

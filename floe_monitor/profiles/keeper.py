@@ -37,7 +37,7 @@ _LEAST_PAUSE_SECONDS = 0.5
 """Least time between two passes that file events ask for: a file under constant change costs no more."""
 _RELEASE_SECONDS = 0.5
 _STANDBY_SECONDS = 2.0
-"""At most this long until a profile whose owner has gone is taken over."""
+"""At most this long until a profile whose owner has ended is taken over."""
 
 
 class ProfileKeeper:

@@ -53,7 +53,7 @@ class NetworkFault:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing tells the plugin of it but the time."""
+        """Whether the plugin learns of it by the passing of time alone."""
         return self.kind not in _TOLD
 
     def __str__(self) -> str:
@@ -144,9 +144,9 @@ async def probe_under(
 
 
 def problem_of(probe: Probe, timeout: float, *, silent: bool = True, reached: bool = True) -> str | None:
-    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict.
+    """What violates the guarantee; None where it holds. A fault that was not `reached` allows any verdict.
 
-    A `silent` fault is told as a timeout, and one that the plugin is told of as anything else.
+    A `silent` fault is reported as a timeout, and one that the plugin is informed of as anything else.
     """
     result = probe.result
     if probe.is_late(timeout):
@@ -207,11 +207,11 @@ class NetworkConformance(Kit):
             fault(f"the network {wanted}: {problem}")
 
     def test_silent_name_service(self, config: ComputeConfig) -> None:
-        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more (here after thirty)."""
+        """A look-up takes no timeout; the resolver gives up after ten seconds or more (here 30)."""
         if self._has_no_network:
             return
         if not silent_names.available():
-            pytest.skip("this system lets nobody make a network namespace (unshare)")
+            pytest.skip("this system does not let a network namespace be made (unshare)")
         keys, environ = _keys_of(config)
         _, port = self.server_of(keys)
         given = {
@@ -277,7 +277,7 @@ def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 async def probe_without_names(given: Mapping[str, Any]) -> str | None:
-    """For the process in which every name service is silent: what breaks the promise there."""
+    """For the process in which every name service is silent: what violates the guarantee there."""
     with Prober(given["environ"]) as prober:
         return problem_of(await prober.probe(given["keys"], given["timeout"]), given["timeout"])
 

@@ -140,7 +140,7 @@ class Connector:
         return False
 
     def _note_kept_token(self, session: Session) -> None:
-        """The same checks from one validation to the next: a series that comes and goes tells nothing."""
+        """The same checks from one validation to the next: a series that comes and goes shows nothing."""
         steps = [
             *(["token"] if self._asks_for_token else []),
             *(["impersonation"] if self._impersonates else []),

@@ -38,7 +38,7 @@ def judge_warehouse(warehouse: str, row: Mapping[str, Any], check: Check) -> Non
         else:
             check.degrade(
                 f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail "
-                "until somebody resumes it",
+                "until it is resumed",
                 ErrorType.CONFIGURATION,
             )
 

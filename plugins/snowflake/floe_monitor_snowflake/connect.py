@@ -121,7 +121,7 @@ class Connector:
         return self._config.encrypts and not self._route.proxied
 
     def _encrypt(self, connection: BoundedSocket) -> None:
-        """Nothing is sent within. The certificate is for the driver to judge, which has its own roots."""
+        """Nothing is sent within. The driver verifies the certificate, with its own roots."""
         try:
             connection.encrypt(tls_context(verify=False), self._route.host)
         except ComputeConnectionError as error:
