@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HEADER = 4096
 _FACTOR = 0xBF58476D1CE4E5B9
 
+_S3 = {"type": "s3", "region": "eu-west-1", "use_ssl": False, "scope": "s3://shop"}
+
 _HOLD = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
@@ -41,8 +43,12 @@ def _create(path: Path) -> None:
 
 
 @contextmanager
-def _plain(folder: Path, **connection: Any) -> Iterator[Situation]:  # noqa: ARG001 - needs no directory
-    yield Situation({"connection": connection})
+def _plain(
+    folder: Path,  # noqa: ARG001 - needs no directory
+    environment: Mapping[str, str] | None = None,
+    **connection: Any,
+) -> Iterator[Situation]:
+    yield Situation({"connection": connection}, environment=environment or {})
 
 
 @contextmanager
@@ -63,6 +69,13 @@ def _file(
         yield Situation({"connection": {"path": str(path), **connection}})
     finally:
         folder.chmod(0o755)
+
+
+@contextmanager
+def _extension_without_home(folder: Path) -> Iterator[Situation]:
+    home = folder / "home"
+    home.mkdir(mode=0o555)
+    yield Situation({"connection": {"extensions": ["httpfs"]}}, environment={"HOME": str(home)})
 
 
 @contextmanager
@@ -149,6 +162,40 @@ ENGINE = Engine(
         Case("an extension from its package", partial(_plain, extensions=["httpfs"])),
         Case("an extension built in", partial(_plain, extensions=["json"])),
         Case("an extension that is missing", partial(_plain, extensions=["spatial"])),
+        Case("an extension by another name", partial(_plain, extensions=["https"])),
+        Case("an extension in other letters", partial(_plain, extensions=["HTTPFS"])),
+        Case("a missing extension by another name", partial(_plain, extensions=["postgres"])),
+        Case("a missing extension by another name, SQLite", partial(_plain, extensions=["sqlite"])),
+        Case("an extension, HOME not set", partial(_plain, environment={"HOME": ""}, extensions=["httpfs"])),
+        Case(
+            "an extension, HOME missing",
+            partial(_plain, environment={"HOME": "/nonexistent"}, extensions=["httpfs"]),
+        ),
+        Case(
+            "an extension, HOME not writable",
+            _extension_without_home,
+            ordinary_user=True,
+        ),
+        Case("HOME not set", partial(_plain, environment={"HOME": ""})),
+        Case("a secret", partial(_plain, secrets=[{"type": "http", "extra_http_headers": {"a": "b"}}])),
+        Case("a secret of an extension", partial(_plain, secrets=[_S3], extensions=["httpfs"])),
+        Case("a secret of an extension that is missing", partial(_plain, secrets=[{"type": "postgres"}])),
+        Case(
+            "a secret with an unknown key",
+            partial(_plain, secrets=[{**_S3, "regoin": "x"}], extensions=["httpfs"]),
+        ),
+        Case("a secret of an unknown type", partial(_plain, secrets=[{"type": "nosuch"}])),
+        Case(
+            "a secret of an unknown provider",
+            partial(_plain, secrets=[{"type": "http", "provider": "nosuch"}]),
+        ),
+        Case(
+            "a secret by the credential chain",
+            partial(_plain, secrets=[{"type": "s3", "provider": "credential_chain"}], extensions=["httpfs"]),
+        ),
+        Case(
+            "use_credential_provider", partial(_plain, use_credential_provider="aws", extensions=["httpfs"])
+        ),
         Case("an option of a missing extension", partial(_plain, config_options={"http_timeout": 5})),
         Case("a setting that does not exist", partial(_plain, settings={"nosuch": 1})),
         Case("a setting with a bad value", partial(_plain, settings={"threads": 0})),

@@ -6,17 +6,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ConnectionStatus, ErrorType, deadline
-from floe_monitor_duckdb import database_file, extensions, settings
+from floe_monitor_duckdb import database_file, extensions, secrets, settings
 from floe_monitor_duckdb.connect import connect
 from floe_monitor_duckdb.databases import Databases
 from floe_monitor_duckdb.time_limit import interrupted_at, require_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duckdb import DuckDBPyConnection
 
     from floe_monitor.compute import Check, Validation
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_duckdb.config import DuckDBConfig
+    from floe_monitor_duckdb.iceberg.catalog import Catalog
     from floe_monitor_duckdb.iceberg.token_cache import TokenCache
 
 
@@ -46,16 +49,18 @@ def _examine_session(
     main_is_empty: bool,
 ) -> None:
     """What dbt-duckdb does with a database that it has opened, in dbt-duckdb's order."""
+    catalogs = config.catalogs()
     with interrupted_at(deadline.with_margin(), connection):
         loaded = _load_extensions(config, connection, validation)
+        secrets.create(config, connection, validation, but=_made_by_catalogs(catalogs))
         databases = Databases(config, connection, main_is_empty=main_is_empty)
         for entry in config.attach:
             if not entry.is_iceberg:
                 databases.stand_in(entry.database)
-    if catalogs := config.catalogs():
+    if catalogs:
         from floe_monitor_duckdb.iceberg import checks  # noqa: PLC0415 - HTTP and TLS load with it
 
-        engine = checks.Engine(connection, config.all_secrets(), loaded)
+        engine = checks.Engine(connection, loaded)
         http = checks.Http(config.http_options, calls, tokens)
         checks.examine(catalogs, engine, http, validation)
     with interrupted_at(deadline.with_margin(), connection):
@@ -99,11 +104,16 @@ def _load_extensions(
     for name in config.extension_names:
         with validation.check(f"extension:{name}", on_failure=ConnectionStatus.DEGRADED) as check:
             require_time()
-            warning = extensions.load(connection, name)
-            loaded.add(name)
-            if warning:
-                check.warn(warning)
+            shortcoming = extensions.load(connection, name)
+            loaded.add(extensions.canonical(connection, name))
+            secrets.report(shortcoming, config, check)
     return loaded
+
+
+def _made_by_catalogs(catalogs: Sequence[Catalog]) -> set[str]:
+    """The secrets, in lower case, that the checks of Iceberg catalogs replace by their own."""
+    by_oauth = [catalog for catalog in catalogs if catalog.authorization == "oauth2"]
+    return {catalog.secret.lower() for catalog in by_oauth if catalog.secret is not None}
 
 
 def _warn_of_the_unchecked(config: DuckDBConfig, validation: Validation) -> None:

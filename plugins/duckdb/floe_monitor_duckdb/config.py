@@ -26,6 +26,7 @@ MEMORY = ":memory:"
 MOTHERDUCK_TOKEN = "motherduck_token"  # noqa: S105 - the key's name
 CREDENTIAL_KEYS = (MOTHERDUCK_TOKEN, "*.*")
 """`<secret>.<key>`, or `<alias>.<key>` of an Iceberg catalog."""
+CREDENTIAL_CHAIN = "credential_chain"
 MONITOR_ONLY = frozenset({"must_exist", "check_writable"})
 
 
@@ -119,7 +120,9 @@ class DuckDBConfig(DuckDBComputeConfig):
     attach: list[Attachment] = Field(default_factory=list, description="Further databases and catalogs")
     retries: Retries | None = Field(default=None, description="dbt's retries")
     external_root: str | None = Field(default=None, description="Folder of external materializations")
-    use_credential_provider: str | None = Field(default=None, description="aws: the default credential chain")
+    use_credential_provider: Annotated[str, Field(pattern=r"^aws$|[{]")] | None = Field(
+        default=None, description="aws: the default credential chain"
+    )
     filesystems: list[dict[str, Any]] | None = Field(default=None, description="fsspec file systems of dbt")
     plugins: list[dict[str, Any]] | None = Field(default=None, description="dbt-duckdb plugins")
     module_paths: list[str] | None = Field(default=None, description="Python paths for dbt")
@@ -204,6 +207,20 @@ class DuckDBConfig(DuckDBComputeConfig):
         complete = [{**each, **added.get(each.get("name", ""), {})} for each in dumped]
         return [Secret.model_validate(each).model_dump(exclude_none=True) for each in complete]
 
+    def session_secrets(self) -> list[dict[str, Any]]:
+        """All that dbt-duckdb creates, in its order: those without a name have the one it makes up."""
+        secrets = self.all_secrets()
+        if self.use_credential_provider:
+            secrets.append({"type": "s3", "provider": CREDENTIAL_CHAIN})
+        return [{"name": f"_dbt_secret_{number}", **each} for number, each in enumerate(secrets, start=1)]
+
+    @property
+    def asks_chain(self) -> bool:
+        """Whether a secret takes its credentials from where only the cloud's own code knows to look."""
+        return any(
+            str(each.get("provider", "")).lower() == CREDENTIAL_CHAIN for each in self.session_secrets()
+        )
+
     def secret_values(self) -> list[str]:
         """The credentials that DuckDB or a server may repeat in what it says.
 
@@ -228,7 +245,9 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def has_session(self) -> bool:
         """Whether dbt does anything with the database that it has opened, before its first query."""
-        return bool(self.settings or self.extensions or self.attach)
+        return bool(
+            self.settings or self.extensions or self.attach or self.secrets or self.use_credential_provider
+        )
 
     @property
     def extension_names(self) -> list[str]:

@@ -246,19 +246,6 @@ class TestChecks:
         assert [path.name for path in folder.rglob("*.duckdb_extension")] == ["httpfs.duckdb_extension"]
         assert probe(extensions=["httpfs"], config_options=options).status is HEALTHY
 
-    @pytest.mark.usefixtures("bound_by_permissions")
-    def test_where_that_may_not_be_written_a_private_directory_serves(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
-    ) -> None:
-        monkeypatch.setattr(extensions, "gettempdir", lambda: str(tmp_path))
-        extensions.private_directory.cache_clear()
-        sealed = tmp_path / "sealed"
-        sealed.mkdir(mode=0o555)
-        result = probe(extensions=["httpfs"], config_options={"extension_directory": str(sealed / "x")})
-        extensions.private_directory.cache_clear()
-        assert result.status is HEALTHY, result
-        assert "was loaded from its package" in result.warnings[0]
-
     def test_a_package_for_another_version_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -322,6 +309,58 @@ class TestChecks:
         name = path if path == ":memory:" else str(tmp_path / path)
         assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
         assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
+
+    @pytest.mark.parametrize(
+        ("secret", "status", "text"),
+        [
+            ({"type": "http", "extra_http_headers": {"a": "b"}, "scope": "https://x"}, HEALTHY, ""),
+            ({"type": "http", "persistent": True}, HEALTHY, ""),
+            ({"type": "http", "extra_http_headers": "MAP {'a': 'b'}"}, HEALTHY, ""),
+            ({"type": "http", "nosuch": "x"}, UNHEALTHY, "Unknown parameter 'nosuch'"),
+            ({"type": "nosuch"}, UNHEALTHY, "Secret type 'nosuch' not found"),
+            ({"type": "http", "provider": "credential_chain"}, UNHEALTHY, "provider 'credential_chain'"),
+            ({"type": "s3", "region": "eu-west-1", "use_ssl": False}, HEALTHY, ""),
+            ({"type": "s3", "key": "x"}, UNHEALTHY, "Unknown parameter 'key'"),
+            ({"type": "postgres", "name": "pg"}, DEGRADED, "package duckdb-extension-postgres-scanner=="),
+            ({"type": "s3", "provider": "credential_chain"}, DEGRADED, "duckdb-extension-aws=="),
+        ],
+    )
+    def test_a_secret_is_created_as_dbt_creates_it(
+        self,
+        probe: Callable[..., ConnectionResult],
+        home: Path,
+        secret: dict[str, Any],
+        status: ConnectionStatus,
+        text: str,
+    ) -> None:
+        result = probe(secrets=[secret])
+        assert result.status is status, result
+        assert text in result.message
+        assert [check.name for check in result.checks][2] == f"secret:{secret.get('name', '_dbt_secret_1')}"
+        assert not [*home.glob(".duckdb/stored_secrets/*")], "a probe stores no secret"
+
+    def test_a_secret_of_no_catalog_is_created_too(
+        self, probe: Callable[..., ConnectionResult], extension_directory: str
+    ) -> None:
+        secret = {"type": "iceberg", "name": "polaris", "client_id": "a", "client_secret": "hunter2hunter2"}
+        with deadline.running_until(Deadline.after(20)):
+            result = probe(
+                secrets=[{**secret, "oauth2_server_uri": "http://127.0.0.1:1/v1/oauth/tokens"}],
+                config_options={"extension_directory": extension_directory},
+            )
+        assert result.status is UNHEALTHY
+        assert "hunter2" not in result.message
+
+    def test_the_default_chain_is_a_secret(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        result = probe(use_credential_provider="aws")
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        assert "'aws' is not installed" in result.message
+        chained = target(plugin, connection={"use_credential_provider": "aws"})
+        assert plugin.get_default_isolation(chained) == "process", "nothing ends its wait for a cloud"
+        with pytest.raises(ConfigProblems, match="use_credential_provider"):
+            target(plugin, connection={"use_credential_provider": "gcp"})
 
     def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
