@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,15 @@ def _held(folder: Path, mode: str, **connection: Any) -> Iterator[Situation]:
             if process.stdout is None or process.stdout.readline() != b"held\n":
                 raise RuntimeError("the database could not be held")
             yield situation
+
+
+def _create_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+
+
+def _junk(path: Path) -> None:
+    path.write_bytes(b"junk" * 9000)
 
 
 def _crash(path: Path) -> None:
@@ -215,6 +225,26 @@ ENGINE = Engine(
         Case("in memory, a schema that is not there", partial(_plain, settings={"schema": "raw"})),
         Case("an option that does not exist", partial(_plain, config_options={"nosuch": 1})),
         Case("a bad memory limit", partial(_plain, memory_limit="much")),
+        Case("a file attached", partial(_attached, attach={"alias": "more"}, change=_create)),
+        Case("a file attached, read only", partial(_attached, attach={"read_only": True}, change=_create)),
+        Case("a file attached that is missing", partial(_attached, attach={})),
+        Case("a file attached that is missing, read only", partial(_attached, attach={"read_only": True})),
+        Case("a junk file attached", partial(_attached, attach={}, change=_junk)),
+        Case("a file attached by an unknown option", partial(_attached, attach={"options": {"nosuch": "x"}})),
+        Case("a file attached by an alias of DuckDB's", partial(_attached, attach={"alias": "temp"})),
+        Case(
+            "a file attached from no directory", partial(_plain, attach=[{"path": "/nonexistent/x.duckdb"}])
+        ),
+        Case("a SQLite file attached", partial(_attached, attach={"type": "sqlite"}, change=_create_sqlite)),
+        Case("a SQLite file attached, no type", partial(_attached, attach={}, change=_create_sqlite)),
+        Case(
+            "a Postgres database attached",
+            partial(_plain, attach=[{"path": "host=127.0.0.1 port=1", "type": "postgres", "alias": "pg"}]),
+        ),
+        Case(
+            "a file system that is not there", partial(_plain, filesystems=[{"fs": "nosuch", "token": None}])
+        ),
+        Case("a plugin that is not there", partial(_plain, plugins=[{"module": "nosuch"}])),
         Case("no file", partial(_file, create=False)),
         Case("no file, read only", partial(_file, create=False, config_options={"access_mode": "read_only"})),
         Case("no directory", partial(_plain, path="/nonexistent/shop.duckdb")),
@@ -224,9 +254,7 @@ ENGINE = Engine(
         ),
         Case("a directory", partial(_file, change=lambda path: path.mkdir(), create=False)),
         Case("an empty file", partial(_file, change=lambda path: path.touch(), create=False)),
-        Case(
-            "a junk file", partial(_file, change=lambda path: path.write_bytes(b"junk" * 9000), create=False)
-        ),
+        Case("a junk file", partial(_file, change=_junk, create=False)),
         Case("a truncated file", partial(_file, change=_cut)),
         Case("a file with an altered header", partial(_file, change=_flip)),
         Case("a file of a newer DuckDB", partial(_file, change=partial(_put, offset=12, value=999))),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ConnectionStatus, ErrorType, deadline
-from floe_monitor_duckdb import database_file, extensions, secrets, settings
+from floe_monitor.compute import ConnectionStatus, deadline
+from floe_monitor_duckdb import attachments, extensions, secrets, settings
 from floe_monitor_duckdb.connect import connect
 from floe_monitor_duckdb.databases import Databases
+from floe_monitor_duckdb.file_check import check_file
 from floe_monitor_duckdb.time_limit import interrupted_at, require_time
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-    from floe_monitor.compute import Check, Validation
+    from floe_monitor.compute import Validation
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_duckdb.config import DuckDBConfig
     from floe_monitor_duckdb.iceberg.catalog import Catalog
@@ -27,7 +28,13 @@ def examine(config: DuckDBConfig, validation: Validation, tokens: TokenCache, ca
     main_is_empty = False
     if config.is_file:
         with validation.check("file") as check:
-            main_is_empty = _check_file(config, check)
+            main_is_empty = check_file(
+                config.path,
+                check,
+                read_only=config.read_only,
+                check_writable=config.check_writable,
+                must_exist=config.must_exist,
+            )
     with validation.check("connect") as check:
         require_time()
         connection = connect(config, check)
@@ -36,7 +43,7 @@ def examine(config: DuckDBConfig, validation: Validation, tokens: TokenCache, ca
             connection.execute("SELECT 1").fetchall()
         if config.has_session:
             _examine_session(config, connection, validation, tokens, calls, main_is_empty=main_is_empty)
-    _warn_of_the_unchecked(config, validation)
+    _admit_the_unchecked(config, validation)
 
 
 def _examine_session(
@@ -54,9 +61,7 @@ def _examine_session(
         loaded = _load_extensions(config, connection, validation)
         secrets.create(config, connection, validation, but=_made_by_catalogs(catalogs))
         databases = Databases(config, connection, main_is_empty=main_is_empty)
-        for entry in config.attach:
-            if not entry.is_iceberg:
-                databases.stand_in(entry.database)
+        attachments.examine(config, connection, databases, validation)
     if catalogs:
         from floe_monitor_duckdb.iceberg import checks  # noqa: PLC0415 - HTTP and TLS load with it
 
@@ -67,33 +72,6 @@ def _examine_session(
         for catalog in catalogs:
             databases.stand_in_for_missing(catalog.alias)
         settings.apply(config, connection, databases, validation)
-
-
-def _check_file(config: DuckDBConfig, check: Check) -> bool:
-    """Whether dbt would create it."""
-    path = config.path
-    try:
-        found = database_file.inspect(
-            path,
-            read_only=config.read_only,
-            check_writable=config.check_writable,
-            limit=deadline.with_margin(),
-        )
-    except database_file.UnusableFileError as error:
-        check.fail(f"{path} {error}", error.error_type)
-        return False
-    for warning in found.warnings:
-        check.warn(warning)
-    if not found.exists and config.must_exist:
-        check.fail(f"{path} does not exist", ErrorType.CONNECTION)
-    elif not found.exists:
-        check.degrade(f"{path} does not exist; dbt would create an empty database")
-    elif found.holder is not None:
-        how = "" if found.holder.exclusive else " for reading"
-        check.degrade(f"{path} is in use{how} by {found.holder}")
-    elif found.limitations:
-        check.degrade(f"{path}: {'; '.join(found.limitations)}", ErrorType.PERMISSION)
-    return not found.exists
 
 
 def _load_extensions(
@@ -116,10 +94,9 @@ def _made_by_catalogs(catalogs: Sequence[Catalog]) -> set[str]:
     return {catalog.secret.lower() for catalog in by_oauth if catalog.secret is not None}
 
 
-def _warn_of_the_unchecked(config: DuckDBConfig, validation: Validation) -> None:
-    for entry in config.attach:
-        if not entry.is_iceberg:
-            validation.warn(f"attach {entry.alias or entry.path}: not checked")
-    for name in ("filesystems", "plugins"):
+def _admit_the_unchecked(config: DuckDBConfig, validation: Validation) -> None:
+    """What dbt's own Python makes of the packages that it has."""
+    for name, makes in (("filesystems", "fsspec makes them"), ("plugins", "dbt-duckdb loads them")):
         if getattr(config, name):
-            validation.warn(f"{name}: not checked")
+            with validation.check(name) as check:
+                check.degrade(f"{name}: not checked, {makes} in dbt's own Python")

@@ -20,6 +20,7 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_len
 Scalar = str | int | float | bool
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+_TAKEN = frozenset({"main", "system", "temp"})
 _SHORTEST_SECRET = 8
 _OFF = frozenset({"false", "0", "f", "no", "n"})
 MEMORY = ":memory:"
@@ -85,7 +86,7 @@ class Attachment(_Part):
     @property
     def database(self) -> str:
         """Its name in SQL."""
-        return self.alias or database_name(self.path)
+        return self.alias or catalog_name(self.path)
 
 
 class Retries(_Part):
@@ -94,6 +95,22 @@ class Retries(_Part):
     connect_attempts: int = Field(default=1, ge=1, description="Attempts to open the database")
     query_attempts: int | None = Field(default=None, ge=1, description="Attempts of one query")
     retryable_exceptions: list[str] | None = Field(default=None, description="DuckDB exceptions to retry on")
+
+
+class Filesystem(BaseModel):
+    """An fsspec file system that dbt registers; keys beyond `fs` are its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    fs: str = Field(min_length=1, description="fsspec's name of the implementation")
+
+
+class DbtPlugin(_Part):
+    """A plugin that dbt-duckdb loads."""
+
+    module: str = Field(min_length=1, description="One of dbt-duckdb's own, or a Python module")
+    alias: str | None = Field(default=None, description="Name in sources and models")
+    config: dict[str, Any] | None = Field(default=None, description="The plugin's own keys")
 
 
 class DuckDBConfig(DuckDBComputeConfig):
@@ -123,8 +140,8 @@ class DuckDBConfig(DuckDBComputeConfig):
     use_credential_provider: Annotated[str, Field(pattern=r"^aws$|[{]")] | None = Field(
         default=None, description="aws: the default credential chain"
     )
-    filesystems: list[dict[str, Any]] | None = Field(default=None, description="fsspec file systems of dbt")
-    plugins: list[dict[str, Any]] | None = Field(default=None, description="dbt-duckdb plugins")
+    filesystems: list[Filesystem] | None = Field(default=None, description="fsspec file systems of dbt")
+    plugins: list[DbtPlugin] | None = Field(default=None, description="dbt-duckdb plugins")
     module_paths: list[str] | None = Field(default=None, description="Python paths for dbt")
     disable_transactions: bool | None = Field(default=None, description="Run dbt without transactions")
     keep_open: bool | None = Field(default=None, description="Keep the database open between invocations")
@@ -161,6 +178,13 @@ class DuckDBConfig(DuckDBComputeConfig):
 
     def _attachments_can_work(self) -> None:
         for index, entry in enumerate(self.attach):
+            for key, beside in (
+                ("type", entry.type),
+                ("secret", entry.secret),
+                ("read_only", entry.read_only),
+            ):
+                if beside and key in (entry.options or {}):
+                    raise _located(index, ("options", key), f"is given twice, here and as `{key}` beside it")
             for key in ("alias", "secret"):
                 if str(getattr(entry, key)).lower() in RESERVED:
                     raise _located(index, (key,), "is a reserved word, which dbt-duckdb would write unquoted")
@@ -240,14 +264,12 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def is_file(self) -> bool:
         """False for :memory: and for what DuckDB reaches through an extension (`md:`, `s3://` …)."""
-        return not self.is_memory and not _SCHEME.match(self.path)
+        return not self.is_memory and not scheme_of(self.path)
 
     @property
     def has_session(self) -> bool:
         """Whether dbt does anything with the database that it has opened, before its first query."""
-        return bool(
-            self.settings or self.extensions or self.attach or self.secrets or self.use_credential_provider
-        )
+        return any((self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider))
 
     @property
     def extension_names(self) -> list[str]:
@@ -302,3 +324,15 @@ def database_name(path: str) -> str:
     if path == MEMORY:
         return "memory"
     return path.split("?", 1)[0].rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]
+
+
+def catalog_name(path: str) -> str:
+    """The name DuckDB gives the database of this path: not one of those that it has for itself."""
+    name = database_name(path)
+    return f"{name}_db" if name.lower() in _TAKEN else name
+
+
+def scheme_of(path: str) -> str:
+    """`s3` of `s3://…`, `ducklake` of `ducklake:…`; empty for a file's path."""
+    found = _SCHEME.match(path)
+    return "" if found is None else found[0].removesuffix(":").lower()

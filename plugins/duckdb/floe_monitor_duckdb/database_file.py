@@ -174,7 +174,7 @@ def _conflicting(descriptor: int, *, read_only: bool) -> Holder | None:
 
 def _missing(path: str, *, read_only: bool, check_writable: bool) -> FileState:
     if read_only:
-        raise UnusableFileError("does not exist, and access_mode is read_only", ErrorType.CONNECTION)
+        raise UnusableFileError("does not exist, and is to be opened read-only", ErrorType.CONNECTION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
     if not os.path.isdir(folder):  # noqa: PTH112
         link = "is a symlink into" if os.path.islink(path) else "is in"  # noqa: PTH114

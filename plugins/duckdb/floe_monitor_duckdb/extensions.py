@@ -124,6 +124,11 @@ def canonical(connection: DuckDBPyConnection, name: str) -> str:
     return _aliases(connection).get(name.lower(), name.lower())
 
 
+def is_known(connection: DuckDBPyConnection, name: str) -> bool:
+    """Whether this is the name, or an alias, of an extension of DuckDB's own."""
+    return name.lower() in _aliases(connection)
+
+
 def _aliases(connection: DuckDBPyConnection) -> Mapping[str, str]:
     """DuckDB's own extensions by each of their names; empty where it lists none for want of a home."""
     if not _known:

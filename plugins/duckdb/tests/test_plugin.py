@@ -53,6 +53,13 @@ class TestConfiguration:
             ({"path": ""}, ("connection", "path"), "at least 1"),
             ({"memory_limit": "1GB", "settings": {"memory_limit": "2GB"}}, (), "given twice"),
             ({"path": "/data/shop.duckdb", "database": "store"}, (), "derives from the path"),
+            ({"filesystems": [{"protocol": "s3"}]}, ("connection", "filesystems", 0, "fs"), "missing"),
+            ({"plugins": [{"name": "excel"}]}, ("connection", "plugins", 0), ""),
+            (
+                {"attach": [{"path": "x", "type": "sqlite", "options": {"type": "sqlite"}}]},
+                ("connection", "attach", 0, "options", "type"),
+                "given twice",
+            ),
             ({"attach": [{"path": "x", "alias": "a"}, {"path": "y", "alias": "a"}]}, (), "same alias"),
         ],
     )
@@ -293,8 +300,10 @@ class TestChecks:
         settings: dict[str, Any],
         status: ConnectionStatus,
     ) -> None:
-        more = [{"path": str(database.with_name("more.duckdb")), "alias": "more"}]
-        result = probe(path=str(database), attach=more, settings=settings)
+        more = database.with_name("more.duckdb")
+        more.write_bytes(database.read_bytes())
+        attach = [{"path": str(more), "alias": "more"}]
+        result = probe(path=str(database), attach=attach, settings=settings)
         found = {check.name: check for check in result.checks}["settings"]
         assert found.status is status, found
         if status is DEGRADED:
@@ -362,9 +371,23 @@ class TestChecks:
         with pytest.raises(ConfigProblems, match="use_credential_provider"):
             target(plugin, connection={"use_credential_provider": "gcp"})
 
-    def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
-        result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
-        assert result.warnings == ["attach more: not checked"]
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"filesystems": [{"fs": "s3", "anon": True}]},
+            {"plugins": [{"module": "excel", "config": {"output": {}}}]},
+            {"attach": [{"path": "s3://bucket/shop.duckdb", "alias": "more"}]},
+        ],
+    )
+    def test_what_is_not_checked_is_no_healthy_claim(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult], keys: dict[str, Any]
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is DEGRADED
+        assert "not checked" in result.message
+        assert plugin.generate_dbt_profile(target(plugin, connection=keys)) | keys == (
+            plugin.generate_dbt_profile(target(plugin, connection=keys))
+        )
 
     def test_a_database_behind_an_extension_is_no_healthy_claim(
         self, probe: Callable[..., ConnectionResult]
