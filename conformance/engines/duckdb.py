@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _HEADER = 4096
 _FACTOR = 0xBF58476D1CE4E5B9
+
+_S3 = {"type": "s3", "region": "eu-west-1", "use_ssl": False, "scope": "s3://shop"}
 
 _HOLD = """
 import sys, duckdb
@@ -41,8 +44,12 @@ def _create(path: Path) -> None:
 
 
 @contextmanager
-def _plain(folder: Path, **connection: Any) -> Iterator[Situation]:  # noqa: ARG001 - needs no directory
-    yield Situation({"connection": connection})
+def _plain(
+    folder: Path,  # noqa: ARG001 - needs no directory
+    environment: Mapping[str, str] | None = None,
+    **connection: Any,
+) -> Iterator[Situation]:
+    yield Situation({"connection": connection}, environment=environment or {})
 
 
 @contextmanager
@@ -63,6 +70,13 @@ def _file(
         yield Situation({"connection": {"path": str(path), **connection}})
     finally:
         folder.chmod(0o755)
+
+
+@contextmanager
+def _extension_without_home(folder: Path) -> Iterator[Situation]:
+    home = folder / "home"
+    home.mkdir(mode=0o555)
+    yield Situation({"connection": {"extensions": ["httpfs"]}}, environment={"HOME": str(home)})
 
 
 @contextmanager
@@ -89,6 +103,15 @@ def _held(folder: Path, mode: str, **connection: Any) -> Iterator[Situation]:
             if process.stdout is None or process.stdout.readline() != b"held\n":
                 raise RuntimeError("the database could not be held")
             yield situation
+
+
+def _create_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+
+
+def _junk(path: Path) -> None:
+    path.write_bytes(b"junk" * 9000)
 
 
 def _crash(path: Path) -> None:
@@ -148,6 +171,40 @@ ENGINE = Engine(
         Case("an extension from its package", partial(_plain, extensions=["httpfs"])),
         Case("an extension built in", partial(_plain, extensions=["json"])),
         Case("an extension that is missing", partial(_plain, extensions=["spatial"])),
+        Case("an extension by another name", partial(_plain, extensions=["https"])),
+        Case("an extension in other letters", partial(_plain, extensions=["HTTPFS"])),
+        Case("a missing extension by another name", partial(_plain, extensions=["postgres"])),
+        Case("a missing extension by another name, SQLite", partial(_plain, extensions=["sqlite"])),
+        Case("an extension, HOME not set", partial(_plain, environment={"HOME": ""}, extensions=["httpfs"])),
+        Case(
+            "an extension, HOME missing",
+            partial(_plain, environment={"HOME": "/nonexistent"}, extensions=["httpfs"]),
+        ),
+        Case(
+            "an extension, HOME not writable",
+            _extension_without_home,
+            ordinary_user=True,
+        ),
+        Case("HOME not set", partial(_plain, environment={"HOME": ""})),
+        Case("a secret", partial(_plain, secrets=[{"type": "http", "extra_http_headers": {"a": "b"}}])),
+        Case("a secret of an extension", partial(_plain, secrets=[_S3], extensions=["httpfs"])),
+        Case("a secret of an extension that is missing", partial(_plain, secrets=[{"type": "postgres"}])),
+        Case(
+            "a secret with an unknown key",
+            partial(_plain, secrets=[{**_S3, "regoin": "x"}], extensions=["httpfs"]),
+        ),
+        Case("a secret of an unknown type", partial(_plain, secrets=[{"type": "nosuch"}])),
+        Case(
+            "a secret of an unknown provider",
+            partial(_plain, secrets=[{"type": "http", "provider": "nosuch"}]),
+        ),
+        Case(
+            "a secret by the credential chain",
+            partial(_plain, secrets=[{"type": "s3", "provider": "credential_chain"}], extensions=["httpfs"]),
+        ),
+        Case(
+            "use_credential_provider", partial(_plain, use_credential_provider="aws", extensions=["httpfs"])
+        ),
         Case("an option of a missing extension", partial(_plain, config_options={"http_timeout": 5})),
         Case("a setting that does not exist", partial(_plain, settings={"nosuch": 1})),
         Case("a setting with a bad value", partial(_plain, settings={"threads": 0})),
@@ -167,6 +224,26 @@ ENGINE = Engine(
         Case("in memory, a schema that is not there", partial(_plain, settings={"schema": "raw"})),
         Case("an option that does not exist", partial(_plain, config_options={"nosuch": 1})),
         Case("a bad memory limit", partial(_plain, memory_limit="much")),
+        Case("a file attached", partial(_attached, attach={"alias": "more"}, change=_create)),
+        Case("a file attached, read only", partial(_attached, attach={"read_only": True}, change=_create)),
+        Case("a file attached that is missing", partial(_attached, attach={})),
+        Case("a file attached that is missing, read only", partial(_attached, attach={"read_only": True})),
+        Case("a junk file attached", partial(_attached, attach={}, change=_junk)),
+        Case("a file attached by an unknown option", partial(_attached, attach={"options": {"nosuch": "x"}})),
+        Case("a file attached by an alias of DuckDB's", partial(_attached, attach={"alias": "temp"})),
+        Case(
+            "a file attached from no directory", partial(_plain, attach=[{"path": "/nonexistent/x.duckdb"}])
+        ),
+        Case("a SQLite file attached", partial(_attached, attach={"type": "sqlite"}, change=_create_sqlite)),
+        Case("a SQLite file attached, no type", partial(_attached, attach={}, change=_create_sqlite)),
+        Case(
+            "a Postgres database attached",
+            partial(_plain, attach=[{"path": "host=127.0.0.1 port=1", "type": "postgres", "alias": "pg"}]),
+        ),
+        Case(
+            "a file system that is not there", partial(_plain, filesystems=[{"fs": "nosuch", "token": None}])
+        ),
+        Case("a plugin that is not there", partial(_plain, plugins=[{"module": "nosuch"}])),
         Case("no file", partial(_file, create=False)),
         Case("no file, read only", partial(_file, create=False, config_options={"access_mode": "read_only"})),
         Case("no directory", partial(_plain, path="/nonexistent/shop.duckdb")),
@@ -176,9 +253,7 @@ ENGINE = Engine(
         ),
         Case("a directory", partial(_file, change=lambda path: path.mkdir(), create=False)),
         Case("an empty file", partial(_file, change=lambda path: path.touch(), create=False)),
-        Case(
-            "a junk file", partial(_file, change=lambda path: path.write_bytes(b"junk" * 9000), create=False)
-        ),
+        Case("a junk file", partial(_file, change=_junk, create=False)),
         Case("a truncated file", partial(_file, change=_cut)),
         Case("a file with an altered header", partial(_file, change=_flip)),
         Case("a file of a newer DuckDB", partial(_file, change=partial(_put, offset=12, value=999))),

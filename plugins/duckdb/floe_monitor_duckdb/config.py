@@ -20,12 +20,14 @@ SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_len
 Scalar = str | int | float | bool
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+_TAKEN = frozenset({"main", "system", "temp"})
 _SHORTEST_SECRET = 8
 _OFF = frozenset({"false", "0", "f", "no", "n"})
 MEMORY = ":memory:"
 MOTHERDUCK_TOKEN = "motherduck_token"  # noqa: S105 - the key's name
 CREDENTIAL_KEYS = (MOTHERDUCK_TOKEN, "*.*")
 """`<secret>.<key>`, or `<alias>.<key>` of an Iceberg catalog."""
+CREDENTIAL_CHAIN = "credential_chain"
 MONITOR_ONLY = frozenset({"must_exist", "check_writable"})
 
 
@@ -84,7 +86,7 @@ class Attachment(_Part):
     @property
     def database(self) -> str:
         """Its name in SQL."""
-        return self.alias or database_name(self.path)
+        return self.alias or catalog_name(self.path)
 
 
 class Retries(_Part):
@@ -93,6 +95,22 @@ class Retries(_Part):
     connect_attempts: int = Field(default=1, ge=1, description="Attempts to open the database")
     query_attempts: int | None = Field(default=None, ge=1, description="Attempts of one query")
     retryable_exceptions: list[str] | None = Field(default=None, description="DuckDB exceptions to retry on")
+
+
+class Filesystem(BaseModel):
+    """An fsspec file system that dbt registers; keys beyond `fs` are its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    fs: str = Field(min_length=1, description="fsspec's name of the implementation")
+
+
+class DbtPlugin(_Part):
+    """A plugin that dbt-duckdb loads."""
+
+    module: str = Field(min_length=1, description="One of dbt-duckdb's own, or a Python module")
+    alias: str | None = Field(default=None, description="Name in sources and models")
+    config: dict[str, Any] | None = Field(default=None, description="The plugin's own keys")
 
 
 class DuckDBConfig(DuckDBComputeConfig):
@@ -119,9 +137,11 @@ class DuckDBConfig(DuckDBComputeConfig):
     attach: list[Attachment] = Field(default_factory=list, description="Further databases and catalogs")
     retries: Retries | None = Field(default=None, description="dbt's retries")
     external_root: str | None = Field(default=None, description="Folder of external materializations")
-    use_credential_provider: str | None = Field(default=None, description="aws: the default credential chain")
-    filesystems: list[dict[str, Any]] | None = Field(default=None, description="fsspec file systems of dbt")
-    plugins: list[dict[str, Any]] | None = Field(default=None, description="dbt-duckdb plugins")
+    use_credential_provider: Annotated[str, Field(pattern=r"^aws$|[{]")] | None = Field(
+        default=None, description="aws: the default credential chain"
+    )
+    filesystems: list[Filesystem] | None = Field(default=None, description="fsspec file systems of dbt")
+    plugins: list[DbtPlugin] | None = Field(default=None, description="dbt-duckdb plugins")
     module_paths: list[str] | None = Field(default=None, description="Python paths for dbt")
     disable_transactions: bool | None = Field(default=None, description="Run dbt without transactions")
     keep_open: bool | None = Field(default=None, description="Keep the database open between invocations")
@@ -158,6 +178,13 @@ class DuckDBConfig(DuckDBComputeConfig):
 
     def _attachments_can_work(self) -> None:
         for index, entry in enumerate(self.attach):
+            for key, beside in (
+                ("type", entry.type),
+                ("secret", entry.secret),
+                ("read_only", entry.read_only),
+            ):
+                if beside and key in (entry.options or {}):
+                    raise _located(index, ("options", key), f"is given twice, here and as `{key}` beside it")
             for key in ("alias", "secret"):
                 if str(getattr(entry, key)).lower() in RESERVED:
                     raise _located(index, (key,), "is a reserved word, which dbt-duckdb would write unquoted")
@@ -204,6 +231,20 @@ class DuckDBConfig(DuckDBComputeConfig):
         complete = [{**each, **added.get(each.get("name", ""), {})} for each in dumped]
         return [Secret.model_validate(each).model_dump(exclude_none=True) for each in complete]
 
+    def session_secrets(self) -> list[dict[str, Any]]:
+        """All that dbt-duckdb creates, in its order: those without a name have the one it makes up."""
+        secrets = self.all_secrets()
+        if self.use_credential_provider:
+            secrets.append({"type": "s3", "provider": CREDENTIAL_CHAIN})
+        return [{"name": f"_dbt_secret_{number}", **each} for number, each in enumerate(secrets, start=1)]
+
+    @property
+    def asks_chain(self) -> bool:
+        """Whether a secret takes its credentials from where only the cloud's own code knows to look."""
+        return any(
+            str(each.get("provider", "")).lower() == CREDENTIAL_CHAIN for each in self.session_secrets()
+        )
+
     def secret_values(self) -> list[str]:
         """The credentials that DuckDB or a server may repeat in what it says.
 
@@ -223,12 +264,12 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def is_file(self) -> bool:
         """False for :memory: and for what DuckDB reaches through an extension (`md:`, `s3://` …)."""
-        return not self.is_memory and not _SCHEME.match(self.path)
+        return not self.is_memory and not scheme_of(self.path)
 
     @property
     def has_session(self) -> bool:
         """Whether dbt does anything with the database that it has opened, before its first query."""
-        return bool(self.settings or self.extensions or self.attach)
+        return any((self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider))
 
     @property
     def extension_names(self) -> list[str]:
@@ -283,3 +324,15 @@ def database_name(path: str) -> str:
     if path == MEMORY:
         return "memory"
     return path.split("?", 1)[0].rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]
+
+
+def catalog_name(path: str) -> str:
+    """The name DuckDB gives the database of this path: not one of those that it has for itself."""
+    name = database_name(path)
+    return f"{name}_db" if name.lower() in _TAKEN else name
+
+
+def scheme_of(path: str) -> str:
+    """`s3` of `s3://…`, `ducklake` of `ducklake:…`; empty for a file's path."""
+    found = _SCHEME.match(path)
+    return "" if found is None else found[0].removesuffix(":").lower()

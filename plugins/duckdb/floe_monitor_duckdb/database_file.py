@@ -76,11 +76,11 @@ class _Findings:
 
 
 def local_path(path: str) -> str:
-    """The path as the operating system wants it; DuckDB understands `~` and `file:` too."""
+    """The path as the operating system wants it; DuckDB understands `file:`, and `~` as `$HOME` alone."""
     if path.startswith("file://"):
         path = path.removeprefix("file://").removeprefix("localhost")
     path = path.removeprefix("file:")
-    return os.path.expanduser(path) if path.startswith("~") else path  # noqa: PTH111 - a str in, a str out
+    return os.environ.get("HOME", "") + path.removeprefix("~") if path.startswith("~") else path
 
 
 def inspect(
@@ -174,7 +174,7 @@ def _conflicting(descriptor: int, *, read_only: bool) -> Holder | None:
 
 def _missing(path: str, *, read_only: bool, check_writable: bool) -> FileState:
     if read_only:
-        raise UnusableFileError("does not exist, and access_mode is read_only", ErrorType.CONNECTION)
+        raise UnusableFileError("does not exist, and is to be opened read-only", ErrorType.CONNECTION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
     if not os.path.isdir(folder):  # noqa: PTH112
         link = "is a symlink into" if os.path.islink(path) else "is in"  # noqa: PTH114

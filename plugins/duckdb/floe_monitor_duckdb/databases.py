@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from floe_monitor_duckdb.config import database_name
+from floe_monitor_duckdb.config import catalog_name
 from floe_monitor_duckdb.sql import identifier
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from floe_monitor_duckdb.config import DuckDBConfig
 
 _NOT_FOUND = re.compile(r'No catalog \+ schema named "(?P<name>.+)" found')
-_TAKEN = frozenset({"main", "system", "temp"})
-"""Names that DuckDB has for itself: it calls a file's database `temp_db` in place of `temp`."""
 
 
 class Databases:
@@ -28,7 +26,7 @@ class Databases:
     def __init__(self, config: DuckDBConfig, connection: DuckDBPyConnection, *, main_is_empty: bool) -> None:
         self._connection = connection
         self._unseen: set[str] = set()
-        self._main = catalog_name(database_name(config.path))
+        self._main = catalog_name(config.path)
         if not config.is_memory:
             self.stand_in(self._main, is_empty=main_is_empty)
             connection.execute(f"USE {identifier(self._main)}")
@@ -59,8 +57,3 @@ class Databases:
         name = f"{identifier(database)}.{identifier(schema)}"
         self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
         return f"schema {schema!r} of database {database!r}"
-
-
-def catalog_name(name: str) -> str:
-    """The name DuckDB gives the database of a file of this name."""
-    return f"{name}_db" if name.lower() in _TAKEN else name

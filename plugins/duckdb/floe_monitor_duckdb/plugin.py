@@ -34,8 +34,10 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
 
     def get_default_isolation(self, config: DuckDBConfig) -> Literal["thread", "process"]:
         """Loading the extension of Iceberg costs 0.2 to 0.4 s of CPU at every probe, partly under Python's
-        interpreter lock: in the daemon, every other target's result would wait for it."""
-        return "process" if any(entry.is_iceberg for entry in config.attach) else "thread"
+        interpreter lock: in the daemon, every other target's result would wait for it. And nothing in DuckDB
+        ends a chain that waits for a cloud's metadata service."""
+        costly = config.asks_chain or any(entry.is_iceberg for entry in config.attach)
+        return "process" if costly else "thread"
 
     def prepare(self, config: DuckDBConfig) -> None:
         import duckdb  # noqa: F401, PLC0415 - the driver is imported only when used

@@ -53,6 +53,13 @@ class TestConfiguration:
             ({"path": ""}, ("connection", "path"), "at least 1"),
             ({"memory_limit": "1GB", "settings": {"memory_limit": "2GB"}}, (), "given twice"),
             ({"path": "/data/shop.duckdb", "database": "store"}, (), "derives from the path"),
+            ({"filesystems": [{"protocol": "s3"}]}, ("connection", "filesystems", 0, "fs"), "missing"),
+            ({"plugins": [{"name": "excel"}]}, ("connection", "plugins", 0), ""),
+            (
+                {"attach": [{"path": "x", "type": "sqlite", "options": {"type": "sqlite"}}]},
+                ("connection", "attach", 0, "options", "type"),
+                "given twice",
+            ),
             ({"attach": [{"path": "x", "alias": "a"}, {"path": "y", "alias": "a"}]}, (), "same alias"),
         ],
     )
@@ -246,19 +253,6 @@ class TestChecks:
         assert [path.name for path in folder.rglob("*.duckdb_extension")] == ["httpfs.duckdb_extension"]
         assert probe(extensions=["httpfs"], config_options=options).status is HEALTHY
 
-    @pytest.mark.usefixtures("bound_by_permissions")
-    def test_where_that_may_not_be_written_a_private_directory_serves(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
-    ) -> None:
-        monkeypatch.setattr(extensions, "gettempdir", lambda: str(tmp_path))
-        extensions.private_directory.cache_clear()
-        sealed = tmp_path / "sealed"
-        sealed.mkdir(mode=0o555)
-        result = probe(extensions=["httpfs"], config_options={"extension_directory": str(sealed / "x")})
-        extensions.private_directory.cache_clear()
-        assert result.status is HEALTHY, result
-        assert "was loaded from its package" in result.warnings[0]
-
     def test_a_package_for_another_version_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -306,8 +300,10 @@ class TestChecks:
         settings: dict[str, Any],
         status: ConnectionStatus,
     ) -> None:
-        more = [{"path": str(database.with_name("more.duckdb")), "alias": "more"}]
-        result = probe(path=str(database), attach=more, settings=settings)
+        more = database.with_name("more.duckdb")
+        more.write_bytes(database.read_bytes())
+        attach = [{"path": str(more), "alias": "more"}]
+        result = probe(path=str(database), attach=attach, settings=settings)
         found = {check.name: check for check in result.checks}["settings"]
         assert found.status is status, found
         if status is DEGRADED:
@@ -323,9 +319,75 @@ class TestChecks:
         assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
         assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
 
-    def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
-        result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
-        assert result.warnings == ["attach more: not checked"]
+    @pytest.mark.parametrize(
+        ("secret", "status", "text"),
+        [
+            ({"type": "http", "extra_http_headers": {"a": "b"}, "scope": "https://x"}, HEALTHY, ""),
+            ({"type": "http", "persistent": True}, HEALTHY, ""),
+            ({"type": "http", "extra_http_headers": "MAP {'a': 'b'}"}, HEALTHY, ""),
+            ({"type": "http", "nosuch": "x"}, UNHEALTHY, "Unknown parameter 'nosuch'"),
+            ({"type": "nosuch"}, UNHEALTHY, "Secret type 'nosuch' not found"),
+            ({"type": "http", "provider": "credential_chain"}, UNHEALTHY, "provider 'credential_chain'"),
+            ({"type": "s3", "region": "eu-west-1", "use_ssl": False}, HEALTHY, ""),
+            ({"type": "s3", "key": "x"}, UNHEALTHY, "Unknown parameter 'key'"),
+            ({"type": "postgres", "name": "pg"}, DEGRADED, "package duckdb-extension-postgres-scanner=="),
+            ({"type": "s3", "provider": "credential_chain"}, DEGRADED, "duckdb-extension-aws=="),
+        ],
+    )
+    def test_a_secret_is_created_as_dbt_creates_it(
+        self,
+        probe: Callable[..., ConnectionResult],
+        home: Path,
+        secret: dict[str, Any],
+        status: ConnectionStatus,
+        text: str,
+    ) -> None:
+        result = probe(secrets=[secret])
+        assert result.status is status, result
+        assert text in result.message
+        assert [check.name for check in result.checks][2] == f"secret:{secret.get('name', '_dbt_secret_1')}"
+        assert not [*home.glob(".duckdb/stored_secrets/*")], "a probe stores no secret"
+
+    def test_a_secret_of_no_catalog_is_created_too(
+        self, probe: Callable[..., ConnectionResult], extension_directory: str
+    ) -> None:
+        secret = {"type": "iceberg", "name": "polaris", "client_id": "a", "client_secret": "hunter2hunter2"}
+        with deadline.running_until(Deadline.after(20)):
+            result = probe(
+                secrets=[{**secret, "oauth2_server_uri": "http://127.0.0.1:1/v1/oauth/tokens"}],
+                config_options={"extension_directory": extension_directory},
+            )
+        assert result.status is UNHEALTHY
+        assert "hunter2" not in result.message
+
+    def test_the_default_chain_is_a_secret(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        result = probe(use_credential_provider="aws")
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        assert "'aws' is not installed" in result.message
+        chained = target(plugin, connection={"use_credential_provider": "aws"})
+        assert plugin.get_default_isolation(chained) == "process", "nothing ends its wait for a cloud"
+        with pytest.raises(ConfigProblems, match="use_credential_provider"):
+            target(plugin, connection={"use_credential_provider": "gcp"})
+
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"filesystems": [{"fs": "s3", "anon": True}]},
+            {"plugins": [{"module": "excel", "config": {"output": {}}}]},
+            {"attach": [{"path": "s3://bucket/shop.duckdb", "alias": "more"}]},
+        ],
+    )
+    def test_what_is_not_checked_is_no_healthy_claim(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult], keys: dict[str, Any]
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is DEGRADED
+        assert "not checked" in result.message
+        assert plugin.generate_dbt_profile(target(plugin, connection=keys)) | keys == (
+            plugin.generate_dbt_profile(target(plugin, connection=keys))
+        )
 
     def test_a_database_behind_an_extension_is_no_healthy_claim(
         self, probe: Callable[..., ConnectionResult]
