@@ -22,7 +22,7 @@ _OVERRIDES = 1 << 1 | 1 << 2
 
 
 def obey_permissions() -> None:
-    """Give up for good what lets root pass over file permissions (Linux); others have nothing to give up."""
+    """Drop the capabilities by which root passes over file permissions (Linux); others have none."""
     if os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)

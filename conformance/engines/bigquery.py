@@ -1,4 +1,4 @@
-"""BigQuery: an emulator for jobs behind a stand-in for logins, rights, dry runs; well, refusing or away."""
+"""BigQuery: an emulator for jobs, behind a stand-in for logins, rights and dry runs."""
 
 from __future__ import annotations
 

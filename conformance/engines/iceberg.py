@@ -346,7 +346,7 @@ ENGINE = Engine(
         ),
         _case("catalog down", partial(_lake, fault=Fault.REFUSE, where="catalog")),
         _case("catalog hung", partial(_lake, fault=Fault.HANG, where="catalog")),
-        _case("catalog behind a wall (SYN dropped)", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
+        _case("catalog that drops packets", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
         _case("catalog answers a byte a second", partial(_lake, fault=Fault.DRIP, where="catalog")),
         _case("token endpoint down", partial(_lake, fault=Fault.REFUSE, where="token")),
         _case("token endpoint hung", partial(_lake, fault=Fault.HANG, where="token")),

@@ -1,4 +1,4 @@
-"""Snowflake: the stand-in's account, well, refusing, asleep or away."""
+"""Snowflake: the stand-in's account, healthy, refusing, suspended or unreachable."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _FAILING = "not written, since no copy of it can be kept"
 
 
 def copy_path(real: Path, number: int = 1) -> Path:
-    """Beside the file, in plain sight: it is the user's."""
+    """Beside the file and visible: it is the user's."""
     suffix = f"-{number}" if number > 1 else ""
     return real.with_name(f"{real.name}.before-floe-monitor{suffix}")
 

@@ -106,7 +106,7 @@ class ConfigWatcher:
         seen = await self._digest()
         if seen == self._seen:
             return False
-        # Wait until it holds still, so that a configuration half written is not tried.
+        # Wait until it stops changing, so that a configuration half written is not tried.
         for _ in range(SETTLE_ROUNDS):
             await anyio.sleep(SETTLE_SECONDS)
             settled = await self._digest()

@@ -182,7 +182,7 @@ class Connector:
         return Transport(session.client, limit, self._warn)
 
     def _warn(self, message: str) -> None:
-        """Once: what stands in the way of one connection stands in that of the next."""
+        """Once: what one connection warns of, the next one does too."""
         if message not in self._warned:
             self._warned.add(message)
             self.validation.warn(message)

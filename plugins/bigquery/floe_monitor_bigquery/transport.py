@@ -70,7 +70,7 @@ class Transport(google.auth.transport.Request):
     """Raises for every answer that is no success: google-auth would retry some, and sleep in between."""
 
     def __init__(self, client: HttpClient, deadline: Deadline, warn: Callable[[str], None]) -> None:
-        """`warn` is called with what stood in the way of a connection that was made all the same."""
+        """`warn` is called with what failed before a connection was made."""
         self.client, self.deadline, self._warn = client, deadline, warn
 
     def until(self, deadline: Deadline) -> Transport:

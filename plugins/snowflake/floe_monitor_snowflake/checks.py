@@ -161,7 +161,7 @@ class _Examination:
                 ErrorType.PERMISSION,
             )
         if check.status is ConnectionStatus.HEALTHY:
-            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
+            # Sets the session's warehouse, for which USAGE is needed; a suspended one stays suspended.
             self._ask(lambda: self._session.use_warehouse(warehouse), f"warehouse {warehouse!r}", check)
 
 

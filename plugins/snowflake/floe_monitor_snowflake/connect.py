@@ -117,7 +117,7 @@ class Connector:
 
     @property
     def _has_tls_check(self) -> bool:
-        """Through a proxy TLS comes after the driver's own words to it: that is part of the login then."""
+        """Through a proxy TLS comes after the driver's own request to it: that is part of the login then."""
         return self._config.encrypts and not self._route.proxied
 
     def _encrypt(self, connection: BoundedSocket) -> None:
