@@ -1,4 +1,4 @@
-"""Postgres: a server from the package index and, for TLS, the system's; healthy, limited, refusing or unreachable."""
+"""Postgres: a server from the package index and, for TLS, the system's."""
 
 from __future__ import annotations
 
