@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).with_name("project")
 ENVIRONMENT = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_VERSION_CHECK": "false", "DO_NOT_TRACK": "1"}
-TIMEOUT = 40.0
-"""Seconds after which dbt counts as hung."""
+TIMEOUTS: Mapping[Command, float] = {"debug": 40.0, "run": 90.0}
+"""Seconds after which dbt counts as hung. A `run` computes for seconds, and for long on a busy machine."""
 
 _GLOBAL = ("--no-use-colors", "--log-path", "logs")
 _LOCATION = ("--project-dir", ".", "--profiles-dir", ".")
@@ -94,14 +94,18 @@ class DbtRunner:
             "folder": str(folder),
             "environment": {**ENVIRONMENT, **environment},
             "ordinary_user": case.ordinary_user,
-            "timeout": TIMEOUT,
+            "timeout": TIMEOUTS[command],
         }
         started = time.monotonic()
         code = self._ask(request)["code"]
         seconds = time.monotonic() - started
         if code is None:
             return Verdict(
-                command, passed=False, reason=f"hung for {TIMEOUT:.0f} s", seconds=seconds, hung=True
+                command,
+                passed=False,
+                reason=f"hung for {TIMEOUTS[command]:.0f} s",
+                seconds=seconds,
+                hung=True,
             )
         text = (folder / "dbt.out").read_text(errors="replace")
         return Verdict(command, passed=code == 0, reason="" if code == 0 else reason(text), seconds=seconds)
