@@ -100,8 +100,8 @@ class DbtRunner:
 
 def _reason(text: str) -> str:
     """The line dbt quotes from the driver, or its own first error."""
-    quoted = re.search(r"^\s*>(.+)$", text, re.MULTILINE)
+    quoted = re.search(r"^\s*>(.+)$", text, re.MULTILINE) or re.search(r"Error in model .*\n(.+)", text)
     if quoted:
-        return quoted[1].strip()
+        return re.sub(r"^\d\d:\d\d:\d\d\s+", "", quoted[1].strip())
     error = re.search(r"^.*(?:Error|ERROR|error)\b.*$", text, re.MULTILINE)
     return error[0].strip() if error else "failed"

@@ -269,7 +269,8 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def has_session(self) -> bool:
         """Whether dbt does anything with the database that it has opened, before its first query."""
-        return any((self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider))
+        given = (self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider)
+        return any(given) or self.is_locked or bool(self.temporary_directory)
 
     @property
     def extension_names(self) -> list[str]:
@@ -295,6 +296,20 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def read_only(self) -> bool:
         return str(self.config_options.get("access_mode", "")).lower() == "read_only"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the engine refuses every SET from the beginning."""
+        return str(self._option("lock_configuration") or "false").lower() not in _OFF
+
+    @property
+    def temporary_directory(self) -> str | None:
+        found = {name.lower(): value for name, value in self.settings.items()}.get("temp_directory")
+        value = found if found is not None else self._option("temp_directory")
+        return None if value is None else str(value)
+
+    def _option(self, name: str) -> Scalar | None:
+        return next((value for key, value in self.config_options.items() if key.lower() == name), None)
 
     @property
     def extension_directory(self) -> str | None:

@@ -33,4 +33,6 @@ def check_file(
         check.degrade(f"{path} is in use{how} by {found.holder}")
     elif found.limitations:
         check.degrade(f"{path}: {'; '.join(found.limitations)}", ErrorType.PERMISSION)
+    elif found.shortage:
+        check.degrade(f"{path}: {found.shortage}", ErrorType.CONNECTION)
     return not found.exists

@@ -275,6 +275,49 @@ class TestChecks:
         )
         assert result.status is HEALTHY, result
 
+    @pytest.mark.parametrize(
+        ("keys", "status"),
+        [
+            ({"settings": {"lock_configuration": True}}, DEGRADED),
+            ({"settings": {"lock_configuration": True, "TimeZone": "UTC"}}, UNHEALTHY),
+            ({"settings": {"lock_configuration": False}}, HEALTHY),
+            ({"config_options": {"lock_configuration": True}}, UNHEALTHY),
+            (
+                {
+                    "config_options": {"lock_configuration": True},
+                    "settings": {"memory_limit": None, "threads": None},
+                },
+                HEALTHY,
+            ),
+        ],
+    )
+    def test_a_lock_refuses_what_dbt_sets_after_it(
+        self, probe: Callable[..., ConnectionResult], keys: dict[str, Any], status: ConnectionStatus
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is status, result
+        assert status is HEALTHY or result.error_type is ErrorType.CONFIGURATION
+        assert status is HEALTHY or "lock" in result.message
+
+    @pytest.mark.parametrize("key", ["settings", "config_options"])
+    @pytest.mark.parametrize(
+        ("below", "text"),
+        [
+            ("spill", ""),
+            ("", ""),
+            ("no/spill", "cannot be made: its parent does not exist"),
+            ("file", "is no directory"),
+            ("file/spill", "cannot be made"),
+        ],
+    )
+    def test_a_temporary_directory_has_to_be_possible(
+        self, probe: Callable[..., ConnectionResult], tmp_path: Path, key: str, below: str, text: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        result = probe(**{key: {"temp_directory": str(tmp_path / below)}})
+        assert result.status is (DEGRADED if text else HEALTHY), result
+        assert text in result.message
+
     @pytest.mark.parametrize("settings", [{"nosuch": 1}, {"threads": 0}, {"memory_limit": "much"}])
     def test_a_setting_that_dbt_would_fail_on(
         self, probe: Callable[..., ConnectionResult], settings: dict[str, Any]
