@@ -7,6 +7,7 @@ file breaks dbt now and then. So it is read as bytes, and judged by what DuckDB 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 import time
@@ -69,6 +70,8 @@ class FileState:
     """What keeps dbt from writing, though it can open the file."""
     shortage: str = ""
     """Of room on the file system."""
+    unjudged: str = ""
+    """What makes it one that only a newer DuckDB than this process has could judge."""
     warnings: tuple[str, ...] = ()
 
 
@@ -76,6 +79,7 @@ class FileState:
 class _Findings:
     limitations: list[str] = field(default_factory=list)
     shortage: str = ""
+    unjudged: str = ""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -144,16 +148,25 @@ def _read(
     holder = _conflicting(descriptor, read_only=read_only)
     size = os.fstat(descriptor).st_size
     try:
-        headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size)
+        headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size, _readable())
         if holder is None:
             _check_catalog(descriptor, headers)
             _check_wal(path, findings, writable=not read_only and check_writable)
-    except storage.StorageError:
+    except storage.StorageError as error:
         holder = holder or _conflicting(descriptor, read_only=read_only)
-        if holder is None:
+        if holder is None and error.fault is storage.Fault.NEWER:
+            findings.unjudged = str(error)
+        elif holder is None:
             raise
         return _state(findings, holder=holder)
     return _state(findings, headers=headers, holder=holder)
+
+
+@functools.cache
+def _readable() -> frozenset[int]:
+    import duckdb  # noqa: PLC0415 - the driver is imported only when used
+
+    return storage.readable_by(duckdb.__version__)
 
 
 def _check_catalog(descriptor: int, headers: storage.Headers) -> None:
@@ -292,6 +305,7 @@ def _state(
         holder=holder,
         limitations=tuple(findings.limitations),
         shortage=findings.shortage,
+        unjudged=findings.unjudged,
         warnings=tuple(findings.warnings),
     )
 

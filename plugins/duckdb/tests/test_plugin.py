@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin, extensions
-from floe_monitor_duckdb.config import DuckDBConfig, database_name
+from floe_monitor_duckdb.paths import database_name
 from packaging.requirements import Requirement
 
 from floe_monitor.compute import (
@@ -27,6 +27,8 @@ from floe_monitor.registry.config_validation import ConfigProblems, build_config
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from floe_monitor_duckdb.config import DuckDBConfig
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 SECRET = "{{ env_var('AWS_SECRET_ACCESS_KEY') }}"
