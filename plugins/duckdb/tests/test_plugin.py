@@ -235,6 +235,7 @@ class TestProfile:
 
 
 class TestChecks:
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_a_check_of_its_own(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(extensions=["httpfs", "nosuch", "json"])
         checks = {check.name: check for check in result.checks}
@@ -244,6 +245,7 @@ class TestChecks:
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
         assert "extension 'nosuch' is not installed for DuckDB v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_installed_from_its_package_where_dbt_looks(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -258,15 +260,16 @@ class TestChecks:
     def test_a_package_for_another_version_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
-        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.4.4"
+        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.3.2"
         folder.mkdir(parents=True)
         (folder / "older.duckdb_extension").write_bytes(b"not for this version")
         monkeypatch.syspath_prepend(tmp_path)
         extensions.packaged.cache_clear()
         result = probe(extensions=["older"])
         assert result.status is DEGRADED
-        assert "is for DuckDB v1.4.4, not v" in result.message
+        assert "is for DuckDB v1.3.2, not v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_option_of_an_extension_that_is_not_there(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -364,6 +367,7 @@ class TestChecks:
         assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
         assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
 
+    @pytest.mark.usefixtures("packaged_extensions")
     @pytest.mark.parametrize(
         ("secret", "status", "text"),
         [
@@ -405,6 +409,7 @@ class TestChecks:
         assert result.status is UNHEALTHY
         assert "hunter2" not in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_the_default_chain_is_a_secret(
         self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -416,6 +421,7 @@ class TestChecks:
         with pytest.raises(ConfigProblems, match="use_credential_provider"):
             target(plugin, connection={"use_credential_provider": "gcp"})
 
+    @pytest.mark.usefixtures("packaged_extensions")
     @pytest.mark.parametrize(
         "keys",
         [
@@ -446,6 +452,7 @@ class TestChecks:
             result = probe()
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_messages_name_no_folder_of_this_machine(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
