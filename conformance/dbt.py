@@ -131,9 +131,10 @@ def reason(text: str) -> str:
         return "failed"
     below = text[found.end() :].split("\n", 2)[1:2]
     headed = _HEADING.fullmatch(found[1]) and below and below[0].strip()
-    return (below[0] if headed else found[1]).strip()
+    return _TIME.sub("", (below[0] if headed else found[1]).strip())
 
 
+_TIME = re.compile(r"^\d\d:\d\d:\d\d\s+")
 _QUOTED = re.compile(r"^\s*>(.+)$", re.MULTILINE)
 _HEADING = re.compile(r"\s*\w+ Error(?: in .+)?")
 _HEADED = re.compile(rf"^(?:\d\d:\d\d:\d\d)?({_HEADING.pattern})$", re.MULTILINE)

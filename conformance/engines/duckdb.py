@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -96,6 +98,21 @@ def _attached(
 
 
 @contextmanager
+def _on_a_full_file_system(folder: Path, *, create: bool) -> Iterator[Situation]:
+    """A small one of its own, which takes a privileged user."""
+    mount, umount = shutil.which("mount") or "", shutil.which("umount") or ""
+    subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=True)
+    try:
+        with _file(folder, create=create) as situation:
+            space = os.statvfs(folder)
+            with (folder / "other").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize)
+            yield situation
+    finally:
+        subprocess.run([umount, "-l", str(folder)], check=True)
+
+
+@contextmanager
 def _held(folder: Path, mode: str, **connection: Any) -> Iterator[Situation]:
     with _file(folder, **connection) as situation:
         command = [sys.executable, "-c", _HOLD, str(folder / "shop.duckdb"), mode]
@@ -153,6 +170,13 @@ def _flip(path: Path) -> None:
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: 3 * _HEADER + 5000])
 
+
+_FULL: tuple[Case, ...] = (
+    Case("a full file system", partial(_on_a_full_file_system, create=True)),
+    Case("a full file system, no file", partial(_on_a_full_file_system, create=False)),
+)
+if os.geteuid() != 0:  # nobody else may mount one
+    _FULL = ()
 
 ENGINE = Engine(
     plugin="duckdb",
@@ -246,6 +270,25 @@ ENGINE = Engine(
         Case("a plugin that is not there", partial(_plain, plugins=[{"module": "nosuch"}])),
         Case("no file", partial(_file, create=False)),
         Case("no file, read only", partial(_file, create=False, config_options={"access_mode": "read_only"})),
+        Case("locked by a setting", partial(_plain, settings={"lock_configuration": True})),
+        Case(
+            "locked by a setting before another",
+            partial(_plain, settings={"lock_configuration": True, "TimeZone": "UTC"}),
+        ),
+        Case("locked by an option", partial(_plain, config_options={"lock_configuration": True})),
+        Case(
+            "locked by an option, nothing to set",
+            partial(
+                _plain,
+                config_options={"lock_configuration": True},
+                settings={"memory_limit": None, "threads": None},
+            ),
+        ),
+        Case(
+            "a temp_directory that cannot be made",
+            partial(_plain, settings={"temp_directory": "/nonexistent/spill"}),
+        ),
+        *_FULL,
         Case("no directory", partial(_plain, path="/nonexistent/shop.duckdb")),
         Case(
             "a dangling symlink",

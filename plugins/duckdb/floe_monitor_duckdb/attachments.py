@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ErrorType
 from floe_monitor_duckdb import database_file, extensions, secrets
-from floe_monitor_duckdb.config import MEMORY, scheme_of
 from floe_monitor_duckdb.errors import MissingExtensionError
 from floe_monitor_duckdb.file_check import check_file
+from floe_monitor_duckdb.paths import MEMORY, scheme_of
 from floe_monitor_duckdb.sql import identifier, literal
 from floe_monitor_duckdb.time_limit import require_time
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +11,7 @@ from floe_monitor.compute import DuckDBComputeConfig
 from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor_duckdb.iceberg.catalog import EXTENSIONS, Catalog, CatalogError, HttpOptions, is_iceberg
 from floe_monitor_duckdb.iceberg.description import read_catalog
+from floe_monitor_duckdb.paths import MEMORY, catalog_name, database_name, scheme_of
 from floe_monitor_duckdb.sensitivity import sensitive_texts
 from floe_monitor_duckdb.sql import RESERVED
 
@@ -19,11 +19,8 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_lengt
 SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=128)]
 Scalar = str | int | float | bool
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
-_TAKEN = frozenset({"main", "system", "temp"})
 _SHORTEST_SECRET = 8
 _OFF = frozenset({"false", "0", "f", "no", "n"})
-MEMORY = ":memory:"
 MOTHERDUCK_TOKEN = "motherduck_token"  # noqa: S105 - the key's name
 CREDENTIAL_KEYS = (MOTHERDUCK_TOKEN, "*.*")
 """`<secret>.<key>`, or `<alias>.<key>` of an Iceberg catalog."""
@@ -269,7 +266,8 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def has_session(self) -> bool:
         """Whether dbt does anything with the database that it has opened, before its first query."""
-        return any((self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider))
+        given = (self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider)
+        return any(given) or self.is_locked or bool(self.temporary_directory)
 
     @property
     def extension_names(self) -> list[str]:
@@ -297,6 +295,20 @@ class DuckDBConfig(DuckDBComputeConfig):
         return str(self.config_options.get("access_mode", "")).lower() == "read_only"
 
     @property
+    def is_locked(self) -> bool:
+        """Whether the engine refuses every SET from the beginning."""
+        return str(self._option("lock_configuration") or "false").lower() not in _OFF
+
+    @property
+    def temporary_directory(self) -> str | None:
+        found = {name.lower(): value for name, value in self.settings.items()}.get("temp_directory")
+        value = found if found is not None else self._option("temp_directory")
+        return None if value is None else str(value)
+
+    def _option(self, name: str) -> Scalar | None:
+        return next((value for key, value in self.config_options.items() if key.lower() == name), None)
+
+    @property
     def extension_directory(self) -> str | None:
         value = self.config_options.get("extension_directory")
         return None if value is None else str(value)
@@ -317,22 +329,3 @@ def _located(index: int, path: tuple[str | int, ...], message: str) -> Validatio
     return ValidationError.from_exception_data(
         "attach", [InitErrorDetails(type=kind, loc=("attach", index, *path), input=None)]
     )
-
-
-def database_name(path: str) -> str:
-    """The name dbt-duckdb gives the database of this path: the file's name up to its first dot."""
-    if path == MEMORY:
-        return "memory"
-    return path.split("?", 1)[0].rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]
-
-
-def catalog_name(path: str) -> str:
-    """The name DuckDB gives the database of this path: not one of those that it has for itself."""
-    name = database_name(path)
-    return f"{name}_db" if name.lower() in _TAKEN else name
-
-
-def scheme_of(path: str) -> str:
-    """`s3` of `s3://…`, `ducklake` of `ducklake:…`; empty for a file's path."""
-    found = _SCHEME.match(path)
-    return "" if found is None else found[0].removesuffix(":").lower()

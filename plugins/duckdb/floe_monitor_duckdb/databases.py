@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from floe_monitor_duckdb.config import catalog_name
+from floe_monitor_duckdb.paths import catalog_name
 from floe_monitor_duckdb.sql import identifier
 
 if TYPE_CHECKING:

@@ -151,6 +151,7 @@ def _install(connection: DuckDBPyConnection, asked: str) -> str | None:
         if candidates:
             raise MissingExtensionError(
                 f"the package of extension {asked!r} is for DuckDB {candidates[0].version}, not {wanted}"
+                f"{_cure(name) if name in _known.values() else ''}"
             )
         if _is_built_in(connection, name):
             raise MissingExtensionError(

@@ -63,7 +63,7 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
         return generate(config)
 
     def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-duckdb>=1.9.0", "duckdb>=1.1.0,<=1.5.5"]
+        return ["dbt-duckdb>=1.9.0", "duckdb>=1.4.0,<3"]
 
     def get_catalog_attachment_sql(self, catalog_config: CatalogConfig) -> list[str]:
         from floe_monitor_duckdb.iceberg.catalog_config import attachment_sql  # noqa: PLC0415 - as above

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute import ConnectionResult
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+pytestmark = pytest.mark.usefixtures("packaged_extensions")
 HTTPFS = extensions.packaged("httpfs")[0].file
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin, extensions
-from floe_monitor_duckdb.config import DuckDBConfig, database_name
+from floe_monitor_duckdb.paths import database_name
 from packaging.requirements import Requirement
 
 from floe_monitor.compute import (
@@ -27,6 +27,8 @@ from floe_monitor.registry.config_validation import ConfigProblems, build_config
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from floe_monitor_duckdb.config import DuckDBConfig
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 SECRET = "{{ env_var('AWS_SECRET_ACCESS_KEY') }}"
@@ -233,6 +235,7 @@ class TestProfile:
 
 
 class TestChecks:
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_a_check_of_its_own(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(extensions=["httpfs", "nosuch", "json"])
         checks = {check.name: check for check in result.checks}
@@ -242,6 +245,7 @@ class TestChecks:
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
         assert "extension 'nosuch' is not installed for DuckDB v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_installed_from_its_package_where_dbt_looks(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -256,15 +260,16 @@ class TestChecks:
     def test_a_package_for_another_version_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
-        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.4.4"
+        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.3.2"
         folder.mkdir(parents=True)
         (folder / "older.duckdb_extension").write_bytes(b"not for this version")
         monkeypatch.syspath_prepend(tmp_path)
         extensions.packaged.cache_clear()
         result = probe(extensions=["older"])
         assert result.status is DEGRADED
-        assert "is for DuckDB v1.4.4, not v" in result.message
+        assert "is for DuckDB v1.3.2, not v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_option_of_an_extension_that_is_not_there(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -274,6 +279,49 @@ class TestChecks:
             extensions=["httpfs"], config_options={"http_timeout": 2, "extension_directory": str(tmp_path)}
         )
         assert result.status is HEALTHY, result
+
+    @pytest.mark.parametrize(
+        ("keys", "status"),
+        [
+            ({"settings": {"lock_configuration": True}}, DEGRADED),
+            ({"settings": {"lock_configuration": True, "TimeZone": "UTC"}}, UNHEALTHY),
+            ({"settings": {"lock_configuration": False}}, HEALTHY),
+            ({"config_options": {"lock_configuration": True}}, UNHEALTHY),
+            (
+                {
+                    "config_options": {"lock_configuration": True},
+                    "settings": {"memory_limit": None, "threads": None},
+                },
+                HEALTHY,
+            ),
+        ],
+    )
+    def test_a_lock_refuses_what_dbt_sets_after_it(
+        self, probe: Callable[..., ConnectionResult], keys: dict[str, Any], status: ConnectionStatus
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is status, result
+        assert status is HEALTHY or result.error_type is ErrorType.CONFIGURATION
+        assert status is HEALTHY or "lock" in result.message
+
+    @pytest.mark.parametrize("key", ["settings", "config_options"])
+    @pytest.mark.parametrize(
+        ("below", "text"),
+        [
+            ("spill", ""),
+            ("", ""),
+            ("no/spill", "cannot be made: its parent does not exist"),
+            ("file", "is no directory"),
+            ("file/spill", "cannot be made"),
+        ],
+    )
+    def test_a_temporary_directory_has_to_be_possible(
+        self, probe: Callable[..., ConnectionResult], tmp_path: Path, key: str, below: str, text: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        result = probe(**{key: {"temp_directory": str(tmp_path / below)}})
+        assert result.status is (DEGRADED if text else HEALTHY), result
+        assert text in result.message
 
     @pytest.mark.parametrize("settings", [{"nosuch": 1}, {"threads": 0}, {"memory_limit": "much"}])
     def test_a_setting_that_dbt_would_fail_on(
@@ -319,6 +367,7 @@ class TestChecks:
         assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
         assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
 
+    @pytest.mark.usefixtures("packaged_extensions")
     @pytest.mark.parametrize(
         ("secret", "status", "text"),
         [
@@ -360,6 +409,7 @@ class TestChecks:
         assert result.status is UNHEALTHY
         assert "hunter2" not in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_the_default_chain_is_a_secret(
         self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -371,6 +421,7 @@ class TestChecks:
         with pytest.raises(ConfigProblems, match="use_credential_provider"):
             target(plugin, connection={"use_credential_provider": "gcp"})
 
+    @pytest.mark.usefixtures("packaged_extensions")
     @pytest.mark.parametrize(
         "keys",
         [
@@ -401,6 +452,7 @@ class TestChecks:
             result = probe()
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_messages_name_no_folder_of_this_machine(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
