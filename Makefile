@@ -62,7 +62,7 @@ format: $(VENV)/dev.done ## rewrite to the house style
 bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
 
-conformance: ## compare every verdict with dbt debug's, try every fault; writes docs/verdicts.md, docs/faults.md
+conformance: ## compare every verdict with dbt's, try every fault; writes docs/verdicts.md, docs/faults.md
 	@$(MAKE) --no-print-directory verdicts
 	@$(MAKE) --no-print-directory faults
 

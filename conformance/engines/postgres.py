@@ -1,4 +1,4 @@
-"""Postgres: a server from the package index and, for TLS, the system's; well, limited, refusing or away."""
+"""Postgres: a server from the package index and, for TLS, the system's."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ ENGINE = Engine(
         Case("all well, the second of two hosts", partial(_server, host="127.0.0.9,127.0.0.1")),
         Case("all well, by host name", partial(_server, host="localhost")),
         Case("schema missing, right to create it", partial(_server, schema="new")),
-        Case("schema missing, no right to create it", partial(_server, user="reader", schema="new")),
+        Case("schema missing, no right to create it", partial(_server, user="reader", schema="forbidden")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),
         Case("default_transaction_read_only", partial(_server, user="read_only")),
         Case("a hot standby", partial(_server, which=_standby)),

@@ -6,7 +6,7 @@
         healthy = {"connection": {"host": "127.0.0.1", "port": 5432, …}}
 
 Each probe must be UNHEALTHY within its deadline and 100 ms, and its worker must have ended: by itself in a
-thread, or by the end of its process. A machine that wakes threads late is allowed what it takes itself.
+thread, or by the end of its process. Lateness of the machine itself is allowed for.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class NetworkFault:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing tells the plugin of it but the time."""
+        """Whether the plugin learns of it by the passing of time alone."""
         return self.kind not in _TOLD
 
     def __str__(self) -> str:
@@ -146,9 +146,9 @@ async def probe_under(
 
 
 def problem_of(probe: Probe, timeout: float, *, silent: bool = True, reached: bool = True) -> str | None:
-    """What breaks the promise; None where it holds. A fault that was not `reached` allows any verdict.
+    """What violates the guarantee; None where it holds. A fault that was not `reached` allows any verdict.
 
-    A `silent` fault is told as a timeout, and one that the plugin is told of as anything else.
+    A `silent` fault is reported as a timeout, and one that the plugin is informed of as anything else.
     """
     result = probe.result
     if probe.is_late(timeout):
@@ -213,7 +213,7 @@ class NetworkConformance(Kit):
         if self._has_no_network:
             return
         if not silent_names.available():
-            pytest.skip("this system lets nobody make a network namespace (unshare)")
+            pytest.skip("this system does not let a network namespace be made (unshare)")
         keys, environ = _keys_of(config)
         _, port = self.server_of(keys)
         given = {
@@ -281,7 +281,7 @@ def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 async def probe_without_names(given: Mapping[str, Any]) -> str | None:
-    """For the process in which every name service is silent: what breaks the promise there."""
+    """For the process in which every name service is silent: what violates the guarantee there."""
     with Prober(given["environ"]) as prober:
         return problem_of(await prober.probe(given["keys"], given["timeout"]), given["timeout"])
 

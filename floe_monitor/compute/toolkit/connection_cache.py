@@ -226,7 +226,7 @@ def reusing(
     """Examine the target with a kept connection, or with the one that `connect` makes, and keep or close it.
 
     `held` names the checks that a kept connection answers by being there: they are recorded for it, since a
-    series that comes and goes tells nothing. Raises what `connect` and `examine` raise; the connection is
+    series that comes and goes shows nothing. Raises what `connect` and `examine` raise; the connection is
     closed then.
     """
     kept = cache.take(key) if config.connection_reuse else None

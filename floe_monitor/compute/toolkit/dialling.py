@@ -1,4 +1,4 @@
-"""The way to the first address that answers, by one rule for what stands dead before it.
+"""Connecting to the first address that answers, by one rule for those before it that do not.
 
 A name has several addresses, and dbt's driver tries them in the system's order. So does `dial`, and each gets
 its share of the time. What an address costs that fails before another one answers depends on how it fails:

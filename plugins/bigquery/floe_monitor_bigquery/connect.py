@@ -140,7 +140,7 @@ class Connector:
         return False
 
     def _note_kept_token(self, session: Session) -> None:
-        """The same checks from one validation to the next: a series that comes and goes tells nothing."""
+        """The same checks from one validation to the next: a series that comes and goes shows nothing."""
         steps = [
             *(["token"] if self._asks_for_token else []),
             *(["impersonation"] if self._impersonates else []),
@@ -182,7 +182,7 @@ class Connector:
         return Transport(session.client, limit, self._warn)
 
     def _warn(self, message: str) -> None:
-        """Once: what stands in the way of one connection stands in that of the next."""
+        """Once: what one connection warns of, the next one does too."""
         if message not in self._warned:
             self._warned.add(message)
             self.validation.warn(message)

@@ -34,8 +34,10 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
 
     def get_default_isolation(self, config: DuckDBConfig) -> Literal["thread", "process"]:
         """Loading the extension of Iceberg costs 0.2 to 0.4 s of CPU at every probe, partly under Python's
-        interpreter lock: in the daemon, every other target's result would wait for it."""
-        return "process" if any(entry.is_iceberg for entry in config.attach) else "thread"
+        interpreter lock: in the daemon, every other target's result would wait for it. And nothing in DuckDB
+        ends a chain that waits for a cloud's metadata service."""
+        costly = config.asks_chain or any(entry.is_iceberg for entry in config.attach)
+        return "process" if costly else "thread"
 
     def prepare(self, config: DuckDBConfig) -> None:
         import duckdb  # noqa: F401, PLC0415 - the driver is imported only when used
@@ -61,7 +63,7 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
         return generate(config)
 
     def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-duckdb>=1.9.0", "duckdb>=1.1.0,<=1.5.5"]
+        return ["dbt-duckdb>=1.9.0", "duckdb>=1.4.0,<3"]
 
     def get_catalog_attachment_sql(self, catalog_config: CatalogConfig) -> list[str]:
         from floe_monitor_duckdb.iceberg.catalog_config import attachment_sql  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""What dbt needs once there: asked in one read-only transaction, judged without the server."""
+"""What dbt needs once there: asked in one read-only transaction, evaluated without the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from floe_monitor_postgres.session import Row, Session
 
 LOCK_SHARE = 0.8
-"""Share of the time left after which the server ends the look at its catalog, to be heard itself."""
+"""Share of the time left after which the server ends catalog queries, so that its error arrives."""
 
 CONTEXT_QUERY = """
 SELECT pg_catalog.pg_is_in_recovery(),
@@ -43,7 +43,7 @@ def examine(config: PostgresConfig, validation: Validation, session: Session) ->
         begin = ""
     with validation.check("query"):
         session.run(f"{begin}; SELECT 1 AS id")
-    # A server that answers that it waits (for a lock on its catalog) is limited; a silent one has gone.
+    # A server that answers that it waits (for a lock on its catalog) is limited; a silent one has failed.
     with validation.check(
         "schema", on_failure=ConnectionStatus.DEGRADED, fatal=(LinkError, TimedOutError)
     ) as check:

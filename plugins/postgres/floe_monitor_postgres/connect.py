@@ -21,7 +21,7 @@ _TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
 
 
 def connection_parameters(config: PostgresConfig) -> dict[str, str]:
-    """What dbt-postgres hands to libpq for this target, `host` and `connect_timeout` included."""
+    """What dbt-postgres passes to libpq for this target, `host` and `connect_timeout` included."""
     output = generate(config)
     parameters = {
         "host": output["host"],

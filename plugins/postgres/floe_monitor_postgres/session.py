@@ -100,7 +100,7 @@ class Session:
             reached = _STAGES.get(pq.ConnStatus(self._pq.status), self.stage)
             if reached is Stage.TLS and not self._encrypts:
                 reached = Stage.LOGIN
-            # libpq starts over where sslmode allows a second way; the stage tells the farthest point.
+            # libpq starts over where sslmode allows a second way; the stage is the farthest point.
             self.stage = max(self.stage, reached)
         if self.stage is Stage.OPEN:
             self._pq.nonblocking = 1
@@ -226,7 +226,7 @@ def _verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
     """libpq's `PQsetErrorVerbosity`, which psycopg does not export.
 
     Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
-    cannot be found: `LinkError` then tells what can be told without.
+    cannot be found: `LinkError` then reports what is known without.
     """
     module = sys.modules.get(pq.PGconn.__module__)
     path = getattr(module, "__file__", None)

@@ -117,11 +117,11 @@ class Connector:
 
     @property
     def _has_tls_check(self) -> bool:
-        """Through a proxy TLS comes after the driver's own words to it: that is part of the login then."""
+        """Through a proxy TLS comes after the driver's own request to it: that is part of the login then."""
         return self._config.encrypts and not self._route.proxied
 
     def _encrypt(self, connection: BoundedSocket) -> None:
-        """Nothing is sent within. The certificate is for the driver to judge, which has its own roots."""
+        """Nothing is sent within. The driver verifies the certificate, with its own roots."""
         try:
             connection.encrypt(tls_context(verify=False), self._route.host)
         except ComputeConnectionError as error:

@@ -55,7 +55,7 @@ class Session:
         try:
             return cls(_call(thread, login, "the login"), threads, thread)
         except BaseException:
-            # The login may yet succeed, with nobody waiting: its session is closed then.
+            # The abandoned login may yet succeed: its session is closed then.
             thread.end(lambda: [connection.close(retry=False) for connection in opened])
             raise
 
@@ -111,7 +111,7 @@ class Session:
         try:
             self._thread = self._threads.start(proving)
             unchanged = self.read_context() == self._context
-        except BaseException:  # noqa: BLE001 - a new login tells it in its own words; drivers panic
+        except BaseException:  # noqa: BLE001 - a new login reports it; drivers panic
             return False
         self._thread.deadline = deadline
         return unchanged
@@ -160,7 +160,7 @@ def _call(thread: DriverThread, function: Callable[[], _T], waiting_for: str) ->
 
 
 def _any_active(secondary: Any) -> bool:
-    """Whether CURRENT_SECONDARY_ROLES() tells of any."""
+    """Whether CURRENT_SECONDARY_ROLES() names any."""
     try:
         found = json.loads(secondary or "{}")
     except ValueError:

@@ -40,7 +40,7 @@ DRIVER_GIVES_UP = None
 
 PyHive makes a `TSocket`, dbt-spark a `TSSLSocket` for `use_ssl` and a `THttpClient` for `http`, and neither
 calls `setTimeout` on them. `TSocket.open` sets `settimeout(None)` and tries one address after the other.
-`THttpClient` hands `timeout=None` to `http.client`, whose `create_connection` does the same, to a proxy too;
+`THttpClient` passes `timeout=None` to `http.client`, whose `create_connection` does the same, to a proxy too;
 and it makes a new connection for every message.
 """
 
