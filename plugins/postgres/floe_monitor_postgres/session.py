@@ -11,8 +11,6 @@ from __future__ import annotations
 import ctypes
 import re
 import select
-import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg import pq
@@ -26,6 +24,7 @@ from floe_monitor_postgres.errors import (
     TimedOutError,
     link_error,
 )
+from floe_monitor_postgres.libpq import verbosity_setter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +79,7 @@ class Session:
         self._encrypts = parameters.get("sslmode") != "disable" and "hostaddr" in parameters
         self._events = select.POLLOUT
         self._pq = pq.PGconn.connect_start(conninfo({**parameters, "client_encoding": "UTF8"}))
-        set_verbosity = _verbosity_setter()
+        set_verbosity = verbosity_setter()
         if set_verbosity is not None:
             set_verbosity(ctypes.c_void_p(getattr(self._pq, "pgconn_ptr", None)), _VERBOSE)
         if self._pq.status == pq.ConnStatus.BAD:
@@ -105,23 +104,23 @@ class Session:
         if self.stage is Stage.OPEN:
             self._pq.nonblocking = 1
 
-    def run(self, sql: str) -> Row | None:
-        """Send statements as one message and give the last one's first row."""
+    def run(self, sql: str) -> list[Row]:
+        """Send statements as one message and give the first row of each that has one."""
         self._sent(lambda: self._pq.send_query(sql.encode()))
         while (unsent := self._sent(self._pq.flush)) == 1:
             if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
                 self._sent(self._pq.consume_input)
         assert unsent == 0  # noqa: S101 - libpq raises for the rest
-        row: Row | None = None
+        rows: list[Row] = []
         failure: ServerError | LinkError | MonitorResourceError | None = None
         while (result := self._next_result()) is not None:
             if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
-                row = tuple(_text(result.get_value(0, column)) for column in range(result.nfields))
+                rows.append(tuple(_text(result.get_value(0, column)) for column in range(result.nfields)))
             elif result.status == pq.ExecStatus.FATAL_ERROR and failure is None:
                 failure = self._failure(result)
         if failure is not None:
             raise failure
-        return row
+        return rows
 
     def literal(self, value: str) -> str:
         """`value` as an SQL literal under this session's settings."""
@@ -132,6 +131,11 @@ class Session:
         return (
             self._pq.status == pq.ConnStatus.OK and self._pq.transaction_status == pq.TransactionStatus.IDLE
         )
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it waits in one for its next statement; False while it answers, too."""
+        return self._pq.transaction_status in {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
 
     def prove(self, proving: Deadline, deadline: Deadline) -> bool:
         """Whether it still answers, until `proving` ends; its further waits end at `deadline`."""
@@ -144,12 +148,13 @@ class Session:
         return True
 
     def rest(self) -> bool:
-        """End the transaction of a validation; False where that does not work."""
-        try:
-            self.run("ROLLBACK")
-        except (SessionError, MonitorResourceError):
-            return False
-        return True
+        """End the transaction of a validation, if it is still open; False where that does not work."""
+        if self.in_transaction:
+            try:
+                self.run("ROLLBACK")
+            except (SessionError, MonitorResourceError):
+                return False
+        return self.usable
 
     @property
     def encrypted(self) -> bool:
@@ -219,26 +224,3 @@ def _one_line(text: str) -> str:
     lines = [line for line in text.splitlines() if not line.startswith("\t")]
     text = " ".join(" ".join(lines).split()) or "the connection was lost"
     return re.sub(r"^connection to server (?:at|on socket) .*? failed: ", "", text)
-
-
-@lru_cache(maxsize=1)
-def _verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
-    """libpq's `PQsetErrorVerbosity`, which psycopg does not export.
-
-    Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
-    cannot be found: `LinkError` then tells what can be told without.
-    """
-    module = sys.modules.get(pq.PGconn.__module__)
-    path = getattr(module, "__file__", None)
-    if pq.__impl__ == "python":
-        from psycopg.pq.misc import find_libpq_full_path  # noqa: PLC0415 - for this build of psycopg alone
-
-        path = find_libpq_full_path()
-    try:
-        # A lookup in the extension module finds the very libpq it is linked to.
-        setter = ctypes.CDLL(path).PQsetErrorVerbosity
-    except (OSError, AttributeError, TypeError):
-        return None
-    setter.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    setter.restype = ctypes.c_int
-    return setter

@@ -29,7 +29,7 @@ def test_a_server_that_is_well(probe: Probe) -> None:
     result = probe()
     assert result.status is HEALTHY, result
     assert [check.name for check in result.checks] == [
-        "network", "tls", "login", "database", "query", "schema", "write",
+        "network", "tls", "login", "database", "query", "session", "schema", "write",
     ]  # fmt: skip
     assert result.warnings == []
     assert result.error_type is None

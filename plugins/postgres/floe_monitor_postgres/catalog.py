@@ -1,0 +1,67 @@
+"""What the server's catalog says about the place where dbt works: one query, one row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from floe_monitor_postgres.session import Row
+
+CONTEXT_QUERY = """
+SELECT pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('default_transaction_read_only'),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
+       pg_catalog.current_database(), current_user, target.nspname,
+       pg_catalog.has_schema_privilege(target.oid, 'USAGE'),
+       pg_catalog.has_schema_privilege(target.oid, 'CREATE'),
+       (SELECT min(other.nspname) FROM pg_catalog.pg_namespace other
+         WHERE lower(other.nspname) = lower({schema}) AND other.nspname <> {schema}),
+       EXISTS (SELECT FROM pg_catalog.pg_db_role_setting given, pg_catalog.unnest(given.setconfig) setting
+                WHERE given.setrole IN (0, self.oid) AND given.setdatabase IN (0, here.oid)
+                  AND setting LIKE 'role=%')
+  FROM pg_catalog.pg_database here
+  LEFT JOIN pg_catalog.pg_roles self ON self.rolname = session_user
+  LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
+ WHERE here.datname = pg_catalog.current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the server says about the place dbt would work in."""
+
+    in_recovery: bool
+    read_only: bool
+    may_create_schemas: bool
+    may_use_temporary: bool
+    database: str
+    user: str
+    schema_exists: bool
+    may_use_schema: bool
+    may_create_in_schema: bool
+    same_but_for_case: str | None
+    sets_a_role: bool
+    """ALTER ROLE or ALTER DATABASE gives each of the user's sessions a role."""
+
+
+def read_context(rows: Sequence[Row]) -> Context:
+    if not rows:
+        raise LookupError("the server answered without a row")
+    recovery, read_only, create, temporary, database, user, schema, usage, build, other, role = rows[0]
+    return Context(
+        in_recovery=recovery == "t",
+        read_only=read_only == "on",
+        may_create_schemas=create == "t",
+        may_use_temporary=temporary == "t",
+        database=database or "",
+        user=user or "",
+        schema_exists=schema is not None,
+        may_use_schema=usage == "t",
+        may_create_in_schema=build == "t",
+        same_but_for_case=other,
+        sets_a_role=role == "t",
+    )

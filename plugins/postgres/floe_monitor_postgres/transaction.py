@@ -1,0 +1,46 @@
+"""The read-only transaction in which a probe asks: nothing outlives it, behind a pooler neither."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from floe_monitor_postgres.session import Row, Session
+
+LOCK_SHARE = 0.8
+"""Share of the time left after which the server ends the look at its catalog, to be heard itself."""
+_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+"""A server that goes on waiting (for a lock on its catalog) ends the statement itself, and where the network
+breaks between statements, it ends the session."""
+
+
+class ReadOnlyTransaction:
+    """From `begin` to the end of the block, for one user. Leaves the session idle, so that a pooler may lend
+    its server's connection to the next client instead of closing it."""
+
+    def __init__(self, session: Session, role: str | None) -> None:
+        self._session = session
+        self._role = role
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session.in_transaction:
+            self._session.rest()
+
+    def begin(self, questions: list[str]) -> list[Row]:
+        """Open it. The `questions` are put before the session gets the limits and the role of this one; they
+        are to need no catalog, which may be locked."""
+        left = int(self._session.deadline.remaining() * 1000) + 1
+        limits = [f"SET LOCAL {limit} = {left}" for limit in _LIMITS]
+        role = [f"SET LOCAL ROLE {self._role}"] if self._role is not None else []
+        return self._session.run("; ".join(["BEGIN READ ONLY", *questions, *limits, *role]))
+
+    def run(self, query: str) -> list[Row]:
+        return self._session.run(query)
+
+    def run_last(self, query: str) -> list[Row]:
+        """A query for as long as it may wait for a lock, and the end of the transaction, in one message."""
+        left = int(self._session.deadline.remaining() * 1000 * LOCK_SHARE) + 1
+        return self._session.run(f"SET LOCAL statement_timeout = {left}; {query}; ROLLBACK")

@@ -1,0 +1,92 @@
+"""What a connection pooler before the server changes: pgbouncer, in each of its modes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from conformance import pgbouncer
+from floe_monitor.compute import ConnectionStatus, ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conformance.pgbouncer import Pooler
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+PASSWORD = "correct horse' \\battery"  # as in conftest.py
+HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+
+
+@pytest.fixture(scope="session")
+def server(plain_server: Any) -> Any:
+    return plain_server
+
+
+@pytest.fixture(scope="module")
+def start(server: Any) -> Iterator[Callable[..., Pooler]]:
+    """A pooler with those settings; the same one for the same settings."""
+    if pgbouncer.program() is None:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")
+    databases = {"analytics": "dbname=analytics", "alias": "dbname=analytics"}
+    started: dict[tuple[Any, ...], Pooler] = {}
+    with ExitStack() as stack:
+
+        def make(pool_mode: str = "transaction", pool_size: int = 1) -> Pooler:
+            if (pool_mode, pool_size) not in started:
+                started[pool_mode, pool_size] = stack.enter_context(
+                    pgbouncer.pooler(
+                        server.port,
+                        dict.fromkeys(("dbt", "reader", "single"), PASSWORD),
+                        databases,
+                        binaries=server.bin,
+                        pool_mode=pool_mode,
+                        pool_size=pool_size,
+                    )
+                )
+            return started[pool_mode, pool_size]
+
+        yield make
+
+
+def run_through(pooler: Pooler, *statements: str, user: str = "dbt") -> None:
+    """As another client, which leaves what it set behind."""
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=pooler.port,
+        user=user,
+        password=PASSWORD,
+        dbname="analytics",
+        autocommit=True,
+        prepare_threshold=None,
+    ) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_role_that_another_client_left(probe: Probe, start: Callable[..., Pooler]) -> None:
+    """With one connection to the server, the probe gets the one in which the role was set."""
+    pooler = start()
+    assert probe(port=pooler.port).status is HEALTHY
+    run_through(pooler, "SET ROLE builders", user="reader")
+    try:
+        result = probe(port=pooler.port, user="reader")
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.PERMISSION), result
+        assert "acts as 'builders', not as 'reader'" in result.message
+        assert probe(port=pooler.port, user="reader", role="builders").status is HEALTHY
+    finally:
+        run_through(pooler, "RESET ROLE", user="reader")
+    assert "acts as" not in probe(port=pooler.port, user="reader").message
+
+
+def test_a_role_that_the_server_gives_each_session(probe: Probe, server: Any) -> None:
+    server.execute("ALTER ROLE reader IN DATABASE analytics SET role = builders")
+    try:
+        assert probe(user="reader").status is HEALTHY
+    finally:
+        server.execute("ALTER ROLE reader IN DATABASE analytics RESET role")
