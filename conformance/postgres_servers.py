@@ -41,6 +41,10 @@ CREATE ROLE expired LOGIN PASSWORD {pw} VALID UNTIL '2001-01-01';
 CREATE ROLE single LOGIN PASSWORD {pw} CONNECTION LIMIT 1;
 CREATE ROLE read_only LOGIN PASSWORD {pw};
 ALTER ROLE read_only SET default_transaction_read_only = on;
+CREATE ROLE hurried LOGIN PASSWORD {pw};
+ALTER ROLE hurried SET statement_timeout = '50ms';
+CREATE ROLE cut_off LOGIN PASSWORD {pw};
+ALTER ROLE cut_off SET idle_in_transaction_session_timeout = '50ms';
 CREATE ROLE builders;
 CREATE ROLE others;
 GRANT builders TO reader;
@@ -51,7 +55,7 @@ CREATE DATABASE refusing ALLOW_CONNECTIONS false
 """
 _SCHEMAS = """
 CREATE SCHEMA marts AUTHORIZATION dbt;
-GRANT ALL ON SCHEMA marts TO builders, read_only;
+GRANT ALL ON SCHEMA marts TO builders, read_only, hurried, cut_off;
 GRANT USAGE ON SCHEMA marts TO reader;
 GRANT USAGE, CREATE ON SCHEMA marts TO certified
 """

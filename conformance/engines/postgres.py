@@ -128,6 +128,8 @@ ENGINE = Engine(
         Case("schema missing, no right to create it", partial(_server, user="reader", schema="new")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),
         Case("default_transaction_read_only", partial(_server, user="read_only")),
+        Case("statement_timeout of 50 ms", partial(_server, user="hurried")),
+        Case("idle_in_transaction_session_timeout of 50 ms", partial(_server, user="cut_off")),
         Case("a hot standby", partial(_server, which=standby)),
         Case("wrong password", partial(_server, password="wrong")),  # noqa: S106
         Case("no password", partial(_server, password=None)),

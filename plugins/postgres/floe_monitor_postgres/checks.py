@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor_postgres.catalog import CONTEXT_QUERY, read_context
 from floe_monitor_postgres.errors import LinkError, TimedOutError
-from floe_monitor_postgres.session_state import QUESTIONS, judge_session, read_state
+from floe_monitor_postgres.session_state import judge_session, questions, read_state
 from floe_monitor_postgres.transaction import ReadOnlyTransaction
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ def examine(config: PostgresConfig, validation: Validation, session: Session) ->
     with ReadOnlyTransaction(session, config.role) as transaction:
         if config.role is not None:
             with validation.check("role"):
-                answers = transaction.begin(QUESTIONS)
+                answers = transaction.begin(questions(session.server_version))
         with validation.check("query"):
             if config.role is None:
-                answers = transaction.begin(QUESTIONS)
+                answers = transaction.begin(questions(session.server_version))
             else:
                 transaction.run("SELECT 1 AS id")
         context = None

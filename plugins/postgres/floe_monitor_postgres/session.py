@@ -157,6 +157,11 @@ class Session:
         return self.usable
 
     @property
+    def server_version(self) -> int:
+        """Such as 180006; 0 where the server is none of Postgres' own."""
+        return int(self._pq.server_version)
+
+    @property
     def encrypted(self) -> bool:
         return bool(self._pq.ssl_in_use)
 

@@ -9,9 +9,13 @@ if TYPE_CHECKING:
 
 LOCK_SHARE = 0.8
 """Share of the time left after which the server ends the look at its catalog, to be heard itself."""
-_LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
-"""A server that goes on waiting (for a lock on its catalog) ends the statement itself, and where the network
-breaks between statements, it ends the session."""
+_LIMITS = {
+    "statement_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+    "transaction_timeout": 170000,
+}
+"""And since which version of the server. One that goes on waiting (for a lock on its catalog) ends the
+statement itself, and where the network breaks between statements, it ends the session."""
 
 
 class ReadOnlyTransaction:
@@ -33,7 +37,8 @@ class ReadOnlyTransaction:
         """Open it. The `questions` are put before the session gets the limits and the role of this one; they
         are to need no catalog, which may be locked."""
         left = int(self._session.deadline.remaining() * 1000) + 1
-        limits = [f"SET LOCAL {limit} = {left}" for limit in _LIMITS]
+        version = self._session.server_version
+        limits = [f"SET LOCAL {limit} = {left}" for limit, since in _LIMITS.items() if version >= since]
         role = [f"SET LOCAL ROLE {self._role}"] if self._role is not None else []
         return self._session.run("; ".join(["BEGIN READ ONLY", *questions, *limits, *role]))
 

@@ -1,0 +1,65 @@
+"""What dbt's sessions are given by the server: enough of it, or too little."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from floe_monitor.compute import ConnectionStatus, ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+
+
+@contextmanager
+def altered(server: Any, what: str, setting: str, value: str) -> Iterator[None]:
+    server.execute(f"ALTER {what} SET {setting} = '{value}'")
+    try:
+        yield
+    finally:
+        server.execute(f"ALTER {what} RESET {setting}")
+
+
+@pytest.mark.parametrize("what", ["ROLE dbt", "DATABASE analytics", "ROLE dbt IN DATABASE analytics"])
+def test_a_statement_timeout_too_short_for_dbt(probe: Probe, server: Any, what: str) -> None:
+    with altered(server, what, "statement_timeout", "700ms"):
+        result = probe()
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
+    assert "statement_timeout is 700ms for 'dbt'" in result.message
+
+
+def test_sessions_that_end_between_two_statements(probe: Probe, server: Any) -> None:
+    """The probe itself sets a limit of its own, so that it is not the one to be broken off."""
+    with altered(server, "ROLE dbt", "idle_in_transaction_session_timeout", "50ms"):
+        result = probe()
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
+    assert "idle_in_transaction_session_timeout is 50ms" in result.message
+
+
+def test_a_timeout_that_long_models_reach(probe: Probe, server: Any) -> None:
+    with altered(server, "ROLE dbt", "statement_timeout", "30s"):
+        result = probe()
+    assert result.status is HEALTHY, result
+    assert "statement_timeout is 30s" in result.warnings[0]
+    with altered(server, "ROLE dbt", "statement_timeout", "1h"):
+        assert probe().warnings == []
+
+
+def test_timeouts_of_newer_versions(probe: Probe, server: Any) -> None:
+    found = server.execute(
+        "SELECT name FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')"
+    )
+    assert found
+    for (setting,) in found:
+        with altered(server, "ROLE dbt", setting, "900ms"):
+            result = probe()
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
+        assert f"{setting} is 900ms" in result.message
