@@ -34,8 +34,9 @@ def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Si
         "connect_timeout": 2, "retries": 0,
     }  # fmt: skip
     connection = {key: value for key, value in {**base, **changes}.items() if value is not None}
+    threads = {"threads": connection.pop("threads")} if "threads" in connection else {}
     return Situation(
-        {"connection": connection},
+        {"connection": connection, **threads},
         {} if password is None else {"password": VARIABLE},
         {} if password is None else {VARIABLE: password},
     )
@@ -130,6 +131,7 @@ ENGINE = Engine(
         Case("default_transaction_read_only", partial(_server, user="read_only")),
         Case("statement_timeout of 50 ms", partial(_server, user="hurried")),
         Case("idle_in_transaction_session_timeout of 50 ms", partial(_server, user="cut_off")),
+        Case("fewer connections than threads", partial(_server, user="single", threads=4)),
         Case("a hot standby", partial(_server, which=standby)),
         Case("wrong password", partial(_server, password="wrong")),  # noqa: S106
         Case("no password", partial(_server, password=None)),

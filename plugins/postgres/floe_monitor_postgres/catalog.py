@@ -22,7 +22,11 @@ SELECT pg_catalog.pg_is_in_recovery(),
          WHERE lower(other.nspname) = lower({schema}) AND other.nspname <> {schema}),
        EXISTS (SELECT FROM pg_catalog.pg_db_role_setting given, pg_catalog.unnest(given.setconfig) setting
                 WHERE given.setrole IN (0, self.oid) AND given.setdatabase IN (0, here.oid)
-                  AND setting LIKE 'role=%')
+                  AND setting LIKE 'role=%'),
+       pg_catalog.pg_backend_pid(), self.rolsuper, self.rolconnlimit, here.datconnlimit,
+       pg_catalog.current_setting('max_connections')::int
+         - pg_catalog.current_setting('superuser_reserved_connections')::int
+         - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int
   FROM pg_catalog.pg_database here
   LEFT JOIN pg_catalog.pg_roles self ON self.rolname = session_user
   LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
@@ -46,12 +50,18 @@ class Context:
     same_but_for_case: str | None
     sets_a_role: bool
     """ALTER ROLE or ALTER DATABASE gives each of the user's sessions a role."""
+    process_id: int
+    """The server's process behind the session; a pooler tells its client another."""
+    connection_limits: dict[str, int]
+    """By what has them: that many connections at most, of those that ordinary users may have."""
 
 
 def read_context(rows: Sequence[Row]) -> Context:
     if not rows:
         raise LookupError("the server answered without a row")
-    recovery, read_only, create, temporary, database, user, schema, usage, build, other, role = rows[0]
+    recovery, read_only, create, temporary, database, user, schema, usage, build, other, role, *rest = rows[0]
+    process_id, superuser, of_user, of_database, of_server = rest
+    limits = {f"user {user!r}": of_user, f"database {database!r}": of_database, "the server": of_server}
     return Context(
         in_recovery=recovery == "t",
         read_only=read_only == "on",
@@ -64,4 +74,11 @@ def read_context(rows: Sequence[Row]) -> Context:
         may_create_in_schema=build == "t",
         same_but_for_case=other,
         sets_a_role=role == "t",
+        process_id=int(process_id or 0),
+        # Those of users and databases are -1 where there is none.
+        connection_limits={
+            name: int(limit)
+            for name, limit in limits.items()
+            if limit is not None and not limit.startswith("-") and superuser != "t"
+        },
     )

@@ -162,6 +162,11 @@ class Session:
         return int(self._pq.server_version)
 
     @property
+    def process_id(self) -> int:
+        """Of the server's process, as the server or a pooler told it at the login."""
+        return int(self._pq.backend_pid)
+
+    @property
     def encrypted(self) -> bool:
         return bool(self._pq.ssl_in_use)
 

@@ -34,6 +34,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 class SessionState:
     logged_in_as: str
     acts_as: str
+    process_id: int
+    """What libpq was told of the server's process."""
     timeouts: dict[str, str]
     """As the server writes them, such as 5ms."""
 
@@ -46,11 +48,12 @@ def questions(server_version: int) -> list[str]:
     ]
 
 
-def read_state(rows: Sequence[Row]) -> SessionState:
+def read_state(rows: Sequence[Row], process_id: int) -> SessionState:
     (logged_in_as, acts_as), *shown = rows
     return SessionState(
         logged_in_as=logged_in_as or "",
         acts_as=acts_as or "",
+        process_id=process_id,
         timeouts={name: value or "0" for name, (value,) in zip(_TIMEOUTS, shown, strict=False)},
     )
 
@@ -64,6 +67,19 @@ def judge_session(config: PostgresConfig, state: SessionState, context: Context,
             ErrorType.PERMISSION,
         )
     _judge_timeouts(state, check)
+    _judge_connection_limits(config.threads, context, check, pooled=state.process_id != context.process_id)
+
+
+def _judge_connection_limits(threads: int, context: Context, check: Check, *, pooled: bool) -> None:
+    """dbt opens a connection for each thread; one more at its start it closes before it builds."""
+    low = [f"{name} has {limit}" for name, limit in context.connection_limits.items() if limit < threads]
+    if not low:
+        return
+    text = f"of {threads} threads some get no connection: {' and '.join(low)} at most"
+    if pooled:
+        check.warn(f"{text}, unless the pooler makes do with fewer")
+    else:
+        check.degrade(text, ErrorType.CONFIGURATION)
 
 
 def _judge_timeouts(state: SessionState, check: Check) -> None:

@@ -272,7 +272,7 @@ def plugin() -> Iterator[PostgresComputePlugin]:
 def keys(server: Server) -> Callable[..., dict[str, Any]]:
     """A target's keys; arguments replace those of `connection`, `password` the credential."""
 
-    def make(password: str | None = PASSWORD, **connection: Any) -> dict[str, Any]:
+    def make(password: str | None = PASSWORD, threads: int = 1, **connection: Any) -> dict[str, Any]:
         base = {
             "host": LOOPBACK,
             "port": server.port,
@@ -283,6 +283,7 @@ def keys(server: Server) -> Callable[..., dict[str, Any]]:
         credentials = {} if password is None else {"password": password}
         return {
             "plugin": "postgres",
+            "threads": threads,
             "connection": {key: value for key, value in {**base, **connection}.items() if value is not None},
             "credentials": credentials,
         }

@@ -90,3 +90,12 @@ def test_a_role_that_the_server_gives_each_session(probe: Probe, server: Any) ->
         assert probe(user="reader").status is HEALTHY
     finally:
         server.execute("ALTER ROLE reader IN DATABASE analytics RESET role")
+
+
+def test_a_pooler_makes_do_with_fewer_connections_than_threads(
+    probe: Probe, start: Callable[..., Pooler]
+) -> None:
+    assert probe(user="single", threads=4).status is DEGRADED
+    result = probe(port=start().port, user="single", threads=4)
+    assert "user 'single' has 1 at most, unless the pooler" in result.warnings[0]
+    assert "threads" not in result.message

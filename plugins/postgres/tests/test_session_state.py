@@ -63,3 +63,23 @@ def test_timeouts_of_newer_versions(probe: Probe, server: Any) -> None:
             result = probe()
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
         assert f"{setting} is 900ms" in result.message
+
+
+@pytest.mark.parametrize("what", ["ROLE dbt", "DATABASE analytics"])
+def test_fewer_connections_than_threads(probe: Probe, server: Any, what: str) -> None:
+    server.execute(f"ALTER {what} CONNECTION LIMIT 3")
+    try:
+        result = probe(threads=4)
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONFIGURATION), result
+        assert "of 4 threads some get no connection" in result.message
+        assert "has 3 at most" in result.message
+        assert probe(threads=3).status is HEALTHY
+    finally:
+        server.execute(f"ALTER {what} CONNECTION LIMIT -1")
+
+
+def test_more_threads_than_the_server_has_connections(probe: Probe) -> None:
+    result = probe(threads=21)  # max_connections less those kept for superusers: 20
+    assert result.status is DEGRADED, result
+    assert "the server has 20 at most" in result.message
+    assert probe(threads=20).status is HEALTHY
