@@ -57,7 +57,9 @@ _SCHEMAS = """
 CREATE SCHEMA marts AUTHORIZATION dbt;
 GRANT ALL ON SCHEMA marts TO builders, read_only, hurried, cut_off;
 GRANT USAGE ON SCHEMA marts TO reader;
-GRANT USAGE, CREATE ON SCHEMA marts TO certified
+GRANT USAGE, CREATE ON SCHEMA marts TO certified;
+CREATE SCHEMA shared AUTHORIZATION dbt;
+CREATE TABLE shared.orders (id int)
 """
 building = threading.Lock()
 

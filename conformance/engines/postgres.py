@@ -128,6 +128,7 @@ ENGINE = Engine(
         Case("schema missing, right to create it", partial(_server, schema="new")),
         Case("schema missing, no right to create it", partial(_server, user="reader", schema="new")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),
+        Case("schema there, with a table of another owner", partial(_server, schema="shared")),
         Case("default_transaction_read_only", partial(_server, user="read_only")),
         Case("statement_timeout of 50 ms", partial(_server, user="hurried")),
         Case("idle_in_transaction_session_timeout of 50 ms", partial(_server, user="cut_off")),

@@ -26,10 +26,16 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.pg_backend_pid(), self.rolsuper, self.rolconnlimit, here.datconnlimit,
        pg_catalog.current_setting('max_connections')::int
          - pg_catalog.current_setting('superuser_reserved_connections')::int
-         - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int
+         - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int,
+       foreign_owned.relations, foreign_owned.example
   FROM pg_catalog.pg_database here
   LEFT JOIN pg_catalog.pg_roles self ON self.rolname = session_user
   LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
+ CROSS JOIN LATERAL (
+       SELECT count(*) relations,
+              min(pg_catalog.format('%I of %I', relname, pg_catalog.pg_get_userbyid(relowner))) example
+         FROM pg_catalog.pg_class WHERE relnamespace = target.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND NOT pg_catalog.pg_has_role(relowner, 'USAGE')) foreign_owned
  WHERE here.datname = pg_catalog.current_database()
 """
 
@@ -54,13 +60,16 @@ class Context:
     """The server's process behind the session; a pooler tells its client another."""
     connection_limits: dict[str, int]
     """By what has them: that many connections at most, of those that ordinary users may have."""
+    relations_of_others: int
+    """Those in the schema that this user can neither replace nor drop."""
+    example_of_others: str | None
 
 
 def read_context(rows: Sequence[Row]) -> Context:
     if not rows:
         raise LookupError("the server answered without a row")
     recovery, read_only, create, temporary, database, user, schema, usage, build, other, role, *rest = rows[0]
-    process_id, superuser, of_user, of_database, of_server = rest
+    process_id, superuser, of_user, of_database, of_server, others, example = rest
     limits = {f"user {user!r}": of_user, f"database {database!r}": of_database, "the server": of_server}
     return Context(
         in_recovery=recovery == "t",
@@ -81,4 +90,6 @@ def read_context(rows: Sequence[Row]) -> Context:
             for name, limit in limits.items()
             if limit is not None and not limit.startswith("-") and superuser != "t"
         },
+        relations_of_others=int(others or 0),
+        example_of_others=example,
     )

@@ -53,6 +53,12 @@ def judge_schema(schema: str, context: Context, check: Check) -> None:
                 f"{context.user!r} lacks {' and '.join(lacking)} on schema {schema!r}: dbt cannot build",
                 ErrorType.PERMISSION,
             )
+        elif context.relations_of_others:
+            count = context.relations_of_others
+            check.warn(
+                f"{count} {'relation' if count == 1 else 'relations'} in schema {schema!r} of other owners "
+                f"({context.example_of_others}): dbt can neither replace nor drop them as {context.user!r}"
+            )
     elif context.same_but_for_case is not None:
         check.degrade(
             f"schema {schema!r} does not exist but {context.same_but_for_case!r} does, and dbt takes "

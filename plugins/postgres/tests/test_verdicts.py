@@ -107,6 +107,24 @@ def test_a_missing_schema_is_dbts_to_create(probe: Probe) -> None:
     assert "dbt will create it" in result.warnings[0]
 
 
+def test_relations_of_another_owner(probe: Probe, server: Any) -> None:
+    """dbt would be told that it must be the owner."""
+    server.execute("CREATE SCHEMA shared AUTHORIZATION dbt", "analytics")
+    server.execute("CREATE TABLE shared.orders (id int); CREATE VIEW shared.latest AS SELECT 1", "analytics")
+    try:
+        result = probe(schema="shared")
+        assert result.status is HEALTHY, result
+        assert "2 relations in schema 'shared' of other owners (latest of postgres)" in result.warnings[0]
+        server.execute("ALTER TABLE shared.orders OWNER TO builders", "analytics")
+        server.execute("ALTER VIEW shared.latest OWNER TO dbt", "analytics")
+        assert "1 relation in" in probe(schema="shared").warnings[0]
+        server.execute("GRANT builders TO dbt")
+        assert probe(schema="shared").warnings == []
+    finally:
+        server.execute("REVOKE builders FROM dbt")
+        server.execute("DROP SCHEMA shared CASCADE", "analytics")
+
+
 def test_over_the_socket_there_is_no_tls(probe: Probe, server: Any) -> None:
     result = probe(host=str(server.directory), password=None)
     assert result.status is HEALTHY, result
