@@ -150,6 +150,10 @@ ENGINE = Engine(
         Case("through a pooler, another client's role left", partial(
             _pooled, before=_leave_role, user="reader",
         )),
+        Case("through a pooler, wrong password", partial(_pooled, password="wrong")),  # noqa: S106
+        Case("through a pooler, a user it does not know", partial(_pooled, user="nobody")),
+        Case("through a pooler, a database it does not know", partial(_pooled, dbname="nothing")),
+        Case("through a pooler, search_path that it does not take", partial(_pooled, search_path="marts")),
         Case("TLS, all well", partial(_tls, sslmode="verify-full", sslrootcert="root.pem")),
         Case("TLS, a client certificate", partial(
             _tls, password=None, user="certified", sslmode="verify-full", sslrootcert="root.pem",

@@ -113,11 +113,17 @@ class Session:
         assert unsent == 0  # noqa: S101 - libpq raises for the rest
         rows: list[Row] = []
         failure: ServerError | LinkError | MonitorResourceError | None = None
-        while (result := self._next_result()) is not None:
-            if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
-                rows.append(tuple(_text(result.get_value(0, column)) for column in range(result.nfields)))
-            elif result.status == pq.ExecStatus.FATAL_ERROR and failure is None:
-                failure = self._failure(result)
+        try:
+            while (result := self._next_result()) is not None:
+                if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
+                    columns = range(result.nfields)
+                    rows.append(tuple(_text(result.get_value(0, column)) for column in columns))
+                elif result.status == pq.ExecStatus.FATAL_ERROR and failure is None:
+                    failure = self._failure(result)
+        except SessionError:
+            # The server may close the connection once it has said why.
+            if failure is None:
+                raise
         if failure is not None:
             raise failure
         return rows

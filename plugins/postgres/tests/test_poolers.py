@@ -99,3 +99,31 @@ def test_a_pooler_makes_do_with_fewer_connections_than_threads(
     result = probe(port=start().port, user="single", threads=4)
     assert "user 'single' has 1 at most, unless the pooler" in result.warnings[0]
     assert "threads" not in result.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"password": "wrong"}, ErrorType.AUTHENTICATION, "authentication failed"),
+        ({"user": "nobody"}, ErrorType.AUTHENTICATION, "authentication failed"),
+        ({"dbname": "nothing"}, ErrorType.CONFIGURATION, "no such database"),
+        ({"search_path": "marts"}, ErrorType.CONFIGURATION, "unsupported startup parameter: options"),
+    ],
+)
+def test_what_a_pooler_refuses(
+    probe: Probe, start: Callable[..., Pooler], changes: dict[str, Any], kind: ErrorType, text: str
+) -> None:
+    """Under one code for all, 08P01."""
+    result = probe(port=start().port, **changes)
+    assert (result.status, result.error_type) == (UNHEALTHY, kind), result
+    assert result.checks[-1].name == "login"
+    assert text in result.message
+
+
+def test_a_transaction_where_the_pooler_lends_by_the_statement(
+    probe: Probe, start: Callable[..., Pooler]
+) -> None:
+    """As dbt's own session without `autocommit`. The pooler says why before it closes the connection."""
+    result = probe(port=start("statement").port)
+    assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION), result
+    assert "transaction blocks not allowed in statement pooling mode (SQLSTATE 08P01)" in result.message
