@@ -34,7 +34,7 @@ def examine(config: PostgresConfig, validation: Validation, session: Session) ->
         ) as check:
             query = CONTEXT_QUERY.format(schema=session.literal(config.schema_))
             context = read_context(transaction.run_last(query))
-            judge_session(config, read_state(answers, session.process_id), context, check)
+            judge_session(config, read_state(answers, session), context, check)
     if context is None:
         return
     with validation.check("schema") as check:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute import Check
     from floe_monitor_postgres.catalog import Context
     from floe_monitor_postgres.config import PostgresConfig
-    from floe_monitor_postgres.session import Row
+    from floe_monitor_postgres.session import Row, Session
 
 _TIMEOUTS = {
     "statement_timeout": 0,
@@ -36,6 +36,8 @@ class SessionState:
     acts_as: str
     process_id: int
     """What libpq was told of the server's process."""
+    database: str
+    """The one that was asked for."""
     timeouts: dict[str, str]
     """As the server writes them, such as 5ms."""
 
@@ -48,12 +50,13 @@ def questions(server_version: int) -> list[str]:
     ]
 
 
-def read_state(rows: Sequence[Row], process_id: int) -> SessionState:
+def read_state(rows: Sequence[Row], session: Session) -> SessionState:
     (logged_in_as, acts_as), *shown = rows
     return SessionState(
         logged_in_as=logged_in_as or "",
         acts_as=acts_as or "",
-        process_id=process_id,
+        process_id=session.process_id,
+        database=session.parameters["dbname"],
         timeouts={name: value or "0" for name, (value,) in zip(_TIMEOUTS, shown, strict=False)},
     )
 
@@ -65,6 +68,13 @@ def judge_session(config: PostgresConfig, state: SessionState, context: Context,
             f"the session acts as {state.acts_as!r}, not as {state.logged_in_as!r} who logged in: a pooler "
             "lends sessions in which another client's SET ROLE still holds, so that dbt's rights vary",
             ErrorType.PERMISSION,
+        )
+    if state.database != context.database:
+        check.degrade(
+            f"a pooler leads from database {state.database!r} to one that the server knows as "
+            f"{context.database!r}: dbt writes the name it has into its SQL, which the server takes for "
+            "another database; have the profile and the pooler use the server's own name",
+            ErrorType.CONFIGURATION,
         )
     _judge_timeouts(state, check)
     _judge_connection_limits(config.threads, context, check, pooled=state.process_id != context.process_id)

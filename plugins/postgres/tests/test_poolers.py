@@ -101,6 +101,13 @@ def test_a_pooler_makes_do_with_fewer_connections_than_threads(
     assert "threads" not in result.message
 
 
+def test_a_database_that_the_pooler_calls_by_another_name(probe: Probe, start: Callable[..., Pooler]) -> None:
+    """The server refuses dbt's "alias"."marts"."model" as a reference to another database."""
+    result = probe(port=start().port, dbname="alias")
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONFIGURATION), result
+    assert "from database 'alias' to one that the server knows as 'analytics'" in result.message
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
