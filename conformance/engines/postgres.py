@@ -151,6 +151,10 @@ ENGINE = Engine(
             _pooled, before=_leave_role, user="reader",
         )),
         Case("through a pooler, another name of the database", partial(_pooled, dbname="alias")),
+        Case("through a pooler in statement mode", partial(_pooled, pool_mode="statement")),
+        Case("through a pooler in statement mode, autocommit", partial(
+            _pooled, pool_mode="statement", autocommit=True,
+        )),
         Case("through a pooler, wrong password", partial(_pooled, password="wrong")),  # noqa: S106
         Case("through a pooler, a user it does not know", partial(_pooled, user="nobody")),
         Case("through a pooler, a database it does not know", partial(_pooled, dbname="nothing")),

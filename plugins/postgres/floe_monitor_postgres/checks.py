@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def examine(config: PostgresConfig, validation: Validation, session: Session) -> None:
-    with ReadOnlyTransaction(session, config.role) as transaction:
+    autocommit = bool(config.autocommit)
+    with ReadOnlyTransaction(session, config.role, autocommit=autocommit) as transaction:
         if config.role is not None:
             with validation.check("role"):
                 answers = transaction.begin(questions(session.server_version))

@@ -134,3 +134,12 @@ def test_a_transaction_where_the_pooler_lends_by_the_statement(
     result = probe(port=start("statement").port)
     assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION), result
     assert "transaction blocks not allowed in statement pooling mode (SQLSTATE 08P01)" in result.message
+
+
+@pytest.mark.parametrize("role", [None, "builders"])
+def test_autocommit_where_the_pooler_lends_by_the_statement(
+    probe: Probe, start: Callable[..., Pooler], role: str | None
+) -> None:
+    result = probe(port=start("statement").port, user="reader", role=role, autocommit=True)
+    assert result.status is (DEGRADED if role is None else HEALTHY), result  # `reader` itself may not create
+    assert result.checks[-1].name == ("schema" if role is None else "write")

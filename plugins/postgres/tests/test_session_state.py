@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from floe_monitor_postgres.connect import Connector
+from floe_monitor_postgres.errors import ServerError
+from floe_monitor_postgres.transaction import ReadOnlyTransaction
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute.deadline import running_until
+from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,3 +88,24 @@ def test_more_threads_than_the_server_has_connections(probe: Probe) -> None:
     assert result.status is DEGRADED, result
     assert "the server has 20 at most" in result.message
     assert probe(threads=20).status is HEALTHY
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_a_transaction_that_writes_nothing_and_leaves_nothing(
+    plugin: Any, keys: Callable[..., dict[str, Any]], autocommit: bool
+) -> None:
+    config = build_config(plugin, keys(user="reader"))
+    with running_until(Deadline.after(20)):
+        connector = Connector(config, plugin.blocking_calls)
+        connector.read_parameters()
+        session = connector.connect()
+        with ReadOnlyTransaction(session, "builders", autocommit=autocommit) as transaction:
+            transaction.begin([])
+            assert transaction.run("SELECT current_user, current_setting('statement_timeout') <> '0'") == [
+                ("builders", "t")
+            ]
+            with pytest.raises(ServerError, match="25006"):
+                transaction.run("CREATE TABLE marts.written (id int)")
+        assert session.usable
+        assert session.run("SELECT current_user, current_setting('statement_timeout')") == [("reader", "0")]
+        session.close()

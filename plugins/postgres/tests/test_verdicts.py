@@ -69,6 +69,7 @@ def test_dbt_could_not_connect(
         ({"user": "reader"}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "reader", "schema": "new"}, "schema", ErrorType.PERMISSION, "may not create schemas"),
         ({"schema": "mixed"}, "schema", ErrorType.CONFIGURATION, "'Mixed' does"),
+        ({"user": "reader", "autocommit": True}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "read_only"}, "write", ErrorType.PERMISSION, "default_transaction_read_only"),
     ],
 )
@@ -94,6 +95,8 @@ def test_dbt_could_connect_but_not_build(
         {"keepalives_idle": 0},
         {"keepalives_idle": 30},
         {"schema": "Mixed"},
+        {"autocommit": True},
+        {"autocommit": True, "user": "reader", "role": "builders"},
     ],
 )
 def test_ways_to_say_the_same(probe: Probe, changes: dict[str, Any]) -> None:
@@ -150,11 +153,12 @@ def test_the_connection_limit(probe: Probe, server: Any) -> None:
     assert "53300" in result.message
 
 
-def test_a_lock_on_the_catalog_leaves_no_session_behind(probe: Probe, server: Any) -> None:
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_a_lock_on_the_catalog_leaves_no_session_behind(probe: Probe, server: Any, autocommit: bool) -> None:
     with psycopg.connect(
         host=str(server.directory), port=server.port, user="postgres", dbname="analytics"
     ) as holder:
         holder.execute("LOCK TABLE pg_catalog.pg_namespace IN ACCESS EXCLUSIVE MODE")
-        result = probe(timeout=0.7)
+        result = probe(timeout=0.7, autocommit=autocommit)
         assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT), result
         holder.rollback()
