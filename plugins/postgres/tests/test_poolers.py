@@ -143,3 +143,26 @@ def test_autocommit_where_the_pooler_lends_by_the_statement(
     result = probe(port=start("statement").port, user="reader", role=role, autocommit=True)
     assert result.status is (DEGRADED if role is None else HEALTHY), result  # `reader` itself may not create
     assert result.checks[-1].name == ("schema" if role is None else "write")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, HEALTHY),
+        ({"role": "missing"}, UNHEALTHY),
+        ({"schema": "new", "user": "reader"}, DEGRADED),
+    ],
+)
+def test_a_probe_costs_the_pooler_no_connection(
+    probe: Probe, start: Callable[..., Pooler], changes: dict[str, Any], status: ConnectionStatus
+) -> None:
+    """pgbouncer closes its connection to the server where a client leaves within a transaction."""
+    pooler = start(pool_size=2)
+    user = changes.get("user", "dbt")
+    run_through(pooler, "SELECT 1", user=user)
+    before = pooler.log().count("new connection to server")
+    for _ in range(3):
+        assert probe(port=pooler.port, **changes).status is status
+    run_through(pooler, "SELECT 1", user=user)
+    assert pooler.log().count("new connection to server") == before
+    assert "server was not ready" not in pooler.log()
