@@ -59,7 +59,9 @@ GRANT ALL ON SCHEMA marts TO builders, read_only, hurried, cut_off;
 GRANT USAGE ON SCHEMA marts TO reader;
 GRANT USAGE, CREATE ON SCHEMA marts TO certified;
 CREATE SCHEMA shared AUTHORIZATION dbt;
-CREATE TABLE shared.orders (id int)
+CREATE TABLE shared.orders (id int);
+CREATE SCHEMA twice AUTHORIZATION dbt;
+CREATE SCHEMA "Twice" AUTHORIZATION dbt
 """
 building = threading.Lock()
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from floe_monitor_postgres.config import PostgresConfig
     from floe_monitor_postgres.session import Session
 
+LONGEST_NAME = 63
+"""Bytes of a name, in a server built as usual."""
+
 
 def examine(config: PostgresConfig, validation: Validation, session: Session) -> None:
     autocommit = bool(config.autocommit)
@@ -46,7 +49,15 @@ def examine(config: PostgresConfig, validation: Validation, session: Session) ->
 
 
 def judge_schema(schema: str, context: Context, check: Check) -> None:
-    if context.schema_exists:
+    if (unusable := _why_unusable(schema)) is not None:
+        check.degrade(f"dbt cannot build in schema {schema!r}: {unusable}", ErrorType.CONFIGURATION)
+    elif context.schema_exists and context.same_but_for_case is not None:
+        check.degrade(
+            f"schemas {schema!r} and {context.same_but_for_case!r} differ in case alone, and dbt takes what "
+            "is in the one for what is in the other",
+            ErrorType.CONFIGURATION,
+        )
+    elif context.schema_exists:
         rights = {"USAGE": context.may_use_schema, "CREATE": context.may_create_in_schema}
         lacking = [right for right, held in rights.items() if not held]
         if lacking:
@@ -79,6 +90,20 @@ def judge_schema(schema: str, context: Context, check: Check) -> None:
             f"{context.user!r} may not create temporary tables in database {context.database!r}: dbt's "
             "incremental models and snapshots need them"
         )
+
+
+def _why_unusable(schema: str) -> str | None:
+    if schema.startswith("pg_"):
+        return "the server keeps names that begin with pg_ to itself"
+    if len(schema.encode()) > LONGEST_NAME:
+        return (
+            f"the server cuts names after {LONGEST_NAME} bytes, and dbt does not find again what it has built"
+        )
+    if "'" in schema or '"' in schema:
+        return "dbt writes the name between quotes as it stands, so it can have none of its own"
+    if "\\" in schema:
+        return "dbt looks for it by a pattern, in which \\ has another meaning, and does not find it again"
+    return None
 
 
 def judge_writing(context: Context, check: Check) -> None:

@@ -69,6 +69,12 @@ def test_dbt_could_not_connect(
         ({"user": "reader"}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "reader", "schema": "new"}, "schema", ErrorType.PERMISSION, "may not create schemas"),
         ({"schema": "mixed"}, "schema", ErrorType.CONFIGURATION, "'Mixed' does"),
+        ({"schema": "pg_marts"}, "schema", ErrorType.CONFIGURATION, "begin with pg_"),
+        ({"schema": "m" * 64}, "schema", ErrorType.CONFIGURATION, "after 63 bytes"),
+        ({"schema": "é" * 32}, "schema", ErrorType.CONFIGURATION, "after 63 bytes"),
+        ({"schema": "dbt's"}, "schema", ErrorType.CONFIGURATION, "between quotes"),
+        ({"schema": 'the "new"'}, "schema", ErrorType.CONFIGURATION, "between quotes"),
+        ({"schema": "back\\slash"}, "schema", ErrorType.CONFIGURATION, "by a pattern"),
         ({"user": "reader", "autocommit": True}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "read_only"}, "write", ErrorType.PERMISSION, "default_transaction_read_only"),
     ],
@@ -105,9 +111,22 @@ def test_ways_to_say_the_same(probe: Probe, changes: dict[str, Any]) -> None:
 
 
 def test_a_missing_schema_is_dbts_to_create(probe: Probe) -> None:
-    result = probe(schema="new' schema")
-    assert result.status is HEALTHY
-    assert "dbt will create it" in result.warnings[0]
+    for name in ("new", "new schema", "PG_new", "n" * 63):
+        result = probe(schema=name)
+        assert result.status is HEALTHY
+        assert "dbt will create it" in result.warnings[0]
+
+
+def test_schemas_that_differ_in_case_alone(probe: Probe, server: Any) -> None:
+    """dbt would end in `When searching for a relation, dbt found an approximate match`."""
+    server.execute("CREATE SCHEMA mixed AUTHORIZATION dbt", "analytics")
+    try:
+        for name in ("mixed", "Mixed"):
+            result = probe(schema=name)
+            assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONFIGURATION), result
+            assert "differ in case alone" in result.message
+    finally:
+        server.execute("DROP SCHEMA mixed", "analytics")
 
 
 def test_relations_of_another_owner(probe: Probe, server: Any) -> None:
