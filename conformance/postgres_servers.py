@@ -175,11 +175,21 @@ def with_tls() -> tuple[Cluster, dict[str, bytes]]:
     }
 
 
-@cache
-def standby() -> Cluster:
+def _copy_of_plain(**settings: str) -> Cluster:
     first = plain()
-    cluster = Cluster(first.binaries, first.settings)
+    cluster = Cluster(first.binaries, first.settings | settings)
     source = ["-h", str(first.directory), "-p", str(first.port), "-U", "postgres"]
     cluster.tool("pg_basebackup", *source, "-R", "-c", "fast", "--no-sync")
     cluster.start()
     return cluster
+
+
+@cache
+def standby() -> Cluster:
+    return _copy_of_plain()
+
+
+@cache
+def closed_standby() -> Cluster:
+    """It lets nobody in, under the code of a server that is starting up."""
+    return _copy_of_plain(hot_standby="off")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from conformance.postgres_servers import (
     LOOPBACK,
     PASSWORD,
     building,
+    closed_standby,
     plain,
     standby,
     with_tls,
@@ -72,6 +74,26 @@ def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]
 
 
 @contextmanager
+def _hosts(folder: Path, hosts: str, wanted: str | None = None, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
+    """At the primary's port of other addresses: a standby (127.0.0.2), one that starts up (127.0.0.3) and
+    one that accepts and never answers (127.0.0.4). `wanted` is PGTARGETSESSIONATTRS."""
+    with building, ExitStack() as stack:
+        cluster = plain()
+        for address, copy in (("127.0.0.2", standby()), ("127.0.0.3", closed_standby())):
+            _at_port_of(cluster, address, stack, copy.port)
+        _at_port_of(cluster, "127.0.0.4", stack)
+        found = _situation(cluster.port, host=hosts, **changes)
+        environment = {} if wanted is None else {"PGTARGETSESSIONATTRS": wanted}
+        # Held while it lasts: one situation at a time has these addresses.
+        yield replace(found, environment={**found.environment, **environment})
+
+
+def _at_port_of(cluster: Cluster, address: str, stack: ExitStack, port: int | None = None) -> None:
+    fault = Fault.PASS if port is not None else Fault.HANG
+    stack.enter_context(FaultProxy(port, fault, host=address, port=cluster.port))
+
+
+@contextmanager
 def _pooled(
     folder: Path,  # noqa: ARG001
     before: Callable[[Pooler], None] | None = None,
@@ -125,6 +147,22 @@ ENGINE = Engine(
         Case("all well, a role", partial(_server, user="reader", role="builders")),
         Case("all well, the second of two hosts", partial(_server, host="127.0.0.9,127.0.0.1")),
         Case("all well, by host name", partial(_server, host="localhost")),
+        Case("two hosts, the first starting up", partial(_hosts, hosts="127.0.0.3,127.0.0.1")),
+        Case("two hosts, the first never answers", partial(_hosts, hosts="127.0.0.4,127.0.0.1")),
+        Case("two hosts, the first a standby", partial(_hosts, hosts="127.0.0.2,127.0.0.1")),
+        Case("two hosts, the first a standby, PGTARGETSESSIONATTRS=read-write", partial(
+            _hosts, hosts="127.0.0.2,127.0.0.1", wanted="read-write",
+        )),
+        Case("one host, a standby, PGTARGETSESSIONATTRS=primary", partial(
+            _hosts, hosts="127.0.0.2", wanted="primary",
+        )),
+        Case("two hosts, none a standby, PGTARGETSESSIONATTRS=prefer-standby", partial(
+            _hosts, hosts="127.0.0.3,127.0.0.1", wanted="prefer-standby",
+        )),
+        Case("one host, starting up", partial(_hosts, hosts="127.0.0.3")),
+        Case("two hosts, password refused by the first", partial(
+            _hosts, hosts="127.0.0.2,127.0.0.1", password="wrong",  # noqa: S106
+        )),
         Case("schema missing, right to create it", partial(_server, schema="new")),
         Case("schema missing, no right to create it", partial(_server, user="reader", schema="new")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),

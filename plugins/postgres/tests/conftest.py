@@ -255,7 +255,7 @@ def server(request: pytest.FixtureRequest, starts_processes: None) -> Server:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def second_server(short_directory: Callable[[], Path], starts_processes: None) -> Callable[[Server], Server]:
     """Room for a cluster beside another, of the same version and settings."""
     return lambda first: new_server(short_directory(), first.bin, **first.settings)
