@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from floe_monitor.compute import ComputeConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from floe_monitor_postgres.session import Session
+    from collections.abc import Mapping, Sequence
 
 CANNOT_CONNECT_NOW = "57P03"
 """Starting up, shutting down, or a standby that lets nobody in: libpq goes on to the next host."""
@@ -26,6 +24,13 @@ _REFUSED_BECAUSE = {
     "primary": "it is a standby",
     "standby": "it is no standby",
 }
+
+
+class OpenSession(Protocol):
+    """What is asked of a session to know what kind of server it has."""
+
+    def reported(self, parameter: str) -> str | None: ...
+    def run(self, sql: str) -> Sequence[tuple[str | None, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def read_rules(host: str, defaults: Mapping[str, str]) -> HostRules:
     )
 
 
-def why_unwanted(session: Session, wanted: str) -> str | None:
+def why_unwanted(session: OpenSession, wanted: str) -> str | None:
     """Why an open session is not what `target_session_attrs` wants; None where it is."""
     if wanted in {"read-write", "read-only"}:
         fits = _is_read_only(session) is (wanted == "read-only")
@@ -80,14 +85,14 @@ def why_unwanted(session: Session, wanted: str) -> str | None:
     return None if fits else f"{_REFUSED_BECAUSE[wanted]}, and target_session_attrs wants {wanted}"
 
 
-def _is_read_only(session: Session) -> bool:
+def _is_read_only(session: OpenSession) -> bool:
     reported = [session.reported(name) for name in ("default_transaction_read_only", "in_hot_standby")]
     if None in reported:  # before Postgres 14, and by poolers
         return session.run("SHOW transaction_read_only")[0][0] == "on"
     return "on" in reported
 
 
-def _is_standby(session: Session) -> bool:
+def _is_standby(session: OpenSession) -> bool:
     reported = session.reported("in_hot_standby")
     if reported is None:
         return session.run("SELECT pg_catalog.pg_is_in_recovery()")[0][0] == "t"
