@@ -70,6 +70,8 @@ ENGINE = Engine(
         Case("no warehouse at all", partial(_account, warehouse=None)),
         Case("database missing", partial(_account, database="missing")),
         Case("schema missing, right to create it", partial(_account, schema="new")),
+        Case("schema whose name needs quotes", partial(_account, schema="my-marts")),
+        Case("schema whose name has quotes", partial(_account, schema='"my-marts"')),
         Case("schema missing, no right to create it", partial(_account, schema="new", role="reader")),
         Case("schema there, no right to create in it", partial(_account, role="reader")),
         Case("role missing or not granted (390189)", partial(_account, role="missing")),

@@ -47,7 +47,7 @@ def test_frozen_in_the_middle_of_a_query(probe: Probe, proxy: FaultProxy, server
         result = probe(timeout=TIMEOUT, port=proxy.port)
         freeze.join()
         assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
-        assert result.checks[-1].name in {"schema", "query"}
+        assert result.checks[-1].name in {"session", "query"}
         # statement_timeout ends what the server still waits for, though nobody tells it.
         _settled(lambda: "active" not in server.states())
 
