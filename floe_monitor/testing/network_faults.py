@@ -37,6 +37,9 @@ WARM_SECONDS = 60.0
 SILENT_HOST = "db.floe-monitor.example"
 _SILENT_SECONDS = 30
 """Until the system's resolver gives up (its greatest): on no machine a probe's deadline and its margin."""
+_TOLD_SECONDS = 10.0
+"""The deadline, at least, under a fault that the plugin is told of. It is told at once, but a busy machine
+may take longer than the deadline of a silent fault, and the result would be a timeout."""
 _LATE_SECONDS = 30.0
 """After the deadline, where a server accepts late: no machine is so slow that it would come in time."""
 _SLOWER_THAN_THE_DEADLINE = 5
@@ -104,12 +107,17 @@ async def healthy_conversation(prober: Prober, keys: Mapping[str, Any], proxy: F
     before = 0
     for _ in range(2):
         before, proxy.longest = proxy.answered, 0
-        well = (await prober.probe(keys, WARM_SECONDS)).result
-        if well.status.value == "unhealthy":
-            raise RuntimeError(f"the target is not well to begin with: {well.message} ({well.error_type})")
+        await healthy_probe(prober, keys)
     if proxy.answered == before:
         raise RuntimeError("the healthy target does not connect to where the configuration was pointed")
     return Conversation(proxy.answered - before, max(1, proxy.longest))
+
+
+async def healthy_probe(prober: Prober, keys: Mapping[str, Any]) -> None:
+    """One, in as much time as it needs. Raises `RuntimeError` where the target is not well."""
+    well = (await prober.probe(keys, WARM_SECONDS)).result
+    if well.status.value == "unhealthy":
+        raise RuntimeError(f"the target is not well to begin with: {well.message} ({well.error_type})")
 
 
 def impose(proxy: FaultProxy, wanted: NetworkFault, conversation: Conversation, timeout: float) -> None:
@@ -176,6 +184,12 @@ class NetworkConformance(Kit):
     """The key of `connection` that names the server; None for an engine that no network leads to."""
     port_key: ClassVar[str] = "port"
     fault_deadline_seconds: ClassVar[float] = 1.0
+    _conversations: ClassVar[dict[str, Conversation]]
+    """By configuration: one is measured for all faults."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._conversations = {}
 
     def server_of(self, keys: Mapping[str, Any]) -> tuple[str, int]:
         """Host and port of the healthy target's server. Override it together with `pointed_at`."""
@@ -207,7 +221,7 @@ class NetworkConformance(Kit):
             fault(f"the network {wanted}: {problem}")
 
     def test_silent_name_service(self, config: ComputeConfig) -> None:
-        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more (here after thirty)."""
+        """A look-up takes no timeout; the system's resolver gives up after ten seconds or more, here 30."""
         if self._has_no_network:
             return
         if not silent_names.available():
@@ -258,13 +272,24 @@ class NetworkConformance(Kit):
         self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy, wanted: NetworkFault
     ) -> str | None:
         try:
-            conversation = await healthy_conversation(prober, keys, proxy)
+            conversation = await self._conversation(prober, keys, proxy)
         except RuntimeError as error:
             return str(error)
         timeout = self.fault_deadline_seconds
+        if not wanted.silent:
+            timeout = max(timeout, _TOLD_SECONDS)
         impose(proxy, wanted, conversation, timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
         return problem_of(probe, timeout, silent=wanted.silent, reached=reached)
+
+    async def _conversation(self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> Conversation:
+        """After it, the connection is there that the target keeps between probes, where it keeps one."""
+        anywhere = repr(self.pointed_at(keys, LOOPBACK, 1))
+        if anywhere not in self._conversations:
+            self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
+        elif keys.get("connection_reuse"):
+            await healthy_probe(prober, keys)
+        return self._conversations[anywhere]
 
 
 def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:

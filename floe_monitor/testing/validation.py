@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute.plugin import ComputePlugin
 
 _PARALLEL = 8
-_REPEATS = 30
+_REPEATS = 12
 _SHORT_SECONDS = 0.5
 _DESCRIPTORS = Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
 

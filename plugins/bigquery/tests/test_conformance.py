@@ -23,6 +23,7 @@ class Targets:
 
     plugin_name = "bigquery"
     overrun_seconds = 0.1
+    fault_deadline_seconds = 0.6
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def server_of(self, keys: Mapping[str, Any]) -> tuple[str, int]:
