@@ -51,7 +51,7 @@ class Connector:
         self._calls = calls
         self._parameters: dict[str, str] = {}
 
-    def read_parameters(self) -> None:
+    def prepare(self) -> None:
         """Before all else: a service is read from its file, which may be missing."""
         if self._config.service is None:
             self._parameters = connection_parameters(self._config)
