@@ -84,6 +84,7 @@ class NetworkPlugin(AdapterPlugin[ConfigT], Generic[ConfigT]):
                 config,
                 validation,
                 connector.deadline,
+                calls=self.blocking_calls,
                 held=connector.steps,
                 connect=connector.connect,
                 examine=partial(examine, validation),

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from floe_monitor_bigquery import BigQueryComputePlugin
 
-from floe_monitor.testing import ComputePluginConformance, Given, NetworkConformance
+from floe_monitor.testing import ComputePluginConformance, Given, KeptConnectionConformance
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 from floe_monitor.testing.validation import ValidationConformance
 
@@ -70,11 +69,5 @@ class TestBigQuery(Targets, ComputePluginConformance):
     driver_modules = ("google.auth", "google.oauth2", "requests", "urllib3", "cryptography")
 
 
-class TestKept(Targets, ValidationConformance, NetworkConformance):
+class TestKept(Targets, ValidationConformance, KeptConnectionConformance):
     more = {"connection_reuse": True}  # noqa: RUF012 - never changed
-
-    @pytest.fixture
-    def plugin(self) -> Iterator[BigQueryComputePlugin]:
-        plugin = BigQueryComputePlugin()
-        yield plugin
-        plugin.shutdown()

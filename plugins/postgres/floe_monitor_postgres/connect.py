@@ -14,7 +14,7 @@ from floe_monitor_postgres.session import Session, conninfo
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline, Failure
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
-    from floe_monitor.compute.toolkit.dialling import Endpoint
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_postgres.config import PostgresConfig
 
 _TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
