@@ -16,12 +16,14 @@ class Situation:
     """A target in the state that the case wants.
 
     `fields` are the target's keys without `plugin`. `credentials` names the environment variable of each
-    credential; `environment` holds their values, for the probe and for dbt alike.
+    credential; `environment` holds their values, for the probe and for dbt alike. `former_names` are names
+    with the address that each had when the target was validated once before, which keeps its connection.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

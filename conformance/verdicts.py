@@ -122,6 +122,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 "credentials": dict(situation.credentials),
                 "ordinary_user": case.ordinary_user,
                 "timeout": case.timeout,
+                "former_names": dict(situation.former_names),
             }
             answer = _ours(request, environment)
             if answer["profile"] is None:

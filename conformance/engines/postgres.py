@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -227,6 +228,17 @@ def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]
 
 
 @contextmanager
+def _kept(folder: Path, host: str, former: str) -> Iterator[Situation]:  # noqa: ARG001
+    """A connection is kept to `former`, where `host` led; the name leads now where the system's files say."""
+    with _building:
+        cluster = _plain()
+    with FaultProxy(cluster.port, host=former) as proxy:
+        situation = _situation(proxy.port, host=host)
+        fields = {**situation.fields, "connection_reuse": True}
+        yield replace(situation, fields=fields, former_names={host: former})
+
+
+@contextmanager
 def _limit_reached(folder: Path) -> Iterator[Situation]:  # noqa: ARG001
     import psycopg  # noqa: PLC0415
 
@@ -245,7 +257,8 @@ ENGINE = Engine(
     about="dbt-core 1.11.16, dbt-postgres 1.11.0, psycopg2 2.9.13. The server is Postgres 18.6 from the "
     "package index; in the cases about TLS, which that build lacks, Debian's Postgres 15; scram passwords. "
     "`dbt debug` only connects and runs a query: it passes where `dbt run` could build nothing, and there "
-    "the monitor says DEGRADED.",
+    "the monitor says DEGRADED. In the cases of a kept connection the target was validated once before, with "
+    "`connection_reuse`, while `socket.getaddrinfo` answered with the name's former address.",
     cases=(
         Case("all well", _server),
         Case("all well, several schemas in search_path", partial(_server, search_path="marts, public")),
@@ -269,6 +282,11 @@ ENGINE = Engine(
         Case("unknown role", partial(_server, role="missing")),
         Case("role not granted", partial(_server, user="reader", role="others")),
         Case("connection limit reached", _limit_reached),
+        Case("a kept connection, all well", partial(_kept, host="localhost", former=LOOPBACK)),
+        Case("a kept connection, its name moved since", partial(_kept, host="localhost", former="127.0.0.9")),
+        Case("a kept connection, its name unknown since", partial(
+            _kept, host="db.floe-monitor.invalid", former=LOOPBACK,
+        )),
         Case("TLS, all well", partial(_tls, sslmode="verify-full", sslrootcert="root.pem")),
         Case("TLS, a client certificate", partial(
             _tls, password=None, user="certified", sslmode="verify-full", sslrootcert="root.pem",
