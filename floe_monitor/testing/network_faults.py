@@ -225,8 +225,9 @@ class NetworkConformance(Kit):
     ) -> None:
         if self._has_no_network:
             return
+        anywhere = repr(self.pointed_at(_keys_of(config)[0], LOOPBACK, 1))
         with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
-            problem = asyncio.run(self._under(prober, keys, proxy, wanted))
+            problem = asyncio.run(self._under(prober, keys, proxy, wanted, anywhere))
         if problem:
             fault(f"the network {wanted}: {problem}")
 
@@ -279,27 +280,28 @@ class NetworkConformance(Kit):
             yield prober, self.pointed_at(keys, LOOPBACK, proxy.port), proxy
 
     async def _under(
-        self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy, wanted: NetworkFault
+        self,
+        prober: Prober,
+        keys: Mapping[str, Any],
+        proxy: FaultProxy,
+        wanted: NetworkFault,
+        anywhere: str,
     ) -> str | None:
+        """`anywhere` is the same for two targets that differ in where their server listens alone."""
         timeout = self.fault_deadline_seconds
         if not wanted.silent:
             timeout = max(timeout, _TOLD_SECONDS)
         try:
-            conversation = await self._conversation(prober, keys, proxy)
+            if anywhere not in self._conversations:
+                self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
             if keys.get("connection_reuse"):
                 # The deadline may be a part of what a kept connection was made with.
                 await healthy_probe(prober, keys, timeout)
         except RuntimeError as error:
             return str(error)
-        impose(proxy, wanted, conversation, timeout)
+        impose(proxy, wanted, self._conversations[anywhere], timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
         return problem_of(probe, timeout, silent=wanted.silent, reached=reached)
-
-    async def _conversation(self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> Conversation:
-        anywhere = repr(self.pointed_at(keys, LOOPBACK, 1))
-        if anywhere not in self._conversations:
-            self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
-        return self._conversations[anywhere]
 
 
 def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:
