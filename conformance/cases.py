@@ -18,13 +18,15 @@ class Situation:
     `fields` are the target's keys without `plugin`. `credentials` names the environment variable of each
     credential; `environment` holds their values, for the probe and for dbt alike. `stand_in` says that a
     program of the project answers in the server's place: it accepts every statement that it was written to
-    accept, so that a `dbt run` against it would show nothing about the engine.
+    accept, so that a `dbt run` against it would show nothing about the engine. `former_names` are names
+    with the address that each had when the target was validated once before, which keeps its connection.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     stand_in: bool = False
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

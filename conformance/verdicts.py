@@ -127,6 +127,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 "credentials": dict(situation.credentials),
                 "ordinary_user": case.ordinary_user,
                 "timeout": case.timeout,
+                "former_names": dict(situation.former_names),
             }
             answer = _ours(request, environment)
             dbts, debug_passed = ask_dbt(engine, case, situation, answer, runner, work, environment)

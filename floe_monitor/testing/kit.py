@@ -46,6 +46,10 @@ class Kit:
     @pytest.fixture
     def plugin(self) -> ComputePlugin:
         """The plugin under test: by default the installed one called `plugin_name`."""
+        return self.installed_plugin()
+
+    def installed_plugin(self) -> ComputePlugin:
+        """The one called `plugin_name`. Not to be overridden."""
         name = getattr(self, "plugin_name", None)
         if name is None:
             fault("give `plugin_name`, the name of the entry point, or override the fixture `plugin`")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
     from floe_monitor.compute.toolkit.driver_thread import DriverThreads
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 # dbt's driver (connector 4.x, network.py and auth/keypair.py) connects with urllib3, which tries each address
@@ -113,7 +114,7 @@ class Connector:
             if self._has_tls_check:
                 with self.validation.check("tls"):
                     self._encrypt(connection)
-        return self._log_in()
+        return self._log_in(dialled.endpoint)
 
     @property
     def _has_tls_check(self) -> bool:
@@ -129,11 +130,11 @@ class Connector:
                 raise error.__cause__ from None
             raise
 
-    def _log_in(self) -> Session:
+    def _log_in(self, endpoint: Endpoint) -> Session:
         session: Session | Exception
         with self.validation.check("login"):
             try:
-                session = Session.open(self._arguments(), self._threads, self.deadline)
+                session = Session.open(self._arguments(), self._threads, self.deadline, endpoint)
             except Exception as error:
                 # Snowflake looks at the role once the credentials have passed.
                 if describe(error).number not in ROLE_NUMBERS:

@@ -84,7 +84,7 @@ class Connector:
         self._config, self._calls, self._secrets = config, calls, secrets
         self._route = Route("", 0)
 
-    def find_route(self) -> None:
+    def prepare(self) -> None:
         """Before all else, and the user too: both are part of the key."""
         try:
             self.user = self.user or system_user()

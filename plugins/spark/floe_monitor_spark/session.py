@@ -23,6 +23,7 @@ from floe_monitor_spark.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_spark.transport import BoundedTransport
 
 PROTOCOL = ttypes.TProtocolVersion.HIVE_CLI_SERVICE_PROTOCOL_V6
@@ -111,6 +112,10 @@ class Session:
             raise
         self._release(operation)
         return columns
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self._base.endpoints
 
     @property
     def usable(self) -> bool:
