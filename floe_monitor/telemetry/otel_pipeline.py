@@ -29,6 +29,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.util.re import parse_env_headers
 
+from floe_monitor.domain.plurals import counted
 from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
 from floe_monitor.telemetry.otel_spans import SCOPE, BoundedSpanProcessor, NoSpans, SpanTracing
 
@@ -220,7 +221,7 @@ class _SdkLogHandler(logging.Handler):
             return
         self._said[key] = now
         again = self._swallowed.pop(key, 0)
-        log.warning("%s%s", self._text(record), f" ({again} more times before)" if again else "")
+        log.warning("%s%s", self._text(record), f" ({counted(again, 'more time')} before)" if again else "")
 
     def _text(self, record: logging.LogRecord) -> str:
         try:

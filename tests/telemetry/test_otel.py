@@ -403,6 +403,27 @@ def test_a_header_is_read_as_every_reference_is(tmp_path: Any, caplog: pytest.Lo
     ]
 
 
+def test_what_the_sdk_repeats_is_counted(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing_receiver() as received:
+        sink = build(world, endpoint=received.endpoint, traces=False, export_interval=3600)
+    sdk = logging.getLogger("opentelemetry.sdk")
+    for again in (1, 2):
+        for _ in range(again + 1):
+            sdk.warning("not exported")
+        monkeypatch.setattr("floe_monitor.telemetry.otel_pipeline.REPORT_EVERY", -1.0)
+        sdk.warning("not exported")
+        monkeypatch.undo()
+    lines = [record.message for record in caplog.records if "not exported" in record.message]
+    assert lines == [
+        "not exported",
+        "not exported (1 more time before)",
+        "not exported (3 more times before)",
+    ]
+    sink.shutdown(0.1)
+
+
 def test_scrubbing_what_the_sdk_says() -> None:
     scrub = Scrubber(("hunter2", "", "hunter2-longer"))
     assert scrub("to http://u:p@host with hunter2-longer") == "to http://***@host with ***"
