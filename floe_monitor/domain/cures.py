@@ -100,6 +100,11 @@ BY_MESSAGE = (
         "start the engine, or correct host and port; inside a container localhost is the container itself",
     ),
     _kind(
+        "… has expired",
+        r"\bexpired\b",
+        "renew it; a file that is replaced is read at the next probe",
+    ),
+    _kind(
         "certificate … refused, verify failed",
         r"certificate (?:is refused|verify failed)",
         "give the target the file of the authority that signed the certificate; see the engine's page",
@@ -108,11 +113,6 @@ BY_MESSAGE = (
         "too many connections",
         r"too many connections",
         "raise the limit on connections, or lower `threads`",
-    ),
-    _kind(
-        "… has expired",
-        r"\bexpired\b",
-        "renew it; a file that is replaced is read at the next probe",
     ),
     _kind(
         "… is in use by PID …",

@@ -45,6 +45,8 @@ def test_every_kind_is_one_that_messages_of_the_verdicts_or_of_the_monitor_have(
     [
         ("127.0.0.1 port 1: Connection refused", ErrorType.CONNECTION, "start the engine"),
         ("connection reset", ErrorType.CONNECTION, "reach it from the same pod"),
+        ("certificate verify failed: certificate has expired", ErrorType.CONNECTION, "renew it"),
+        ("SSL error: certificate verify failed", ErrorType.CONNECTION, "give the target the file"),
         ("no plugin 'a' is installed; did you mean 'b'?", ErrorType.PLUGIN, "correct plugin, or install"),
         ("environment variable PW is not set", ErrorType.CONFIGURATION, "set it where floe-monitor runs"),
         ("x.db does not exist; dbt would create an empty database", None, "nothing, if it is to be new"),
