@@ -223,9 +223,9 @@ async def test_a_real_browser_shows_it_and_keeps_it_current(
     assert "warehouse" in dom
 
 
+@pytest.mark.gate
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.process
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian package chromium)")
 async def test_a_page_is_as_wide_as_the_phone(
     surface: Any, serving: Any, target_of: Any, result_of: Any, tmp_path: Path

@@ -62,6 +62,7 @@ async def test_one_whose_load_does_not_end_in_time_degrades(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 def test_one_whose_load_takes_all_the_time_leaves_the_catalog_unjudged(
     tmp_path: Path, probe: Callable[..., ConnectionResult]
