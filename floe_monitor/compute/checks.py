@@ -51,6 +51,18 @@ def _plain(text: object) -> str:
         return f"(a {type(text).__name__} that cannot be read)"
 
 
+class RunningCheck(NamedTuple):
+    """The check under way.
+
+    `started_ms` counts from the start of the validation; `on_timeout` is the check's status where the
+    validation's time ends before it does.
+    """
+
+    name: str
+    started_ms: float
+    on_timeout: ConnectionStatus
+
+
 class CheckLog:
     """What a validation has recorded so far, readable from another thread while it runs.
 
@@ -62,10 +74,12 @@ class CheckLog:
 
     def __init__(self) -> None:
         self._done: tuple[CheckResult, ...] = ()
-        self._running: tuple[str, float] | None = None
+        self._running: RunningCheck | None = None
 
-    def begin(self, name: str, started_ms: float) -> None:
-        self._running = (_plain(name), started_ms)
+    def begin(
+        self, name: str, started_ms: float, on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> None:
+        self._running = RunningCheck(_plain(name), started_ms, on_timeout)
 
     def finish(self, result: CheckResult) -> None:
         """In the worker, where a message that is no plain text may be turned into one: that runs its code."""
@@ -79,8 +93,7 @@ class CheckLog:
         return self._done
 
     @property
-    def running(self) -> tuple[str, float] | None:
-        """Name and start (ms into the validation) of the check under way."""
+    def running(self) -> RunningCheck | None:
         return self._running
 
 
@@ -161,15 +174,17 @@ class Validation:
         name: str,
         *,
         on_failure: ConnectionStatus = ConnectionStatus.UNHEALTHY,
+        on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY,
         fatal: tuple[type[Exception], ...] = (),
     ) -> Iterator[Check]:
         """Run one check; `on_failure` is the status an exception in its body gives it.
 
-        Those of `fatal` say that the engine is unreachable, whatever was asked of it: always UNHEALTHY.
+        `on_timeout` is its status where it does not return before the deadline: by default UNHEALTHY, for the
+        engine does not answer. Those of `fatal` say that the engine is unreachable: always UNHEALTHY.
         """
         check = Check(name)
         started_ms = self._elapsed_ms()
-        self._log.begin(name, started_ms)
+        self._log.begin(name, started_ms, on_timeout)
         try:
             yield check
         except _StopValidationError:

@@ -267,17 +267,17 @@ def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:
     message = f"no answer within {attempt.target.policy.timeout:g} s"
     if running is None:
         return _unhealthy(ErrorType.TIMEOUT, message, done)
-    name, started_ms = running
-    message = f"{message}: check {name!r} did not return"
+    message = f"{message}: check {running.name!r} did not return"
     hung = CheckResult(
-        name=name,
-        status=ConnectionStatus.UNHEALTHY,
-        latency_ms=max(0.0, duration * 1000 - started_ms),
+        name=running.name,
+        status=running.on_timeout,
+        latency_ms=max(0.0, duration * 1000 - running.started_ms),
         message=message,
         error_type=ErrorType.TIMEOUT,
-        started_ms=started_ms,
+        started_ms=running.started_ms,
     )
-    return _unhealthy(ErrorType.TIMEOUT, message, (*done, hung))
+    # A check that failed UNHEALTHY would have been the last: none of those before is worse.
+    return ConnectionResult(hung.status, 0.0, message, [], (*done, hung), hung.error_type)
 
 
 def _never_ready() -> ConnectionResult:

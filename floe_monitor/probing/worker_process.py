@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.probing.invocation import RaisedError, validate_with
 from floe_monitor.registry.discovery import discover
@@ -52,8 +53,10 @@ class _StreamingLog(checks.CheckLog):
         super().__init__()
         self._channel, self._number = channel, number
 
-    def begin(self, name: str, started_ms: float) -> None:
-        super().begin(name, started_ms)
+    def begin(
+        self, name: str, started_ms: float, on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> None:
+        super().begin(name, started_ms, on_timeout)
         self._channel.send(self._number, "begin", self.running)
 
     def finish(self, result: CheckResult) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
 
-OUR_SCOPE = "floe_monitor"
+SCOPE = "floe.compute"
+"""The instrumentation scope of the monitor's own, with its version. A plugin may use the name too."""
 SPAN_NAME = "validate_connection"
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
@@ -59,6 +60,10 @@ class BoundedSpanProcessor(SpanProcessor):
         """Nothing until it ends."""
 
     def on_end(self, span: ReadableSpan) -> None:
+        """A span of a plugin or its driver, whatever its scope is called."""
+        self.add(_without_texts(span))
+
+    def add(self, span: ReadableSpan) -> None:
         context = span.context
         if context is None or not context.trace_flags.sampled:
             return
@@ -69,7 +74,7 @@ class BoundedSpanProcessor(SpanProcessor):
         if full:
             self.lost(1)
         else:
-            self._batches.on_end(span if _is_ours(span) else _without_texts(span))
+            self._batches.on_end(span)
 
     def left(self, count: int) -> None:
         with self._lock:
@@ -106,10 +111,6 @@ class _Counting(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._exporter.force_flush(timeout_millis)
-
-
-def _is_ours(span: ReadableSpan) -> bool:
-    return span.instrumentation_scope is not None and span.instrumentation_scope.name == OUR_SCOPE
 
 
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
@@ -158,7 +159,7 @@ class SpanTracing:
     def __init__(self, provider: TracerProvider, processor: BoundedSpanProcessor, version: str) -> None:
         self._provider = provider
         self._processor = processor
-        self._scope = InstrumentationScope(OUR_SCOPE, version)
+        self._scope = InstrumentationScope(SCOPE, version)
         # Unlike any other of this process by counting, and of others by the random beginning.
         self._ids = itertools.count(int.from_bytes(os.urandom(8), "big"))
 
@@ -223,7 +224,7 @@ class SpanTracing:
             end_time=end,
             instrumentation_scope=self._scope,
         )
-        self._processor.on_end(span)
+        self._processor.add(span)
 
     def _next_id(self) -> int:
         return (next(self._ids) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1

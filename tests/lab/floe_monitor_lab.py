@@ -136,6 +136,16 @@ def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
     return _hang(config) if HANGING.is_set() else _healthy(config)
 
 
+def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("query"):
+            pass
+        with validation.check("extension:x", on_timeout=ConnectionStatus.DEGRADED):
+            FOREVER.wait()
+    return validation.result("from another age")
+
+
 def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
     validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
     with validation:
@@ -291,6 +301,7 @@ BEHAVIOURS: dict[str, Any] = {
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
     "hang_in_a_check": _hang_in_a_check,
+    "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,
     "raise": _raise,
     "lack_a_driver": _lack_a_driver,
