@@ -8,6 +8,7 @@ call after another; it is started, and its plugin imported, before the deadline 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.errors import ComputeError
+from floe_monitor.compute.errors import ComputeError, MonitorResourceError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ErrorType
 from floe_monitor.probing.invocation import RaisedError
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 """How long a process may take to start and to import its plugin."""
+
+SHORTAGE_STATUS = 75
+"""With which a worker process ends that had no thread, memory or descriptor to work with (EX_TEMPFAIL)."""
 
 IDLE_SECONDS = 300.0
 """A process unused for this long is ended."""
@@ -169,6 +173,11 @@ class WorkerProcess:
                 )
             except OSError as error:
                 self._connection.close()
+                shortage = resource_error_in(error)
+                if shortage is not None:
+                    raise shortage from None
+                if error.errno == errno.EAGAIN:
+                    raise MonitorResourceError("the monitor can start no more processes") from None
                 raise WorkerProcessError(f"no worker process could be started: {error.strerror}") from error
         with contextlib.suppress(OSError):  # one that ended at once is noticed by wait_ready
             self._connection.send(address)
@@ -182,6 +191,8 @@ class WorkerProcess:
             kind, problem = self._receive(ready_by)
         except ReclaimedError:
             raise WorkerProcessError("the worker process was not ready in time") from None
+        if kind == "shortage":
+            raise MonitorResourceError(problem)
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
 
@@ -197,7 +208,8 @@ class WorkerProcess:
         """Validate in the process. Checks appear in `log` as they happen.
 
         Raises `ReclaimedError` at the deadline (the process is then to be discarded), `RaisedError` for what
-        the plugin raised, `WorkerProcessError` when the process ended.
+        the plugin raised, `WorkerProcessError` when the process ended, `MonitorResourceError` when it was
+        short of something.
         """
         self._ask(resolved, max(0.0, expires_at - time.monotonic()))
         while True:
@@ -209,6 +221,8 @@ class WorkerProcess:
                 log.finish(value)
             elif kind == "error":
                 raise RaisedError(*value)
+            elif kind == "shortage":
+                raise MonitorResourceError(value)
             else:
                 assert isinstance(value, ConnectionResult)  # noqa: S101 - our own protocol
                 return value
@@ -241,11 +255,13 @@ class WorkerProcess:
             if number == self._number:
                 return kind, value
 
-    def _ended(self) -> WorkerProcessError:
+    def _ended(self) -> WorkerProcessError | MonitorResourceError:
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             return WorkerProcessError("the worker process closed its connection")
+        if code == SHORTAGE_STATUS:
+            return MonitorResourceError("the monitor has no more threads, memory or file descriptors")
         if code < 0:
             return WorkerProcessError(f"the worker process died of {signal.Signals(-code).name}")
         return WorkerProcessError(f"the worker process exited with status {code}")

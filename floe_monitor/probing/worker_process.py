@@ -6,7 +6,6 @@ parent dies or closes it, so that a driver that hangs here cannot outlive the da
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -16,8 +15,10 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.probing.process_pool import SHORTAGE_STATUS
 from floe_monitor.registry.discovery import discover
 from floe_monitor.registry.foreign_plugin import prepare
 
@@ -76,10 +77,18 @@ def main(descriptor: int) -> None:
     while True:
         number, resolved, seconds = channel.receive()
         if seconds is None:
-            prepare(entry.plugin, resolved.config)
-            channel.send(number, "ready", None)
+            channel.send(number, *_prepare(entry, resolved))
         else:
             channel.send(number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number)))
+
+
+def _prepare(entry: PluginEntry, resolved: Resolved) -> tuple[str, str | None]:
+    assert entry.plugin is not None  # noqa: S101 - `main` has seen it
+    try:
+        prepare(entry.plugin, resolved.config)
+    except MonitorResourceError as shortage:
+        return "shortage", str(shortage)
+    return "ready", None
 
 
 def _validate(
@@ -92,6 +101,8 @@ def _validate(
             return "result", validate_with(plugin, resolved, entry.distribution)
     except RaisedError as error:
         return "error", (error.text, error.error_type)
+    except MonitorResourceError as shortage:
+        return "shortage", str(shortage)
     finally:
         if os.getpid() != parent:
             os._exit(0)
@@ -110,6 +121,11 @@ def _end_with_parent(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(EOFError, OSError):
+    try:
         main(int(sys.argv[1]))
+    except Exception as error:
+        if resource_error_in(error) is not None:
+            os._exit(SHORTAGE_STATUS)
+        if not isinstance(error, EOFError | OSError):
+            raise
     os._exit(0)

@@ -15,6 +15,8 @@ from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProfileReconciled,
+    ShortageBegan,
+    ShortageEnded,
     TargetStale,
     TickSkipped,
 )
@@ -161,6 +163,8 @@ class LogSink:
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
+            ShortageBegan: self._short,
+            ShortageEnded: self._short_no_more,
             LateReturn: self._late,
             TargetStale: self._stale,
             HangJudged: self._hung,
@@ -191,6 +195,12 @@ class LogSink:
         self._log.debug(
             "tick skipped", target=event.target, plugin=event.plugin, reason=event.reason, count=event.count
         )
+
+    def _short(self, event: ShortageBegan) -> None:
+        self._log.error(f"{event.what}: probes that need it are skipped")
+
+    def _short_no_more(self, event: ShortageEnded) -> None:
+        self._log.info("the monitor is short of nothing any more", lasted_seconds=round(event.lasted, 3))
 
     def _late(self, event: LateReturn) -> None:
         self._log.info(

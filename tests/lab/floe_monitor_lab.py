@@ -6,7 +6,9 @@ seconds to prepare itself, `prepare: raise` makes that fail.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import sys
 import threading
@@ -37,6 +39,10 @@ CALLS: list[str] = []
 
 HOOKS: list[str] = []
 """What was called besides, likewise."""
+
+
+HELD: list[int] = []
+"""Descriptors that `exhaust_descriptors` has opened."""
 
 
 class UnreadableError(Exception):
@@ -267,6 +273,18 @@ def _spawn_and_hang(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY)
 
 
+def _lack_descriptors(config: ComputeConfig) -> ConnectionResult:
+    raise ConnectionError("unreachable") from OSError(errno.EMFILE, "Too many open files")
+
+
+def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
+    """What a driver says that cannot open a socket, in words of its own."""
+    with contextlib.suppress(OSError):
+        while True:
+            HELD.append(os.open(os.devnull, os.O_RDONLY))
+    return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
+
+
 def _tell_pid(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
 
@@ -316,6 +334,9 @@ BEHAVIOURS: dict[str, Any] = {
     "segfault": _segfault,
     "os_exit": _os_exit,
     "spawn_and_hang": _spawn_and_hang,
+    "lack_descriptors": _lack_descriptors,
+    "lack_memory": _raising(MemoryError),
+    "exhaust_descriptors": _exhaust_descriptors,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
     "tell_credentials": _tell_credentials,

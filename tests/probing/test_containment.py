@@ -137,13 +137,11 @@ def no_new_threads() -> Iterator[None]:
         threading._start_new_thread = start  # type: ignore[attr-defined]
 
 
-async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
+async def test_a_probe_without_a_thread_is_no_result_and_costs_no_slot(
     probe: Probe, pool: WorkerPool, make_target: MakeTarget
 ) -> None:
-    with no_new_threads():
-        result = await probe(make_target("healthy"))
-    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
-    assert result.message == "the monitor could start no thread for the probe"
+    with no_new_threads(), pytest.raises(MonitorResourceError, match="no thread for the probe"):
+        await probe(make_target("healthy"))
     assert pool.taken == 0
     assert (await probe(make_target("healthy"))).status is ConnectionStatus.HEALTHY
 
