@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import threading
 import time
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from floe_monitor.compute.toolkit.headroom import require_descriptors, require_t
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.probing.plugin_closers import PluginClosers
 from floe_monitor.probing.process_pool import (
     START_SECONDS,
     PluginAddress,
@@ -31,7 +31,7 @@ from floe_monitor.probing.process_pool import (
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
-from floe_monitor.registry.foreign_plugin import adapt_result, describe_error, shut_down
+from floe_monitor.registry.foreign_plugin import adapt_result, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,28 +86,17 @@ class Runner:
         self._pool = pool
         self._tracing: Tracing = tracing or NoTracing()
         self._processes = ProcessPool()
-        self._used: dict[int, ComputePlugin] = {}
+        self._closers = PluginClosers()
         self._headroom_until = 0.0
 
     def close(self) -> None:
         """Kill the worker processes, and have the plugins close what they keep, in `SHUTDOWN_SECONDS`."""
         self._processes.close()
-        endings = [
-            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True)
-            for plugin in self._used.values()
-        ]
-        until = time.monotonic() + SHUTDOWN_SECONDS
-        for ending in endings:
-            ending.start()
-        for ending in endings:
-            ending.join(max(0.0, until - time.monotonic()))
+        self._closers.close(SHUTDOWN_SECONDS)
 
     def retire(self, plugins: Iterable[ComputePlugin]) -> None:
         """Have every plugin used here but these close what it keeps: no target names it any more."""
-        wanted = {id(plugin) for plugin in plugins}
-        for key in [key for key in self._used if key not in wanted]:
-            plugin = self._used.pop(key)
-            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True).start()
+        self._closers.retire(plugins)
 
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
         """Validate in `slot`, which from here on is the worker's to give back.
@@ -138,8 +127,9 @@ class Runner:
         duration = time.monotonic() - began
         result = self._result(attempt, span, trigger, started_at + began - started, duration)
         if result.worker == "returned" and result.status is ConnectionStatus.UNHEALTHY:
-            # A driver that cannot open a socket may call the engine unreachable.
-            require_descriptors(1)
+            # A driver that cannot open a socket may call the engine unreachable. As many as before it began:
+            # others may have closed some since.
+            require_descriptors()
             require_threads(1)
         if result.worker == "stuck":
             attempt.overdue_since = attempt.expires_at
@@ -191,8 +181,8 @@ class Runner:
             attempt.redactor = resolved.redactor
             if not target.is_prepared:
                 with self._preparing(attempt, loop):
+                    self._closers.note_used(plugin)
                     target.prepare(resolved)
-                self._used[id(plugin)] = plugin
             with (
                 deadline.running_until(deadline.Deadline(attempt.expires_at)),
                 checks.recording_into(attempt.log),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
 from floe_monitor.domain.events import ProfileReconciled
 from floe_monitor.profiles.directory_watch import DirectoryWatch
@@ -147,9 +148,10 @@ class _Kept:
         self._scope.cancel()
 
     async def run(self) -> None:
-        worker = WorkerThread(f"profile-{self.label}", "the profile")
+        worker: WorkerThread | None = None
         try:
             with self._scope:
+                worker = await self._start_worker()
                 while True:
                     self._asked = anyio.Event()
                     await self._pass(worker)
@@ -158,10 +160,19 @@ class _Kept:
             self._stopped.set()
             if self._watch is not None:
                 self._watch.stop()
-            _, released = self._submit(worker, self._reconciler.release)
-            worker.end()
-            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
-                await released.wait()
+            if worker is not None:
+                _, released = self._submit(worker, self._reconciler.release)
+                worker.end()
+                with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
+                    await released.wait()
+
+    async def _start_worker(self) -> WorkerThread:
+        while True:
+            try:
+                return WorkerThread(f"profile-{self.label}", "the profile")
+            except MonitorResourceError as error:
+                self._keeper.report(self, Outcome("failed", str(error)))
+            await anyio.sleep(_STANDBY_SECONDS)
 
     async def _pass(self, worker: WorkerThread) -> None:
         assignment = self.assignment

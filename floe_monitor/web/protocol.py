@@ -21,6 +21,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from floe_monitor.web.descriptor_reserve import DescriptorReserve
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -50,6 +52,15 @@ class Limits:
     head_bytes: int = 16_384
     body_bytes: int = 65_536
 
+    @classmethod
+    def within(cls, descriptors: int) -> Limits:
+        """With connections for at most a third of the descriptors that the process may open."""
+        most = cls()
+        return cls(
+            connections=max(8, min(most.connections, descriptors // 4)),
+            reserve=max(2, min(most.reserve, descriptors // 16)),
+        )
+
 
 class Connections(ServerState):
     """All connections of one server, and of those that wait for their client what they wait for, each longest
@@ -58,6 +69,7 @@ class Connections(ServerState):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
+        self.descriptors = DescriptorReserve()
         self.stalled: dict[BoundedProtocol, None] = {}
         self.kept: dict[BoundedProtocol, None] = {}
         self.fresh: dict[BoundedProtocol, None] = {}
@@ -135,6 +147,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 timer.cancel()
         self._unparsed.clear()
         super().connection_lost(exc)
+        # The transport closes its socket after this call.
+        self.loop.call_soon(self.server_state.descriptors.restore)
 
     def data_received(self, data: bytes) -> None:
         self._unparsed += data

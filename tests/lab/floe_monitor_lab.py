@@ -285,6 +285,16 @@ def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
 
 
+def _forbid_threads(config: ComputeConfig) -> ConnectionResult:
+    """From here on as at the limit on threads, for Python's own."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    return _result(ConnectionStatus.HEALTHY)
+
+
 def _tell_pid(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
 
@@ -337,6 +347,7 @@ BEHAVIOURS: dict[str, Any] = {
     "lack_descriptors": _lack_descriptors,
     "lack_memory": _raising(MemoryError),
     "exhaust_descriptors": _exhaust_descriptors,
+    "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
     "tell_credentials": _tell_credentials,
