@@ -19,7 +19,8 @@ from floe_monitor import __version__
 from floe_monitor.compute.toolkit.headroom import descriptor_limit
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
-from floe_monitor.domain.liveness import LivenessLimits
+from floe_monitor.daemon.watchdog import Watchdog
+from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
@@ -170,6 +171,7 @@ class _Daemon:
         async with anyio.create_task_group() as services:
             limits = Limits.within(descriptor_limit())
             await services.start(partial(serve, app, self._listener, limits=limits), name="http")
+            services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
             services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(keeper.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")

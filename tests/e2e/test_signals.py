@@ -234,3 +234,17 @@ def _environ(pid: int) -> str:
         return Path(f"/proc/{pid}/environ").read_text(errors="replace")
     except OSError:
         return ""
+
+
+@pytest.mark.gate
+def test_a_driver_that_holds_the_interpreters_lock_ends_the_daemon(start_daemon: Start) -> None:
+    daemon = start_daemon("targets: {well: {plugin: lab}}")
+    well_until = time.monotonic() + 17  # longer than the limit: it was armed anew
+    while time.monotonic() < well_until:
+        assert daemon.get("/healthz")[0] == 200
+        time.sleep(0.5)
+    daemon.config.write_text("targets: {ill: {plugin: lab, connection: {behave: hold_the_lock}}}")
+    assert daemon.process.wait(100) == 1
+    said = daemon.log.read_text()
+    assert "Timeout (0:00:15)!" in said
+    assert "in _hold_the_lock" in said

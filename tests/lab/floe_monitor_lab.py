@@ -285,6 +285,12 @@ def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
 
 
+def _hold_the_lock(config: ComputeConfig) -> ConnectionResult:
+    """Native code that keeps the interpreter's lock, and so stops every thread."""
+    ctypes.PyDLL(None).sleep(600)
+    return _result(ConnectionStatus.HEALTHY)
+
+
 def _forbid_threads(config: ComputeConfig) -> ConnectionResult:
     """From here on as at the limit on threads, for Python's own."""
 
@@ -347,6 +353,7 @@ BEHAVIOURS: dict[str, Any] = {
     "lack_descriptors": _lack_descriptors,
     "lack_memory": _raising(MemoryError),
     "exhaust_descriptors": _exhaust_descriptors,
+    "hold_the_lock": _hold_the_lock,
     "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
