@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,11 +18,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.errors import ComputeError, MonitorResourceError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ErrorType
+from floe_monitor.domain import forked_child
+from floe_monitor.probing import process_tree
+from floe_monitor.probing.channel import Channel, MessageError
 from floe_monitor.probing.invocation import RaisedError
 
 if TYPE_CHECKING:
@@ -158,9 +161,14 @@ class WorkerProcess:
         self.idle_since = time.monotonic()
         self._prepared: set[str] = set()
         self._number = 0
-        ours, theirs = socket.socketpair()
+        self._mark = secrets.token_hex(8)
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise resource_error_in(error) or error from None
         with theirs:
-            self._connection = Connection(ours.detach())
+            self._channel = Channel(ours)
+            forked_child.close_in_child(ours.fileno())
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "floe_monitor.probing.worker_process", str(theirs.fileno())],
@@ -169,10 +177,14 @@ class WorkerProcess:
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env={
+                        **os.environ,
+                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                        process_tree.VARIABLE: self._mark,
+                    },
                 )
             except OSError as error:
-                self._connection.close()
+                self._close_channel()
                 shortage = resource_error_in(error)
                 if shortage is not None:
                     raise shortage from None
@@ -180,7 +192,7 @@ class WorkerProcess:
                     raise MonitorResourceError("the monitor can start no more processes") from None
                 raise WorkerProcessError(f"no worker process could be started: {error.strerror}") from error
         with contextlib.suppress(OSError):  # one that ended at once is noticed by wait_ready
-            self._connection.send(address)
+            self._channel.send(address, time.monotonic() + START_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -200,7 +212,7 @@ class WorkerProcess:
         """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
         if target in self._prepared:
             return
-        self._ask(resolved, None)
+        self._ask(resolved, None, ready_by)
         self.wait_ready(ready_by)
         self._prepared.add(target)
 
@@ -211,7 +223,7 @@ class WorkerProcess:
         the plugin raised, `WorkerProcessError` when the process ended, `MonitorResourceError` when it was
         short of something.
         """
-        self._ask(resolved, max(0.0, expires_at - time.monotonic()))
+        self._ask(resolved, max(0.0, expires_at - time.monotonic()), expires_at)
         while True:
             kind, value = self._receive(expires_at)
             if kind == "begin":
@@ -228,18 +240,31 @@ class WorkerProcess:
                 return value
 
     def kill(self) -> None:
-        """Kill the process and everything in its session, and reap it."""
+        """Kill the process with everything that it has started, and reap it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(
+                self._process.pid, signal.SIGSTOP
+            )  # it starts nothing more, and keeps what it has adopted
+        if self.alive:
+            process_tree.kill_descendants(self._process.pid)
+        else:
+            process_tree.kill_marked(self._mark)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
-        with contextlib.suppress(OSError):
-            self._connection.close()
+        self._close_channel()
 
-    def _ask(self, resolved: Resolved, seconds: float | None) -> None:
+    def _close_channel(self) -> None:
+        forked_child.release(self._channel.fileno())
+        self._channel.close()
+
+    def _ask(self, resolved: Resolved, seconds: float | None, until: float) -> None:
         self._number += 1
         try:
-            self._connection.send((self._number, resolved, seconds))
+            self._channel.send((self._number, resolved, seconds), until)
+        except TimeoutError:
+            raise ReclaimedError("the worker process took no request in time and was ended") from None
         except OSError:
             raise self._ended() from None
 
@@ -247,11 +272,13 @@ class WorkerProcess:
         """The next answer to the last request; one to an earlier request is ignored."""
         while True:
             try:
-                if not self._connection.poll(max(0.0, expires_at - time.monotonic())):
-                    raise ReclaimedError("the worker process gave no answer in time and was ended")
-                number, kind, value = self._connection.recv()
+                number, kind, value = self._channel.receive(expires_at)
+            except TimeoutError:
+                raise ReclaimedError("the worker process gave no answer in time and was ended") from None
             except (EOFError, OSError):
                 raise self._ended() from None
+            except (MessageError, TypeError, ValueError):
+                raise WorkerProcessError("the worker process sent what is no answer") from None
             if number == self._number:
                 return kind, value
 

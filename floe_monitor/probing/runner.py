@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from floe_monitor.probing.tracing import SpanHandle, Tracing
     from floe_monitor.probing.workers import Slot, WorkerPool
 
-RECLAIM_SECONDS = 0.05
+RECLAIM_SECONDS = 0.25
 """How long past the deadline the runner waits for a worker process to be killed before it reports."""
 
 SHUTDOWN_SECONDS = 1.2

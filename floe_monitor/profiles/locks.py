@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from floe_monitor.domain import forked_child
 from floe_monitor.profiles.files import marked
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class FileLock:
         while self._descriptor is None:
             try:
                 self._descriptor = self._attempt()
+                if self._descriptor is not None:
+                    # The lock is that of the open file: a copy of the process would hold it too.
+                    forked_child.close_in_child(self._descriptor)
             except HeldError:
                 if time.monotonic() >= end:
                     raise
@@ -67,6 +71,7 @@ class FileLock:
                 # Only while it is still our file that stands there.
                 if self._is_there(descriptor):
                     self.path.unlink()
+            forked_child.release(descriptor)
             os.close(descriptor)
 
     def current(self) -> bool:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from floe_monitor.domain import forked_child
 from floe_monitor.web.descriptor_reserve import DescriptorReserve
 
 if TYPE_CHECKING:
@@ -135,12 +136,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _PacedFlow(transport, self._unparsed)
         transport.max_size = _READ  # type: ignore[attr-defined]  # of asyncio's socket transports
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
+        forked_child.close_in_child(self._descriptor)
         self.server_state.fresh[self] = None
         self.server_state.make_room()
         if not transport.is_closing():
             self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        forked_child.release(self._descriptor)
         self.server_state.occupy(self)
         for timer in (self._arrival, self._departure):
             if timer is not None:

@@ -19,6 +19,7 @@ import anyio
 import anyio.lowlevel
 from uvicorn import Config
 
+from floe_monitor.domain import forked_child
 from floe_monitor.web.descriptor_reserve import ReservingSocket
 from floe_monitor.web.protocol import BoundedProtocol, Connections, Limits
 
@@ -56,6 +57,7 @@ class Listener:
 
     def close(self) -> None:
         for held in self.sockets:
+            forked_child.release(held.fileno())
             held.close()
 
 
@@ -86,6 +88,8 @@ def listen(host: str, port: int) -> Listener:
             raise ListenError(_explain(host, port, error)) from None
     if not sockets:
         raise ListenError(_explain(host, port, missing or OSError(errno.EADDRNOTAVAIL, ""))) from None
+    for held in sockets:
+        forked_child.close_in_child(held.fileno())
     return Listener(tuple(sockets), host, sockets[0].getsockname()[1])
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.profiles.locks import owner_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -234,6 +236,30 @@ def _environ(pid: int) -> str:
         return Path(f"/proc/{pid}/environ").read_text(errors="replace")
     except OSError:
         return ""
+
+
+def test_a_plugin_that_forks_leaves_no_child_with_the_port_or_the_lock(
+    start_daemon: Start, tmp_path: Path
+) -> None:
+    daemon = start_daemon(
+        """
+profiles: [{name: floe, path: profiles.yml}]
+probe: {interval: 600s}
+targets: {quiet: {plugin: lab}, forking: {plugin: lab, connection: {behave: fork_and_stay}}}
+"""
+    )
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    child = int(json.loads(daemon.get("/api/v1/targets/forking")[1])["history"][0]["message"])
+    try:
+        assert daemon.stop() == 0
+        os.kill(child, 0)  # it lives on
+        with socket.socket() as port:
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port.bind(("127.0.0.1", int(daemon.url.rpartition(":")[2])))
+            port.listen()
+        owner_lock(tmp_path / "profiles.yml", "floe").acquire()
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.gate

@@ -10,9 +10,11 @@ import contextlib
 import ctypes
 import errno
 import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from floe_monitor.compute import (
@@ -285,6 +287,40 @@ def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
 
 
+def _half_a_message(config: ComputeConfig) -> ConnectionResult:
+    """In a worker process: onto the descriptor on which it answers."""
+    os.write(int(sys.argv[1]), b"\0\0\x40\0half")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _no_message(config: ComputeConfig) -> ConnectionResult:
+    os.write(int(sys.argv[1]), b"\0\0\0\x04junk")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _leave_a_grandchild(config: ComputeConfig) -> ConnectionResult:
+    """One of a session of its own, whose parent has gone; `cleared`: without its environment as well. Its pid
+    is written to `file`. `then: exit` ends this process too."""
+    script = f"sleep 600 & echo $! >{config.connection['file']}.new"
+    environ: dict[str, str] | None = {} if config.connection.get("cleared") else None
+    subprocess.run(["/bin/sh", "-c", script], check=True, env=environ, start_new_session=True)
+    Path(f"{config.connection['file']}.new").rename(config.connection["file"])
+    if config.connection.get("then") == "exit":
+        os._exit(7)
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _fork_and_stay(config: ComputeConfig) -> ConnectionResult:
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    return _result(ConnectionStatus.HEALTHY, str(child))
+
+
 def _hold_the_lock(config: ComputeConfig) -> ConnectionResult:
     """Native code that keeps the interpreter's lock, and so stops every thread."""
     ctypes.PyDLL(None).sleep(600)
@@ -353,6 +389,10 @@ BEHAVIOURS: dict[str, Any] = {
     "lack_descriptors": _lack_descriptors,
     "lack_memory": _raising(MemoryError),
     "exhaust_descriptors": _exhaust_descriptors,
+    "half_a_message": _half_a_message,
+    "no_message": _no_message,
+    "leave_a_grandchild": _leave_a_grandchild,
+    "fork_and_stay": _fork_and_stay,
     "hold_the_lock": _hold_the_lock,
     "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
