@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from floe_monitor import __version__
+from floe_monitor.compute.toolkit import process_state
 from floe_monitor.compute.toolkit.headroom import descriptor_limit
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
@@ -74,6 +75,7 @@ def run(
     when it returns: the caller ends the process with `os._exit`.
     """
     raise_descriptor_limit()
+    process_state.remember()
     loaded, targets = read_configuration(config, environ)
     listener = listen(loaded.settings.http.host, loaded.settings.http.port)
     try:

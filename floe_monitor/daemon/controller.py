@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.toolkit import process_state
 from floe_monitor.compute.toolkit.headroom import require_descriptors
 from floe_monitor.domain.events import ConfigReloaded
 from floe_monitor.domain.targets import build_targets
@@ -50,8 +51,10 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSe
     as missing.
     """
     require_descriptors()
+    process_state.restore()
     loaded = load(path, environ)
     targets = build_targets(loaded.settings, discover(), loaded.locate)
+    process_state.restore()  # the import of a plugin may have changed it
     require_descriptors()
     return loaded, targets
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
@@ -120,9 +121,16 @@ def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]
     """Profiles by the name they are shown under: their own, with the path where two share it."""
     names = [profile.name for profile in profiles]
     return {
-        p.name if names.count(p.name) == 1 else f"{p.name} ({p.path})": Assignment(p, dict(targets))
+        p.name if names.count(p.name) == 1 else f"{p.name} ({p.path})": Assignment(_fixed(p), dict(targets))
         for p in profiles
     }
+
+
+def _fixed(profile: ProfileSettings) -> ProfileSettings:
+    """With its path in full: a plugin may change the working directory while the profile is kept."""
+    if profile.path.startswith("~"):
+        return profile
+    return profile.model_copy(update={"path": os.path.abspath(profile.path)})  # noqa: PTH100 - links stay
 
 
 class _Kept:

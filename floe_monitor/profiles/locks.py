@@ -147,12 +147,16 @@ def writing(real: Path, wait: float) -> Iterator[bool]:
 def _open(path: Path) -> int:
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         with suppress(OSError):
             # Another user's lock file: enough to wait for it.
             return os.open(path, flags | os.O_RDONLY)
         raise NoLocksError(f"cannot create {path.name}: {error.strerror}") from None
+    with suppress(OSError):
+        if not os.fstat(descriptor).st_mode & 0o400:  # a umask under which nobody could read who holds it
+            os.fchmod(descriptor, 0o644)
+    return descriptor
 
 
 def _describe_self() -> bytes:

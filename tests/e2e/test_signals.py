@@ -262,6 +262,29 @@ targets: {quiet: {plugin: lab}, forking: {plugin: lab, connection: {behave: fork
         os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("seconds", [0, 600], ids=["returned", "still there"])
+def test_a_plugin_that_moves_the_process_moves_no_profile(
+    seconds: int, start_daemon: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "made" / "profiles.yml"
+    daemon = start_daemon(
+        f"""
+probe: {{interval: 100ms, timeout: 700s}}
+profiles: [{{name: floe, path: made/profiles.yml, reconcile_interval: 200ms}}]
+targets: {{one: {{plugin: lab, connection: {{behave: wander, seconds: {seconds}}}}}}}
+"""
+    )
+    directory = Path(f"/proc/{daemon.process.pid}/cwd")
+    if seconds:
+        daemon.until(lambda: directory.readlink() == Path("/"))
+    daemon.until(path.exists)
+    path.unlink()
+    daemon.until(path.exists)
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    daemon.config.write_text("profiles: [{name: other, path: other.yml}]\ntargets: {one: {plugin: lab}}")
+    daemon.until((tmp_path / "other.yml").exists)
+
+
 @pytest.mark.gate
 def test_a_driver_that_holds_the_interpreters_lock_ends_the_daemon(start_daemon: Start) -> None:
     daemon = start_daemon("targets: {well: {plugin: lab}}")

@@ -321,6 +321,13 @@ def _fork_and_stay(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(child))
 
 
+def _wander(config: ComputeConfig) -> ConnectionResult:
+    os.chdir("/")
+    os.umask(0o777)
+    time.sleep(float(config.connection.get("seconds", 0)))
+    return _result(ConnectionStatus.HEALTHY)
+
+
 def _hold_the_lock(config: ComputeConfig) -> ConnectionResult:
     """Native code that keeps the interpreter's lock, and so stops every thread."""
     ctypes.PyDLL(None).sleep(600)
@@ -393,6 +400,7 @@ BEHAVIOURS: dict[str, Any] = {
     "no_message": _no_message,
     "leave_a_grandchild": _leave_a_grandchild,
     "fork_and_stay": _fork_and_stay,
+    "wander": _wander,
     "hold_the_lock": _hold_the_lock,
     "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
