@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
 MISSING = {"plugin": "duckdb", "connection": {"path": "gone/x.duckdb", "must_exist": True}}
@@ -66,3 +69,15 @@ def test_a_missing_plugin_is_unhealthy(call: Any, configure: Any) -> None:
     said = call("config", "check")
     assert said.code == 2
     assert "no plugin 'redshift' is installed" in said.err
+
+
+def test_a_password_file_with_nul_is_a_fault_of_the_configuration(
+    call: Any, configure: Any, place: Path
+) -> None:
+    (place / "password").write_bytes("password".encode("utf-16-le"))
+    configure({"lab": {"plugin": "lab", "credentials": {"password": {"file": "password"}}}})
+    said = call("check", "--format", "json")
+    assert said.code == 1
+    (result,) = json.loads(said.out)["results"]
+    assert result["error_type"] == "configuration"
+    assert "credentials.password: file password: holds NUL bytes" in result["message"]
