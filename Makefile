@@ -10,6 +10,9 @@ LOCKED := $(PIP) install --no-deps --require-hashes
 # Most of a test's time is waiting, so there are more workers than cores.
 PARALLEL := -n 4
 
+# Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak changelog docs lock clean
 

@@ -41,6 +41,8 @@ _LATE_SECONDS = 30.0
 """After the deadline, where a server accepts late: no machine is so slow that it would come in time."""
 _SLOWER_THAN_THE_DEADLINE = 5
 """A drip is so slow that the healthy answers would take this many deadlines."""
+_FASTEST_DRIP = 40.0
+"""Bytes a second: slow for any driver, and more often than one's timeout of each single read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def impose(proxy: FaultProxy, wanted: NetworkFault, conversation: Conversation, 
         proxy.set(wanted.kind, after=max(1, int(conversation.longest * share)))
     elif wanted.kind is Fault.DRIP:
         slow = conversation.total / (timeout * _SLOWER_THAN_THE_DEADLINE)
-        proxy.set(wanted.kind, rate=min(10.0, slow))
+        proxy.set(wanted.kind, rate=min(_FASTEST_DRIP, slow))
     else:
         proxy.set(wanted.kind, delay=timeout + _LATE_SECONDS)
 
@@ -207,7 +209,7 @@ class NetworkConformance(Kit):
             fault(f"the network {wanted}: {problem}")
 
     def test_silent_name_service(self, config: ComputeConfig) -> None:
-        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more (here 30)."""
+        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more."""
         if self._has_no_network:
             return
         if not silent_names.available():
@@ -262,6 +264,8 @@ class NetworkConformance(Kit):
         except RuntimeError as error:
             return str(error)
         timeout = self.fault_deadline_seconds
+        if not wanted.silent:  # told at once, however far the deadline: a busy machine has time to be told
+            timeout = max(timeout, self.deadline_seconds)
         impose(proxy, wanted, conversation, timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
         return problem_of(probe, timeout, silent=wanted.silent, reached=reached)

@@ -100,6 +100,8 @@ class LabComputePlugin(ComputePlugin):
     def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
         behaviour = str(config.connection.get("behave", "healthy"))
         CALLS.append(behaviour)
+        if "touch" in config.connection:  # for another process to see
+            Path(config.connection["touch"]).touch()
         result: ConnectionResult = BEHAVIOURS[behaviour](config)
         return result
 
