@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.env_references import (
     Expression,
     UnresolvedError,
@@ -122,7 +123,8 @@ class Resolver:
         return {key: self._written(value) for key, value in self._tree.items()}
 
     def resolve(self, plugin: ComputePlugin[Any]) -> Resolved:
-        """Look everything up now. Raises `CredentialError` with all that is missing."""
+        """Look everything up now. Raises `CredentialError` with all that is missing, `MonitorResourceError`
+        where a file cannot be opened for want of descriptors."""
         values, found = self._look_up()
         key = (id(plugin), tuple(values.get(name) for name in self._variables), *found.values())
         last = self._last
@@ -164,6 +166,9 @@ class Resolver:
             try:
                 found[slot.path] = slot.source.read(self._environ)  # type: ignore[union-attr]
             except UnresolvedError as error:
+                shortage = resource_error_in(error)
+                if shortage is not None:
+                    raise shortage from None
                 missing.append(f"{dotted(slot.path)}: {error}")
         if missing:
             raise CredentialError("; ".join(missing))

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.toolkit import process_state
+from floe_monitor.compute.toolkit.headroom import require_descriptors
 from floe_monitor.domain.events import ConfigReloaded
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
@@ -42,9 +45,18 @@ AT_START_ONLY = ("http", "otlp", "log", "reload")
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
-    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found."""
+    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found.
+
+    `MonitorResourceError` where descriptors were short: files and plugins that cannot be opened would count
+    as missing.
+    """
+    require_descriptors()
+    process_state.restore()
     loaded = load(path, environ)
-    return loaded, build_targets(loaded.settings, discover(), loaded.locate)
+    targets = build_targets(loaded.settings, discover(), loaded.locate)
+    process_state.restore()  # the import of a plugin may have changed it
+    require_descriptors()
+    return loaded, targets
 
 
 class Controller:
@@ -121,6 +133,11 @@ class Controller:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
         except Exception as error:  # a fault of ours in reading must not stop the probing
+            shortage = resource_error_in(error)
+            if shortage is not None:
+                event = self._refuse((f"{self._path}: not read: {shortage}",))
+                self._publish(event)
+                return event
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:

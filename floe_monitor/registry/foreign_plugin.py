@@ -13,7 +13,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from floe_monitor.compute.errors import ComputeConfigurationError
+from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
 from floe_monitor.compute.models import (
     CatalogConfig,
     CheckResult,
@@ -217,11 +217,18 @@ def default_isolation(
 
 
 def prepare(plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-    """Have the plugin do what it does once; whatever that raises, the validation that follows reports."""
+    """Have the plugin do what it does once; whatever that raises, the validation that follows reports.
+
+    Raises `MonitorResourceError` where the monitor was short of something: it has to be done again.
+    """
     preparing = getattr(plugin, "prepare", None)
     if callable(preparing):
-        with contextlib.suppress(Exception):
+        try:
             preparing(config)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            shortage = resource_error_in(error)
+            if shortage is not None:
+                raise shortage from None
 
 
 def shut_down(plugin: ComputePlugin[Any]) -> None:

@@ -15,15 +15,18 @@ from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProfileReconciled,
+    ShortageBegan,
+    ShortageEnded,
     TargetStale,
     TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import stdlib_logging
 from floe_monitor.telemetry.log_writer import LogWriter
+from floe_monitor.telemetry.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
+    from collections.abc import Callable, Hashable, MutableMapping, Sequence
 
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -158,9 +161,12 @@ class LogSink:
         self._probes = settings.probes
         self._log = get_logger()
         self._profiles: dict[str, tuple[str, str]] = {}
+        self._limit = RateLimit()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
+            ShortageBegan: self._short,
+            ShortageEnded: self._short_no_more,
             LateReturn: self._late,
             TargetStale: self._stale,
             HangJudged: self._hung,
@@ -192,9 +198,24 @@ class LogSink:
             "tick skipped", target=event.target, plugin=event.plugin, reason=event.reason, count=event.count
         )
 
+    def _limited(self, level: int, text: str, kind: Hashable = None, **fields: object) -> None:
+        """For what a client's request or a repeated failure may cause without end."""
+        withheld = self._limit.admit((text, kind))
+        if withheld is not None:
+            self._log.log(level, text, **fields, **({"withheld": withheld} if withheld else {}))
+
+    def _short(self, event: ShortageBegan) -> None:
+        self._limited(logging.ERROR, f"{event.what}: probes that need it are skipped")
+
+    def _short_no_more(self, event: ShortageEnded) -> None:
+        lasted = round(event.lasted, 3)
+        self._limited(logging.INFO, "the monitor is short of nothing any more", lasted_seconds=lasted)
+
     def _late(self, event: LateReturn) -> None:
-        self._log.info(
+        self._limited(
+            logging.INFO,
             "stuck worker returned",
+            event.target,
             target=event.target,
             plugin=event.plugin,
             overdue_seconds=round(event.overdue, 3),
@@ -223,8 +244,10 @@ class LogSink:
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:
             waiting = {"waiting_for_restart": list(event.waiting)} if event.waiting else {}
-            self._log.info(
+            self._limited(
+                logging.INFO,
                 "configuration loaded",
+                (event.added, event.changed, event.removed, event.waiting),
                 added=_some(event.added),
                 changed=_some(event.changed),
                 removed=_some(event.removed),
@@ -232,7 +255,8 @@ class LogSink:
             )
             return
         for problem in event.problems[:NAMES_SHOWN]:
-            self._log.error("configuration refused", problem=problem, problems=len(event.problems))
+            count = len(event.problems)
+            self._limited(logging.ERROR, "configuration refused", problem, problem=problem, problems=count)
 
     def _reconciled(self, event: ProfileReconciled) -> None:
         """Profiles are compared every few seconds: what has not changed since is not repeated."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 # gRPC's core writes to standard error by itself, past every bound of ours.
@@ -29,6 +29,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.util.re import parse_env_headers
 
+from floe_monitor.compute.toolkit.worker_thread import WorkerThread
 from floe_monitor.domain.plurals import counted
 from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
 from floe_monitor.telemetry.otel_spans import SCOPE, BoundedSpanProcessor, NoSpans, SpanTracing
@@ -66,13 +67,13 @@ class OtelSink:
         resource = _resource(plan, version)
         self.tracing: SpanTracing | NoSpans = NoSpans()
         self._recorder: Recorder | None = None
-        self._closers: list[Callable[[float], object]] = []
+        self._closers: list[tuple[WorkerThread, Callable[[float], object]]] = []
         if plan.traces is not None:
             spans = BoundedSpanProcessor(_span_exporter(plan), drops)
             tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
             tracers.add_span_processor(spans)
             self.tracing = SpanTracing(tracers, spans, version)
-            self._closers.append(lambda _: tracers.shutdown())
+            self._close_with(lambda _: tracers.shutdown())
             _offer_to_plugins(tracers)
         if plan.metrics is not None:
             kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
@@ -93,8 +94,12 @@ class OtelSink:
             cardinality_limits=limits,
         )
         meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-        self._closers.append(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+        self._close_with(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
         return meters
+
+    def _close_with(self, close: Callable[[float], object]) -> None:
+        """Its thread is there from now on: at a limit on threads the stop could not have one."""
+        self._closers.append((WorkerThread("otlp-shutdown"), close))
 
     def handle(self, event: Event) -> None:
         if self._recorder is not None:
@@ -104,18 +109,13 @@ class OtelSink:
         """Flush, for at most `timeout` seconds. False if the collector did not take it all in time."""
         deadline = time.monotonic() + timeout
         # The SDK exceeds its own timeouts where a collector hangs; the threads it hangs in are abandoned.
-        threads = [
-            threading.Thread(target=close, args=(timeout,), name="otlp-shutdown", daemon=True)
-            for close in self._closers
-        ]
+        calls = [thread.submit(partial(close, timeout)) for thread, close in self._closers]
+        for thread, _ in self._closers:
+            thread.end()
         self._closers.clear()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        done = not any(thread.is_alive() for thread in threads)
+        ended = [call.done.wait(max(0.0, deadline - time.monotonic())) for call in calls]
         self._sdk_log.restore()
-        return done
+        return all(ended)
 
 
 def _resource(plan: Plan, version: str) -> Resource:

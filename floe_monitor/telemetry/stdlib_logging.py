@@ -8,6 +8,8 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.telemetry.rate_limit import RateLimit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -50,7 +52,8 @@ def message_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -
 
 
 class ForwardingHandler(logging.Handler):
-    """Passes records on to `emit(level, text, fields)`."""
+    """Passes records on to `emit(level, text, fields)`; of one call site few a minute, unless they are for
+    debugging."""
 
     def __init__(
         self, emit: Callable[[int, str, dict[str, Any]], None], redact: Callable[[str], str] | None
@@ -58,10 +61,18 @@ class ForwardingHandler(logging.Handler):
         super().__init__()
         self._emit = emit
         self._redact = redact
+        self._limit = RateLimit()
 
     def emit(self, record: logging.LogRecord) -> None:
+        withheld: int | None = 0
+        if record.levelno > logging.DEBUG:
+            withheld = self._limit.admit((record.name, record.pathname, record.lineno))
+        if withheld is None:
+            return
         try:
             fields: dict[str, Any] = {"logger": record.name}
+            if withheld:
+                fields["withheld"] = withheld
             if record.exc_info and record.exc_info[0]:
                 fields |= {"error": record.exc_info[0].__name__, "frames": frames(record.exc_info[2])}
             self._emit(record.levelno, message_of(record, self._redact), fields)

@@ -173,3 +173,15 @@ def test_the_targets_of_one_profile_of_the_configuration(call: Any, configure: A
         "error: the configuration keeps no profile 'shpo'; did you mean 'shop'?\n",
     )
     assert call("check", "--profile", "shop", "--profiles", "gone.yml").code == 2
+
+
+def test_a_password_file_with_nul_is_a_fault_of_the_configuration(
+    call: Any, configure: Any, place: Path
+) -> None:
+    (place / "password").write_bytes("password".encode("utf-16-le"))
+    configure({"lab": {"plugin": "lab", "credentials": {"password": {"file": "password"}}}})
+    said = call("check", "--format", "json")
+    assert said.code == 1
+    (result,) = json.loads(said.out)["results"]
+    assert result["error_type"] == "configuration"
+    assert "credentials.password: file password: holds NUL bytes" in result["message"]

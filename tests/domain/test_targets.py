@@ -220,6 +220,16 @@ def test_the_plugins_own_keys_are_checked_and_located(registry: PluginRegistry, 
     ]
 
 
+@pytest.mark.parametrize("text", ["(" * 5000 + "1" + ")" * 5000, "[" * 5000 + "]" * 5000, "a" + "|f" * 5000])
+def test_an_expression_nested_without_end_is_a_problem_with_its_place(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"targets: {{dev: {{plugin: duckdb, connection: {{path: '{{{{ {text} }}}}'}}}}}}")
+    with pytest.raises(ConfigurationError) as refused:
+        load(file, {})
+    wanted = "config.yaml:1:46: targets.dev.connection.path: not a valid expression: it is nested too deeply"
+    assert [str(problem).rpartition("/")[2] for problem in refused.value.problems] == [wanted]
+
+
 def test_a_missing_plugin_is_the_targets_problem_not_the_configurations(registry: PluginRegistry) -> None:
     target = build(registry, plugin="oracle", credentials={"password": {"env": "PW"}})
     assert target.entry.plugin is None

@@ -6,8 +6,11 @@ seconds to prepare itself, `prepare: raise` makes that fail.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -38,6 +41,10 @@ CALLS: list[str] = []
 
 HOOKS: list[str] = []
 """What was called besides, likewise."""
+
+
+HELD: list[int] = []
+"""Descriptors that `exhaust_descriptors` has opened."""
 
 
 class UnreadableError(Exception):
@@ -280,6 +287,75 @@ def _spawn_and_hang(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY)
 
 
+def _lack_descriptors(config: ComputeConfig) -> ConnectionResult:
+    raise ConnectionError("unreachable") from OSError(errno.EMFILE, "Too many open files")
+
+
+def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
+    """What a driver says that cannot open a socket, in words of its own."""
+    with contextlib.suppress(OSError):
+        while True:
+            HELD.append(os.open(os.devnull, os.O_RDONLY))
+    return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
+
+
+def _half_a_message(config: ComputeConfig) -> ConnectionResult:
+    """In a worker process: onto the descriptor on which it answers."""
+    os.write(int(sys.argv[1]), b"\0\0\x40\0half")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _no_message(config: ComputeConfig) -> ConnectionResult:
+    os.write(int(sys.argv[1]), b"\0\0\0\x04junk")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _leave_a_grandchild(config: ComputeConfig) -> ConnectionResult:
+    """One of a session of its own, whose parent has gone; `cleared`: without its environment as well. Its pid
+    is written to `file`. `then: exit` ends this process too."""
+    script = f"sleep 600 & echo $! >{config.connection['file']}.new"
+    environ: dict[str, str] | None = {} if config.connection.get("cleared") else None
+    subprocess.run(["/bin/sh", "-c", script], check=True, env=environ, start_new_session=True)
+    Path(f"{config.connection['file']}.new").rename(config.connection["file"])
+    if config.connection.get("then") == "exit":
+        os._exit(7)
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _fork_and_stay(config: ComputeConfig) -> ConnectionResult:
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    return _result(ConnectionStatus.HEALTHY, str(child))
+
+
+def _wander(config: ComputeConfig) -> ConnectionResult:
+    os.chdir("/")
+    os.umask(0o777)
+    time.sleep(float(config.connection.get("seconds", 0)))
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _hold_the_lock(config: ComputeConfig) -> ConnectionResult:
+    """Native code that keeps the interpreter's lock, and so stops every thread."""
+    ctypes.PyDLL(None).sleep(600)
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _forbid_threads(config: ComputeConfig) -> ConnectionResult:
+    """From here on as at the limit on threads, for Python's own."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    return _result(ConnectionStatus.HEALTHY)
+
+
 def _tell_pid(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
 
@@ -330,6 +406,16 @@ BEHAVIOURS: dict[str, Any] = {
     "segfault": _segfault,
     "os_exit": _os_exit,
     "spawn_and_hang": _spawn_and_hang,
+    "lack_descriptors": _lack_descriptors,
+    "lack_memory": _raising(MemoryError),
+    "exhaust_descriptors": _exhaust_descriptors,
+    "half_a_message": _half_a_message,
+    "no_message": _no_message,
+    "leave_a_grandchild": _leave_a_grandchild,
+    "fork_and_stay": _fork_and_stay,
+    "wander": _wander,
+    "hold_the_lock": _hold_the_lock,
+    "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
     "tell_credentials": _tell_credentials,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from floe_monitor.settings.models import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.targets import Target
@@ -106,17 +108,66 @@ async def test_an_idle_child_is_ended_unasked(
 ) -> None:
     monkeypatch.setattr(process_pool, "IDLE_SECONDS", 0.3)
     pid = (await probe(make_target("tell_pid", isolation="process"))).message
+    await _until_ended(pid)
+    assert (await probe(make_target("tell_pid", isolation="process"))).message != pid
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [("half_a_message", "no answer within 1 s"), ("no_message", "the worker process sent what is no answer")],
+)
+async def test_a_child_that_sends_no_whole_message_is_ended(
+    behaviour: str, message: str, probe: Probe, pool: WorkerPool, make_target: MakeTarget
+) -> None:
+    result = await probe(make_target(behaviour, isolation="process", timeout=1))
+    assert (result.message, result.worker) == (message, "reclaimed")
+    assert pool.taken == 0
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose an orphan was")
+@pytest.mark.parametrize("more", [{}, {"cleared": True}, {"then": "exit"}], ids=["plain", "cleared", "died"])
+async def test_what_a_child_leaves_in_other_sessions_ends_with_it(
+    more: dict[str, Any], probe: Probe, make_target: MakeTarget, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    behaviour = {"behave": "leave_a_grandchild", "file": str(file), **more}
+    await probe(make_target(behaviour, isolation="process", timeout=3))
+    await _until_ended(file.read_text().strip())
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+async def test_what_a_child_leaves_ends_with_the_monitor(
+    probe: Probe, make_target: MakeTarget, runner: Runner, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    behaviour = {"behave": "leave_a_grandchild", "file": str(file)}
+    probing = asyncio.ensure_future(probe(make_target(behaviour, isolation="process", timeout=60)))
+    until = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    runner.close()
+    await _until_ended(file.read_text().strip())
+    await probing
+
+
+async def _until_ended(pid: str) -> None:
     until = time.monotonic() + 60
     while _is_alive(pid):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
-    assert (await probe(make_target("tell_pid", isolation="process"))).message != pid
 
 
 def _is_alive(pid: str) -> bool:
     import psutil
 
-    return psutil.pid_exists(int(pid))
+    try:
+        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 # ---------------------------------------------------------------- no more threads
@@ -137,13 +188,11 @@ def no_new_threads() -> Iterator[None]:
         threading._start_new_thread = start  # type: ignore[attr-defined]
 
 
-async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
+async def test_a_probe_without_a_thread_is_no_result_and_costs_no_slot(
     probe: Probe, pool: WorkerPool, make_target: MakeTarget
 ) -> None:
-    with no_new_threads():
-        result = await probe(make_target("healthy"))
-    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
-    assert result.message == "the monitor could start no thread for the probe"
+    with no_new_threads(), pytest.raises(MonitorResourceError, match="no thread for the probe"):
+        await probe(make_target("healthy"))
     assert pool.taken == 0
     assert (await probe(make_target("healthy"))).status is ConnectionStatus.HEALTHY
 
@@ -189,7 +238,7 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
             assert results[0].error_type is ErrorType.TIMEOUT
             assert {result.status for result in results[1:]} == {ConnectionStatus.HEALTHY}
         assert lab.CALLS.count("hang") == 1
-        assert threading.active_count() - before <= 3
+        assert threading.active_count() - before <= 4  # two workers, the hung one, one to close the plugin
         lab.FOREVER.set()
         await asyncio.sleep(0.2)
         assert (await prober.probe(targets["hung"])).message == "from another age"
