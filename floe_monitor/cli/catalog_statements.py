@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import CliError
 from floe_monitor.compute.models import CatalogConfig
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     ExpressionError,
     UnresolvedError,
     is_template,
     parse_expression,
 )
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.resolver import CredentialError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     Expression,
     UnresolvedError,
@@ -20,11 +21,11 @@ from floe_monitor.compute.toolkit.env_references import (
 )
 from floe_monitor.credentials.detection import (
     SECRET_ENV_PREFIX,
+    is_public_key,
     is_secret_key,
     is_secret_variable,
     secrets_in,
 )
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import dotted
@@ -179,7 +180,7 @@ class Resolver:
         if not isinstance(node, _Slot):
             return node
         if isinstance(node.source, Reference):
-            secrets.append(found[node.path])
+            secrets += _secrets_of_reference(node.path, node.source, found[node.path])
             return found[node.path]
         try:
             value = node.source.evaluate(values)
@@ -200,12 +201,21 @@ class Resolver:
         return expression_for(self._names[node.path])
 
 
+def _secrets_of_reference(path: KeyPath, reference: Reference, value: str) -> list[str]:
+    """All of it, unless its key says who or where; of that, what is written as a secret: a URL's password."""
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    if is_public_key(key) and not (reference.env and is_secret_variable(reference.env)):
+        return secrets_in(value)
+    return [value, *secrets_in(value)]
+
+
 def _secrets_of(
     path: KeyPath, expression: Expression, values: Mapping[str, str], result: Any
 ) -> Iterator[str]:
     hidden = any(is_secret_key(part) for part in path if isinstance(part, str))
     for name, _ in expression.variables:
-        if (hidden or is_secret_variable(name)) and values.get(name):
+        named = is_secret_variable(name) or (hidden and not is_public_key(name))
+        if named and values.get(name):
             yield values[name]
     if hidden and result is not None:
         yield str(result)

@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.redaction.redactor import Redactor
     from floe_monitor.compute.toolkit.worker_thread import Call
-    from floe_monitor.credentials.redactor import Redactor
     from floe_monitor.domain.events import Trigger, WorkerOutcome
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
