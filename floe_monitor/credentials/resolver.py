@@ -111,6 +111,10 @@ class Resolver:
             if isinstance(slot.source, Reference)
         )
         self._names = {entry.path: entry.name for entry in self.profile_names}
+        self.secret_variables = frozenset(
+            name for slot in self._slots for name in _secret_variables(slot.path, slot.source)
+        )
+        """Variables it names whose values are secret."""
         self._last: tuple[tuple[Any, ...], Resolved] | None = None
 
     @property
@@ -201,23 +205,36 @@ class Resolver:
         return expression_for(self._names[node.path])
 
 
+def _secret_variables(path: KeyPath, source: Expression | Reference) -> Iterator[str]:
+    if isinstance(source, Reference):
+        if source.env is not None and _is_secret_reference(path, source):
+            yield source.env
+        return
+    hidden = _is_hidden(path)
+    for name, _ in source.variables:
+        if is_secret_variable(name) or (hidden and not is_public_key(name)):
+            yield name
+
+
+def _is_hidden(path: KeyPath) -> bool:
+    return any(is_secret_key(part) for part in path if isinstance(part, str))
+
+
+def _is_secret_reference(path: KeyPath, reference: Reference) -> bool:
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return not is_public_key(key) or (reference.env is not None and is_secret_variable(reference.env))
+
+
 def _secrets_of_reference(path: KeyPath, reference: Reference, value: str) -> list[str]:
     """All of it, unless its key says who or where; of that, what is written as a secret: a URL's password."""
-    key = next((part for part in reversed(path) if isinstance(part, str)), "")
-    if is_public_key(key) and not (reference.env and is_secret_variable(reference.env)):
-        return secrets_in(value)
-    return [value, *secrets_in(value)]
+    return [*([value] if _is_secret_reference(path, reference) else []), *secrets_in(value)]
 
 
 def _secrets_of(
     path: KeyPath, expression: Expression, values: Mapping[str, str], result: Any
 ) -> Iterator[str]:
-    hidden = any(is_secret_key(part) for part in path if isinstance(part, str))
-    for name, _ in expression.variables:
-        named = is_secret_variable(name) or (hidden and not is_public_key(name))
-        if named and values.get(name):
-            yield values[name]
-    if hidden and result is not None:
+    yield from (values[name] for name in _secret_variables(path, expression) if values.get(name))
+    if _is_hidden(path) and result is not None:
         yield str(result)
     for text in (*values.values(), result):
         if isinstance(text, str):

@@ -67,17 +67,20 @@ class ProcessPool:
         self._closed = False
         self._trimming = False
 
-    def acquire(self, address: PluginAddress, ready_by: float) -> WorkerProcess:
-        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`."""
+    def acquire(self, address: PluginAddress, withheld: frozenset[str], ready_by: float) -> WorkerProcess:
+        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`.
+
+        `withheld`: environment variables that it must not have from its start.
+        """
         with self._changed:
             idle = self._idle.get(address, [])
             while idle:
                 process = idle.pop()
-                if process.alive:
+                if process.alive and process.withheld == withheld:
                     return process
                 self._all.discard(process)
                 process.kill()
-        process = WorkerProcess(address)
+        process = WorkerProcess(address, withheld)
         with self._changed:
             self._all.add(process)
             closed = self._closed
@@ -147,13 +150,19 @@ class ProcessPool:
 
 
 class WorkerProcess:
-    """One process with one plugin, started here; `worker_process` is what runs in it."""
+    """One process with one plugin, started here; `worker_process` is what runs in it.
 
-    def __init__(self, address: PluginAddress) -> None:
+    It serves every target of the plugin, so it starts without the secrets of any, in its environment too
+    (which the system shows, and which whatever a driver starts inherits), and is lent a target's own.
+    """
+
+    def __init__(self, address: PluginAddress, withheld: frozenset[str] = frozenset()) -> None:
         self.address = address
+        self.withheld = withheld
         self.idle_since = time.monotonic()
         self._prepared: set[str] = set()
         self._number = 0
+        self._lent: dict[str, str] = {}
         ours, theirs = socket.socketpair()
         with theirs:
             self._connection = Connection(ours.detach())
@@ -165,7 +174,7 @@ class WorkerProcess:
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env=_environment(withheld),
                 )
             except OSError as error:
                 self._connection.close()
@@ -184,6 +193,10 @@ class WorkerProcess:
             raise WorkerProcessError("the worker process was not ready in time") from None
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
+
+    def lend(self, environ: dict[str, str]) -> None:
+        """Have it see these variables, and none of those lent before, from the next request on."""
+        self._lent = environ
 
     def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
         """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
@@ -225,7 +238,7 @@ class WorkerProcess:
     def _ask(self, resolved: Resolved, seconds: float | None) -> None:
         self._number += 1
         try:
-            self._connection.send((self._number, resolved, seconds))
+            self._connection.send((self._number, resolved, seconds, self._lent))
         except OSError:
             raise self._ended() from None
 
@@ -249,3 +262,8 @@ class WorkerProcess:
         if code < 0:
             return WorkerProcessError(f"the worker process died of {signal.Signals(-code).name}")
         return WorkerProcessError(f"the worker process exited with status {code}")
+
+
+def _environment(withheld: frozenset[str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in withheld}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -189,7 +189,9 @@ class Runner:
             try:
                 with self._preparing(attempt, loop):
                     ready_by = time.monotonic() + START_SECONDS
-                    process = self._processes.acquire(PluginAddress(entry.name, entry.distribution), ready_by)
+                    address = PluginAddress(entry.name, entry.distribution)
+                    process = self._processes.acquire(address, target.withheld, ready_by)
+                    process.lend(target.secret_environ())
                     process.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
                     result = process.call(resolved, attempt.expires_at, attempt.log)

@@ -34,8 +34,8 @@ class _Channel:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def receive(self) -> tuple[int, Resolved, float | None]:
-        request: tuple[int, Resolved, float | None] = self._connection.recv()
+    def receive(self) -> tuple[int, Resolved, float | None, dict[str, str]]:
+        request: tuple[int, Resolved, float | None, dict[str, str]] = self._connection.recv()
         return request
 
     def send(self, number: int, kind: str, value: Any) -> None:
@@ -73,13 +73,23 @@ def main(descriptor: int) -> None:
         channel.send(0, "unusable", entry.problem)
         return
     channel.send(0, "ready", None)
+    lent: dict[str, str] = {}
     while True:
-        number, resolved, seconds = channel.receive()
+        number, resolved, seconds, environ = channel.receive()
+        lent = _replace_lent(lent, environ)
         if seconds is None:
             prepare(entry.plugin, resolved.config)
             channel.send(number, "ready", None)
         else:
             channel.send(number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number)))
+
+
+def _replace_lent(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+    """Have the environment hold what this target names, and nothing of what the last one did."""
+    for name in former.keys() - environ.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environ)
+    return environ
 
 
 def _validate(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -283,6 +284,17 @@ def _tell_credentials(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, f"lengths {lengths}")
 
 
+def _tell_environ(config: ComputeConfig) -> ConnectionResult:
+    """Which of the variables named can be seen here, by a child of this process, and in what the system shows."""
+    names = str(config.connection["names"]).split()
+    here = [name for name in names if name in os.environ]
+    child = subprocess.run(["env"], capture_output=True, text=True, check=True, timeout=60)
+    below = [name for name in names if f"\n{name}=" in f"\n{child.stdout}"]
+    shown = Path("/proc/self/environ").read_text(errors="replace")
+    started = [name for name in names if f"\0{name}=" in f"\0{shown}"]
+    return _result(ConnectionStatus.HEALTHY, f"{os.getpid()}: {here} {below} {started}")
+
+
 BEHAVIOURS: dict[str, Any] = {
     "healthy": _healthy,
     "degraded": _degraded,
@@ -321,5 +333,6 @@ BEHAVIOURS: dict[str, Any] = {
     "spawn_and_hang": _spawn_and_hang,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
+    "tell_environ": _tell_environ,
     "tell_credentials": _tell_credentials,
 }

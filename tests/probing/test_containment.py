@@ -193,3 +193,28 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
         lab.FOREVER.set()
         await asyncio.sleep(0.2)
         assert (await prober.probe(targets["hung"])).message == "from another age"
+
+
+async def test_a_process_has_the_secrets_of_its_own_target_alone(
+    probe: Probe, make_targets: Callable[..., dict[str, Target]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither it nor what it starts has another target's; the system shows none at all."""
+    for name in ("FIRST_KEY", "SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"):
+        monkeypatch.setenv(name, f"value-of-{name}")
+    names = "FIRST_KEY SECOND_KEY DBT_ENV_SECRET_C HOST_OF_BOTH"
+    common = {"behave": "tell_environ", "names": names, "host": {"env": "HOST_OF_BOTH"}}
+    targets = make_targets(
+        {
+            "a": {**common, "key": {"env": "FIRST_KEY"}},
+            "b": {**common, "key": {"env": "SECOND_KEY"}, "x": "{{ env_var('DBT_ENV_SECRET_C') }}"},
+        },
+        isolation="process",
+    )
+    first, second, again = [(await probe(targets[name])).message for name in ("a", "b", "a")]
+    own = ["FIRST_KEY", "HOST_OF_BOTH"]
+    pid = first.partition(":")[0]
+    assert first == again == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    own = ["SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"]
+    assert second == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    changed = make_targets({"a": {**common, "key": {"env": "HOME"}}}, isolation="process")["a"]
+    assert not (await probe(changed)).message.startswith(pid)
