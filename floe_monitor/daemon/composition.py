@@ -17,6 +17,7 @@ from floe_monitor import __version__
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.domain.liveness import LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
 from floe_monitor.probing.workers import WorkerPool
@@ -112,7 +113,8 @@ class _Daemon:
     def run(self, announce: Greet) -> int:
         self._fanout.start()
         try:
-            anyio.run(self._main, announce)
+            with withholding_output(self._tell_of_output, of_everyone=True):
+                anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
                 self._log.critical("stopping: an unexpected error", exc_info=cause)
@@ -244,6 +246,9 @@ class _Daemon:
             os._exit(0)
 
         threading.Thread(target=leave, name="exit-guard", daemon=True).start()
+
+    def _tell_of_output(self, count: int) -> None:
+        self._log.warning("output of plugins is withheld: it may hold a credential", characters=count)
 
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute import checks, deadline
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.probing.invocation import RaisedError, validate_with
@@ -164,12 +165,13 @@ class Runner:
             resolved = target.resolve()
             attempt.redactor = resolved.redactor
             if not target.is_prepared:
-                with self._preparing(attempt, loop):
+                with self._preparing(attempt, loop), knowing_secrets_of(resolved.redactor):
                     target.prepare(resolved)
                 self._used[id(plugin)] = plugin
             with (
                 deadline.running_until(deadline.Deadline(attempt.expires_at)),
                 checks.recording_into(attempt.log),
+                knowing_secrets_of(resolved.redactor),
                 span.activate(),
             ):
                 return validate_with(plugin, resolved, target.entry.distribution)
