@@ -28,9 +28,10 @@ _KEYED = frozenset(
 """Words that make a following `key` a secret one."""
 
 _PUBLIC = frozenset(
-    {"account", "alias", "authenticator", "catalog", "database", "dataset", "db", "dbname", "directory",
-     "endpoint", "file", "host", "hostname", "location", "login", "method", "name", "path", "port", "project",
-     "provider", "region", "role", "schema", "server", "type", "user", "userid", "username", "warehouse"}
+    {"account", "alias", "authenticator", "catalog", "database", "dataset", "db", "dbname",
+     "email", "endpoint", "host", "hostname", "location", "login", "method", "name", "port",
+     "project", "provider", "region", "role", "schema", "server", "type", "user", "userid", "username",
+     "warehouse"}
 )  # fmt: skip
 """Last words of the keys that say who or where: their values are words that messages are made of."""
 _PUBLIC_IDS = frozenset({"client", "user", "project", "tenant", "account"})
