@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.redaction.redactor import MASK
-from floe_monitor.compute.toolkit.env_references import hide_defaults, holds_literal, variables_in
-from floe_monitor.credentials.detection import (
+from floe_monitor.compute.redaction.detection import (
     SECRET_TEXTS,
     is_public_key,
     is_secret_key,
     is_secret_variable,
     secrets_in,
 )
+from floe_monitor.compute.redaction.redactor import MASK
+from floe_monitor.compute.toolkit.env_references import hide_defaults, holds_literal, variables_in
 from floe_monitor.credentials.references import as_reference
 
 if TYPE_CHECKING:

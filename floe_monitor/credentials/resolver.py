@@ -11,6 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.redaction.detection import (
+    SECRET_ENV_PREFIX,
+    is_public_key,
+    is_secret_key,
+    is_secret_variable,
+    secrets_in,
+)
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     Expression,
@@ -18,13 +25,6 @@ from floe_monitor.compute.toolkit.env_references import (
     expression_for,
     is_template,
     parse_expression,
-)
-from floe_monitor.credentials.detection import (
-    SECRET_ENV_PREFIX,
-    is_public_key,
-    is_secret_key,
-    is_secret_variable,
-    secrets_in,
 )
 from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
