@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.redaction.forms import Forms, forms_of
@@ -20,13 +22,13 @@ class Redactor:
     times text and nothing in either makes it more: no pattern is built from what is not ours.
     """
 
-    __slots__ = ("_forms",)
+    __slots__ = ("_forms", "_shortest")
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._forms = forms_of(values)
+        self.__setstate__(forms_of(values))
 
     def __call__(self, text: str) -> str:
-        if not any(self._forms):
+        if len(text) < self._shortest:  # no view of a text is longer
             return text
         found: list[Span] = []
         for level in levels(text):
@@ -42,20 +44,28 @@ class Redactor:
 
     def __setstate__(self, forms: Forms) -> None:
         self._forms = forms
+        lengths = [len(found[-1]) for found in forms if found]
+        self._shortest = min(lengths, default=sys.maxsize)
 
     def __repr__(self) -> str:
         return f"Redactor(<{sum(map(len, self._forms))} forms>)"
 
 
 def _search(view: View, forms: tuple[str, ...]) -> list[Span]:
+    text = view.text
+    first = bisect_left(forms, -len(text), key=_negative_length)
     found = []
-    for form in forms:
-        start = view.text.find(form)
+    for form in [form for form in forms[first:] if form in text]:
+        start = text.find(form)
         while start >= 0:
             end = start + len(form)
             found.append(view.origin(Span(start, end)))
-            start = view.text.find(form, end)
+            start = text.find(form, end)
     return found
+
+
+def _negative_length(form: str) -> int:
+    return -len(form)
 
 
 def _masked(text: str, found: list[Span]) -> str:
