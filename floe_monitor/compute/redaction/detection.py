@@ -29,7 +29,7 @@ _KEYED = frozenset(
 
 _PUBLIC = frozenset(
     {"account", "alias", "authenticator", "catalog", "database", "dataset", "db", "dbname",
-     "email", "endpoint", "host", "hostname", "location", "login", "method", "name", "port",
+     "email", "endpoint", "host", "hostname", "location", "login", "method", "name", "plugin", "port",
      "project", "provider", "region", "role", "schema", "server", "type", "user", "userid", "username",
      "warehouse"}
 )  # fmt: skip
