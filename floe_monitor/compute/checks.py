@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from floe_monitor.compute import deadline
 from floe_monitor.compute.errors import ComputeError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 
-SHORTEST_SECRET = 4
+SHORTEST_HIDDEN = 4
 """Characters below which a secret is not looked for: it would blot ordinary words."""
 
 
@@ -146,7 +147,8 @@ class Validation:
 
     `classify` turns a driver's exception into a `Failure`; errors of the contract (`ComputeError`) need none.
     An exception that surfaces after the deadline counts as a timeout whatever its class. `secrets` are
-    replaced in what checks say that did not pass: drivers and servers repeat what they were given.
+    replaced in warnings and in what checks say that did not pass: drivers and servers repeat what they were
+    given.
 
     Where the monitor itself is short of threads, memory or descriptors, a check raises
     `MonitorResourceError` instead of failing: the whole validation is void.
@@ -155,6 +157,8 @@ class Validation:
     def __init__(self, classify: Callable[[Exception], Failure], secrets: Iterable[str] = ()) -> None:
         self._classify = classify
         self._secrets: set[str] = set()
+        self._redact: Redactor | None = None
+        """Of them, once there is a text to say."""
         self.hide(*secrets)
         self._started = time.perf_counter()
         self._log = _log.get() or CheckLog()
@@ -215,9 +219,10 @@ class Validation:
         self._warnings.append(message)
 
     def hide(self, *secrets: str) -> None:
-        """Replace these too in what checks say that do not pass, from now on; shorter than four characters
-        hides nothing."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        """Replace these too in warnings and in what checks say that do not pass, in every form in which they
+        may be repeated; one of less than four characters is not."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
+        self._redact = None
 
     def result(self, message: str = "") -> ConnectionResult:
         """The verdict: the worst check's status; its message unless all passed, then `message`."""
@@ -228,7 +233,7 @@ class Validation:
             status=ConnectionStatus.HEALTHY if worst is None else worst.status,
             latency_ms=self._elapsed_ms(),
             message=message if passed or worst is None else worst.message,
-            warnings=list(self._warnings),
+            warnings=[self._without_secrets(_plain(warning)) for warning in self._warnings],
             checks=checks,
             error_type=None if passed or worst is None else worst.error_type,
         )
@@ -245,6 +250,6 @@ class Validation:
         return self._classify(error)
 
     def _without_secrets(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        if self._redact is None:
+            self._redact = Redactor(self._secrets)
+        return self._redact(text)

@@ -63,8 +63,10 @@ def main(descriptor: int) -> None:
         channel.send((0, "unusable", entry.problem))
         return
     channel.send((0, "ready", None))
+    lent: dict[str, str] = {}
     while True:
-        number, resolved, seconds = channel.receive()
+        number, resolved, seconds, environ = channel.receive()
+        lent = _replace_lent(lent, environ)
         if seconds is None:
             channel.send((number, *_prepare(entry, resolved)))
         else:
@@ -78,6 +80,14 @@ def _prepare(entry: PluginEntry, resolved: Resolved) -> tuple[str, str | None]:
     except MonitorResourceError as shortage:
         return "shortage", str(shortage)
     return "ready", None
+
+
+def _replace_lent(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+    """Have the environment hold what this target names, and nothing of what the last one did."""
+    for name in former.keys() - environ.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environ)
+    return environ
 
 
 def _validate(

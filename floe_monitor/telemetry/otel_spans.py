@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
@@ -17,6 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.redaction.current import current_redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, TracerProvider
+    from opentelemetry.util.types import Attributes
 
+    from floe_monitor.compute.redaction.redactor import Redactor
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
+
+_T = TypeVar("_T")
 
 SCOPE = "floe.compute"
 """The instrumentation scope of the monitor's own, with its version. A plugin may use the name too."""
@@ -114,23 +119,28 @@ class _Counting(SpanExporter):
 
 
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
-    """A plugin's span without the texts of exceptions, which may quote a credential."""
-    if not span.events and not span.status.description:
+    """A plugin's span without the texts of exceptions, which may quote a credential; in a validation, without
+    the target's secrets anywhere."""
+    redact = current_redactor()
+    if redact is None and not span.events and not span.status.description:
         return span
     events = [
         Event(
-            event.name,
-            {key: value for key, value in (event.attributes or {}).items() if key not in _EXCEPTION_TEXTS},
+            _redacted(event.name, redact),
+            _attributes_of(
+                {key: each for key, each in (event.attributes or {}).items() if key not in _EXCEPTION_TEXTS},
+                redact,
+            ),
             event.timestamp,
         )
         for event in span.events
     ]
     return ReadableSpan(
-        name=span.name,
+        name=_redacted(span.name, redact),
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes=span.attributes,
+        attributes=_attributes_of(span.attributes or {}, redact),
         events=events,
         links=span.links,
         kind=span.kind,
@@ -139,6 +149,21 @@ def _without_texts(span: ReadableSpan) -> ReadableSpan:
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _attributes_of(attributes: Attributes, redact: Redactor | None) -> Attributes:
+    return {_redacted(key, redact): _redacted(value, redact) for key, value in (attributes or {}).items()}
+
+
+def _redacted(value: _T, redact: Redactor | None) -> _T:
+    """A text, or a sequence that may hold some; numbers as they are."""
+    if redact is None:
+        return value
+    if isinstance(value, str):
+        return cast("_T", redact(value))
+    if isinstance(value, tuple | list):
+        return cast("_T", tuple(_redacted(item, redact) for item in value))
+    return value
 
 
 def _from_environment(name: str, default: int) -> int:

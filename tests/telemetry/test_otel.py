@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -518,6 +519,8 @@ assert not loaded, loaded
 NESTED = """
 import sys, time
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.redaction.current import knowing_secrets_of
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.domain.state import ConfigStatus, MonitorState
@@ -529,9 +532,10 @@ sink = build_otel(OtlpSettings(endpoint=sys.argv[1], metrics=False), {}, "1", st
 span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
 import threading
 def work():
-    with span.activate():
+    with span.activate(), knowing_secrets_of(Redactor(["canary"])):
         try:
-            with early.start_as_current_span("of the plugin"):
+            with early.start_as_current_span("of the plugin", attributes={"dsn": ["p:CANARY@h"]}) as own:
+                own.add_event("canary", {"canary": "63616e617279", "n": 1})
                 raise ValueError("canary")
         except ValueError:
             trace.get_current_span().set_attribute("leak", "canary")
@@ -551,8 +555,10 @@ def test_a_plugins_own_spans_nest() -> None:
     with http_receiver() as received:
         subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=120)
         spans = {span.name: span for span in received.spans()}
-        assert "canary" not in str(received.requests)
-    (event,) = spans["of the plugin"].events
+        assert not re.search("canary|63616e", str(received.requests), re.IGNORECASE)
+    added, event = spans["of the plugin"].events
+    assert "p:***@h" in str(attributes(spans["of the plugin"])["dsn"])
+    assert (added.name, attributes(added)) == ("***", {"***": "***", "n": 1})
     assert attributes(event)["exception.type"] == "ValueError"
     assert spans["of the plugin"].parent_span_id == spans["validate_connection"].span_id
     assert spans["of the plugin"].trace_id == spans["validate_connection"].trace_id
