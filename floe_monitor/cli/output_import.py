@@ -26,7 +26,7 @@ from floe_monitor.profiles.render import render
 from floe_monitor.profiles.yaml_text import equal
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.problems import Problem, dotted
-from floe_monitor.settings.models import ProfileSettings, Settings
+from floe_monitor.settings.models import ProfileSettings, Settings, TargetSettings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 
@@ -55,6 +55,7 @@ class OutputImport:
     def __init__(self, registry: PluginRegistry, environ: Mapping[str, str]) -> None:
         self._registry = registry
         self._environ = environ
+        self._settings = Settings.model_validate({})
 
     def target(self, name: str, key: str, output: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:
         """The keys of a target `name` for the output called `key`, which holds no literal secret any more,
@@ -149,7 +150,10 @@ class OutputImport:
         """
         for _ in range(_MOST_ROUNDS):
             try:
-                settings = Settings.model_validate({"targets": {name: fields}})
+                # Made out of a whole configuration once: that costs more than all the rest.
+                settings = self._settings.model_copy(
+                    update={"targets": {name: TargetSettings.model_validate(fields)}}
+                )
                 problems = [*_literals(name, fields)]
                 targets = build_targets(settings, self._registry, environ=self._environ)
             except ConfigurationError as error:

@@ -148,11 +148,9 @@ class _Import:
         if isinstance(default, str) and default in names:
             profile["target"] = default
         elif default is not None and not (isinstance(default, str) and is_template(default)):
-            there = isinstance(default, str) and default in outputs
-            fate = "profiles.yml keeps it" if there else "the first target becomes the default"
             self._found.notes.append(
                 f"profile {name}: its default target {str(default)[:128]!r} is no output of this "
-                f"configuration; {fate}"
+                "configuration; profiles.yml keeps it"
             )
         profile["targets"] = list(names.values())
         self._found.profiles.append(profile)

@@ -212,6 +212,13 @@ def test_what_the_monitor_has_no_use_for_stays_in_the_profile_and_is_named(write
     assert "colour, role, search_path: not for the monitor; kept in the profile as it is" in said.err
 
 
+def test_a_key_that_bigquery_ignores_does_not_cost_the_output(write: Any, imported: Any) -> None:
+    write(dev="type: bigquery, method: oauth, project: p, dataset: d, fixed_retries: 1, labels: {team: x}")
+    target, said = imported()
+    assert target["output_keys"] == {"fixed_retries": 1, "labels": {"team": "x"}}
+    assert "fixed_retries, labels: not for the monitor" in said.err
+
+
 @pytest.mark.parametrize(
     ("threads", "taken"),
     [
@@ -288,21 +295,17 @@ def test_a_configuration_has_nothing_that_is_not_checked(call: Any, configure: A
     assert "not_checked" not in json.loads(said.out)
 
 
-@pytest.mark.parametrize(
-    ("default", "fate"),
-    [
-        ("ext", "profiles.yml keeps it"),
-        ("gone", "the first target becomes the default"),
-        ("[dev]", "the first target becomes the default"),
-    ],
-)
-def test_a_default_that_is_no_target(call: Any, place: Path, default: str, fate: str) -> None:
+@pytest.mark.parametrize("default", ["ext", "gone", "[dev]", "1"])
+def test_a_default_that_is_no_target_stays(call: Any, place: Path, default: str) -> None:
     text = f"shop: {{target: {default}, outputs: {{dev: {{{DUCK}}}, ext: {{type: redshift}}}}}}\n"
     (place / "profiles.yml").write_text(text)
-    said = call("config", "import", "profiles.yml")
+    said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
     assert said.code == 1
-    assert "target" not in yaml.safe_load(said.out)["profiles"][0]
-    assert f"is no output of this configuration; {fate}" in said.err
+    assert "target" not in yaml.safe_load((place / "floe-monitor.yaml").read_text())["profiles"][0]
+    assert "is no output of this configuration; profiles.yml keeps it" in said.err
+    assert call("profiles", "diff").out == ""
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == text
 
 
 def test_names_cannot_write_to_the_terminal_or_the_configuration(call: Any, place: Path) -> None:
