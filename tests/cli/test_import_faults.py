@@ -164,6 +164,13 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: .inf", "threads is no whole number"),
         ("type: duckdb, threads: [1]", "threads is no whole number"),
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
+        ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
+        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
+        ("type: duckdb, path: ''", "path: string should have at least 1 character"),
+        (
+            "type: bigquery, method: service-account-json, project: p, dataset: d, keyfile_json: x",
+            "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text",
+        ),
         ("type: [duckdb]", "it has no type"),
         ("path: x", "it has no type"),
         (f"{DUCK}, remote: {{host: x}}", "remote: dbt then uses another process' DuckDB"),
@@ -244,6 +251,21 @@ def test_a_key_given_twice_is_told_and_the_last_is_taken(write: Any, imported: A
     assert "line 4: the key 'dev' is given twice; dbt takes the last" in said.err
 
 
+@pytest.mark.parametrize(("key", "set_one"), [("password", "PW"), ("private_key_path", "KEY")])
+def test_the_way_to_log_in_is_the_one_whose_variable_is_set(
+    write: Any, imported: Any, monkeypatch: pytest.MonkeyPatch, key: str, set_one: str
+) -> None:
+    monkeypatch.setenv(set_one, "/x")
+    logins = {"password": "{{ env_var('PW', '') }}", "private_key_path": "{{ env_var('KEY', '') }}"}
+    write(dev=SNOWFLAKE + "".join(f', {name}: "{text}"' for name, text in logins.items()))
+    target, said = imported()
+    ((other, text),) = {name: text for name, text in logins.items() if name != key}.items()
+    assert target["output_keys"][other] == text
+    assert key in {**target["connection"], **target.get("credentials", {})}
+    assert f"{other}: nothing now, and so left out for the monitor" in said.err
+    assert ("needs PW to be set" in said.err) == (key == "password")
+
+
 # ---------------------------------------------------------------- check --profiles
 
 
@@ -269,6 +291,19 @@ def test_a_refused_output_is_said_and_stops_nobody(call: Any, write: Any) -> Non
     said = call("check", "--profiles", "profiles.yml")
     assert said.code == 0
     assert "not checked: profile shop, output ext: authenticator: refused" in said.out
+
+
+def test_an_expression_that_comes_to_nothing_is_unset_as_it_is_for_dbt(
+    call: Any, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PW", CANARY)
+    nothing = "\"{{ env_var('FLOE_NO_SUCH', '') }}\""
+    blank = "".join(f", {key}: {nothing}" for key in ("role", "search_path", "sslmode", "sslrootcert"))
+    keys = "type: postgres, host: 127.0.0.1, port: 1, user: u, dbname: d, schema: s"
+    write(dev=f"{keys}, password: \"{{{{ env_var('PW') }}}}\"{blank}", bad=f"{keys}, retries: {nothing}")
+    _, report = checked(call)
+    found = {each["target"]: each["error_type"] for each in report["results"]}
+    assert found == {"dev": "connection", "bad": "configuration"}, "nobody listens; an integer is no blank"
 
 
 def test_what_is_named_counts_alone(call: Any, write: Any) -> None:
