@@ -199,7 +199,8 @@ def _as_yaml(found: Imported, path: Path) -> str:
     head = [f"# Made from {os.fspath(path)} by `floe-monitor config import`."]
     head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets.made]
     head += [f"# Not carried over, and left in the file as it is: {lost}" for lost in found.lost]
-    body = yaml.safe_dump(found.configuration(), sort_keys=False, allow_unicode=True, width=100)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in a tenth of the time
+    body = yaml.dump(found.configuration(), Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
     return "\n".join(head) + "\n" + body
 
 
