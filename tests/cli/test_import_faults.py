@@ -117,6 +117,9 @@ def test_the_secret_of_an_output_that_is_not_carried_over_asks_for_no_variable(
         f"- {CANARY}\n",
         f"{CANARY}\n",
         f"shop: {{outputs: {{dev: {{type: duckdb, password: 2024-13-45}}}}}}\n--- {CANARY}\n",
+        f"shop: {{outputs: {{dev: {{type: duckdb, password: !!int {CANARY}}}}}}}\n",
+        f"shop: {{target: <<, outputs: {{dev: {{type: duckdb, password: {CANARY}}}}}}}\n",
+        f"shop: {{outputs: {{dev: {{type: duckdb, schema: 2024-13-45, password: {CANARY}}}}}}}\n",
     ],
 )
 def test_what_is_no_profiles_yml_is_told_without_its_words(call: Any, place: Path, text: str) -> None:

@@ -128,3 +128,15 @@ def test_a_file_is_read_once_for_all_its_profiles(made: Any) -> None:
     found = diff([made.profile(f"p{n}") for n in range(20)], targets, {})
     assert [each.text + each.problem for each in found] == [""] * 20
     assert merge._parsed.cache_info().misses == before + 1
+
+
+def test_diff_shows_no_secret_of_an_output_that_stays(made: Any) -> None:
+    made.path.write_text(
+        f"ours:\n  target: dev\n  outputs:\n    dev: {{type: plain, threads: 4, password: {CANARY}}}\n"
+        f"    theirs: {{type: other, password: {CANARY}, dsn: 'x://u:{CANARY}@h'}}\n  token: {CANARY}\n"
+    )
+    targets = made.targets(made.target(credentials={"password": {"env": "PW"}}, connection={}))
+    (found,) = diff([made.profile()], targets, {"PW": "x"})
+    assert "+      password: \"{{ env_var('PW') }}\"" in found.text
+    assert "theirs" in found.text, "within the lines around"
+    assert CANARY not in found.text
