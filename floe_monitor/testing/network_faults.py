@@ -207,7 +207,7 @@ class NetworkConformance(Kit):
             fault(f"the network {wanted}: {problem}")
 
     def test_silent_name_service(self, config: ComputeConfig) -> None:
-        """A look-up takes no timeout; the system's resolver gives up after ten seconds and more (here after thirty)."""
+        """A look-up takes no timeout; the system's resolver gives up after ten seconds or more (here 30)."""
         if self._has_no_network:
             return
         if not silent_names.available():
