@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from conformance import environments
 from floe_monitor.cli.profile_import import read_profiles
 from floe_monitor.compute.toolkit.env_references import is_template, parse_expression
 from floe_monitor.registry.discovery import discover
@@ -121,3 +126,50 @@ def without(data: bytes, parts: tuple[str, ...]) -> str:
     for part in sorted(parts, key=len, reverse=True):
         text = text.replace(part, "")
     return text
+
+
+DBT = """
+import json, os, sys
+from dbt.clients.yaml_helper import load_yaml_text
+from dbt.config.renderer import ProfileRenderer
+from dbt_common.context import set_invocation_context
+
+set_invocation_context(os.environ)
+found = []
+for text in json.load(sys.stdin):
+    for name, profile in load_yaml_text(text).items():
+        for output, keys in (profile.get("outputs") or {}).items():
+            found.append([name, output, {key: ProfileRenderer({}).render_data(keys[key]) for key in keys}])
+json.dump(found, sys.stdout)
+"""
+NUMBER = re.compile(r"(?:PORT|THREADS|TIMEOUT|BYTES)$")
+
+
+@pytest.mark.gate
+@pytest.mark.process
+def test_dbt_itself_renders_them_as_it_is_done_here(starts_processes: None) -> None:
+    if reason := environments.unwanted("dbt-postgres.txt"):
+        pytest.skip(reason)
+    texts = [path.read_text(encoding="utf-8") for path in CORPUS]
+    names = {name for text in texts for name in re.findall(r"""env_var\(\s*(?:var=)?\\?['"]+(\w+)""", text)}
+    environ = {name: _value(name) for name in names}
+    done = subprocess.run(
+        [environments.built("dbt-postgres.txt") / "bin" / "python", "-c", DBT],
+        input=json.dumps(texts),
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    theirs = json.loads(done.stdout)
+    ours = [[*key, value] for path in CORPUS for key, value in rendered(path.read_bytes(), environ).items()]
+    assert len(theirs) > 100
+    assert json.loads(json.dumps(ours)) == theirs
+
+
+def _value(name: str) -> str:
+    if name.endswith("JSON"):
+        return '{"type": "service_account"}'
+    return "7" if NUMBER.search(name) else f"value of {name}"
