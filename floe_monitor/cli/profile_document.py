@@ -14,6 +14,7 @@ import yaml
 from yaml.events import ScalarEvent, SequenceStartEvent
 
 from floe_monitor.cli.terminal import CliError
+from floe_monitor.credentials.masking import redacted
 from floe_monitor.profiles.yaml_text import MAX_CHARACTERS, MAX_DEPTH, UnreadableTextError, describe, load
 from floe_monitor.settings.yaml_composer import Composer, Fault
 from floe_monitor.settings.yaml_scalars import scalar
@@ -174,7 +175,7 @@ class _Reader(Composer[Any, _Open]):
                 self._merge(parent, value, event)
                 return
             if key in parent.value:
-                shown = str(key)[:_SHOWN]
+                shown = redacted(str(key))[:_SHOWN]
                 self.notes.append(f"line {line}: the key {shown!r} is given twice; dbt takes the last")
             parent.value[key] = "<<" if value is _MERGE else value
 

@@ -346,6 +346,19 @@ def test_a_default_that_is_no_target_stays(call: Any, place: Path, default: str)
     assert (place / "profiles.yml").read_text() == text
 
 
+def test_a_secret_in_the_place_of_a_name_is_not_repeated(call: Any, place: Path) -> None:
+    url = f"postgres://u:{CANARY}@h/d"
+    text = f"'{url}': {{a: 1, 'password={CANARY}': 2, 'password={CANARY}': 2}}\n"
+    text += f"shop: {{target: '{url}', outputs: {{dev: {{{DUCK}}}, b: {{type: '{url}'}}, '{url}': 1}}}}\n"
+    (place / "profiles.yml").write_text(text)
+    for words in (("config", "import", "profiles.yml"), ("check", "--profiles", "profiles.yml")):
+        said = call(*words)
+        assert said.code in (0, 1)
+        assert "its default target 'postgres://u:***@h/d'" in said.err
+        head = said.out.split("profiles:")[0] if words[0] == "config" else said.out
+        assert CANARY not in head + said.err
+
+
 def test_names_cannot_write_to_the_terminal_or_the_configuration(call: Any, place: Path) -> None:
     names = ["a\nplugin: x", "\x1b[31mred"]
     outputs = {name: {"type": "duckdb"} for name in names} | {"\x1b]0;x\n#": {"type": "redshift"}}
