@@ -28,7 +28,7 @@ from floe_monitor.compute.toolkit.env_references import (
     parse_expression,
 )
 from floe_monitor.credentials.references import Reference, as_reference
-from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config, may_be_blank
 from floe_monitor.registry.problems import dotted
 
 if TYPE_CHECKING:
@@ -139,11 +139,30 @@ class Resolver:
         filled = {name: self._filled(value, values, found, secrets) for name, value in self._tree.items()}
         redactor = Redactor(secrets)
         try:
-            resolved = Resolved(build_config(plugin, filled), redactor)
+            resolved = Resolved(self._built(plugin, filled), redactor)
         except ConfigProblems as problems:
             raise CredentialError(redactor("; ".join(map(str, problems.problems)))) from None
         self._last = (key, resolved)
         return resolved
+
+    def _built(self, plugin: ComputePlugin[Any], filled: dict[str, Any]) -> ComputeConfig:
+        """A text of `connection` that comes to nothing and is refused is unset, as it is for dbt."""
+        config: ComputeConfig
+        try:
+            config = build_config(plugin, filled)
+        except ConfigProblems as refused:
+            blank = {problem.path[1] for problem in refused.problems if self._is_blank(problem.path, filled)}
+            if len(blank) < len(refused.problems) or not all(may_be_blank(plugin, str(key)) for key in blank):
+                raise
+            connection = {key: item for key, item in filled["connection"].items() if key not in blank}
+            config = build_config(plugin, {**filled, "connection": connection})
+        return config
+
+    def _is_blank(self, path: KeyPath, filled: dict[str, Any]) -> bool:
+        if len(path) != 2 or path[0] != "connection":
+            return False
+        late = isinstance(self._tree["connection"].get(path[1]), _Slot)
+        return late and filled["connection"][path[1]] == ""
 
     def _planned(self, value: Any, path: KeyPath) -> Any:
         source: Expression | Reference | None = None

@@ -10,7 +10,7 @@ import copy
 import re
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model, field_validator
 from pydantic_core import core_schema
@@ -92,6 +92,27 @@ def connection_keys(schema: type[BaseModel]) -> list[str]:
     """The keys of `connection` a plugin's model knows, in its order."""
     keys = _keys(schema)
     return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
+
+
+def may_be_blank(plugin: ComputePlugin[Any], key: str) -> bool:
+    """Whether a key of `connection` holds a text or nothing: dbt takes an empty one for nothing."""
+    schema = _schema_of(plugin)
+    fields = {} if schema is None else schema.model_fields
+    for name, field in fields.items():
+        if key in {name, field.alias}:
+            kinds = set(_kinds(field.annotation))
+            return kinds >= {str, type(None)}
+    return False
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    if isinstance(annotation, str):  # one that a Literal names
+        yield str
+    elif get_origin(annotation) in {dict, list} or not get_args(annotation):
+        yield annotation if isinstance(annotation, type) else None
+    else:
+        for part in get_args(annotation):
+            yield from _kinds(part)
 
 
 def _schema_of(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
@@ -202,8 +223,10 @@ def _explain(error: Exception | BaseModel, schema: type[BaseModel], data: Any) -
 def _message(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if detail["type"] not in _SILENT:
-        for leaf in sorted(_leaves(detail["input"]), key=len, reverse=True):
-            if leaf not in message and repr(leaf) not in message:
+        given = detail["input"]
+        plugin = given.get("plugin") if isinstance(given, dict) else None
+        for leaf in sorted(_leaves(given), key=len, reverse=True):
+            if leaf == plugin or (leaf not in message and repr(leaf) not in message):
                 continue
             # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
             edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""

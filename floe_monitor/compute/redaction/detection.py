@@ -40,6 +40,9 @@ _PUBLIC_IDS = frozenset({"client", "user", "project", "tenant", "account"})
 SECRET_TEXTS = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
 """Keys whose text may hold a secret in an unforeseen form."""
 
+NAMES_OF_SECRETS = frozenset({"secret", "meta_secret"})
+"""Keys that, within an entry of a list that has a `path`, may name what opens the path."""
+
 _SPACED = ("password", "passwd", "passphrase", "pwd")
 """Ends of the keys that libpq knows; it lets spaces stand around the sign."""
 _JOINED = ("secret", "token", "apikey", "api_key", "accesskey", "access_key", "accountkey", "account_key",
