@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.testing import ComputePluginConformance, silent_names
+from floe_monitor.testing import ComputePluginConformance, KeptConnectionConformance, silent_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,8 +202,8 @@ def test_a_target_is_pointed_elsewhere_by_its_url() -> None:
 
 def test_every_test_of_the_kit_is_described() -> None:
     described = re.findall(r"^\|[^|]*\| `(test_\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
-    tests = [name for name in dir(ComputePluginConformance) if name.startswith("test_")]
-    assert sorted(described) == sorted(tests)
+    tests = {*dir(ComputePluginConformance), *dir(KeptConnectionConformance)}
+    assert sorted(described) == sorted(name for name in tests if name.startswith("test_"))
 
 
 def test_commands_name_files_and_options_that_exist() -> None:

@@ -24,6 +24,8 @@ class Adapter(Generic[ConfigT]):
 
 
 class AdapterPlugin(ComputePlugin[ConfigT], Generic[ConfigT]):
+    """A plugin whose methods about dbt are those of its `adapter`."""
+
     adapter: Adapter[ConfigT]
 
     def generate_dbt_profile(self, config: ConfigT) -> dict[str, Any]:
