@@ -1,4 +1,4 @@
-"""BigQuery: an emulator for jobs behind a stand-in for logins, rights, dry runs; well, refusing or away."""
+"""BigQuery: an emulator for jobs, behind a stand-in for logins, rights and dry runs."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def _situation(
         {"connection": connection},
         {key: VARIABLES[key] for key in secrets},
         {**{VARIABLES[key]: value for key, value in secrets.items()}, **(environment or {})},
+        stand_in=True,
     )
 
 

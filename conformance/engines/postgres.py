@@ -1,4 +1,4 @@
-"""Postgres: a server from the package index and, for TLS, the system's; well, limited, refusing or away."""
+"""Postgres: a server from the package index and, for TLS, the system's."""
 
 from __future__ import annotations
 
@@ -122,6 +122,17 @@ def _leave_role(pooler: Pooler) -> None:
 
 
 @contextmanager
+def _kept(folder: Path, host: str, former: str) -> Iterator[Situation]:  # noqa: ARG001
+    """A connection is kept to `former`, where `host` led; the name leads now where the system's files say."""
+    with building:
+        cluster = plain()
+    with FaultProxy(cluster.port, host=former) as proxy:
+        situation = _situation(proxy.port, host=host)
+        fields = {**situation.fields, "connection_reuse": True}
+        yield replace(situation, fields=fields, former_names={host: former})
+
+
+@contextmanager
 def _limit_reached(folder: Path) -> Iterator[Situation]:  # noqa: ARG001
     import psycopg  # noqa: PLC0415
 
@@ -140,7 +151,9 @@ ENGINE = Engine(
     about="dbt-core 1.11.16, dbt-postgres 1.11.0, psycopg2 2.9.13. The server is Postgres 18.6 from the "
     "package index; in the cases about TLS, which that build lacks, Debian's Postgres 15; the pooler is "
     "Debian's pgbouncer 1.18; scram passwords. `dbt debug` only connects and runs a query: it passes where "
-    "`dbt run` could build nothing, and there the monitor says DEGRADED.",
+    "`dbt run` could build nothing, and there the monitor says DEGRADED. In the cases of a kept connection "
+    "the target was validated once before, with "
+    "`connection_reuse`, while `socket.getaddrinfo` answered with the name's former address.",
     cases=(
         Case("all well", _server),
         Case("all well, several schemas in search_path", partial(_server, search_path="marts, public")),
@@ -164,7 +177,7 @@ ENGINE = Engine(
             _hosts, hosts="127.0.0.2,127.0.0.1", password="wrong",  # noqa: S106
         )),
         Case("schema missing, right to create it", partial(_server, schema="new")),
-        Case("schema missing, no right to create it", partial(_server, user="reader", schema="new")),
+        Case("schema missing, no right to create it", partial(_server, user="reader", schema="forbidden")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),
         Case("schema there, with a table of another owner", partial(_server, schema="shared")),
         Case("schema's name begins with pg_", partial(_server, schema="pg_marts")),
@@ -201,6 +214,11 @@ ENGINE = Engine(
         Case("through a pooler, a user it does not know", partial(_pooled, user="nobody")),
         Case("through a pooler, a database it does not know", partial(_pooled, dbname="nothing")),
         Case("through a pooler, search_path that it does not take", partial(_pooled, search_path="marts")),
+        Case("a kept connection, all well", partial(_kept, host="localhost", former=LOOPBACK)),
+        Case("a kept connection, its name moved since", partial(_kept, host="localhost", former="127.0.0.9")),
+        Case("a kept connection, its name unknown since", partial(
+            _kept, host="db.floe-monitor.invalid", former=LOOPBACK,
+        )),
         Case("TLS, all well", partial(_tls, sslmode="verify-full", sslrootcert="root.pem")),
         Case("TLS, a client certificate", partial(
             _tls, password=None, user="certified", sslmode="verify-full", sslrootcert="root.pem",

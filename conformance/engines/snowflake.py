@@ -1,4 +1,4 @@
-"""Snowflake: the stand-in's account, well, refusing, asleep or away."""
+"""Snowflake: the stand-in's account, healthy, refusing, suspended or unreachable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _situation(port: int, secret: str = PASSWORD, method: str | None = None, **c
     }  # fmt: skip
     connection = {key: value for key, value in {**base, **changes}.items() if value is not None}
     name = "password" if method is None else "token"
-    return Situation({"connection": connection}, {name: VARIABLE}, {VARIABLE: secret})
+    return Situation({"connection": connection}, {name: VARIABLE}, {VARIABLE: secret}, stand_in=True)
 
 
 @contextmanager

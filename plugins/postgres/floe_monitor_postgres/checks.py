@@ -1,4 +1,4 @@
-"""What dbt needs once there: asked in one read-only transaction, judged without the server."""
+"""What dbt needs once there: asked in one read-only transaction, evaluated without the server."""
 
 from __future__ import annotations
 

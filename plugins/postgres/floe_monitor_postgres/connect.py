@@ -18,7 +18,8 @@ from floe_monitor_postgres.session import Session
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline, Failure
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
-    from floe_monitor.compute.toolkit.dialling import Dialled, Endpoint
+    from floe_monitor.compute.toolkit.dialling import Dialled
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_postgres.config import PostgresConfig
     from floe_monitor_postgres.hosts import HostRules
 
@@ -26,7 +27,7 @@ _TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
 
 
 def connection_parameters(config: PostgresConfig) -> dict[str, str]:
-    """What dbt-postgres hands to libpq for this target, `host` and `connect_timeout` included."""
+    """What dbt-postgres passes to libpq for this target, `host` and `connect_timeout` included."""
     output = generate(config)
     parameters = {
         "host": output["host"],
@@ -59,7 +60,7 @@ class Connector:
         self._left: set[str] = set()
         """Hosts that the present round goes no further with, whatever other addresses they have."""
 
-    def read_parameters(self) -> None:
+    def prepare(self) -> None:
         """Before all else: a service is read from its file, which may be missing."""
         if self._config.service is None:
             self._parameters = connection_parameters(self._config)

@@ -124,7 +124,7 @@ def _of_server(error: ServerError, message: str) -> ErrorType:
 
 
 def _of_link(error: LinkError, message: str, files: Iterable[str]) -> Failure:
-    """By evidence where there is some: without the server's word there is no code."""
+    """By the stage that was reached: without an answer of the server there is no code."""
     unreadable = _unreadable(files) if error.stage in {Stage.TLS, Stage.LOGIN} else None
     if unreadable is not None:
         return Failure(ErrorType.CONFIGURATION, f"{unreadable}: {message}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psycopg import pq
 
 from floe_monitor.compute import MonitorResourceError
+from floe_monitor.compute.toolkit.endpoints import Endpoint
 from floe_monitor_postgres.errors import (
     LinkError,
     ServerError,
@@ -95,7 +96,7 @@ class Session:
             reached = _STAGES.get(pq.ConnStatus(self._pq.status), self.stage)
             if reached is Stage.TLS and not self._encrypts:
                 reached = Stage.LOGIN
-            # libpq starts over where sslmode allows a second way; the stage tells the farthest point.
+            # libpq starts over where sslmode allows a second way; the stage is the farthest point.
             self.stage = max(self.stage, reached)
         if self.stage is Stage.OPEN:
             self._pq.nonblocking = 1
@@ -141,6 +142,12 @@ class Session:
     def literal(self, value: str) -> str:
         """`value` as an SQL literal under this session's settings."""
         return bytes(pq.Escaping(self._pq).escape_literal(value.encode())).decode()
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        host = self.parameters["host"]
+        address = self.parameters.get("hostaddr", host)
+        return (Endpoint(host, address, int(self.parameters["port"])),)
 
     @property
     def usable(self) -> bool:

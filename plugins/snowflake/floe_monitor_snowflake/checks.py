@@ -38,7 +38,7 @@ def judge_warehouse(warehouse: str, row: Mapping[str, Any], check: Check) -> Non
         else:
             check.degrade(
                 f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail "
-                "until somebody resumes it",
+                "until it is resumed",
                 ErrorType.CONFIGURATION,
             )
 
@@ -167,7 +167,7 @@ class _Examination:
                 ErrorType.PERMISSION,
             )
         if check.status is ConnectionStatus.HEALTHY:
-            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
+            # Sets the session's warehouse, for which USAGE is needed; a suspended one stays suspended.
             self._ask(lambda: self._session.use_warehouse(warehouse), f"warehouse {warehouse!r}", check)
 
 
