@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from floe_monitor_postgres.session import Row
+    from floe_monitor_postgres.libpq import Row
 
 CONTEXT_QUERY = """
 SELECT pg_catalog.pg_is_in_recovery(),
