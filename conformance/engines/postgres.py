@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from conformance.postgres_servers import Cluster
 
 VARIABLE = "CONFORMANCE_PG_PASSWORD"
+_addresses = threading.Lock()
 
 
 def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Situation:
@@ -77,14 +79,15 @@ def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]
 def _hosts(folder: Path, hosts: str, wanted: str | None = None, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
     """At the primary's port of other addresses: a standby (127.0.0.2), one that starts up (127.0.0.3) and
     one that accepts and never answers (127.0.0.4). `wanted` is PGTARGETSESSIONATTRS."""
-    with building, ExitStack() as stack:
-        cluster = plain()
-        for address, copy in (("127.0.0.2", standby()), ("127.0.0.3", closed_standby())):
+    with building:
+        cluster, copies = plain(), (("127.0.0.2", standby()), ("127.0.0.3", closed_standby()))
+    # One situation at a time has these addresses.
+    with _addresses, ExitStack() as stack:
+        for address, copy in copies:
             _at_port_of(cluster, address, stack, copy.port)
         _at_port_of(cluster, "127.0.0.4", stack)
         found = _situation(cluster.port, host=hosts, **changes)
         environment = {} if wanted is None else {"PGTARGETSESSIONATTRS": wanted}
-        # Held while it lasts: one situation at a time has these addresses.
         yield replace(found, environment={**found.environment, **environment})
 
 

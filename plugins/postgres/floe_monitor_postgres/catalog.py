@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from floe_monitor_postgres.session import Row
+    from floe_monitor_postgres.libpq import Row
 
 CONTEXT_QUERY = """
 SELECT pg_catalog.pg_is_in_recovery(),
@@ -34,8 +34,9 @@ SELECT pg_catalog.pg_is_in_recovery(),
  CROSS JOIN LATERAL (
        SELECT count(*) relations,
               min(pg_catalog.format('%I of %I', relname, pg_catalog.pg_get_userbyid(relowner))) example
-         FROM pg_catalog.pg_class WHERE relnamespace = target.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
-          AND NOT pg_catalog.pg_has_role(relowner, 'USAGE')) foreign_owned
+         FROM pg_catalog.pg_class
+        WHERE CASE WHEN relnamespace = target.oid AND relkind IN ('r', 'p', 'v', 'm', 'f')
+              THEN NOT pg_catalog.pg_has_role(relowner, 'USAGE') END) foreign_owned
  WHERE here.datname = pg_catalog.current_database()
 """
 

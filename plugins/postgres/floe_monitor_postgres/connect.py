@@ -140,6 +140,7 @@ class Connector:
         session = None
         try:
             session = Session(parameters, limit)
+            session.endpoints = (endpoint,)
             session.advance(Stage.TLS)
             if rules.choosing:
                 self._choose(session, wanted, endpoint)

@@ -13,6 +13,9 @@ from psycopg import pq
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+Row = tuple[str | None, ...]
+"""Of a result, as texts."""
+
 
 def conninfo(parameters: Mapping[str, str]) -> bytes:
     """libpq's connection string."""

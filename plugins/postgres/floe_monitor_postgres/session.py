@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psycopg import pq
 
 from floe_monitor.compute import MonitorResourceError
-from floe_monitor.compute.toolkit.endpoints import Endpoint
 from floe_monitor_postgres.errors import (
     LinkError,
     ServerError,
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from floe_monitor.compute import Deadline
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
+    from floe_monitor_postgres.libpq import Row
 
-Row = tuple[str | None, ...]
 _T = TypeVar("_T")
-
 
 _STAGES = {
     pq.ConnStatus.STARTED: Stage.NETWORK,
@@ -68,6 +67,8 @@ class Session:
         """Starts connecting to `hostaddr`, or a socket directory; returns before anything answered."""
         self.deadline = deadline
         """When waits end; may be replaced."""
+        self.endpoints: tuple[Endpoint, ...] = ()
+        """Where it leads, by the name that was looked up."""
         self.wanted = "any"
         """What the server behind it was to be, of `target_session_attrs`."""
         self.stage = Stage.NETWORK
@@ -144,12 +145,6 @@ class Session:
         return bytes(pq.Escaping(self._pq).escape_literal(value.encode())).decode()
 
     @property
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        host = self.parameters["host"]
-        address = self.parameters.get("hostaddr", host)
-        return (Endpoint(host, address, int(self.parameters["port"])),)
-
-    @property
     def usable(self) -> bool:
         return (
             self._pq.status == pq.ConnStatus.OK and self._pq.transaction_status == pq.TransactionStatus.IDLE
@@ -187,7 +182,7 @@ class Session:
 
     @property
     def server_version(self) -> int:
-        """Such as 180006; 0 where the server is none of Postgres' own."""
+        """Such as 180006."""
         return int(self._pq.server_version)
 
     @property

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from floe_monitor.compute import Check
     from floe_monitor_postgres.catalog import Context
     from floe_monitor_postgres.config import PostgresConfig
-    from floe_monitor_postgres.session import Row, Session
+    from floe_monitor_postgres.libpq import Row
+    from floe_monitor_postgres.session import Session
 
 _TIMEOUTS = {
     "statement_timeout": 0,

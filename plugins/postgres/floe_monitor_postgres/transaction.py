@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from floe_monitor_postgres.session import Row, Session
+    from floe_monitor_postgres.libpq import Row
+    from floe_monitor_postgres.session import Session
 
 LOCK_SHARE = 0.8
 """Share of the time left after which the server ends the look at its catalog, to be heard itself."""

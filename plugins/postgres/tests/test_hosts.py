@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,18 +167,30 @@ def test_the_order_of_hosts() -> None:
         read_rules("a", {"hostaddr": "127.0.0.1,127.0.0.2"})
 
 
+def validate(plugin: Any, fields: dict[str, Any]) -> ConnectionResult:
+    with running_until(Deadline.after(30)):
+        result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
+    return result
+
+
+def test_a_kept_connection_to_an_address_of_a_variable(
+    plugin: Any, keys: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is looked up for no connection, kept or new."""
+    monkeypatch.setenv("PGHOSTADDR", PRIMARY)
+    fields = {**keys(host="nowhere.invalid"), "connection_reuse": True}
+    assert validate(plugin, fields).status is HEALTHY
+    kept = validate(plugin, fields)
+    assert kept.status is HEALTHY
+    assert "holds since" in kept.checks[0].message
+
+
 def test_a_kept_connection_to_a_standby_that_was_promoted(
     plugin: Any, keys: Callable[..., dict[str, Any]], copies: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last test of the module: there is no standby after it."""
     monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
-    fields = {**keys(host=f"{PRIMARY},{STANDBY}"), "connection_reuse": True}
-
-    def probe() -> ConnectionResult:
-        with running_until(Deadline.after(30)):
-            result: ConnectionResult = plugin.validate_connection(build_config(plugin, fields))
-        return result
-
+    probe = partial(validate, plugin, {**keys(host=f"{PRIMARY},{STANDBY}"), "connection_reuse": True})
     assert probe().status is DEGRADED
     assert "holds since" in probe().checks[0].message
     copies[STANDBY].execute("SELECT pg_promote(true, 60)")
