@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SHORTEST_SECRET = 3
-"""Shorter values are not looked for: masking every `a` would garble texts and tell the value besides."""
+"""Shorter values are not looked for: masking every `a` would garble texts and reveal the value."""
 SHORTEST_FOLDED = 6
 """Shorter values are looked for as they are written only: in any letter case they would blot words."""
 SHORTEST_TIGHT = 16
