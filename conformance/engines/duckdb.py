@@ -181,7 +181,6 @@ if os.geteuid() != 0:  # nobody else may mount one
 ENGINE = Engine(
     plugin="duckdb",
     requirements="dbt-duckdb.txt",
-    runs=True,
     modules=("dbt.adapters.duckdb", "duckdb"),
     about="dbt-core 1.11.16, dbt-duckdb 1.11.1, DuckDB 1.5.5, without a network. `/data` is the directory "
     "of the case. Situations about permissions run as a user bound by them.",

@@ -30,7 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    code = run([word for word in given if word != "--debug"], debug=debug)
+    try:
+        code = run([word for word in given if word != "--debug"], debug=debug)
+    except BaseException as error:
+        if not _is_interruption(error):
+            raise
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        note("interrupted")
     leave(code)
 
 
@@ -40,7 +47,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
 
     from floe_monitor.cli.app import app  # noqa: PLC0415 - as above
 
-    # typer carries a click of its own, under a private name; its public errors tell which.
+    # typer carries a click of its own, under a private name; its public errors lead to it.
     usage_errors = [kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"]
 
     try:
@@ -59,6 +66,8 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - no traceback unless asked for
+        if _is_interruption(error):
+            return INTERRUPTED
         if isinstance(error, tuple(usage_errors)):
             error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
@@ -73,8 +82,6 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
         if not debug:
             note("This is a fault of floe-monitor. Run it again with --debug to see where.")
         code = FAULT
-    if code == INTERRUPTED:
-        note("interrupted")
     return code if isinstance(code, int) else 0
 
 
@@ -99,6 +106,15 @@ def leave(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Some libraries turn what is raised in a callback of theirs into an error of their own."""
+    for _ in range(20):
+        if error is None or isinstance(error, KeyboardInterrupt):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
 from floe_monitor.probing.workers import WorkerPool
-from floe_monitor.profiles import ProfileKeeper
+from floe_monitor.profiles import ProfileSynchronizer
 from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
@@ -115,7 +115,7 @@ class _Daemon:
             anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
-                self._log.critical("stopping: an error nobody expected", exc_info=cause)
+                self._log.critical("stopping: an unexpected error", exc_info=cause)
             return FAULT
         finally:
             self._flush()
@@ -132,7 +132,7 @@ class _Daemon:
             history=self._settings.history,
             salt=socket.gethostname(),
         )
-        keeper = ProfileKeeper(
+        synchronizer = ProfileSynchronizer(
             self._settings.profiles,
             self._targets,
             publish=self._fanout.publish,
@@ -146,7 +146,7 @@ class _Daemon:
             self._state,
             scheduler,
             self._pool,
-            keeper,
+            synchronizer,
             self._fanout.publish,
         )
         self._connect_signals(asyncio.get_running_loop())
@@ -162,7 +162,7 @@ class _Daemon:
         async with anyio.create_task_group() as services:
             await services.start(serve, app, self._listener, name="http")
             services.start_soon(self._reload_when_asked, name="reload")
-            services.start_soon(keeper.run, name="profiles")
+            services.start_soon(synchronizer.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:

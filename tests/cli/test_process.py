@@ -34,17 +34,35 @@ def test_a_hung_worker_does_not_hold_the_exit(process: Any, configure: Any, with
     assert "terminate called" not in err
 
 
-def test_ctrl_c_is_130_and_quiet(process: Any, configure: Any) -> None:
-    configure({"hung": {**HUNG, "probe": {"timeout": "60s", "isolation": "thread"}}})
+def test_ctrl_c_is_130_and_quiet(process: Any, configure: Any, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    connection = {"behave": "hang", "touch": str(started)}
+    hung = {**HUNG, "connection": connection, "probe": {"timeout": "120s", "isolation": "thread"}}
+    configure({"hung": hung})
     running = process("check")
-    tasks, until = Path(f"/proc/{running.pid}/task"), time.monotonic() + 20
-    while len(list(tasks.iterdir())) < 2:
+    until = time.monotonic() + 60
+    while not started.exists():
         assert time.monotonic() < until, "no worker has been started"
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=120)
-    assert running.returncode == 130
-    assert err.strip() == "interrupted"
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, err.strip()) == (130, "interrupted")
+
+
+@pytest.mark.parametrize("moment", ["importing", "in a library's own words"])
+def test_ctrl_c_before_anything_runs_is_130_and_quiet(place: Path, moment: str) -> None:
+    raising = "raise KeyboardInterrupt\n"
+    if moment != "importing":
+        raising = (
+            f"try:\n  {raising}except KeyboardInterrupt as e:\n  raise RuntimeError('no model') from e\n"
+        )
+    (place / "typer.py").write_text(raising)  # where the command line begins to import
+    done = subprocess.run(
+        [sys.executable, "-m", "floe_monitor", "check"],
+        env={**os.environ, "PYTHONPATH": str(place)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted")
 
 
 def test_a_reader_that_leaves_is_survived(process: Any) -> None:

@@ -52,7 +52,9 @@ def run_pytest(
 BESIDE = ("-p", "xdist.plugin", "-n", "2")
 
 
-@pytest.mark.parametrize("options", [(), BESIDE], ids=["alone", "beside"])
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(BESIDE, marks=pytest.mark.gate)], ids=["alone", "beside"]
+)
 @pytest.mark.parametrize("source", SKIPPING.values(), ids=SKIPPING.keys())
 def test_a_skip_fails_the_gate_with_its_reason(tmp_path: Path, source: str, options: tuple[str, ...]) -> None:
     done = run_pytest(tmp_path, source, *options, FLOE_MONITOR_CI="1")
@@ -64,7 +66,9 @@ def test_a_skip_fails_the_gate_with_its_reason(tmp_path: Path, source: str, opti
 LONG = "import pytest\n\n@pytest.mark.gate\ndef test_it(): ...\n"
 
 
-@pytest.mark.parametrize("options", [(), BESIDE], ids=["alone", "beside"])
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(BESIDE, marks=pytest.mark.gate)], ids=["alone", "beside"]
+)
 def test_the_gate_leaves_no_test_out(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert "2 passed" in run_pytest(tmp_path, LONG, *options, FLOE_MONITOR_CI="1").stdout
     done = run_pytest(tmp_path, LONG, *options)

@@ -46,7 +46,7 @@ def inventory(site: Path) -> set[str]:
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(300)
 def test_every_public_name_is_documented(site: Path) -> None:
     names = inventory(site)
@@ -70,7 +70,7 @@ class Fetched(HTMLParser):
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(300)
 def test_a_reader_needs_no_network(site: Path) -> None:
     pages = list(site.rglob("*.html"))
@@ -85,7 +85,7 @@ def test_a_reader_needs_no_network(site: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(300)
 def test_a_link_that_leads_nowhere_is_an_error(sphinx: list[str], tmp_path: Path) -> None:
     docs = tmp_path / "docs"

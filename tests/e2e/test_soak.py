@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.gate,
     pytest.mark.skipif(sys.platform != "linux", reason="what a process uses is read from Linux' /proc"),
 ]
 

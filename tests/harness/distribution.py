@@ -25,6 +25,7 @@ LONGEST = (
     "spark",
     "lakehouse",
     "plugins/duckdb/tests/test_hammer.py",
+    "tests/testing/test_kit_on_networks.py",
     "tests/testing/test_kit.py",
     "tests/harness/test_leftovers.py",
     "postgres",

@@ -133,7 +133,7 @@ def alive(project: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("number", "options"),
     [
-        (signal.SIGKILL, ("-n", "2")),
+        pytest.param(signal.SIGKILL, ("-n", "2"), marks=pytest.mark.gate),
         pytest.param(signal.SIGKILL, (), marks=pytest.mark.gate),
         pytest.param(signal.SIGTERM, (), marks=pytest.mark.gate),
         pytest.param(signal.SIGINT, ("-n", "2"), marks=pytest.mark.gate),  # xdist gives workers ten seconds

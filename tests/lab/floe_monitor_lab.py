@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from floe_monitor.compute import (
@@ -92,6 +93,8 @@ class LabComputePlugin(ComputePlugin):
     def validate_connection(self, config: ComputeConfig) -> ConnectionResult:
         behaviour = str(config.connection.get("behave", "healthy"))
         CALLS.append(behaviour)
+        if "touch" in config.connection:  # for another process to see
+            Path(config.connection["touch"]).touch()
         result: ConnectionResult = BEHAVIOURS[behaviour](config)
         return result
 

@@ -135,7 +135,12 @@ async def test_a_child_is_killed_with_what_it_started_and_its_slot_is_free(
     )  # the child is up: only the deadline counts below
     with within(0.3):
         result = await probe(make_target("spawn_and_hang", timeout=0.3, isolation="process"))
-    assert (result.error_type, result.worker) == (ErrorType.TIMEOUT, "reclaimed")
+    assert result.error_type is ErrorType.TIMEOUT
+    assert result.worker in {"reclaimed", "stuck"}, "stuck until the kernel has ended it"
+    for _ in range(1000):
+        if pool.counts["lab"].busy == 0:
+            break
+        await asyncio.sleep(0.02)
     assert pool.counts["lab"].busy == 0
     for _ in range(1000):
         if not _sessions_of_children():

@@ -27,7 +27,6 @@ pytestmark = pytest.mark.process
 WRITER = Path(__file__).with_name("writer.py")
 FOREIGN = "# a neighbour\nshop: {target: prod, outputs: {prod: {type: postgres}}}  # kept\n"
 BY_HAND = "ours:\n  target: mine\n  outputs:\n    mine: {type: hand}  # by hand\n"
-REWRITES = 500
 
 
 @contextmanager
@@ -87,14 +86,15 @@ class Reader:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)  # it takes ten seconds, but for a machine that stands still meanwhile
-def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rewrites", [100, pytest.param(500, marks=pytest.mark.gate)])
+def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path, rewrites: int) -> None:
     path = tmp_path / "profiles.yml"
     before = FOREIGN + BY_HAND
     path.write_text(before)
     chance = random.Random(7)
     written = kills = torn = 0
     with Reader(path) as reader, process("rewrite", path) as nursery:
-        while written < REWRITES:
+        while written < rewrites:
             say(nursery)
             child = int(line(nursery).removeprefix("begun "))
             for _ in range(chance.randint(0, 8)):
@@ -110,9 +110,9 @@ def test_no_reader_ever_sees_half_a_file_however_writers_die(tmp_path: Path) -> 
         markers = [yaml.safe_load(text)["ours"]["outputs"]["dev"]["marker"] for text in versions]
         assert sorted(markers) == ["a", "b"]
         assert all(text.startswith(before) for text in versions)
-        assert kills >= 50
-        assert torn, "no writer died in the act"
-        assert reader.reads > REWRITES
+        assert kills >= rewrites / 10
+        assert torn or rewrites < 500, "no writer died in the act"
+        assert reader.reads > rewrites
         say(nursery)
         assert {line(nursery).split()[0] for _ in range(3)} >= {"begun", "written"}
     assert len(list(tmp_path.glob(".*.tmp"))) <= 1, "the next writer sweeps what killed ones left"

@@ -148,6 +148,7 @@ def test_the_monitor_lists_and_checks_it(sqlite: Path) -> None:
 @NAMESPACES
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.gate
 def test_a_plugin_without_timeouts_fails_as_the_document_says(tried: Callable[[str], Kit]) -> None:
     verdict = tried(versions_of_connect()[0])
     assert_fails_as_told(verdict, "without timeouts")
@@ -159,6 +160,7 @@ def test_a_plugin_without_timeouts_fails_as_the_document_says(tried: Callable[[s
 @NAMESPACES
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.gate
 def test_a_timeout_of_each_operation_is_not_enough(tried: Callable[[str], Kit]) -> None:
     text = versions_of_connect()[0]
     for hunk in text_of("diff", CONNECT).split("@@\n"):

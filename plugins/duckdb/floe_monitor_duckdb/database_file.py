@@ -1,7 +1,7 @@
 """What can be known about a database file without opening it in DuckDB.
 
-DuckDB's own open takes a lock, and a writer that meets one fails at once: a monitor that opens the
-file breaks dbt now and then. So it is read as bytes, and judged by what DuckDB checks when it opens one.
+DuckDB's own open takes a lock, and a writer that finds one taken fails at once: a monitor that opens the
+file breaks dbt now and then. So it is read as bytes, and checked as DuckDB checks it when it opens one.
 """
 
 from __future__ import annotations

