@@ -36,6 +36,8 @@ class PolarisStandIn:
         self.listing = "/v1/floe/namespaces"
         self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
         self.may_list = True
+        self.empty_pages = 0
+        """Of the listing, before the one with all: what a principal may not see is left out of a page."""
         self.expires_in: int | None = 3600
         self.redirect_to: str | None = None
         self.tokens_issued = 0
@@ -117,6 +119,11 @@ class PolarisStandIn:
                 "Principal 'root' with activated PrincipalRoles '[]' is not authorized for op LIST_NAMESPACES"
             )
             _send(request, 403, _error(text, "ForbiddenException", 403))
+        elif (
+            parts.path == f"{BASE}{self.listing}"
+            and (page := int(parse_qs(parts.query).get("pageToken", ["0"])[0])) < self.empty_pages
+        ):
+            _send(request, 200, {"namespaces": [], "next-page-token": str(page + 1)})
         else:
             self._catalog(request, parts.path.removeprefix(BASE))
 

@@ -363,6 +363,7 @@ ENGINE = Engine(
         _case("Polaris: all well", _polaris),
         _case("Polaris: vended credentials", partial(_polaris, vended=True)),
         _case("Polaris: may not list", partial(_polaris, may_list=False)),
+        _case("Polaris: a first page without namespaces", partial(_polaris, empty_pages=2)),
         _case("Polaris: missing warehouse", partial(_polaris, warehouses=set())),
         _case("Polaris: expired token", partial(_polaris, expired=True)),
         _case("Polaris: role not granted", partial(_polaris, roles={"PRINCIPAL_ROLE:other"})),

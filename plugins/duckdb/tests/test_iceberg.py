@@ -433,6 +433,21 @@ class TestPolarisByItsSpecification:
         assert polaris.requests == []
 
 
+@pytest.mark.parametrize(
+    ("empty_pages", "warns"), [(0, ""), (3, ""), (20, "lists no namespace on its first 20 pages")]
+)
+def test_empty_pages_are_followed_by_their_tokens(
+    polaris: PolarisStandIn, probe: Callable[..., ConnectionResult], empty_pages: int, warns: str
+) -> None:
+    polaris.empty_pages = empty_pages
+    result = probe(polaris.options())
+    assert result.status is HEALTHY, result
+    assert any("lists no namespace" in warning for warning in result.warnings) is bool(warns)
+    assert not warns or any(warns in warning for warning in result.warnings)
+    asked = [request for request in polaris.requests if request.endswith("/namespaces")]
+    assert len(asked) <= 20
+
+
 class TestHangs:
     @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.HANG])
     @pytest.mark.parametrize("part", ["token", "catalog"])

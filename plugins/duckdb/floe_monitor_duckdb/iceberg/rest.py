@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from floe_monitor_duckdb.iceberg.token_cache import TokenCache
     from floe_monitor_duckdb.iceberg.transport import Transport
 
+_MAX_PAGES = 20
+"""Empty pages of one listing that are followed by their tokens."""
 _REFUSED: dict[ErrorType, type[CatalogAnswerError]] = {
     ErrorType.AUTHENTICATION: CatalogAuthenticationError,
     ErrorType.PERMISSION: CatalogPermissionError,
@@ -92,7 +94,21 @@ class CatalogClient:
         """Prove that the warehouse exists and that this client may list it."""
         if self._missing:
             raise CatalogAnswerError(self._missing)
-        answer = self._get(f"/v1{self._path}/namespaces?pageSize=1")
+        document = self._list_page("?pageSize=1")
+        pages = 1
+        while not document["namespaces"] and document.get("next-page-token") and pages < _MAX_PAGES:
+            # A page may be empty and others follow: what these credentials may not see is left out of each.
+            token = quote(str(document["next-page-token"]), safe="")
+            document = self._list_page(f"?pageSize=100&pageToken={token}")
+            pages += 1
+        if not document["namespaces"]:
+            more = f" on its first {pages} pages" if document.get("next-page-token") else ""
+            self._warnings.append(
+                f"the catalog lists no namespace{more}: it is empty, or not the one that is meant"
+            )
+
+    def _list_page(self, page: str) -> dict[str, Any]:
+        answer = self._get(f"/v1{self._path}/namespaces{page}")
         document = json_object(answer)
         if answer.status == 404:
             raise CatalogAnswerError(self._no_warehouse())
@@ -103,8 +119,7 @@ class CatalogClient:
         self._require(answer, document, "list of namespaces")
         if not isinstance(document.get("namespaces"), list):
             raise CatalogAnswerError(f"{self._site} answers without a list of namespaces")
-        if not document["namespaces"]:
-            self._warnings.append("the catalog lists no namespace: it is empty, or not the one that is meant")
+        return document
 
     @property
     def _site(self) -> str:
