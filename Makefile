@@ -37,7 +37,7 @@ test: $(VENV)/dev.done ## run the tests
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/dev.done ## run those that start no process and no server
-	$(BIN)/python -m pytest -n 3 --fast $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --fast $(PYTEST_ARGS)
 
 test-lowest: $(VENV)/created ## run the tests against the lowest versions allowed
 	@folder=$$($(BIN)/python -m conformance.environments lowest.txt) && $$folder/bin/python -m pytest $(PYTEST_ARGS)
@@ -62,7 +62,7 @@ format: $(VENV)/dev.done ## rewrite to the house style
 bench: $(VENV)/dev.done ## print what is claimed about speed, as ratios
 	$(BIN)/python -m benchmarks
 
-conformance: ## compare every verdict with dbt debug's, try every fault; writes docs/verdicts.md, docs/faults.md
+conformance: ## compare every verdict with dbt's, try every fault; writes docs/verdicts.md, docs/faults.md
 	@$(MAKE) --no-print-directory verdicts
 	@$(MAKE) --no-print-directory faults
 

@@ -58,7 +58,10 @@ def main() -> int:
 def _print(row: Row) -> None:
     mark = "agrees   " if row.agrees else "DISAGREES"
     dbts = "passes" if row.dbt_passed else "fails "
-    print(f"{mark} {row.status:9} dbt {dbts}  {row.case}: {row.message or 'ok'}", file=sys.stderr)
+    print(
+        f"{mark} {row.status:9} dbt {row.dbt_command:5} {dbts}  {row.case}: {row.message or 'ok'}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

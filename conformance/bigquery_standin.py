@@ -59,7 +59,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is no news here."""
+        """A client that disconnects is no error here."""
 
 
 class StandIn:

@@ -16,12 +16,17 @@ class Situation:
     """A target in the state that the case wants.
 
     `fields` are the target's keys without `plugin`. `credentials` names the environment variable of each
-    credential; `environment` holds their values, for the probe and for dbt alike.
+    credential; `environment` holds their values, for the probe and for dbt alike. `stand_in` says that a
+    program of the project answers in the server's place: it accepts every statement that it was written to
+    accept, so that a `dbt run` against it would show nothing about the engine. `former_names` are names
+    with the address that each had when the target was validated once before, which keeps its connection.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    stand_in: bool = False
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Case:
 
     `ordinary_user` has both sides bound by file permissions even where this runs as root. `timeout` is the
     probe's deadline in seconds. `waits` says that dbt waits until it is given up: such cases cost little, so
-    that several run beside the others.
+    that several run beside the others. `builds` is false where the target is configured to read only, so that
+    no `dbt run` can be asked of it.
     """
 
     name: str
@@ -38,12 +44,14 @@ class Case:
     ordinary_user: bool = False
     timeout: float = 5.0
     waits: bool = False
+    builds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """`title` heads the section of the page and is the module's name. `direct`, where there is one, is what a
     query of one's own says, without the monitor and without dbt; it begins with `reads` where that succeeds.
+    `source` names the relation from which `dbt run` builds its table, or is empty where there is none.
     `requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
     dbt is forked for each case. `about` goes above the table."""
 
@@ -54,3 +62,4 @@ class Engine:
     about: str = ""
     title: str = ""
     direct: Callable[[Situation, Mapping[str, str]], str] | None = None
+    source: Callable[[Situation], str] | None = None

@@ -1,14 +1,16 @@
-"""dbt's verdict: a real `dbt debug` on a profile."""
+"""dbt's verdict: a real `dbt run` or `dbt debug` on a profile."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 
@@ -17,24 +19,33 @@ from conformance import environments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conformance.cases import Engine
+    from conformance.cases import Case, Engine
 
-PROJECT = {"name": "conformance", "version": "1.0", "config-version": 2, "profile": "conformance"}
+    Command = Literal["run", "debug"]
+
+PROJECT = Path(__file__).with_name("project")
 ENVIRONMENT = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_VERSION_CHECK": "false", "DO_NOT_TRACK": "1"}
-TIMEOUT = 40.0
-"""Seconds after which dbt counts as hung."""
+TIMEOUTS: Mapping[Command, float] = {"debug": 40.0, "run": 90.0}
+"""Seconds after which dbt counts as hung. A `run` computes for seconds, and for long on a busy machine."""
+
+_GLOBAL = ("--no-use-colors", "--log-path", "logs")
+_LOCATION = ("--project-dir", ".", "--profiles-dir", ".")
+_UNUSED = ("--no-partial-parse", "--no-write-json")
+"""Files of a run that no other reads; writing them is a fifth of its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    command: Command
     passed: bool
     reason: str
     seconds: float = 0.0
     """Of the command alone: dbt and its adapter are imported beforehand."""
+    hung: bool = False
 
 
 class DbtRunner:
-    """One dbt process, from which each `debug` is forked. Not for two threads at once."""
+    """One dbt process, from which each command is forked. Not for two threads at once."""
 
     def __init__(self, engine: Engine) -> None:
         script = str(Path(__file__).with_name("forked.py"))
@@ -59,32 +70,72 @@ class DbtRunner:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
-    def debug(
-        self, folder: Path, output: Mapping[str, Any], *, environment: Mapping[str, str], ordinary_user: bool
+    def debug(self, case: Case, folder: Path, environment: Mapping[str, str]) -> Verdict:
+        """In the folder that `prepare` has filled."""
+        return self._run(
+            "debug", [*_GLOBAL, "debug", *_LOCATION, *_variables(case, "")], case, folder, environment
+        )
+
+    def run(self, case: Case, folder: Path, environment: Mapping[str, str], source: str) -> Verdict:
+        """Build the project's table, which reads `source` unless that is empty, and its view; drop both."""
+        arguments = [*_GLOBAL, *_UNUSED, "run", *_LOCATION, *_variables(case, source)]
+        return self._run("run", arguments, case, folder, environment)
+
+    def _run(
+        self,
+        command: Command,
+        arguments: list[str],
+        case: Case,
+        folder: Path,
+        environment: Mapping[str, str],
     ) -> Verdict:
-        """Run it in `folder`, with this output as the only one of the profile."""
-        profiles = {"conformance": {"target": "dev", "outputs": {"dev": dict(output)}}}
-        (folder / "dbt_project.yml").write_text(yaml.safe_dump(PROJECT))
-        (folder / "profiles.yml").write_text(yaml.safe_dump(profiles))
         request = {
+            "arguments": arguments,
             "folder": str(folder),
             "environment": {**ENVIRONMENT, **environment},
-            "ordinary_user": ordinary_user,
-            "timeout": TIMEOUT,
+            "ordinary_user": case.ordinary_user,
+            "timeout": TIMEOUTS[command],
         }
         started = time.monotonic()
         code = self._ask(request)["code"]
         seconds = time.monotonic() - started
         if code is None:
-            return Verdict(passed=False, reason=f"hung for {TIMEOUT:.0f} s", seconds=seconds)
+            return Verdict(
+                command,
+                passed=False,
+                reason=f"hung for {TIMEOUTS[command]:.0f} s",
+                seconds=seconds,
+                hung=True,
+            )
         text = (folder / "dbt.out").read_text(errors="replace")
-        return Verdict(passed=code == 0, reason="" if code == 0 else _reason(text), seconds=seconds)
+        return Verdict(command, passed=code == 0, reason="" if code == 0 else reason(text), seconds=seconds)
 
 
-def _reason(text: str) -> str:
-    """The line dbt quotes from the driver, or its own first error."""
-    quoted = re.search(r"^\s*>(.+)$", text, re.MULTILINE)
-    if quoted:
-        return quoted[1].strip()
-    error = re.search(r"^.*(?:Error|ERROR|error)\b.*$", text, re.MULTILINE)
-    return error[0].strip() if error else "failed"
+def prepare(folder: Path, output: Mapping[str, Any]) -> None:
+    """The project in `folder`, with this output as the only one of its profile."""
+    shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
+    profiles = {"conformance": {"target": "dev", "outputs": {"dev": dict(output)}}}
+    (folder / "profiles.yml").write_text(yaml.safe_dump(profiles))
+
+
+def _variables(case: Case, source: str) -> list[str]:
+    names = f"{zlib.crc32(case.name.encode()):08x}"  # the same in each run of the case, for the page's sake
+    return ["--vars", json.dumps({"case": names, "source": source})]
+
+
+def reason(text: str) -> str:
+    """The line that dbt quotes from the driver, or its own first error; of an error with a heading, such as
+    `Database Error in model …`, the line below it."""
+    found = _QUOTED.search(text) or _HEADED.search(text) or _NAMED.search(text)
+    if found is None:
+        return "failed"
+    below = text[found.end() :].split("\n", 2)[1:2]
+    headed = _HEADING.fullmatch(found[1]) and below and below[0].strip()
+    return _TIME.sub("", (below[0] if headed else found[1]).strip())
+
+
+_TIME = re.compile(r"^\d\d:\d\d:\d\d\s+")
+_QUOTED = re.compile(r"^\s*>(.+)$", re.MULTILINE)
+_HEADING = re.compile(r"\s*\w+ Error(?: in .+)?")
+_HEADED = re.compile(rf"^(?:\d\d:\d\d:\d\d)?({_HEADING.pattern})$", re.MULTILINE)
+_NAMED = re.compile(r"^(?!.*error:$)(.*(?:Error|ERROR|error)\b.*)$", re.MULTILINE)

@@ -1,6 +1,6 @@
-"""Runs inside dbt's environment: imports dbt once, then answers each line of its input by `dbt debug`.
+"""Runs inside dbt's environment: imports dbt once, then runs the command of each line of its input.
 
-A child forked for each line runs the very command line, so that nothing of one case reaches the next.
+A child forked for each line runs dbt's own command line, so that no state of one case reaches the next.
 Needs the standard library and dbt alone.
 """
 
@@ -22,7 +22,7 @@ _OVERRIDES = 1 << 1 | 1 << 2
 
 
 def obey_permissions() -> None:
-    """Give up for good what lets root pass over file permissions (Linux); others have nothing to give up."""
+    """Drop the capabilities by which root passes over file permissions (Linux); others have none."""
     if os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -44,7 +44,7 @@ def main() -> None:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _debug(request)
+            _run(request)
         print(json.dumps({"code": _wait(child, request["timeout"])}), flush=True)
 
 
@@ -61,7 +61,7 @@ def _wait(child: int, timeout: float) -> int | None:
     return None
 
 
-def _debug(request: dict[str, Any]) -> None:
+def _run(request: dict[str, Any]) -> None:
     code = 70
     try:
         os.setsid()  # what dbt starts, such as gcloud's login, ends with it
@@ -73,9 +73,7 @@ def _debug(request: dict[str, Any]) -> None:
         os.environ.update(request["environment"])
         if request["ordinary_user"]:
             obey_permissions()
-        importlib.import_module("dbt.cli.main").cli(
-            ["--no-use-colors", "--log-path", "logs", "debug", "--project-dir", ".", "--profiles-dir", "."]
-        )
+        importlib.import_module("dbt.cli.main").cli(request["arguments"])
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     finally:

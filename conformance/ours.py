@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from conformance.forked import obey_permissions
-from floe_monitor.compute import ComputeConfigurationError, Deadline, deadline
+from floe_monitor.compute import ComputeConfigurationError, ConnectionStatus, Deadline, deadline
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.discovery import discover
 from floe_monitor.registry.foreign_plugin import adapt_result, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from floe_monitor.compute import ComputeConfig, ComputePlugin, ConnectionResult
 
 
 def main() -> None:
@@ -39,9 +46,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     except (ConfigProblems, ComputeConfigurationError) as error:
         return {"status": "refused", "message": str(error), "error_type": "configuration", "profile": None}
     prepare(entry.plugin, config)
+    if request["former_names"]:
+        with _answering(request["former_names"]):
+            before = _validated(entry.plugin, config, request["timeout"])
+        if before.status is not ConnectionStatus.HEALTHY:
+            raise SystemExit(f"not well to begin with: {before.message}")
     started = time.monotonic()
-    with deadline.running_until(Deadline.after(request["timeout"])):
-        result = adapt_result(entry.plugin.validate_connection(config))
+    result = _validated(entry.plugin, config, request["timeout"])
     return {
         "seconds": time.monotonic() - started,
         "status": result.status.value,
@@ -51,6 +62,26 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "checks": {check.name: check.status.value for check in result.checks},
         "profile": profile,
     }
+
+
+def _validated(plugin: ComputePlugin[Any], config: ComputeConfig, timeout: float) -> ConnectionResult:
+    with deadline.running_until(Deadline.after(timeout)):
+        return adapt_result(plugin.validate_connection(config))
+
+
+@contextmanager
+def _answering(names: Mapping[str, str]) -> Iterator[None]:
+    """`socket.getaddrinfo` answers for a name service that still has these names, and nothing else does."""
+    system = socket.getaddrinfo
+
+    def former(host: Any, *rest: Any, **options: Any) -> Any:
+        return system(names.get(host, host), *rest, **options)
+
+    socket.getaddrinfo = former
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = system
 
 
 if __name__ == "__main__":

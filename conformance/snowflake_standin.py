@@ -163,7 +163,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no event."""
+        """A client that disconnects is no event."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _targets(stack: ExitStack, folder: Path, *, real_spark: bool) -> tuple[dict[str, Any], dict[str, str]]:
-    """Each engine's target where all is well, and the same one with a network that falls silent."""
+    """Each engine's target in good health, and the same one with a network that stops answering."""
     targets: dict[str, Any] = {}
     environment = {mixed.TOKEN: "good"}
     for plugin, situation in mixed.wells(stack, folder, real_spark=real_spark).items():

@@ -16,16 +16,17 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
 from conformance import environments
-from conformance.dbt import DbtRunner, Verdict
+from conformance.dbt import DbtRunner, Verdict, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from conformance.cases import Case, Engine
+    from conformance.cases import Case, Engine, Situation
 
 RULE = (
-    "HEALTHY: `dbt debug` passes. UNHEALTHY: it fails. DEGRADED: it works with a limitation, or not at this "
-    "moment, and the message says which. What is not HEALTHY names its reason."
+    "HEALTHY: `dbt run` builds a table and a view; where the server is a stand-in or the target is read "
+    "only, `dbt debug` passes. UNHEALTHY: `dbt debug` fails. DEGRADED: dbt works with a limitation, or not "
+    "at this moment, and the message says which. What is not HEALTHY names its reason."
 )
 _LANES = {False: 2, True: 4}
 """Cases at once: those that work, and beside them those in which dbt only waits."""
@@ -42,6 +43,10 @@ class Row:
     dbt_reason: str
     seconds: float = 0.0
     """Of the validation."""
+    dbt_command: str = "debug"
+    """The one that passed or failed."""
+    debug_passed: bool | None = None
+    """Where `dbt run` failed: whether `dbt debug` passes all the same."""
     dbt_seconds: float = 0.0
     direct: str = ""
     """What a query of one's own says."""
@@ -122,14 +127,10 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 "credentials": dict(situation.credentials),
                 "ordinary_user": case.ordinary_user,
                 "timeout": case.timeout,
+                "former_names": dict(situation.former_names),
             }
             answer = _ours(request, environment)
-            if answer["profile"] is None:
-                dbts = Verdict(passed=False, reason="no profile is written")
-            else:
-                dbts = runner.debug(
-                    work, answer["profile"], environment=environment, ordinary_user=case.ordinary_user
-                )
+            dbts, debug_passed = ask_dbt(engine, case, situation, answer, runner, work, environment)
             direct = "" if engine.direct is None else engine.direct(situation, environment)
         return Row(
             case=case.name,
@@ -140,9 +141,33 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             dbt_passed=dbts.passed,
             dbt_reason=_portable(dbts.reason, folder),
             seconds=answer.get("seconds", 0.0),
+            dbt_command=dbts.command,
+            debug_passed=debug_passed,
             dbt_seconds=dbts.seconds,
             direct=_portable(direct, folder),
         )
+
+
+def ask_dbt(
+    engine: Engine,
+    case: Case,
+    situation: Situation,
+    answer: Mapping[str, Any],
+    runner: DbtRunner,
+    work: Path,
+    environment: Mapping[str, str],
+) -> tuple[Verdict, bool | None]:
+    """dbt's verdict, and `Row.debug_passed`. `dbt run` logs in and queries as `dbt debug` does and takes four
+    times as long, so it replaces that where the monitor says that dbt works, and is left out elsewhere."""
+    if answer["profile"] is None:
+        return Verdict("debug", passed=False, reason="no profile is written"), None
+    prepare(work, answer["profile"])
+    if answer["status"] not in {"healthy", "degraded"} or situation.stand_in or not case.builds:
+        return runner.debug(case, work, environment), None
+    ran = runner.run(case, work, environment, "" if engine.source is None else engine.source(situation))
+    if ran.passed or ran.hung:
+        return ran, None
+    return ran, runner.debug(case, work, environment).passed
 
 
 def _ours(request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:

@@ -1,3 +1,3 @@
-"""floe-monitor: watches the compute engines under a dbt platform and tells the truth about their health."""
+"""floe-monitor: watches the compute engines under a dbt platform and reports their health."""
 
 __version__ = "0.1.0"

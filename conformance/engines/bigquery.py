@@ -1,4 +1,4 @@
-"""BigQuery: an emulator for jobs behind a stand-in for logins, rights, dry runs; well, refusing or away."""
+"""BigQuery: an emulator for jobs, behind a stand-in for logins, rights and dry runs."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def _situation(
         {"connection": connection},
         {key: VARIABLES[key] for key in secrets},
         {**{VARIABLES[key]: value for key, value in secrets.items()}, **(environment or {})},
+        stand_in=True,
     )
 
 
@@ -191,6 +192,7 @@ ENGINE = Engine(
         Case("dataset missing, right to create it", partial(_token, dataset="new")),
         Case("dataset missing, no right to create it",
              partial(_token, dataset="new", state=_without("datasets.create"))),
+        Case("dataset missing, of a name that none can have", partial(_token, dataset="my-marts")),
         Case("dataset in another location", partial(_token, location="US")),
         Case("no right to see the dataset", partial(_token, state=_without("datasets.get"))),
         Case("no right to create tables", partial(_token, state=_without("tables.create"))),

@@ -308,6 +308,12 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     )
 
 
+def _probed(situation: Situation) -> str:
+    """The table that is watched, where one is: `dbt run` reads it."""
+    [attach] = situation.fields["connection"]["attach"]
+    return f"{attach['alias']}.{attach['probe_table']}" if "probe_table" in attach else ""
+
+
 _case = partial(Case, timeout=8.0)
 """Time enough to load the extensions on a busy machine."""
 
@@ -317,6 +323,7 @@ ENGINE = Engine(
     requirements="dbt-duckdb.txt",
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
+    source=_probed,
     about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one with OAuth2, unless the row "
     "says otherwise. MiniStack 1.5.33 is an emulator of AWS that verifies signatures, keys, rights and the "
     "region of a bucket; Polaris and AWS are stand-ins by their documentation. A failure of a catalog is "
@@ -339,7 +346,7 @@ ENGINE = Engine(
         ),
         _case("catalog down", partial(_lake, fault=Fault.REFUSE, where="catalog")),
         _case("catalog hung", partial(_lake, fault=Fault.HANG, where="catalog")),
-        _case("catalog behind a wall (SYN dropped)", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
+        _case("catalog that drops packets", partial(_lake, fault=Fault.BLACKHOLE, where="catalog")),
         _case("catalog answers a byte a second", partial(_lake, fault=Fault.DRIP, where="catalog")),
         _case("token endpoint down", partial(_lake, fault=Fault.REFUSE, where="token")),
         _case("token endpoint hung", partial(_lake, fault=Fault.HANG, where="token")),

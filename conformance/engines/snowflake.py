@@ -1,4 +1,4 @@
-"""Snowflake: the stand-in's account, well, refusing, asleep or away."""
+"""Snowflake: the stand-in's account, healthy, refusing, suspended or unreachable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _situation(port: int, secret: str = PASSWORD, method: str | None = None, **c
     }  # fmt: skip
     connection = {key: value for key, value in {**base, **changes}.items() if value is not None}
     name = "password" if method is None else "token"
-    return Situation({"connection": connection}, {name: VARIABLE}, {VARIABLE: secret})
+    return Situation({"connection": connection}, {name: VARIABLE}, {VARIABLE: secret}, stand_in=True)
 
 
 @contextmanager
@@ -70,6 +70,8 @@ ENGINE = Engine(
         Case("no warehouse at all", partial(_account, warehouse=None)),
         Case("database missing", partial(_account, database="missing")),
         Case("schema missing, right to create it", partial(_account, schema="new")),
+        Case("schema whose name needs quotes", partial(_account, schema="my-marts")),
+        Case("schema whose name has quotes", partial(_account, schema='"my-marts"')),
         Case("schema missing, no right to create it", partial(_account, schema="new", role="reader")),
         Case("schema there, no right to create in it", partial(_account, role="reader")),
         Case("role missing or not granted (390189)", partial(_account, role="missing")),

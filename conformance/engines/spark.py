@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,7 @@ def _standin(
     if prepare is not None:
         prepare(server, lab)
     try:
-        yield _situation(server.port, **changes)
+        yield replace(_situation(server.port, **changes), stand_in=True)
     finally:
         server.close()
 
@@ -116,8 +117,7 @@ def _tls(
     ca.cert_pem.write_to_path(root)
     changes: dict[str, Any] = {"method": "http", "host": "localhost", "user": None, "cluster": CLUSTER}
     with _standin(folder, options=options, secret=("token", token), **changes) as situation:
-        environment = {**situation.environment, "SSL_CERT_FILE": str(root)}
-        yield Situation(situation.fields, situation.credentials, environment)
+        yield replace(situation, environment={**situation.environment, "SSL_CERT_FILE": str(root)})
 
 
 def _denying(server: Any, lab: Any) -> None:

@@ -43,7 +43,7 @@ def check(
     with _progress(len(chosen)) as on_result:
         results = probe(chosen, workers, on_result)
     bad = {"unhealthy", "degraded"} if strict else {"unhealthy"}
-    # Nothing checked is nothing found well.
+    # A check of nothing must not pass.
     ok = bool(results) and not any(result.status.value in bad for result in results)
     ok = ok and not (strict and unchecked)
     if output is OutputFormat.JSON:

@@ -47,7 +47,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
 
     from floe_monitor.cli.app import app  # noqa: PLC0415 - as above
 
-    # typer carries a click of its own, under a private name; its public errors tell which.
+    # typer carries a click of its own, under a private name; its public errors lead to it.
     usage_errors = [kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"]
 
     try:

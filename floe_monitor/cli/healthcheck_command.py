@@ -25,7 +25,7 @@ def healthcheck(
     ] = 4.0,
     ready: Annotated[bool, typer.Option("--ready", help="Ask /readyz instead of /healthz.")] = False,
 ) -> int:
-    """Ask the daemon on this machine whether it is well. Exit 1: it is not, or gives no answer."""
+    """Ask the daemon on this machine whether it is healthy. Exit 1: it is not, or gives no answer."""
     host, port = _address(config)
     route = "/readyz" if ready else "/healthz"
     try:

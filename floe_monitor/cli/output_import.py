@@ -124,7 +124,7 @@ class OutputImport:
     def _read(self, given: dict[str, Any], kept: dict[str, None]) -> dict[str, Any]:
         """By the plugin, without the keys that dbt's adapter has no use for; those go to `kept`."""
         plugin = self._registry.get(str(given["type"])).plugin
-        assert plugin is not None  # noqa: S101 - told by `_credential_keys`
+        assert plugin is not None  # noqa: S101 - `_credential_keys` ensures it
         for _ in range(_MOST_ROUNDS):
             try:
                 return foreign_plugin.import_dbt_output(plugin, given)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import ProfileSettings
 
-app = typer.Typer(help="Look after profiles.yml.", no_args_is_help=True)
+app = typer.Typer(help="Compare and write profiles.yml.", no_args_is_help=True)
 
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 

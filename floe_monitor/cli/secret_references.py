@@ -114,7 +114,7 @@ class SecretReferences:
             self.values[name] = value
 
     def _name(self, path: Path, target: str, value: str | None) -> str:
-        """Made of target and key, and of nobody else."""
+        """Made of target and key alone."""
         parts = (SECRET_ENV_PREFIX, target, *map(str, path))
         name = re.sub(r"\W", "_", "_".join(parts), flags=re.ASCII).upper()[:200]
         while name in self._taken or (name in self.made and self.values.get(name) != value):

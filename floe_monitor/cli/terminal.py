@@ -30,7 +30,7 @@ def write(text: str) -> None:
     """One text to stdout as it is, with a newline if it ends in none.
 
     Where the stream's encoding lacks a letter the text is written as UTF-8, which YAML and JSON are by their
-    definition: a document with `?` for letters is another one, and nothing would tell.
+    definition: a document with `?` for letters is another one, and nothing would show it.
     """
     text = text if text.endswith("\n") else f"{text}\n"
     bytes_below = getattr(sys.stdout, "buffer", None)

@@ -54,7 +54,7 @@ def _plain(text: object) -> str:
 class CheckLog:
     """What a validation has recorded so far, readable from another thread while it runs.
 
-    The runner of a probe puts one in place, so that a validation past its deadline still tells which checks
+    The runner of a probe puts one in place, so that a validation past its deadline still reports which checks
     had passed and which one it hangs in.
     """
 
@@ -165,7 +165,7 @@ class Validation:
     ) -> Iterator[Check]:
         """Run one check; `on_failure` is the status an exception in its body gives it.
 
-        Those of `fatal` say that the engine has gone, whatever was asked of it: they are UNHEALTHY always.
+        Those of `fatal` say that the engine is unreachable, whatever was asked of it: always UNHEALTHY.
         """
         check = Check(name)
         started_ms = self._elapsed_ms()

@@ -59,7 +59,7 @@ def remaining(default: float = DEFAULT_SECONDS) -> float:
 
 
 def with_margin() -> Deadline:
-    """The validation's deadline less a margin, so that what does not answer is told in the plugin's words.
+    """The validation's deadline less a margin, so that the plugin itself reports what did not answer.
 
     For the waits of a validation: what the runner would say at the deadline itself knows only the check.
     """

@@ -1,4 +1,4 @@
-"""What a compute plugin is: one engine, known well."""
+"""What a compute plugin is: the code that knows one engine."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class ComputePlugin(ABC, Generic[ConfigT]):
         """Test the target now, within `compute.deadline.remaining()` seconds.
 
         Runs in a worker thread or process. What it raises becomes an UNHEALTHY result of error type
-        `plugin` (or the `ComputeError`'s own), so a plugin reports an ill engine by its result.
+        `plugin` (or the `ComputeError`'s own), so a plugin reports a failing engine by its result.
         """
 
     def prepare(self, config: ConfigT) -> None:
@@ -122,7 +122,7 @@ class ComputePlugin(ABC, Generic[ConfigT]):
 
         Called in the worker before a target's first validation in a process, outside of its deadline, and
         given half a minute. It must not touch the network. What it raises is dropped: the validation that
-        follows meets the same and says so.
+        follows runs into the same and reports it.
         """
 
     def get_default_isolation(self, config: ConfigT) -> Literal["thread", "process"]:  # noqa: ARG002

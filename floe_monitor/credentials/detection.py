@@ -1,8 +1,8 @@
 """What looks like a secret: the one rule behind refusing literals, scrubbing texts and hiding values.
 
-Keys are judged by their last words (`client_secret`, `private-key`, `sslpassword`), so that what merely
-speaks of a secret (`secret_name`, `token_uri`, `password_file`, `key_id`) is none. Texts are judged by their
-shape: a password inside a URL, a `password=…` inside a connection string, a private key in PEM.
+Keys are classified by their last words (`client_secret`, `private-key`, `sslpassword`), so that what merely
+speaks of a secret (`secret_name`, `token_uri`, `password_file`, `key_id`) is none. Texts are classified by
+their shape: a password inside a URL, a `password=…` inside a connection string, a private key in PEM.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEYED = frozenset(
 """Words that make a following `key` a secret one."""
 
 SECRET_TEXTS = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
-"""Keys whose text may hold a secret in a form nobody foresees."""
+"""Keys whose text may hold a secret in an unforeseen form."""
 
 _SPACED = ("password", "passwd", "passphrase", "pwd")
 """Ends of the keys that libpq knows; it lets spaces stand around the sign."""
@@ -72,7 +72,7 @@ def is_secret_variable(name: str) -> bool:
 def secrets_in(text: str) -> list[str]:
     """The secrets written out in a text: URL passwords, `password=…` values, the whole of a private key.
 
-    The time it takes is in proportion to the text, whatever stands there: texts come from strangers.
+    The time it takes is in proportion to the text, whatever it contains: texts are untrusted input.
     """
     if not any(hint in text for hint in _HINTS):
         return []

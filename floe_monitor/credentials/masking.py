@@ -1,7 +1,7 @@
 """A target's settings as they may be shown: references stay, anything that could be a secret does not.
 
 The configuration refuses literal secrets where it knows the key; this is the second fence, for keys that
-only a plugin knows. It judges by keys and shapes, where a `Redactor` looks for values that are known.
+only a plugin knows. It goes by keys and shapes, where a `Redactor` looks for values that are known.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 SHORTEST_SECRET = 3
-"""Shorter values are not scrubbed: masking every `a` would garble texts and tell the value besides."""
+"""Shorter values are not scrubbed: masking every `a` would garble texts and reveal the value."""
 SHORTEST_LINE = 16
 MOST_LINES = 200
 """Of a value, to be scrubbed by themselves: more than key files have, fewer than would slow down a probe."""

@@ -1,7 +1,7 @@
 """Credentials: found at the last moment, afresh for each probe, and kept out of every text.
 
 A `Resolver` is made once per target. Each `resolve` looks at the environment and the files as they are now,
-and hands out the former configuration again where none of them has changed.
+and returns the former configuration again where none of them has changed.
 """
 
 from __future__ import annotations

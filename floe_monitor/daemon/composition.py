@@ -26,7 +26,7 @@ from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
 from floe_monitor.probing.workers import WorkerPool
-from floe_monitor.profiles import ProfileKeeper
+from floe_monitor.profiles import ProfileSynchronizer
 from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
@@ -126,7 +126,7 @@ class _Daemon:
             anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
-                self._log.critical("stopping: an error nobody expected", exc_info=cause)
+                self._log.critical("stopping: an unexpected error", exc_info=cause)
             return FAULT
         finally:
             self._flush()
@@ -143,7 +143,7 @@ class _Daemon:
             history=self._settings.history,
             salt=socket.gethostname(),
         )
-        keeper = ProfileKeeper(
+        synchronizer = ProfileSynchronizer(
             self._settings.profiles,
             self._targets,
             publish=self._fanout.publish,
@@ -157,7 +157,7 @@ class _Daemon:
             self._state,
             scheduler,
             self._pool,
-            keeper,
+            synchronizer,
             self._fanout.publish,
         )
         self._connect_signals(asyncio.get_running_loop())
@@ -175,7 +175,7 @@ class _Daemon:
             await services.start(partial(serve, app, self._listener, limits=limits), name="http")
             services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
             services.start_soon(self._reload_when_asked, name="reload")
-            services.start_soon(keeper.run, name="profiles")
+            services.start_soon(synchronizer.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:

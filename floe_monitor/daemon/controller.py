@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.scheduler import Scheduler
     from floe_monitor.probing.workers import WorkerPool
-    from floe_monitor.profiles import ProfileKeeper
+    from floe_monitor.profiles import ProfileSynchronizer
     from floe_monitor.settings import LoadedSettings, Settings
 
 log = logging.getLogger("floe_monitor.control")
@@ -70,7 +70,7 @@ class Controller:
         state: MonitorState,
         scheduler: Scheduler,
         pool: WorkerPool,
-        keeper: ProfileKeeper,
+        synchronizer: ProfileSynchronizer,
         publish: Publish,
     ) -> None:
         self._path = path
@@ -79,7 +79,7 @@ class Controller:
         self._state = state
         self._scheduler = scheduler
         self._pool = pool
-        self._keeper = keeper
+        self._synchronizer = synchronizer
         self._publish = publish
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
@@ -114,7 +114,7 @@ class Controller:
             self._next = None if self._next is shared else self._next
             if isinstance(error, Exception):
                 shared.set_exception(error)
-                shared.exception()  # retrieved: perhaps nobody shares it
+                shared.exception()  # retrieved, for perhaps no other request shares it
             else:
                 shared.cancel()
             raise
@@ -156,7 +156,7 @@ class Controller:
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)
-        self._keeper.apply(settings.profiles, targets)
+        self._synchronizer.apply(settings.profiles, targets)
         now = time.time()
         config = self._state.config
         self._state.config = replace(

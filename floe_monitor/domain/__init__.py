@@ -1,1 +1,1 @@
-"""The values the rooms above exchange: targets, health, events, state, and how they are written as JSON."""
+"""What the packages above exchange: targets, health, events, state, and how they are written as JSON."""

@@ -1,4 +1,4 @@
-"""What happened, as values: the one vocabulary between the rooms that act and those that export.
+"""What happened, as values: the one vocabulary between the packages that act and those that export.
 
 Whoever acts calls a `Publish`; each sink (Prometheus, OTLP, logging) handles events in a thread of its own.
 """

@@ -1,4 +1,4 @@
-"""What the monitor knows now, for the rooms that show it.
+"""What the monitor knows now, for the packages that display it.
 
 Only the event loop writes. Every value is immutable and replaced whole, so a reader in another thread (a
 scrape) sees one moment of each target without a lock.

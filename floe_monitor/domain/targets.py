@@ -200,7 +200,7 @@ class _Builder:
         return config
 
     def _claim(self, target: str, reference: ProfileName) -> None:
-        """A variable stands for one source alone: else dbt could not tell two credentials apart."""
+        """A variable stands for one source alone: else dbt could not distinguish two credentials."""
         first_target, first = self._names.setdefault(reference.name, (target, reference))
         if first.file == reference.file or not (
             first.derived or reference.derived or _two_files(first, reference)

@@ -57,7 +57,7 @@ def validate_with(
 
 
 def error_type_of(error: BaseException) -> ErrorType:
-    """The error's own type where it names one, else by its class; `plugin` for what nobody foresaw."""
+    """The error's own type where it names one, else by its class; `plugin` for any other."""
     own = getattr(type(error), "error_type", None)
     if isinstance(own, ErrorType):
         return own

@@ -227,7 +227,7 @@ class Runner:
 
         def expire_in(seconds: float) -> None:
             attempt.expires_at = time.monotonic() + seconds
-            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop has closed: no task waits for the result
                 loop.call_soon_threadsafe(attempt.changed.set)
 
         attempt.preparing = True

@@ -36,7 +36,7 @@ class Timetable:
         turns = (moment - self.origin) / self.interval - self.fraction
         turn = math.floor(turns) + 1
         tick = self.origin + (turn + self.fraction) * self.interval
-        # Rounding may land on `moment` itself; a tick handed out twice would probe twice.
+        # Rounding may land on `moment` itself; a tick returned twice would probe twice.
         while tick <= moment:
             turn += 1
             tick = self.origin + (turn + self.fraction) * self.interval

@@ -1,7 +1,7 @@
 """Where validations run: slots and the worker threads that occupy them.
 
 A slot is taken until its worker really ends, whatever became of the probe that asked for it. anyio's thread
-limiter is no help here: it hands a token back when the awaiting task is abandoned, while the thread still
+limiter is no help here: it returns a token when the awaiting task is abandoned, while the thread still
 runs, and it waits for such threads at exit.
 """
 
@@ -139,7 +139,7 @@ class WorkerPool:
 
         def hand_over(call: Call[_T]) -> None:
             _keep_standard_descriptors()
-            # The loop is closed once the daemon has stopped: nobody waits any more.
+            # The loop is closed once the daemon has stopped: no task waits for the result.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(finished, call)
 

@@ -15,7 +15,7 @@ _FAILING = "not written, since no copy of it can be kept"
 
 
 def copy_path(real: Path, number: int = 1) -> Path:
-    """Beside the file, in plain sight: it is the user's."""
+    """Beside the file and visible: it is the user's."""
     suffix = f"-{number}" if number > 1 else ""
     return real.with_name(f"{real.name}.before-floe-monitor{suffix}")
 
@@ -52,7 +52,7 @@ def _keep(snapshot: files.Snapshot) -> Path | None:
                 continue
             return path
     raise files.FileError(
-        f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last; remove what nobody needs"
+        f"{_FAILING}: {MOST_COPIES} stand beside it already, {path.name} the last; remove what is not needed"
     )
 
 

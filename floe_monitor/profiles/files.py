@@ -27,7 +27,7 @@ class FileError(Exception):
 
 
 class ChangedMeanwhileError(Exception):
-    """Somebody else wrote the file after it was read: read it again."""
+    """Another process wrote the file after it was read: read it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def put_new(temporary: Path, path: Path) -> None:
 
 
 def opener_than(path: Path, other: Snapshot) -> bool:
-    """Whether somebody may read `path` who may not read the other file."""
+    """Whether a user may read `path` who may not read the other file."""
     status = _stat(path)
     if status is None or other.status is None:
         return False

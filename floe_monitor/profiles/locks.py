@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.02
 
 
 class HeldError(Exception):
-    """Somebody else holds the lock. The text says who, as far as the lock file tells."""
+    """Another process holds the lock. The text names it, as far as the lock file does."""
 
 
 class NoLocksError(Exception):
@@ -75,7 +75,7 @@ class FileLock:
             os.close(descriptor)
 
     def current(self) -> bool:
-        """Whether it still holds the file that others would lock: nobody removed or replaced that."""
+        """Whether it still holds the file that others would lock: it was not removed or replaced."""
         with suppress(OSError):
             return self._descriptor is not None and self._is_there(self._descriptor)
         return False

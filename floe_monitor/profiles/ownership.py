@@ -38,7 +38,7 @@ NO_CLAIMS = Claims()
 class Wanted:
     """What the profile should become. `stays`: outputs of the file that the configuration does not have.
 
-    `adopts` tells that something is changed that the file had and the monitor is not known to have written.
+    `adopts` says that something is changed that the file had and the monitor is not known to have written.
     """
 
     profile: dict[Any, Any]
@@ -54,7 +54,7 @@ def digest(text: str) -> str:
 def decide(
     existing: Existing, rendered: Rendered, claims: Claims | None, *, may_remove: bool = True
 ) -> Wanted:
-    """`claims` is None where no record tells of this profile; without `may_remove` they permit nothing.
+    """`claims` is None where no record has this profile; without `may_remove` they permit nothing.
 
     Raises `OutputError` where no configured output is left, and `MergeRefusedError` where what stands in the
     profile's place is no profile.

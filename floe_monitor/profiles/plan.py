@@ -109,7 +109,7 @@ def store(now: Plan, copied: Callable[[Path], None], made: bytes | None = None) 
     """Write what was planned, under the write lock: a copy where one is due, the file, the record.
 
     The record is made ready before all else, so that one that cannot be written removes nothing, and takes
-    effect last. `copied` is told of a copy at once: it stays whatever happens then. `made` is what this
+    effect last. `copied` is called with a copy at once: it stays whatever happens then. `made` is what this
     process wrote last, of which no copy is due. Raises `CopyError`, `MergeRefusedError`,
     `ChangedMeanwhileError` and `FileError`: the file is then as before.
     """

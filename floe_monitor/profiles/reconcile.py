@@ -136,7 +136,7 @@ class Reconciler:
                 return self._outcome("unchanged", now.problems, stored.note)
             self._made = stored.data
             return self._outcome("written", now.problems, stored.note)
-        return Outcome("failed", "somebody else keeps changing it")
+        return Outcome("failed", "another process keeps changing it")
 
     def _copied(self, copy: Path) -> None:
         self._copy = copy
@@ -148,7 +148,7 @@ class Reconciler:
         return Outcome("failed" if problems else result, message)
 
     def _claim(self, real: Path, name: str) -> str | None:
-        """Become the profile's owner in that file; who is it, if somebody else."""
+        """Become the profile's owner in that file; returns the owner, where that is another process."""
         wanted = owner_lock(real, name)
         if self._owner is not None and (self._owner.path != wanted.path or not self._owner.current()):
             self.release()

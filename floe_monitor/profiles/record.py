@@ -68,7 +68,7 @@ def read_record(real: Path) -> Record:
     try:
         return Record(_decode(json.loads(data)), exists=True)
     except (ValueError, RecursionError):
-        return Record(exists=True, problem=_problem(path, "it is torn, or not from this version"))
+        return Record(exists=True, problem=_problem(path, "it is incomplete, or not from this version"))
 
 
 def _problem(path: Path, why: str) -> str:

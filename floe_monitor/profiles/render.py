@@ -40,7 +40,7 @@ class Rendered:
     """One profile as the configuration wants it. `outputs` and `problems` together hold all its outputs, by
     the names dbt has for them.
 
-    `fixed_default` tells that the configuration itself names the default output; `prune`, that nothing else
+    `fixed_default` says that the configuration itself names the default output; `prune`, that nothing else
     may stand in the profile.
     """
 

@@ -1,7 +1,7 @@
 """A target's keys, checked against its plugin's model.
 
 Problems are collected and located, with the nearest known key beside an unknown one. Their texts never
-repeat a value: any value may be a secret somebody put in the wrong place.
+repeat a value: any value may be a secret in the wrong place.
 """
 
 from __future__ import annotations

@@ -302,7 +302,7 @@ def _announced(group: str) -> Iterator[metadata.EntryPoint]:
             owner = distribution.metadata["Name"] or ""
             if owner and _shadowed(distribution, owner):
                 continue
-        except Exception:  # noqa: BLE001, S112 - metadata nobody can read announces nothing
+        except Exception:  # noqa: BLE001, S112 - unreadable metadata announces nothing
             continue
         for point in points:
             key = (canonicalize_name(owner), point.name)

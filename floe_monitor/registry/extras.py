@@ -1,6 +1,6 @@
 """Which plugins can be installed besides: the extras in the metadata of the monitor's own distribution.
 
-No other name is ever suggested: a guess may be what somebody else has published.
+No other name is ever suggested: a guessed name may be another project's.
 """
 
 from __future__ import annotations

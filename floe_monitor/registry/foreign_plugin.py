@@ -1,6 +1,6 @@
-"""What plugins hand back, turned into this contract's values: bounded, clean, and never trusted.
+"""What plugins return, turned into this contract's values: bounded, clean, and never trusted.
 
-A plugin may be upstream's, with a result type of its own, or ill, with a megabyte of binary for a message.
+A plugin may be upstream's, with a result type of its own, or faulty, with a megabyte of binary for a message.
 What leaves this module is safe to log, to label with and to encode. The accessors at the end answer for
 plugins that lack what this contract has beyond upstream's.
 """
@@ -217,7 +217,7 @@ def default_isolation(
 
 
 def prepare(plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-    """Have the plugin do what it does once; whatever that raises, the validation that follows tells.
+    """Have the plugin do what it does once; whatever that raises, the validation that follows reports.
 
     Raises `MonitorResourceError` where the monitor was short of something: it has to be done again.
     """
@@ -261,7 +261,7 @@ def config_schema(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
 
 
 def catalog_configs(plugin: ComputePlugin[Any], config: ComputeConfig) -> list[CatalogConfig]:
-    """The catalogs that the target's own configuration attaches; none for a plugin that cannot tell."""
+    """The catalogs that the target's own configuration attaches; none for a plugin without that method."""
     getter = getattr(plugin, "get_catalog_configs", None)
     return list(getter(config)) if getter is not None else []
 

@@ -133,7 +133,7 @@ class EnvironmentSource(EnvSettingsSource):
         return path, {key: inner}
 
     def _is_open(self, path: KeyPath) -> bool:
-        """Whether the value may be of any type, so that only its text can tell which."""
+        """Whether the value may be of any type, so that only its text decides which."""
         return path[0] == "targets" and annotation_at(self.settings_cls, path) in (
             None,
             Any,

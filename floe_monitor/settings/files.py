@@ -147,7 +147,7 @@ class ConfigFiles:
         self.watched.append(path)
         if is_pattern(path):
             found = [match for match in matches(path) if not self._is_read(match)]
-        elif not os.path.lexists(path):  # a file that may not be looked at is told when it is read
+        elif not os.path.lexists(path):  # a file that may not be looked at is reported when it is read
             self.problems.append(Problem(place, f"{path} does not exist", where))
             return []
         else:

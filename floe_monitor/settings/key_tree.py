@@ -1,4 +1,4 @@
-"""What may stand where in the configuration, told from the models' annotations."""
+"""What may stand where in the configuration, derived from the models' annotations."""
 
 from __future__ import annotations
 

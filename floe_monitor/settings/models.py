@@ -93,7 +93,7 @@ class HttpSettings(Model):
         if bare.startswith("[") and bare.endswith("]"):
             bare = bare[1:-1]
         if not bare:
-            # To the system an empty name is every address, which nobody should get by an unset variable.
+            # To the system an empty name is every address, which must not follow from an unset variable.
             raise ValueError(
                 "must not be empty; write 127.0.0.1 for this machine alone, 0.0.0.0 or '::' for every address"
             )
@@ -253,6 +253,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over secrets over files, for `load`; the values given alone, for anybody else."""
+        """Environment over secrets over files, for `load`; the values given alone, for any other caller."""
         reading = reading_under_way()
         return (init_settings,) if reading is None else reading.sources(settings_cls)

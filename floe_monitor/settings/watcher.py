@@ -40,7 +40,7 @@ class ConfigWatcher:
     """Yields whenever what the configuration files say differs from what was seen last.
 
     Directories are watched, not files, so that a rename over a file and Kubernetes' swap of `..data` are
-    seen; and every `poll_interval` seconds the files' checksum is compared, for file systems that tell
+    seen; and every `poll_interval` seconds the files' checksum is compared, for file systems that report
     nothing. A change to an invalid configuration is yielded once, like any other; the files that one
     includes are watched too, so that putting them right is seen. Iterate once only.
     """
@@ -110,7 +110,7 @@ class ConfigWatcher:
         seen = await self._digest()
         if seen == self._seen:
             return False
-        # Wait until it holds still, so that a configuration half written is not tried.
+        # Wait until it stops changing, so that a configuration half written is not tried.
         for _ in range(SETTLE_ROUNDS):
             await anyio.sleep(SETTLE_SECONDS)
             settled = await self._digest()
@@ -126,7 +126,7 @@ class ConfigWatcher:
         loaded = self._loaded()
         try:
             now = await self._in_thread(watched_by, loaded.files[0], self._environ)
-        except OSError:  # a directory above an included file that may not be entered: the reload tells of it
+        except OSError:  # a directory above an included file that may not be entered: the reload reports it
             return
         watched = tuple(dict.fromkeys((*now, *loaded.watched)))
         if watched != self._watched:

@@ -119,7 +119,7 @@ def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
 
 
 class _WithoutCreated(Collector):
-    """The registry without `_created` samples: a second series for each counter, which nobody reads."""
+    """The registry without `_created` samples: a second, unused series for each counter."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

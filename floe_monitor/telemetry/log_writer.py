@@ -1,6 +1,6 @@
 """Writes log lines to standard error in a thread of its own, behind a bounded queue.
 
-Standard error is often a pipe. When nobody reads it, writing blocks; when its reader is gone, it fails.
+Standard error is often a pipe. When its reader is slow, writing blocks; when the reader has ended, it fails.
 Neither may reach the code that logs.
 """
 
@@ -100,7 +100,7 @@ class LogWriter:
             else:
                 raise BrokenPipeError  # a process without standard error
             self._reported = lost
-        except (OSError, ValueError):  # nobody reads any more, or the stream was closed
+        except (OSError, ValueError):  # the reader has ended, or the stream was closed
             self._drops.add("log", len(lines))
 
     def _write_all(self, descriptor: int, data: bytes) -> None:

@@ -13,13 +13,15 @@ Where a target needs a server, override the fixtures instead: `healthy_config`, 
 your choice) and, for a plugin that is not installed, `plugin`. A configuration is a target's keys,
 credentials as plain texts, or a `ComputeConfig`.
 
-The four parts of it can be subclassed alone.
+The four parts of it can be subclassed alone. `KeptConnectionConformance` is for plugins that keep
+connections between probes.
 
 Only this package needs pytest; `pip install floe-monitor[conformance]` brings it.
 """
 
 from floe_monitor.testing.description import DescriptionConformance
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from floe_monitor.testing.kept_connections import KeptConnectionConformance
 from floe_monitor.testing.kit import Given
 from floe_monitor.testing.network_faults import NetworkConformance
 from floe_monitor.testing.shape import ShapeConformance
@@ -31,6 +33,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "Given",
+    "KeptConnectionConformance",
     "NetworkConformance",
     "ShapeConformance",
     "ValidationConformance",

@@ -1,4 +1,4 @@
-"""The process of `punctuality.Control`: has the deadlines it is told, and computes once one has passed.
+"""The process of `punctuality.Control`: has the deadlines it is given, and computes once one has passed.
 
 Each line of its input is `begin NAME DEADLINE`, `drop NAME` or `answer NAME`; an answer is a file of that
 name in the directory given, with the stretch in it: wall time by computing time, from the deadline on.

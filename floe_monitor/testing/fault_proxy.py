@@ -30,7 +30,7 @@ _CHUNK = 65536
 class Fault(Enum):
     PASS = "pass"  # noqa: S105 - no password
     REFUSE = "refuse"
-    """Nobody listens: connecting is refused."""
+    """No socket listens: connecting is refused."""
     BLACKHOLE = "blackhole"
     """Packets of new connections are dropped: connecting never ends (Linux)."""
     HANG = "hang"
@@ -141,7 +141,7 @@ class FaultProxy:
 
     def _listen(self) -> None:
         if self._fault is Fault.REFUSE:
-            return  # bound, so that nobody else gets the port, but deaf
+            return  # bound, so that no other process gets the port, but not listening
         if self._fault is Fault.BLACKHOLE:
             self._listener.listen(0)
             self._fill()
@@ -285,6 +285,6 @@ def _end(end: socket.socket, *, reset: bool) -> None:
     with contextlib.suppress(OSError):
         if reset:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        # A reader keeps the connection open until it returns; only an orderly end may tell the peer already.
+        # A reader keeps the connection open until it returns; only an orderly end may reach the peer already.
         end.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
     end.close()

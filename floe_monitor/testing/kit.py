@@ -46,6 +46,10 @@ class Kit:
     @pytest.fixture
     def plugin(self) -> ComputePlugin:
         """The plugin under test: by default the installed one called `plugin_name`."""
+        return self.installed_plugin()
+
+    def installed_plugin(self) -> ComputePlugin:
+        """The one called `plugin_name`. Not to be overridden."""
         name = getattr(self, "plugin_name", None)
         if name is None:
             fault("give `plugin_name`, the name of the entry point, or override the fixture `plugin`")
@@ -138,7 +142,7 @@ class Outcome:
     def result(self) -> Any:
         if self.raised is not None:
             kind = type(self.raised).__name__
-            fault(f"validate_connection raised {kind}: an ill engine is reported by the result")
+            fault(f"validate_connection raised {kind}: a failing engine is reported by the result")
         return self.returned
 
 
@@ -173,7 +177,7 @@ class RunningValidation:
         try:
             with deadline.running_until(limit), checks.recording_into(checks.CheckLog()):
                 returned = self._plugin.validate_connection(self._config)
-        except BaseException as error:  # noqa: BLE001 - the outcome tells of it
+        except BaseException as error:  # noqa: BLE001 - the outcome reports it
             raised = error
         self._outcome = Outcome(returned, raised, time.perf_counter() - started)
 

@@ -46,7 +46,7 @@ def changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
 
 
 def _umask() -> int:
-    try:  # Linux tells it; elsewhere it can be read by setting it alone
+    try:  # Linux reports it; elsewhere it can be read by setting it alone
         text = Path("/proc/self/status").read_text()
     except OSError:
         found = os.umask(0o077)

@@ -1,4 +1,4 @@
-"""Whether something ended in time, told apart from a machine that is late with everything.
+"""Whether something ended in time, as distinct from a machine that is late with everything.
 
 A test that compares wall time with a constant fails on a busy machine, and says nothing about what it
 tests. `Control` is a process that has the same deadline, and some milliseconds of computing to do after it:

@@ -90,7 +90,7 @@ class ShapeConformance(Kit):
     def test_credential_keys_are_declared(
         self, plugin: ComputePlugin[Any], config: ComputeConfig, broken_configs: Mapping[str, Given]
     ) -> None:
-        """What is not declared cannot be told from a misspelt key."""
+        """What is not declared cannot be distinguished from a misspelt key."""
         declared: Any = getattr(plugin, "credential_keys", ())
         if isinstance(declared, str) or not all(isinstance(key, str) and key for key in declared):
             fault("`credential_keys` is no sequence of keys")
@@ -104,7 +104,7 @@ class ShapeConformance(Kit):
         try:
             written = plugin.generate_dbt_profile(for_profile(plugin, config)).get("type")
         except ComputeConfigurationError:
-            return  # another test tells of it
+            return  # another test reports it
         if written != declared:
             fault(f"the profile's type is {written!r}; declare `adapter_type = {written!r}`")
 

@@ -12,8 +12,8 @@ _PREPARING = """
 import fcntl, socket, struct
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
     fcntl.ioctl(control, 0x8914, struct.pack("16sh", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
-deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-deaf.bind(("127.0.0.1", 53))
+unanswering = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+unanswering.bind(("127.0.0.1", 53))
 """
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c")
 

@@ -26,8 +26,8 @@ _REFUSED = "too many requests of this kind are under way; try again in a second"
 
 
 class Admission:
-    """ASGI middleware, inside the guard. A request is under way until its route has ended: a client that goes
-    away does not make room."""
+    """ASGI middleware, inside the guard. A request is under way until its route has ended: a client that
+    disconnects does not free its place."""
 
     def __init__(
         self, app: ASGIApp, *, reads: int = READS, actions: int = ACTIONS, same_action: int = SAME_ACTION

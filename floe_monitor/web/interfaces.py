@@ -1,4 +1,4 @@
-"""What the HTTP surface calls: protocols, so that it imports none of the rooms that implement them."""
+"""What the HTTP surface calls: protocols, so that it imports none of the packages that implement them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class _Call(Generic[T]):
 
 class SingleFlight(Generic[T]):
     """One call by key at a time. Whoever comes while it runs shares its result; whoever comes later starts it
-    anew, so nobody is given what was true before they asked except by the time the call took."""
+    anew, so no caller gets what was true before it asked except by the time the call took."""
 
     def __init__(self) -> None:
         self._under_way: dict[Hashable, _Call[T]] = {}

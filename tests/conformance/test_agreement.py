@@ -20,6 +20,7 @@ def row(status: str, *, dbt: bool, **more: Any) -> Row:
     [
         (row("healthy", dbt=True, message="", error_type=""), True),
         (row("healthy", dbt=False), False),
+        (row("healthy", dbt=False, dbt_command="run", debug_passed=True), False),
         (row("unhealthy", dbt=False), True),
         (row("unhealthy", dbt=True), False),
         (row("unhealthy", dbt=True, direct="IO Error: refused"), True),

@@ -22,7 +22,7 @@ def cli(arguments):
         login = subprocess.Popen(["sh", "-c", "read answer; sleep 60"])
         pathlib.Path("login").write_text(str(login.pid))
         time.sleep(60)
-    sys.exit(3 if sys.stdin.read() == "" else 4)
+    sys.exit(3 if sys.stdin.read() == "" and arguments == ["debug"] else 4)
 """
 
 
@@ -34,7 +34,7 @@ def test_nothing_that_dbt_starts_takes_the_next_request(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     (work / "waits").touch()
-    request = {"folder": str(work), "environment": {}, "ordinary_user": False}
+    request = {"arguments": ["debug"], "folder": str(work), "environment": {}, "ordinary_user": False}
     script = Path(conformance.__file__).with_name("forked.py")
     with subprocess.Popen(
         [sys.executable, "-P", str(script)],

@@ -129,7 +129,7 @@ def test_a_scheduler_that_dies_ends_the_daemon_loudly(how: str, tmp_path: Path) 
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 70, ended.stderr
-    assert "an error nobody expected" in ended.stderr
+    assert "an unexpected error" in ended.stderr
     assert "Error" in ended.stderr
     assert "it broke" not in ended.stderr  # an exception's text may quote a credential
 

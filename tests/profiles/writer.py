@@ -1,4 +1,4 @@
-"""Processes of the tests: a writer to be killed, a daemon's keeper, a competing writer."""
+"""Processes of the tests: a writer to be killed, a daemon's synchronizer, a competing writer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import Made  # type: ignore[attr-defined]  # not the one of another directory
 from floe_monitor.domain.state import ConfigStatus, MonitorState
-from floe_monitor.profiles import ProfileKeeper, write
+from floe_monitor.profiles import ProfileSynchronizer, write
 
 
 def given(path: str, name: str, marker: str) -> tuple[list[Any], dict[str, Any]]:
@@ -47,7 +47,7 @@ def compete(path: str, name: str, times: str) -> None:
 
 
 def keep(path: str, marker: str) -> None:
-    """A daemon's keeper, until it is told to stop."""
+    """A daemon's synchronizer, until it is told to stop."""
 
     def say(event: Any) -> None:
         if hasattr(event, "result"):
@@ -56,9 +56,9 @@ def keep(path: str, marker: str) -> None:
     async def main() -> None:
         profiles, targets = given(path, "ours", marker)
         state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
-        keeper = ProfileKeeper(profiles, targets, publish=say, state=state, environ={})
+        synchronizer = ProfileSynchronizer(profiles, targets, publish=say, state=state, environ={})
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keeper.run)
+            tasks.start_soon(synchronizer.run)
             await anyio.to_thread.run_sync(sys.stdin.readline)
             tasks.cancel_scope.cancel()
 

@@ -164,7 +164,10 @@ async def test_an_answer_nobody_takes_is_dropped(surface: Any, serving: Any) -> 
         lazy = socket.create_connection(address(client))
         try:
             lazy.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await anyio.sleep(1.5)
+            with anyio.fail_after(60):
+                for held in (True, False):  # taken on, and dropped
+                    while bool(accepted_without_delay(client.base_url.port)) is not held:  # noqa: ASYNC110
+                        await anyio.sleep(0.02)
             lazy.settimeout(60)
 
             def drain() -> int:

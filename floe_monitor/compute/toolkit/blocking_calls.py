@@ -39,7 +39,7 @@ class BlockingCalls:
 
     @property
     def pending(self) -> int:
-        """Calls that have not returned, those included for which nobody waits any more."""
+        """Calls that have not returned, abandoned ones included."""
         return len(self._pending)
 
     def run(self, timeout: float, key: Hashable, function: Callable[[], _T]) -> _T:
@@ -121,7 +121,7 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def _shortage_behind(error: OSError) -> MonitorResourceError | None:
-    """Without a descriptor the resolver reads no file and asks nobody, and may call the name unknown."""
+    """Without a descriptor the resolver reads no file and asks no server, and may call the name unknown."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as shortage:

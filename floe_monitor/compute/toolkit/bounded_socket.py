@@ -23,6 +23,7 @@ from floe_monitor.compute.errors import (
     ComputeTimeoutError,
 )
 from floe_monitor.compute.toolkit.blocking_calls import family_of
+from floe_monitor.compute.toolkit.endpoints import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,10 +53,21 @@ class BoundedSocket:
     Operations raise `ComputeTimeoutError` at `deadline`, and `ComputeConnectionError` for what fails before.
     """
 
-    def __init__(self, address: str, port: int, deadline: Deadline, *, byte_limit: int = BYTE_LIMIT) -> None:
-        """Connects to an IP address: looking up a name would be a wait that nothing bounds."""
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        deadline: Deadline,
+        *,
+        host: str | None = None,
+        byte_limit: int = BYTE_LIMIT,
+    ) -> None:
+        """Connects to an IP address: looking up a name would be a wait that nothing bounds.
+
+        `host` is the name that has it.
+        """
         ipaddress.ip_address(address)
-        self.address, self.port = address, port
+        self.endpoint = Endpoint(host or address, address, port)
         self.deadline = deadline
         self.waits_for = "the TCP connection"
         """For the text of a timeout."""
@@ -83,6 +95,10 @@ class BoundedSocket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return (self.endpoint,)
 
     def renew(self, deadline: Deadline) -> None:
         """For another validation: its deadline, and the whole limit of bytes."""

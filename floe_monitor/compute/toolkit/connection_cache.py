@@ -1,7 +1,7 @@
 """Connections kept between validations, for the targets that ask for it with `connection_reuse`.
 
-`reusing` is the whole flow of one validation: take a kept connection, prove it or open a new one, examine the
-target with it, and give it back or close it.
+`reusing` is the whole flow of one validation: take a kept connection, look its name up again, prove it or
+open a new one, examine the target with it, and give it back or close it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from pydantic import Field
 
 from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.models import ComputeConfig
+from floe_monitor.compute.toolkit.endpoints import still_lead_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from floe_monitor.compute.checks import Validation
     from floe_monitor.compute.deadline import Deadline
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
 
 LIMIT = 256
 """Connections kept at most, over all targets of a plugin; the one unused longest gives way."""
@@ -72,6 +75,10 @@ class Closable(Protocol):
 
 class Reusable(Closable, Protocol):
     """What `reusing` needs of one besides."""
+
+    @property
+    def endpoints(self) -> Iterable[Endpoint]:
+        """Where it leads, as dialled: the proxy where one is in between."""
 
     def prove(self, proving: Deadline, deadline: Deadline) -> bool:
         """Whether it still serves, and is as a fresh one. Waits until `proving` ends; an exception is a no.
@@ -201,10 +208,29 @@ class ConnectionCache(Generic[_C]):
         return found
 
 
-def _proves(connection: Reusable, deadline: Deadline) -> bool:
+def _taken(
+    cache: ConnectionCache[_R], key: Hashable, calls: BlockingCalls, deadline: Deadline
+) -> CachedConnection[_R] | None:
+    """The kept connection, where it leads to where a new one would, and still serves."""
+    kept = cache.take(key)
+    if kept is None:
+        return None
+    serves = False
+    try:
+        proving = deadline.share(PROVING_SHARE)
+        serves = still_lead_there(kept.connection.endpoints, calls, proving) and _proves(
+            kept.connection, proving, deadline
+        )
+    finally:
+        if not serves:
+            cache.discard(kept.connection)
+    return kept if serves else None
+
+
+def _proves(connection: Reusable, proving: Deadline, deadline: Deadline) -> bool:
     """What a driver raises here says that the connection is of no use; a new one will say why."""
     try:
-        return connection.prove(deadline.share(PROVING_SHARE), deadline)
+        return connection.prove(proving, deadline)
     except Exception as error:
         shortage = resource_error_in(error)
         if shortage is not None:
@@ -219,6 +245,7 @@ def reusing(
     validation: Validation,
     deadline: Deadline,
     *,
+    calls: BlockingCalls,
     held: Iterable[str],
     connect: Callable[[], _R],
     examine: Callable[[_R], None],
@@ -226,13 +253,10 @@ def reusing(
     """Examine the target with a kept connection, or with the one that `connect` makes, and keep or close it.
 
     `held` names the checks that a kept connection answers by being there: they are recorded for it, since a
-    series that comes and goes tells nothing. Raises what `connect` and `examine` raise; the connection is
-    closed then.
+    series that comes and goes shows nothing. `calls` look up the names of a kept connection. Raises what
+    `connect` and `examine` raise; the connection is closed then.
     """
-    kept = cache.take(key) if config.connection_reuse else None
-    if kept is not None and not _proves(kept.connection, deadline):
-        cache.discard(kept.connection)
-        kept = None
+    kept = _taken(cache, key, calls, deadline) if config.connection_reuse else None
     if kept is None:
         kept = CachedConnection.new(connect(), config)
     else:

@@ -1,4 +1,4 @@
-"""The way to the first address that answers, by one rule for what stands dead before it.
+"""Connecting to the first address that answers, by one rule for those before it that do not.
 
 A name has several addresses, and dbt's driver tries them in the system's order. So does `dial`, and each gets
 its share of the time. What an address costs that fails before another one answers depends on how it fails:
@@ -15,21 +15,10 @@ from floe_monitor.compute.deadline import Deadline
 from floe_monitor.compute.errors import ComputeConnectionError, ComputeTimeoutError
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
+from floe_monitor.compute.toolkit.endpoints import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One address of `host`; of a Unix socket both are its path."""
-
-    host: str
-    address: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.address} port {self.port}"
 
 
 class Connection(Protocol):
@@ -70,7 +59,7 @@ class _Failure:
 
 
 def open_socket(endpoint: Endpoint, deadline: Deadline) -> BoundedSocket:
-    return BoundedSocket(endpoint.address, endpoint.port, deadline)
+    return BoundedSocket(endpoint.address, endpoint.port, deadline, host=endpoint.host)
 
 
 @overload

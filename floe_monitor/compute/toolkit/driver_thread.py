@@ -34,7 +34,7 @@ class DriverThreads:
 
     @property
     def abandoned(self) -> int:
-        """Threads for which nobody waits any more and whose call has not returned."""
+        """Abandoned threads whose call has not returned."""
         return self._abandoned
 
     def start(self, deadline: Deadline) -> DriverThread:
@@ -88,4 +88,4 @@ class DriverThread:
 
 
 def _nothing() -> None:
-    """The last call of a thread that has none: it tells that those before it have ended."""
+    """The last call of a thread that has none: it reports that those before it have ended."""

@@ -213,7 +213,7 @@ def _try(sandbox: Any, template: Template) -> None:
         sandbox.render(template, {})
     except sandbox.LimitError:
         raise ExpressionError("the expression grows too large") from None
-    except Exception:  # noqa: BLE001, S110 - told when it is evaluated
+    except Exception:  # noqa: BLE001, S110 - reported when it is evaluated
         pass
 
 

@@ -1,11 +1,11 @@
 """The Jinja environment of `env_var` expressions: dbt's rules, and a bound on what an expression can cost.
 
-An expression is data of strangers. What could take time or memory out of proportion to its text (loops,
+An expression is untrusted input. What could take time or memory out of proportion to its text (loops,
 assignments, padding, most filters) is refused when it is compiled; what multiplies texts (`*`, `replace`,
 `join`, `format`) is refused when it runs and would grow beyond `MAX_RESULT`. Every other operation is linear
 in its operands, and without assignments no operand is used twice.
 
-Imported when the first expression is met: Jinja costs 50 ms.
+Imported at the first expression: Jinja costs 50 ms.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
     from floe_monitor.compute.toolkit.dialling import Dialled
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor.compute.toolkit.http_connection import HttpAnswer
     from floe_monitor.compute.toolkit.proxies import Proxy
 
@@ -102,6 +103,11 @@ class HttpClient:
             if origin != before:
                 sent = {name: value for name, value in sent.items() if not _OF_ONE_ORIGIN.fullmatch(name)}
         raise ComputeConnectionError(f"{before}: more than {MOST_REDIRECTS} redirects")
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Of the connections that are kept: a proxy's where one is in between."""
+        return tuple(kept.connection.endpoint for kept in self._kept.values())
 
     def adopt(self, url: str, connection: BoundedSocket) -> None:
         """Use a connection that the caller has made: dialled, past the proxy, and encrypted."""

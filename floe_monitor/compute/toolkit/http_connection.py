@@ -1,7 +1,7 @@
 """One connection that speaks HTTP/1.1: a request is sent, and its answer read within limits.
 
 The answer is parsed by `http.client`. What that leaves open is closed here: an end of the connection within
-headers or within a body whose length was told, informational answers, and the size of the whole.
+headers or within a body whose length was given, informational answers, and the size of the whole.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class HttpConnection:
                 # `http.client` takes an end within the headers for theirs.
                 raise self._broken()
             if response.status == http.client.SWITCHING_PROTOCOLS:
-                raise ProtocolError("the server changes to a protocol that nobody asked for")
+                raise ProtocolError("the server changes to a protocol that was not asked for")
             if response.status >= 200:
                 self._source.head_limit = None
                 return response

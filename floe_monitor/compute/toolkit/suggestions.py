@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST = 128
-"""Characters of the unknown word that are compared: comparing is quadratic, and the word is a stranger's."""
+"""Characters of the unknown word that are compared: comparing is quadratic, the word untrusted input."""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

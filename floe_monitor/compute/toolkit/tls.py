@@ -10,14 +10,14 @@ from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
 
 Version = tuple[Path, int, int]
-"""A file or directory with its time of change in nanoseconds and its size, which tell whether it changed."""
+"""A file or directory with its time of change in nanoseconds and its size, by which a change is detected."""
 
 
 def tls_context(roots: str | Path | None = None, *, verify: bool = True) -> ssl.SSLContext:
     """Of a client that trusts the certificates in `roots`, a file or directory, or else the system's.
 
-    Without `verify` it trusts anybody and reads nothing. Made anew once the roots have changed. Raises
-    `ComputeConfigurationError` where they cannot be read. Shared: not to be changed.
+    Without `verify` it accepts any certificate and reads no file. Made anew once the roots have changed.
+    Raises `ComputeConfigurationError` where they cannot be read. Shared: not to be changed.
     """
     if not verify:
         return _trusting_anybody()

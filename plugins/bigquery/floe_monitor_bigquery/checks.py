@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ RUN_SHARE = 0.8
 """Share of the time left that BigQuery gets for a real query; the rest is for answer and cancellation."""
 PROBE_TABLE = "floe_monitor_dry_run"
 """Named in a dry run alone: it never comes to be."""
+
+_DATASET = re.compile(r"\w{1,1024}")
 
 
 def examine(config: BigQueryConfig, validation: Validation, api: Api, deadline: Deadline) -> None:
@@ -48,7 +51,14 @@ def _examine_dataset(config: BigQueryConfig, validation: Validation, api: Api) -
         except AnsweredError as error:
             if error.status != 404:
                 raise
-            check.warn(f"dataset {config.dataset_name!r} is not there; dbt creates it")
+            if not _DATASET.fullmatch(config.dataset_name):
+                check.degrade(
+                    f"dataset {config.dataset_name!r} is not there, and BigQuery makes none of that name: it "
+                    "takes letters, digits and underscores alone",
+                    ErrorType.CONFIGURATION,
+                )
+            else:
+                check.warn(f"dataset {config.dataset_name!r} is not there; dbt creates it")
     if check.status is not ConnectionStatus.HEALTHY:
         return
     with _beyond_debug(validation, "write") as check:

@@ -17,6 +17,7 @@ from floe_monitor.compute import (
 )
 from floe_monitor.compute.toolkit.connection_cache import HOLDS, PROVING_SHARE, CachedConnection
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
+from floe_monitor.compute.toolkit.endpoints import still_lead_there
 from floe_monitor.compute.toolkit.tls import roots_version, tls_context
 from floe_monitor_bigquery.api import Api
 from floe_monitor_bigquery.config import SECRETS
@@ -122,6 +123,8 @@ class Connector:
 
     def _reach(self, session: Session, api: Api, check: Check) -> bool:
         """Whether the API answers, and accepts a kept token; a kept connection that broke is replaced."""
+        if session.credentials is not None and not self._still_leads_there(session):
+            session.forget()
         if session.credentials is None:
             api.reach()
             return False
@@ -139,8 +142,13 @@ class Connector:
         session.client.close()
         return False
 
+    def _still_leads_there(self, session: Session) -> bool:
+        """Whether dbt, which looks names up at each connection, would get to where the kept ones lead."""
+        proving = self.deadline.share(PROVING_SHARE)
+        return still_lead_there(session.client.endpoints, self._calls, proving)
+
     def _note_kept_token(self, session: Session) -> None:
-        """The same checks from one validation to the next: a series that comes and goes tells nothing."""
+        """The same checks from one validation to the next: a series that comes and goes shows nothing."""
         steps = [
             *(["token"] if self._asks_for_token else []),
             *(["impersonation"] if self._impersonates else []),
@@ -182,7 +190,7 @@ class Connector:
         return Transport(session.client, limit, self._warn)
 
     def _warn(self, message: str) -> None:
-        """Once: what stands in the way of one connection stands in that of the next."""
+        """Once: what one connection warns of, the next one does too."""
         if message not in self._warned:
             self._warned.add(message)
             self.validation.warn(message)

@@ -121,7 +121,7 @@ def refresh(credentials: Any, transport: Transport) -> None:
     except exceptions.GoogleAuthError as error:
         raise NoCredentialsError(_first_line(error)) from None
     except (TypeError, LookupError, ValueError, AttributeError):
-        # The library trusts a success to be what it expects.
+        # The library takes any success for what it expects.
         raise UnusableAnswerError("the token endpoint's answer holds no token") from None
     except AnsweredError as error:
         if error.status == 404 and _is_of_metadata_server(credentials):
@@ -130,7 +130,7 @@ def refresh(credentials: Any, transport: Transport) -> None:
     except (ComputeConnectionError, ComputeTimeoutError) as error:
         if not _is_of_metadata_server(credentials):
             raise
-        # Off Google's machines nobody answers there.
+        # Outside Google's machines no server answers there.
         raise NoCredentialsError(f"{_NOWHERE}, and the metadata server does not answer ({error})") from None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from floe_monitor.compute import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.adapter_plugin import Adapter
 from floe_monitor.compute.toolkit.network_plugin import NetworkPlugin
 from floe_monitor_bigquery.config import SECRETS, BigQueryConfig
+from floe_monitor_bigquery.profile import generate, import_output
 from floe_monitor_bigquery.version import __version__
 
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ class BigQueryComputePlugin(NetworkPlugin[BigQueryConfig]):
     config_model = BigQueryConfig
     credential_keys = SECRETS
     adapter_type = "bigquery"
+    adapter = Adapter(("dbt-bigquery>=1.8.0,<2",), generate, import_output)
     db_system_name = "gcp.bigquery"
+    loads = ("floe_monitor_bigquery.checks",)
 
     def prepare(self, config: BigQueryConfig) -> None:
-        import floe_monitor_bigquery.checks  # noqa: F401, PLC0415 - loads with the driver
         from floe_monitor_bigquery.connect import prepare  # noqa: PLC0415 - imports the driver
 
+        super().prepare(config)
         prepare(config)
 
     def validate_connection(self, config: BigQueryConfig) -> ConnectionResult:
@@ -39,16 +43,3 @@ class BigQueryComputePlugin(NetworkPlugin[BigQueryConfig]):
             with connector.session(self.connections) as api:
                 examine(config, validation, api, connector.deadline)
         return validation.result(f"dbt can work in dataset {config.dataset_name!r}")
-
-    def generate_dbt_profile(self, config: BigQueryConfig) -> dict[str, Any]:
-        from floe_monitor_bigquery.profile import generate  # noqa: PLC0415 - loads when it is needed
-
-        return generate(config)
-
-    def import_dbt_output(self, output: dict[str, Any]) -> dict[str, Any]:
-        from floe_monitor_bigquery.profile import import_output  # noqa: PLC0415 - loads when it is needed
-
-        return import_output(output)
-
-    def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-bigquery>=1.8.0,<2"]

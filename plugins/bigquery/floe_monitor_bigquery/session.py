@@ -21,5 +21,10 @@ class Session:
         """A token shortly before its end is not used again: the next probe logs in anew."""
         return self.credentials is not None and is_fresh(self.credentials)
 
+    def forget(self) -> None:
+        """Become as before the login: what was proved says nothing of where the names lead now."""
+        self.close()
+        self.credentials = None
+
     def close(self) -> None:
         self.client.close()

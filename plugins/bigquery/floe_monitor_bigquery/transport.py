@@ -31,7 +31,7 @@ DRIVER_GIVES_UP = None
 
 The first connection of `dbt run` lists datasets. dbt-bigquery gives `Client.list_datasets`, `get_dataset` and
 `get_table` no timeout; google-cloud-bigquery's DEFAULT_TIMEOUT is None, which `AuthorizedSession.request` and
-requests hand down to urllib3, whose `create_connection` then connects without one, address by address. Only
+requests passes on to urllib3, whose `create_connection` then connects without one, address by address. Only
 `Client.query` has a limit (`job_creation_timeout_seconds`, or 60 s), and `dbt debug` makes no other call.
 """
 
@@ -70,7 +70,7 @@ class Transport(google.auth.transport.Request):
     """Raises for every answer that is no success: google-auth would retry some, and sleep in between."""
 
     def __init__(self, client: HttpClient, deadline: Deadline, warn: Callable[[str], None]) -> None:
-        """`warn` is told what stood in the way of a connection that was made all the same."""
+        """`warn` is called with what failed before a connection was made."""
         self.client, self.deadline, self._warn = client, deadline, warn
 
     def until(self, deadline: Deadline) -> Transport:

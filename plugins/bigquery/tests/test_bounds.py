@@ -1,4 +1,4 @@
-"""Every way an API or a token endpoint can fail to answer: a result in time, and nothing left behind."""
+"""Faults that the kit (see test_conformance.py) does not have: in time, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pytest
 import trustme
 
 from conformance.bigquery_standin import StandIn
-from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
-from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -26,16 +25,6 @@ if TYPE_CHECKING:
 
 TIMEOUT = 0.6
 LOOPBACK = "http://127.0.0.1"
-FAULTS: list[tuple[Fault, dict[str, int], ErrorType, set[str]]] = [
-    (Fault.REFUSE, {}, ErrorType.CONNECTION, {"network"}),
-    (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT, {"network"}),
-    (Fault.HANG, {}, ErrorType.TIMEOUT, {"network"}),
-    (Fault.RESET, {}, ErrorType.CONNECTION, {"network"}),
-    (Fault.HALF_CLOSE, {}, ErrorType.CONNECTION, {"network"}),
-    (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"network"}),
-    (Fault.HANG_AFTER, {"after": 1}, ErrorType.TIMEOUT, {"network"}),
-    (Fault.HANG_AFTER, {"after": 400}, ErrorType.TIMEOUT, {"network", "query"}),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -56,75 +45,6 @@ def nothing_is_left() -> Iterator[None]:
 def proxy(standin: StandIn) -> Iterator[FaultProxy]:
     with FaultProxy(standin.port) as proxy:
         yield proxy
-
-
-@pytest.mark.parametrize(("fault", "options", "kind", "checks"), FAULTS)
-def test_faults_of_the_network(
-    probe: Probe, proxy: FaultProxy, fault: Fault, options: dict[str, int], kind: ErrorType, checks: set[str]
-) -> None:
-    proxy.set(fault, **options)
-    result = probe(timeout=TIMEOUT, api_endpoint=f"{LOOPBACK}:{proxy.port}")
-    _as_expected(result, kind, checks)
-
-
-@pytest.mark.parametrize(
-    ("fault", "options", "kind", "checks"),
-    [
-        (Fault.RESET, {}, ErrorType.CONNECTION, {"network"}),
-        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT, {"network"}),
-        (Fault.HANG_AFTER, {"after": 40}, ErrorType.TIMEOUT, {"network"}),
-        (Fault.HANG_AFTER, {"after": 300}, ErrorType.TIMEOUT, {"network"}),
-        (Fault.HANG_AFTER, {"after": 3000}, ErrorType.TIMEOUT, {"network", "query", "dataset", "write"}),
-    ],
-)
-def test_faults_within_tls_through_a_proxy(
-    probe: Probe,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Fault,
-    options: dict[str, int],
-    kind: ErrorType,
-    checks: set[str],
-) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-    with StandIn(authority=authority) as google, FaultProxy(google.port) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"{LOOPBACK}:{proxy.port}")
-        assert probe(api_endpoint=None).status is ConnectionStatus.HEALTHY
-        proxy.set(fault, **options)
-        result = probe(timeout=TIMEOUT, api_endpoint=None)
-        assert result.error_type is kind, result
-        assert result.checks[-1].name in checks, result
-
-
-@pytest.mark.parametrize(
-    ("fault", "options", "kind"),
-    [
-        (Fault.REFUSE, {}, ErrorType.CONNECTION),
-        (Fault.BLACKHOLE, {}, ErrorType.TIMEOUT),
-        (Fault.HANG, {}, ErrorType.TIMEOUT),
-        (Fault.DRIP, {"rate": 20}, ErrorType.TIMEOUT),
-        (Fault.HANG_AFTER, {"after": 150}, ErrorType.TIMEOUT),
-        (Fault.RESET, {}, ErrorType.CONNECTION),
-    ],
-)
-def test_faults_of_the_token_endpoint(
-    probe: Probe,
-    proxy: FaultProxy,
-    keyfile: dict[str, Any],
-    fault: Fault,
-    options: dict[str, int],
-    kind: ErrorType,
-) -> None:
-    """The driver's own limit there is 120 s, with two more attempts."""
-    proxy.set(fault, **options)
-    credentials = {"private_key": keyfile.pop("private_key")}
-    keyfile["token_uri"] = f"{LOOPBACK}:{proxy.port}/token"
-    result = probe(
-        timeout=TIMEOUT, credentials=credentials, method="service-account-json", keyfile_json=keyfile
-    )
-    _as_expected(result, kind, {"token"})
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.BLACKHOLE, Fault.REFUSE, Fault.DRIP])
@@ -247,24 +167,6 @@ def test_an_address_that_refuses_before_one_that_answers(
     assert len(result.warnings) == 1, result
     assert "127.0.0.9" in result.warnings[0]
     assert "dbt tries the next one" in result.warnings[0]
-
-
-def test_many_at_once_against_a_hang(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> None:
-    in_time: list[bool] = []
-
-    def run() -> None:
-        config = build_config(plugin, keys(api_endpoint=f"{LOOPBACK}:{hang.port}"))
-        with within(TIMEOUT), running_until(Deadline.after(TIMEOUT)):
-            assert plugin.validate_connection(config).error_type is ErrorType.TIMEOUT
-        in_time.append(True)
-
-    with FaultProxy(fault=Fault.HANG) as hang:
-        threads = [threading.Thread(target=run) for _ in range(20)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(in_time) == 20
 
 
 def _as_expected(result: ConnectionResult, kind: ErrorType, checks: set[str]) -> None:

@@ -277,6 +277,12 @@ def test_a_right_that_is_missing(
     assert result.error_type is (None if status is HEALTHY else ErrorType.PERMISSION)
 
 
+def test_a_dataset_that_can_never_be(probe: Probe) -> None:
+    result = probe(dataset="my-marts")
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONFIGURATION), result
+    assert "letters, digits and underscores alone" in result.message
+
+
 def test_a_dataset_that_is_missing(probe: Probe, standin: StandIn) -> None:
     result = probe(dataset="new")
     assert result.status is HEALTHY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +11,7 @@ from floe_monitor.compute import DuckDBComputeConfig
 from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor_duckdb.iceberg.catalog import EXTENSIONS, Catalog, CatalogError, HttpOptions, is_iceberg
 from floe_monitor_duckdb.iceberg.description import read_catalog
+from floe_monitor_duckdb.paths import MEMORY, catalog_name, database_name, scheme_of
 from floe_monitor_duckdb.sensitivity import sensitive_texts
 from floe_monitor_duckdb.sql import RESERVED
 
@@ -19,13 +19,12 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_lengt
 SettingName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=128)]
 Scalar = str | int | float | bool
 
-_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
 _SHORTEST_SECRET = 8
 _OFF = frozenset({"false", "0", "f", "no", "n"})
-MEMORY = ":memory:"
 MOTHERDUCK_TOKEN = "motherduck_token"  # noqa: S105 - the key's name
 CREDENTIAL_KEYS = (MOTHERDUCK_TOKEN, "*.*")
 """`<secret>.<key>`, or `<alias>.<key>` of an Iceberg catalog."""
+CREDENTIAL_CHAIN = "credential_chain"
 MONITOR_ONLY = frozenset({"must_exist", "check_writable"})
 
 
@@ -81,6 +80,11 @@ class Attachment(_Part):
     def is_iceberg(self) -> bool:
         return is_iceberg(self.path, self.type)
 
+    @property
+    def database(self) -> str:
+        """Its name in SQL."""
+        return self.alias or catalog_name(self.path)
+
 
 class Retries(_Part):
     """How often dbt tries again."""
@@ -88,6 +92,22 @@ class Retries(_Part):
     connect_attempts: int = Field(default=1, ge=1, description="Attempts to open the database")
     query_attempts: int | None = Field(default=None, ge=1, description="Attempts of one query")
     retryable_exceptions: list[str] | None = Field(default=None, description="DuckDB exceptions to retry on")
+
+
+class Filesystem(BaseModel):
+    """An fsspec file system that dbt registers; keys beyond `fs` are its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    fs: str = Field(min_length=1, description="fsspec's name of the implementation")
+
+
+class DbtPlugin(_Part):
+    """A plugin that dbt-duckdb loads."""
+
+    module: str = Field(min_length=1, description="One of dbt-duckdb's own, or a Python module")
+    alias: str | None = Field(default=None, description="Name in sources and models")
+    config: dict[str, Any] | None = Field(default=None, description="The plugin's own keys")
 
 
 class DuckDBConfig(DuckDBComputeConfig):
@@ -114,9 +134,11 @@ class DuckDBConfig(DuckDBComputeConfig):
     attach: list[Attachment] = Field(default_factory=list, description="Further databases and catalogs")
     retries: Retries | None = Field(default=None, description="dbt's retries")
     external_root: str | None = Field(default=None, description="Folder of external materializations")
-    use_credential_provider: str | None = Field(default=None, description="aws: the default credential chain")
-    filesystems: list[dict[str, Any]] | None = Field(default=None, description="fsspec file systems of dbt")
-    plugins: list[dict[str, Any]] | None = Field(default=None, description="dbt-duckdb plugins")
+    use_credential_provider: Annotated[str, Field(pattern=r"^aws$|[{]")] | None = Field(
+        default=None, description="aws: the default credential chain"
+    )
+    filesystems: list[Filesystem] | None = Field(default=None, description="fsspec file systems of dbt")
+    plugins: list[DbtPlugin] | None = Field(default=None, description="dbt-duckdb plugins")
     module_paths: list[str] | None = Field(default=None, description="Python paths for dbt")
     disable_transactions: bool | None = Field(default=None, description="Run dbt without transactions")
     keep_open: bool | None = Field(default=None, description="Keep the database open between invocations")
@@ -153,6 +175,13 @@ class DuckDBConfig(DuckDBComputeConfig):
 
     def _attachments_can_work(self) -> None:
         for index, entry in enumerate(self.attach):
+            for key, beside in (
+                ("type", entry.type),
+                ("secret", entry.secret),
+                ("read_only", entry.read_only),
+            ):
+                if beside and key in (entry.options or {}):
+                    raise _located(index, ("options", key), f"is given twice, here and as `{key}` beside it")
             for key in ("alias", "secret"):
                 if str(getattr(entry, key)).lower() in RESERVED:
                     raise _located(index, (key,), "is a reserved word, which dbt-duckdb would write unquoted")
@@ -199,6 +228,20 @@ class DuckDBConfig(DuckDBComputeConfig):
         complete = [{**each, **added.get(each.get("name", ""), {})} for each in dumped]
         return [Secret.model_validate(each).model_dump(exclude_none=True) for each in complete]
 
+    def session_secrets(self) -> list[dict[str, Any]]:
+        """All that dbt-duckdb creates, in its order: those without a name have the one it makes up."""
+        secrets = self.all_secrets()
+        if self.use_credential_provider:
+            secrets.append({"type": "s3", "provider": CREDENTIAL_CHAIN})
+        return [{"name": f"_dbt_secret_{number}", **each} for number, each in enumerate(secrets, start=1)]
+
+    @property
+    def asks_chain(self) -> bool:
+        """Whether a secret takes its credentials from where only the cloud's own code knows to look."""
+        return any(
+            str(each.get("provider", "")).lower() == CREDENTIAL_CHAIN for each in self.session_secrets()
+        )
+
     def secret_values(self) -> list[str]:
         """The credentials that DuckDB or a server may repeat in what it says.
 
@@ -218,7 +261,13 @@ class DuckDBConfig(DuckDBComputeConfig):
     @property
     def is_file(self) -> bool:
         """False for :memory: and for what DuckDB reaches through an extension (`md:`, `s3://` …)."""
-        return not self.is_memory and not _SCHEME.match(self.path)
+        return not self.is_memory and not scheme_of(self.path)
+
+    @property
+    def has_session(self) -> bool:
+        """Whether dbt does anything with the database that it has opened, before its first query."""
+        given = (self.settings, self.extensions, self.attach, self.secrets, self.use_credential_provider)
+        return any(given) or self.is_locked or bool(self.temporary_directory)
 
     @property
     def extension_names(self) -> list[str]:
@@ -246,6 +295,20 @@ class DuckDBConfig(DuckDBComputeConfig):
         return str(self.config_options.get("access_mode", "")).lower() == "read_only"
 
     @property
+    def is_locked(self) -> bool:
+        """Whether the engine refuses every SET from the beginning."""
+        return str(self._option("lock_configuration") or "false").lower() not in _OFF
+
+    @property
+    def temporary_directory(self) -> str | None:
+        found = {name.lower(): value for name, value in self.settings.items()}.get("temp_directory")
+        value = found if found is not None else self._option("temp_directory")
+        return None if value is None else str(value)
+
+    def _option(self, name: str) -> Scalar | None:
+        return next((value for key, value in self.config_options.items() if key.lower() == name), None)
+
+    @property
     def extension_directory(self) -> str | None:
         value = self.config_options.get("extension_directory")
         return None if value is None else str(value)
@@ -266,10 +329,3 @@ def _located(index: int, path: tuple[str | int, ...], message: str) -> Validatio
     return ValidationError.from_exception_data(
         "attach", [InitErrorDetails(type=kind, loc=("attach", index, *path), input=None)]
     )
-
-
-def database_name(path: str) -> str:
-    """The name dbt-duckdb gives the database of this path: the file's name up to its first dot."""
-    if path == MEMORY:
-        return "memory"
-    return path.split("?", 1)[0].rsplit("/", 1)[-1].lstrip(".").split(".", 1)[0]

@@ -27,7 +27,7 @@ def connect(config: DuckDBConfig, check: Check) -> DuckDBPyConnection:
         check.degrade(f"{config.path} is not checked: it is reached through an extension")
     try:
         return open_engine(config)
-    except Exception as error:  # DuckDB's own classes do not tell; classify does
+    except Exception as error:  # DuckDB's own classes do not distinguish; classify does
         failure = classify(error)
         if failure.error_type is not ErrorType.EXTENSION:
             raise

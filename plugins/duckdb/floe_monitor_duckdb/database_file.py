@@ -1,12 +1,13 @@
 """What can be known about a database file without opening it in DuckDB.
 
-DuckDB's own open takes a lock, and a writer that meets one fails at once: a monitor that opens the
-file breaks dbt now and then. So it is read as bytes, and judged by what DuckDB checks when it opens one.
+DuckDB's own open takes a lock, and a writer that finds one taken fails at once: a monitor that opens the
+file breaks dbt now and then. So it is read as bytes, and checked as DuckDB checks it when it opens one.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 import time
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from floe_monitor_duckdb.file_locks import Holder
 
 LOW_SPACE = 64 * 1024 * 1024
-"""Free bytes on the file system below which a warning is given: a few hundred DuckDB blocks."""
+"""Free bytes on the file system below which a warning is given: a few hundred DuckDB blocks. Below one block
+nothing more gets into the database, and below the headers none is made."""
 
 _PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
 """Between readings of a file that looks broken: a writer may be at work on it."""
@@ -66,21 +68,27 @@ class FileState:
     holder: Holder | None = None
     limitations: tuple[str, ...] = ()
     """What keeps dbt from writing, though it can open the file."""
+    shortage: str = ""
+    """Of room on the file system."""
+    unjudged: str = ""
+    """What makes it one that only a newer DuckDB than this process has could judge."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Findings:
     limitations: list[str] = field(default_factory=list)
+    shortage: str = ""
+    unjudged: str = ""
     warnings: list[str] = field(default_factory=list)
 
 
 def local_path(path: str) -> str:
-    """The path as the operating system wants it; DuckDB understands `~` and `file:` too."""
+    """The path as the operating system wants it; DuckDB understands `file:`, and `~` as `$HOME` alone."""
     if path.startswith("file://"):
         path = path.removeprefix("file://").removeprefix("localhost")
     path = path.removeprefix("file:")
-    return os.path.expanduser(path) if path.startswith("~") else path  # noqa: PTH111 - a str in, a str out
+    return os.environ.get("HOME", "") + path.removeprefix("~") if path.startswith("~") else path
 
 
 def inspect(
@@ -120,7 +128,7 @@ def _inspect_once(path: str, *, read_only: bool, check_writable: bool) -> FileSt
     findings = _Findings()
     if not read_only and check_writable:
         _check_writable(path, findings)
-    _check_space(path, findings)
+    _check_space(path, findings, read_only=read_only)
     try:
         with file_locks.reading(path, status) as descriptor:
             return _read(
@@ -140,16 +148,25 @@ def _read(
     holder = _conflicting(descriptor, read_only=read_only)
     size = os.fstat(descriptor).st_size
     try:
-        headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size)
+        headers = storage.read_headers(os.pread(descriptor, storage.HEADERS_SIZE, 0), size, _readable())
         if holder is None:
             _check_catalog(descriptor, headers)
             _check_wal(path, findings, writable=not read_only and check_writable)
-    except storage.StorageError:
+    except storage.StorageError as error:
         holder = holder or _conflicting(descriptor, read_only=read_only)
-        if holder is None:
+        if holder is None and error.fault is storage.Fault.NEWER:
+            findings.unjudged = str(error)
+        elif holder is None:
             raise
         return _state(findings, holder=holder)
     return _state(findings, headers=headers, holder=holder)
+
+
+@functools.cache
+def _readable() -> frozenset[int]:
+    import duckdb  # noqa: PLC0415 - the driver is imported only when used
+
+    return storage.readable_by(duckdb.__version__)
 
 
 def _check_catalog(descriptor: int, headers: storage.Headers) -> None:
@@ -174,7 +191,7 @@ def _conflicting(descriptor: int, *, read_only: bool) -> Holder | None:
 
 def _missing(path: str, *, read_only: bool, check_writable: bool) -> FileState:
     if read_only:
-        raise UnusableFileError("does not exist, and access_mode is read_only", ErrorType.CONNECTION)
+        raise UnusableFileError("does not exist, and is to be opened read-only", ErrorType.CONNECTION)
     folder = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
     if not os.path.isdir(folder):  # noqa: PTH112
         link = "is a symlink into" if os.path.islink(path) else "is in"  # noqa: PTH114
@@ -185,6 +202,11 @@ def _missing(path: str, *, read_only: bool, check_writable: bool) -> FileState:
         raise UnusableFileError(
             "does not exist, and this user may not create it: the directory is not writable",
             ErrorType.PERMISSION,
+        )
+    free, files = _space(folder) or (storage.HEADERS_SIZE, None)
+    if files == 0 or free < storage.HEADERS_SIZE:
+        raise UnusableFileError(
+            "does not exist, and cannot be created: its file system is full", ErrorType.CONNECTION
         )
     return FileState(exists=False)
 
@@ -201,16 +223,32 @@ def _check_writable(path: str, findings: _Findings) -> None:
         )
 
 
-def _check_space(path: str, findings: _Findings) -> None:
-    try:
-        space = os.statvfs(path)
-    except OSError:
+def _check_space(path: str, findings: _Findings, *, read_only: bool) -> None:
+    space = _space(path)
+    if space is None:
         return
-    free = space.f_bavail * space.f_frsize
-    if space.f_blocks and free < LOW_SPACE:
+    free, files = space
+    if not read_only and (files == 0 or free < storage.DEFAULT_BLOCK_SIZE):
+        left = "no more files" if files == 0 else f"only {free // 1024} KiB"
+        findings.shortage = f"its file system has room for {left}: dbt can read, but hardly write"
+    elif free < LOW_SPACE:
         findings.warnings.append(
             f"only {free // (1024 * 1024)} MiB are free on the file system of the database"
         )
+
+
+def _space(path: str) -> tuple[int, int | None] | None:
+    """The bytes and the files that this user may add; the latter None where their number has no bound."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    if not found.f_blocks:
+        return None
+    is_root = os.geteuid() == 0  # whom the blocks held in reserve are for
+    free = (found.f_bfree if is_root else found.f_bavail) * found.f_frsize
+    files = found.f_ffree if is_root else found.f_favail
+    return free, files if found.f_files else None
 
 
 def _check_wal(path: str, findings: _Findings, *, writable: bool) -> None:
@@ -240,6 +278,21 @@ def _check_wal(path: str, findings: _Findings, *, writable: bool) -> None:
     _sound_logs[log] = key
 
 
+def cannot_hold(directory: str) -> str | None:
+    """Why DuckDB, which makes no more than its last part, could not keep files in it; None where it could."""
+    path = local_path(directory)
+    if os.path.isdir(path):  # noqa: PTH112
+        return None if _may(path, os.W_OK | os.X_OK) else "may not be written by this user"
+    if os.path.lexists(path):
+        return "is no directory"
+    parent = os.path.dirname(os.path.realpath(path)) or "."  # noqa: PTH120
+    if not os.path.isdir(parent):  # noqa: PTH112
+        return "cannot be made: its parent does not exist"
+    return (
+        None if _may(parent, os.W_OK | os.X_OK) else "cannot be made: the directory above it is not writable"
+    )
+
+
 def _may(path: str, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
@@ -251,6 +304,8 @@ def _state(
         headers=headers,
         holder=holder,
         limitations=tuple(findings.limitations),
+        shortage=findings.shortage,
+        unjudged=findings.unjudged,
         warnings=tuple(findings.warnings),
     )
 

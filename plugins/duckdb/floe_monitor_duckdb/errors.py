@@ -18,7 +18,10 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], ErrorType], ...] = (
         ErrorType.EXTENSION,
     ),
     (
-        re.compile(r"Unauthorized_?401|\b401\b|invalid_client|Authentication|access token", re.IGNORECASE),
+        re.compile(
+            r"Unauthorized_?401|\b401\b|invalid_client|Authentication|access token|Secret Validation Failure",
+            re.IGNORECASE,
+        ),
         ErrorType.AUTHENTICATION,
     ),
     (
@@ -88,7 +91,9 @@ def classify(error: Exception) -> Failure:
 
 
 def one_line(text: str) -> str:
-    """The first line of a driver's message, quoted paths cut down to their last part."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """The first line of a driver's message, with the next where it ends in a colon; quoted paths are cut down
+    to their last part."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    first = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
     short = _PATH.sub(lambda found: f"{found['quote']}{found['name']}{found['quote']}", first)
     return short if len(short) <= _MAX_CHARS else short[: _MAX_CHARS - 1] + "…"

@@ -26,7 +26,7 @@ _FLOCK = "hhqqi4x" if _LINUX else "qqihh"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process with a lock on the file. `pid` is None where it lives out of sight (another namespace)."""
+    """A process with a lock on the file. `pid` is None where it is in another PID namespace."""
 
     pid: int | None
     exclusive: bool

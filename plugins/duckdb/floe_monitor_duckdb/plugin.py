@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from floe_monitor.compute import FLOE_API_VERSION, ComputePlugin, Validation
+from floe_monitor.compute import FLOE_API_VERSION, Validation
+from floe_monitor.compute.toolkit.adapter_plugin import Adapter, AdapterPlugin
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor_duckdb.config import CREDENTIAL_KEYS, DuckDBConfig
 from floe_monitor_duckdb.errors import classify
 from floe_monitor_duckdb.iceberg.token_cache import TokenCache
+from floe_monitor_duckdb.profile import generate, import_output
 from floe_monitor_duckdb.version import __version__
 
 if TYPE_CHECKING:
     from floe_monitor.compute import CatalogConfig, ConnectionResult
 
 
-class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
+class DuckDBComputePlugin(AdapterPlugin[DuckDBConfig]):
     """DuckDB in memory or in a file, and the Iceberg catalogs that it attaches."""
 
     name = "duckdb"
@@ -26,6 +28,7 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
     config_model = DuckDBConfig
     credential_keys = CREDENTIAL_KEYS
     adapter_type = "duckdb"
+    adapter = Adapter(("dbt-duckdb>=1.9.0", "duckdb>=1.4.0,<3"), generate, import_output)
     db_system_name = "duckdb"
 
     def __init__(self) -> None:
@@ -34,8 +37,10 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
 
     def get_default_isolation(self, config: DuckDBConfig) -> Literal["thread", "process"]:
         """Loading the extension of Iceberg costs 0.2 to 0.4 s of CPU at every probe, partly under Python's
-        interpreter lock: in the daemon, every other target's result would wait for it."""
-        return "process" if any(entry.is_iceberg for entry in config.attach) else "thread"
+        interpreter lock: in the daemon, every other target's result would wait for it. And nothing in DuckDB
+        ends a chain that waits for a cloud's metadata service."""
+        costly = config.asks_chain or any(entry.is_iceberg for entry in config.attach)
+        return "process" if costly else "thread"
 
     def prepare(self, config: DuckDBConfig) -> None:
         import duckdb  # noqa: F401, PLC0415 - the driver is imported only when used
@@ -55,14 +60,6 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
             "in-memory engine answers" if config.is_memory else "file is sound, engine answers"
         )
 
-    def generate_dbt_profile(self, config: DuckDBConfig) -> dict[str, Any]:
-        from floe_monitor_duckdb.profile import generate  # noqa: PLC0415 - loads when it is needed
-
-        return generate(config)
-
-    def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-duckdb>=1.9.0", "duckdb>=1.1.0,<=1.5.5"]
-
     def get_catalog_attachment_sql(self, catalog_config: CatalogConfig) -> list[str]:
         from floe_monitor_duckdb.iceberg.catalog_config import attachment_sql  # noqa: PLC0415 - as above
 
@@ -72,8 +69,3 @@ class DuckDBComputePlugin(ComputePlugin[DuckDBConfig]):
         from floe_monitor_duckdb.iceberg.catalog_config import catalog_configs  # noqa: PLC0415 - as above
 
         return catalog_configs(config.catalogs(), config.all_secrets())
-
-    def import_dbt_output(self, output: dict[str, Any]) -> dict[str, Any]:
-        from floe_monitor_duckdb.profile import import_output  # noqa: PLC0415 - loads when it is needed
-
-        return import_output(output)

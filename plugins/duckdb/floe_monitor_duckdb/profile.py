@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
     UnknownKeysError,
@@ -80,7 +82,7 @@ def generate(config: DuckDBConfig) -> dict[str, Any]:
     for name in sorted(_OWN_FIELDS):
         value = getattr(config, name)
         if value is not None:
-            output[name] = value
+            output[name] = [_given(item) for item in value] if isinstance(value, list) else value
     if (token := secret_of(config, MOTHERDUCK_TOKEN)) is not None:
         output[MOTHERDUCK_TOKEN] = token
     _refuse_literals(output)
@@ -147,6 +149,10 @@ def _attachment(entry: Attachment) -> dict[str, Any]:
     if not entry.read_only:
         dumped.pop("read_only")
     return dumped
+
+
+def _given(item: Any) -> Any:
+    return item.model_dump(exclude_none=True) if isinstance(item, BaseModel) else item
 
 
 def _refuse_literals(output: Mapping[str, Any]) -> None:

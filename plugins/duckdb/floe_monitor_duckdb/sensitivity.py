@@ -1,4 +1,4 @@
-"""Which of the values that a target hands to DuckDB are credentials, as their keys tell."""
+"""Which of the values that a target gives to DuckDB are credentials, by their keys."""
 
 from __future__ import annotations
 

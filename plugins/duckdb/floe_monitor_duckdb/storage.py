@@ -2,7 +2,7 @@
 
 A file begins with a main header and two database headers of 4,096 bytes, then blocks. Each of these starts
 with a checksum of the rest. The database header with the higher iteration is in force; the other must be
-intact all the same, since DuckDB reads both. Verified against files and refusals of DuckDB 1.5.5.
+intact all the same, since DuckDB reads both. Verified against files and refusals of DuckDB 1.4, 1.5 and 2.0.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 HEADER_SIZE = 4096
 HEADERS_SIZE = 3 * HEADER_SIZE
 VECTOR_SIZE = 2048
 DEFAULT_BLOCK_SIZE = 262144
 OLDEST_READABLE = 64
-NEWEST_READABLE = 68
-"""Storage versions that DuckDB 1.5 reads; files of DuckDB 2 say 999."""
+_NEWEST_READABLE = {(1, 4): 67, (1, 5): 68, (2, 0): 69}
+"""The newest storage version that a DuckDB reads."""
+_OF_DUCKDB_2 = 999
+"""What DuckDB 2.0 writes, out of turn."""
 
 _MAGIC = b"DUCK"
 _ENCRYPTED = 1
@@ -96,8 +102,20 @@ def is_intact(data: bytes) -> bool:
     return int.from_bytes(data[:8], "little") == checksum(memoryview(data)[8:])
 
 
-def read_headers(data: bytes, file_size: int) -> Headers:
-    """Check the first `HEADERS_SIZE` bytes of a file as DuckDB does on opening; raises `StorageError`."""
+def readable_by(duckdb_version: str) -> frozenset[int]:
+    """The storage versions that this DuckDB (`1.5.5`) reads; one newer than any known here reads what that
+    does."""
+    release = tuple(int(part) for part in duckdb_version.split(".")[:2])
+    newest = max((known for known in _NEWEST_READABLE if known <= release), default=min(_NEWEST_READABLE))
+    own = {_OF_DUCKDB_2} if release >= (2, 0) else set()
+    return frozenset({*range(OLDEST_READABLE, _NEWEST_READABLE[newest] + 1), *own})
+
+
+def read_headers(data: bytes, file_size: int, readable: Collection[int]) -> Headers:
+    """Check the first `HEADERS_SIZE` bytes of a file as DuckDB does on opening; raises `StorageError`.
+
+    `readable` has the storage versions that can be judged.
+    """
     if not data:
         raise StorageError(Fault.EMPTY, "is empty: not a DuckDB database")
     if len(data) < 12 or data[8:12] != _MAGIC:
@@ -111,7 +129,7 @@ def read_headers(data: bytes, file_size: int) -> Headers:
         raise StorageError(Fault.CORRUPT, "is corrupt: the checksum of its main header is wrong")
     storage_version, flags = struct.unpack_from("<QQ", main, 12)
     written_by = main[52:84].split(b"\0", 1)[0].decode("ascii", "replace")
-    _check_version(storage_version, written_by)
+    _check_version(storage_version, written_by, readable)
     if flags & _ENCRYPTED:
         raise StorageError(Fault.ENCRYPTED, "is encrypted, and dbt opens it without a key")
     for number, header in enumerate((first, second), start=1):
@@ -126,20 +144,17 @@ def read_headers(data: bytes, file_size: int) -> Headers:
     return _read_active(active, storage_version, written_by, file_size)
 
 
-def _check_version(version: int, written_by: str) -> None:
+def _check_version(version: int, written_by: str, readable: Collection[int]) -> None:
+    if version in readable:
+        return
     author = f" (written by DuckDB {written_by})" if written_by else ""
-    if version > NEWEST_READABLE:
-        raise StorageError(
-            Fault.NEWER,
-            f"has storage version {version}{author}, newer than DuckDB 1.5 reads "
-            f"({OLDEST_READABLE} to {NEWEST_READABLE})",
-        )
     if version < OLDEST_READABLE:
         raise StorageError(
             Fault.OLDER,
-            f"has storage version {version}{author}, older than DuckDB 1.5 reads "
-            f"({OLDEST_READABLE} to {NEWEST_READABLE})",
+            f"has storage version {version}{author}, older than any that DuckDB since 0.10 reads "
+            f"({OLDEST_READABLE})",
         )
+    raise StorageError(Fault.NEWER, f"has storage version {version}{author}")
 
 
 def _read_active(header: bytes, version: int, written_by: str, file_size: int) -> Headers:

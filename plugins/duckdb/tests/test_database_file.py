@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from floe_monitor_duckdb import database_file, file_locks
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
@@ -240,3 +241,49 @@ def test_descriptors_do_not_leak(database: Path) -> None:
         thread.join()
     look()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture
+def small(tmp_path: Path, starts_processes: None) -> Iterator[Path]:
+    """A file system with room for 1 MiB and 20 files."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=20", "none", str(directory)]
+    if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode:
+        pytest.skip("may not mount a file system here")
+    yield directory
+    subprocess.run(["umount", "-l", str(directory)], check=True, timeout=60)
+
+
+def _fill(directory: Path, *, leave: int) -> None:
+    space = os.statvfs(directory)
+    with (directory / "other").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - leave)
+
+
+def _use_up_names(directory: Path) -> None:
+    for number in range(os.statvfs(directory).f_favail):
+        (directory / str(number)).touch()
+
+
+@pytest.mark.parametrize("fill", [lambda directory: _fill(directory, leave=8192), _use_up_names])
+def test_a_full_file_system_is_read_only_for_what_is_there_and_nothing_for_what_is_not(
+    small: Path,
+    database: Path,
+    probe: Callable[..., ConnectionResult],
+    opens: Callable[[Path], bool],
+    fill: Callable[[Path], None],
+) -> None:
+    path = small / "shop.duckdb"
+    path.write_bytes(database.read_bytes())
+    assert probe(path=str(path)).status is HEALTHY
+    fill(small)
+    result = probe(path=str(path))
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONNECTION)
+    assert "its file system has room for" in result.message
+    assert probe(path=str(path), config_options={"access_mode": "read_only"}).status is HEALTHY
+    missing = small / "new.duckdb"
+    result = probe(path=str(missing))
+    assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONNECTION)
+    assert "cannot be created: its file system is full" in result.message
+    assert not opens(missing)

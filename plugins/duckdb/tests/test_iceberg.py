@@ -93,6 +93,7 @@ class TestARealCatalog:
             "extension:avro",
             "extension:httpfs",
             "extension:iceberg",
+            "secret:store",
             "token:lake",
             "catalog:lake",
             "warehouse:lake",

@@ -277,7 +277,7 @@ class TestARegionsOwnEndpoint:
         """With nothing to sign by, the listing is DuckDB's to ask for; and its chain needs an extension."""
         secret = {"type": "s3", "name": "store", "provider": "credential_chain"}
         result = attach(ACCOUNT, glue.options(), secret)
-        assert (result.status, failing(result)) == (DEGRADED, ["attach:lake"])
+        assert (result.status, failing(result)) == (DEGRADED, ["secret:store", "attach:lake"])
         assert glue.requests == []
 
 

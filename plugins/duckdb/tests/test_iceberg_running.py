@@ -138,6 +138,7 @@ def test_dbt_works_with_the_profile(tmp_path: Path, lakehouse: Lakehouse, extens
     assert "PASS=2" in done.stdout
 
 
+@pytest.mark.usefixtures("packaged_extensions")
 @pytest.mark.e2e
 @pytest.mark.timeout(120)
 def test_one_command_shows_it_all(tmp_path: Path) -> None:

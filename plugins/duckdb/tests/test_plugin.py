@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin, extensions
-from floe_monitor_duckdb.config import DuckDBConfig, database_name
+from floe_monitor_duckdb.paths import database_name
 from packaging.requirements import Requirement
 
 from floe_monitor.compute import (
@@ -27,6 +27,8 @@ from floe_monitor.registry.config_validation import ConfigProblems, build_config
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from floe_monitor_duckdb.config import DuckDBConfig
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 SECRET = "{{ env_var('AWS_SECRET_ACCESS_KEY') }}"
@@ -53,6 +55,13 @@ class TestConfiguration:
             ({"path": ""}, ("connection", "path"), "at least 1"),
             ({"memory_limit": "1GB", "settings": {"memory_limit": "2GB"}}, (), "given twice"),
             ({"path": "/data/shop.duckdb", "database": "store"}, (), "derives from the path"),
+            ({"filesystems": [{"protocol": "s3"}]}, ("connection", "filesystems", 0, "fs"), "missing"),
+            ({"plugins": [{"name": "excel"}]}, ("connection", "plugins", 0), ""),
+            (
+                {"attach": [{"path": "x", "type": "sqlite", "options": {"type": "sqlite"}}]},
+                ("connection", "attach", 0, "options", "type"),
+                "given twice",
+            ),
             ({"attach": [{"path": "x", "alias": "a"}, {"path": "y", "alias": "a"}]}, (), "same alias"),
         ],
     )
@@ -226,6 +235,7 @@ class TestProfile:
 
 
 class TestChecks:
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_a_check_of_its_own(self, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(extensions=["httpfs", "nosuch", "json"])
         checks = {check.name: check for check in result.checks}
@@ -235,6 +245,7 @@ class TestChecks:
         assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
         assert "extension 'nosuch' is not installed for DuckDB v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_extension_is_installed_from_its_package_where_dbt_looks(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -246,31 +257,19 @@ class TestChecks:
         assert [path.name for path in folder.rglob("*.duckdb_extension")] == ["httpfs.duckdb_extension"]
         assert probe(extensions=["httpfs"], config_options=options).status is HEALTHY
 
-    @pytest.mark.usefixtures("bound_by_permissions")
-    def test_where_that_may_not_be_written_a_private_directory_serves(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
-    ) -> None:
-        monkeypatch.setattr(extensions, "gettempdir", lambda: str(tmp_path))
-        extensions.private_directory.cache_clear()
-        sealed = tmp_path / "sealed"
-        sealed.mkdir(mode=0o555)
-        result = probe(extensions=["httpfs"], config_options={"extension_directory": str(sealed / "x")})
-        extensions.private_directory.cache_clear()
-        assert result.status is HEALTHY, result
-        assert "was loaded from its package" in result.warnings[0]
-
     def test_a_package_for_another_version_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: Callable[..., ConnectionResult]
     ) -> None:
-        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.4.4"
+        folder = tmp_path / "duckdb_extension_older" / "extensions" / "v1.3.2"
         folder.mkdir(parents=True)
         (folder / "older.duckdb_extension").write_bytes(b"not for this version")
         monkeypatch.syspath_prepend(tmp_path)
         extensions.packaged.cache_clear()
         result = probe(extensions=["older"])
         assert result.status is DEGRADED
-        assert "is for DuckDB v1.4.4, not v" in result.message
+        assert "is for DuckDB v1.3.2, not v" in result.message
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_an_option_of_an_extension_that_is_not_there(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:
@@ -281,6 +280,49 @@ class TestChecks:
         )
         assert result.status is HEALTHY, result
 
+    @pytest.mark.parametrize(
+        ("keys", "status"),
+        [
+            ({"settings": {"lock_configuration": True}}, DEGRADED),
+            ({"settings": {"lock_configuration": True, "TimeZone": "UTC"}}, UNHEALTHY),
+            ({"settings": {"lock_configuration": False}}, HEALTHY),
+            ({"config_options": {"lock_configuration": True}}, UNHEALTHY),
+            (
+                {
+                    "config_options": {"lock_configuration": True},
+                    "settings": {"memory_limit": None, "threads": None},
+                },
+                HEALTHY,
+            ),
+        ],
+    )
+    def test_a_lock_refuses_what_dbt_sets_after_it(
+        self, probe: Callable[..., ConnectionResult], keys: dict[str, Any], status: ConnectionStatus
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is status, result
+        assert status is HEALTHY or result.error_type is ErrorType.CONFIGURATION
+        assert status is HEALTHY or "lock" in result.message
+
+    @pytest.mark.parametrize("key", ["settings", "config_options"])
+    @pytest.mark.parametrize(
+        ("below", "text"),
+        [
+            ("spill", ""),
+            ("", ""),
+            ("no/spill", "cannot be made: its parent does not exist"),
+            ("file", "is no directory"),
+            ("file/spill", "cannot be made"),
+        ],
+    )
+    def test_a_temporary_directory_has_to_be_possible(
+        self, probe: Callable[..., ConnectionResult], tmp_path: Path, key: str, below: str, text: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        result = probe(**{key: {"temp_directory": str(tmp_path / below)}})
+        assert result.status is (DEGRADED if text else HEALTHY), result
+        assert text in result.message
+
     @pytest.mark.parametrize("settings", [{"nosuch": 1}, {"threads": 0}, {"memory_limit": "much"}])
     def test_a_setting_that_dbt_would_fail_on(
         self, probe: Callable[..., ConnectionResult], settings: dict[str, Any]
@@ -288,9 +330,115 @@ class TestChecks:
         result = probe(settings=settings)
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION)
 
-    def test_what_is_not_checked_is_said(self, probe: Callable[..., ConnectionResult]) -> None:
-        result = probe(attach=[{"path": "/data/more.duckdb", "alias": "more"}])
-        assert result.warnings == ["attach more: not checked"]
+    @pytest.mark.parametrize(
+        ("settings", "status"),
+        [
+            ({"schema": "shop.main", "search_path": "more,shop"}, HEALTHY),
+            ({"search_path": "main,more.main", "TimeZone": "UTC"}, HEALTHY),
+            ({"schema": "shop.raw"}, DEGRADED),
+            ({"search_path": "raw,stage,more.raw,main"}, DEGRADED),
+            ({"search_path": "raw,nowhere.main"}, UNHEALTHY),
+            ({"search_path": "raw", "TimeZone": "Nowhere"}, UNHEALTHY),
+        ],
+    )
+    def test_a_search_path_is_judged_with_every_database_in_place(
+        self,
+        probe: Callable[..., ConnectionResult],
+        database: Path,
+        settings: dict[str, Any],
+        status: ConnectionStatus,
+    ) -> None:
+        more = database.with_name("more.duckdb")
+        more.write_bytes(database.read_bytes())
+        attach = [{"path": str(more), "alias": "more"}]
+        result = probe(path=str(database), attach=attach, settings=settings)
+        found = {check.name: check for check in result.checks}["settings"]
+        assert found.status is status, found
+        if status is DEGRADED:
+            assert "whether there is a schema 'raw' of database 'shop' is not checked" in found.message
+        if status is UNHEALTHY:
+            assert found.error_type is ErrorType.CONFIGURATION
+
+    @pytest.mark.parametrize("path", [":memory:", "new.duckdb"])
+    def test_an_empty_database_has_no_schema_but_its_own(
+        self, probe: Callable[..., ConnectionResult], tmp_path: Path, path: str
+    ) -> None:
+        name = path if path == ":memory:" else str(tmp_path / path)
+        assert probe(path=name, settings={"schema": "main"}).status is not UNHEALTHY
+        assert probe(path=name, settings={"schema": "raw"}).status is UNHEALTHY
+
+    @pytest.mark.usefixtures("packaged_extensions")
+    @pytest.mark.parametrize(
+        ("secret", "status", "text"),
+        [
+            ({"type": "http", "extra_http_headers": {"a": "b"}, "scope": "https://x"}, HEALTHY, ""),
+            ({"type": "http", "persistent": True}, HEALTHY, ""),
+            ({"type": "http", "extra_http_headers": "MAP {'a': 'b'}"}, HEALTHY, ""),
+            ({"type": "http", "nosuch": "x"}, UNHEALTHY, "Unknown parameter 'nosuch'"),
+            ({"type": "nosuch"}, UNHEALTHY, "Secret type 'nosuch' not found"),
+            ({"type": "http", "provider": "credential_chain"}, UNHEALTHY, "provider 'credential_chain'"),
+            ({"type": "s3", "region": "eu-west-1", "use_ssl": False}, HEALTHY, ""),
+            ({"type": "s3", "key": "x"}, UNHEALTHY, "Unknown parameter 'key'"),
+            ({"type": "postgres", "name": "pg"}, DEGRADED, "package duckdb-extension-postgres-scanner=="),
+            ({"type": "s3", "provider": "credential_chain"}, DEGRADED, "duckdb-extension-aws=="),
+        ],
+    )
+    def test_a_secret_is_created_as_dbt_creates_it(
+        self,
+        probe: Callable[..., ConnectionResult],
+        home: Path,
+        secret: dict[str, Any],
+        status: ConnectionStatus,
+        text: str,
+    ) -> None:
+        result = probe(secrets=[secret])
+        assert result.status is status, result
+        assert text in result.message
+        assert [check.name for check in result.checks][2] == f"secret:{secret.get('name', '_dbt_secret_1')}"
+        assert not [*home.glob(".duckdb/stored_secrets/*")], "a probe stores no secret"
+
+    def test_a_secret_of_no_catalog_is_created_too(
+        self, probe: Callable[..., ConnectionResult], extension_directory: str
+    ) -> None:
+        secret = {"type": "iceberg", "name": "polaris", "client_id": "a", "client_secret": "hunter2hunter2"}
+        with deadline.running_until(Deadline.after(20)):
+            result = probe(
+                secrets=[{**secret, "oauth2_server_uri": "http://127.0.0.1:1/v1/oauth/tokens"}],
+                config_options={"extension_directory": extension_directory},
+            )
+        assert result.status is UNHEALTHY
+        assert "hunter2" not in result.message
+
+    @pytest.mark.usefixtures("packaged_extensions")
+    def test_the_default_chain_is_a_secret(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        result = probe(use_credential_provider="aws")
+        assert (result.status, result.error_type) == (DEGRADED, ErrorType.EXTENSION)
+        assert "'aws' is not installed" in result.message
+        chained = target(plugin, connection={"use_credential_provider": "aws"})
+        assert plugin.get_default_isolation(chained) == "process", "nothing ends its wait for a cloud"
+        with pytest.raises(ConfigProblems, match="use_credential_provider"):
+            target(plugin, connection={"use_credential_provider": "gcp"})
+
+    @pytest.mark.usefixtures("packaged_extensions")
+    @pytest.mark.parametrize(
+        "keys",
+        [
+            {"filesystems": [{"fs": "s3", "anon": True}]},
+            {"plugins": [{"module": "excel", "config": {"output": {}}}]},
+            {"attach": [{"path": "s3://bucket/shop.duckdb", "alias": "more"}]},
+        ],
+    )
+    def test_what_is_not_checked_is_no_healthy_claim(
+        self, plugin: DuckDBComputePlugin, probe: Callable[..., ConnectionResult], keys: dict[str, Any]
+    ) -> None:
+        result = probe(**keys)
+        assert result.status is DEGRADED
+        assert "not checked" in result.message
+        assert plugin.generate_dbt_profile(target(plugin, connection=keys)) | keys == (
+            plugin.generate_dbt_profile(target(plugin, connection=keys))
+        )
 
     def test_a_database_behind_an_extension_is_no_healthy_claim(
         self, probe: Callable[..., ConnectionResult]
@@ -304,6 +452,7 @@ class TestChecks:
             result = probe()
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.TIMEOUT)
 
+    @pytest.mark.usefixtures("packaged_extensions")
     def test_messages_name_no_folder_of_this_machine(
         self, tmp_path: Path, probe: Callable[..., ConnectionResult]
     ) -> None:

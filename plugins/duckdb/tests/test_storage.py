@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
@@ -12,9 +13,15 @@ from floe_monitor_duckdb import database_file, storage
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from floe_monitor.compute import Deadline
+from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline
 
-VERSIONS = ("v0.10.2", "v1.0.0", "v1.2.0", "v1.3.0", "v1.4.0", "v1.5.0")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSIONS = ("v0.10.2", "v1.0.0", "v1.2.0", "v1.3.0", "v1.4.0", "latest")
+
+
+READABLE = storage.readable_by(duckdb.__version__)
 
 
 def make(path: Path, version: str = "v1.0.0") -> bytes:
@@ -46,8 +53,10 @@ def verdicts(data: bytes) -> tuple[bool, bool]:
         path = Path(folder, "copy.duckdb")
         path.write_bytes(data)
         try:
-            database_file.inspect(str(path), read_only=False, check_writable=True, limit=Deadline.after(0))
-            ours = True
+            found = database_file.inspect(
+                str(path), read_only=False, check_writable=True, limit=Deadline.after(0)
+            )
+            ours = not found.unjudged
         except database_file.UnusableFileError:
             ours = False
         try:
@@ -60,7 +69,7 @@ def verdicts(data: bytes) -> tuple[bool, bool]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_header_and_block_of_a_real_file_is_intact(tmp_path: Path, version: str) -> None:
     data = make(tmp_path / "real.duckdb", version)
-    headers = storage.read_headers(data[: storage.HEADERS_SIZE], len(data))
+    headers = storage.read_headers(data[: storage.HEADERS_SIZE], len(data), READABLE)
     assert headers.block_count >= 1
     assert headers.root is not None
     for block in range(headers.block_count):
@@ -117,8 +126,6 @@ def test_a_truncated_file_is_no_false_alarm_and_never_healthy_without_its_catalo
 @pytest.mark.parametrize(
     ("header", "offset", "value", "fault"),
     [
-        (0, 12, 999, storage.Fault.NEWER),
-        (0, 12, 69, storage.Fault.NEWER),
         (0, 12, 63, storage.Fault.OLDER),
         (0, 20, 1, storage.Fault.ENCRYPTED),
         (1, 48, 1024, storage.Fault.CORRUPT),
@@ -133,7 +140,7 @@ def test_each_fault_has_its_name(
 ) -> None:
     broken = put(sound, header, offset, value)
     with pytest.raises(storage.StorageError) as caught:
-        storage.read_headers(broken[: storage.HEADERS_SIZE], len(broken))
+        storage.read_headers(broken[: storage.HEADERS_SIZE], len(broken), READABLE)
     assert caught.value.fault is fault
     assert verdicts(broken) == (False, False)
 
@@ -147,3 +154,32 @@ def test_a_database_whose_end_was_freed_is_sound(tmp_path: Path) -> None:
         connection.execute("DROP TABLE big")
         connection.execute("CHECKPOINT")
     assert verdicts(path.read_bytes()) == (True, True)
+
+
+@pytest.mark.parametrize("version", [64, 66, 67, 68, 69, 70, 998, 999, 1000, 1 << 40])
+def test_what_is_read_is_what_duckdb_reads(sound: bytes, version: int) -> None:
+    ours, duckdbs = verdicts(put(sound, 0, 12, version))
+    assert ours is (version in READABLE)
+    assert ours or not duckdbs
+
+
+def test_each_duckdb_reads_more_than_the_one_before() -> None:
+    """Measured with 1.4.4, 1.5.5 and 2.0.1, whose own files have number 999."""
+    assert storage.readable_by("1.4.4") == frozenset(range(64, 68))
+    assert storage.readable_by("1.5.5") == frozenset(range(64, 69))
+    assert storage.readable_by("2.0.1") == frozenset({*range(64, 70), 999})
+    assert storage.readable_by("2.7.0") == storage.readable_by("2.0.1")
+
+
+def test_a_file_of_a_newer_duckdb_cannot_be_judged(
+    sound: bytes, tmp_path: Path, probe: Callable[..., ConnectionResult]
+) -> None:
+    newer = put(sound, 0, 12, 1000)
+    path = tmp_path / "newer.duckdb"
+    path.write_bytes(newer)
+    result = probe(path=str(path))
+    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, None)
+    assert f"cannot be judged; install 'duckdb>={duckdb.__version__}' beside the monitor" in result.message
+    path.write_bytes(with_checksum(newer[:52] + bytes(32) + newer[84:], 0))
+    assert "install the DuckDB that wrote it" in probe(path=str(path)).message
+    assert probe(path=":memory:", attach=[{"path": str(path)}]).status is ConnectionStatus.DEGRADED

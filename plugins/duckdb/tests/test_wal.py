@@ -53,7 +53,9 @@ def test_an_altered_log_is_never_sound_where_duckdb_refuses_it(crashed: Path, da
     copy = folder / crashed.name
     shutil.copy(crashed, copy)
     log = bytearray(crashed.with_name("shop.duckdb.wal").read_bytes())
-    at = data.draw(st.integers(8, len(log) - 1))
+    beginning = wal.first_entry(bytes(log))
+    assert beginning is not None
+    at = data.draw(st.integers(beginning, len(log) - 1))
     log[at] ^= 1 << data.draw(st.integers(0, 7))
     copy.with_name("shop.duckdb.wal").write_bytes(log)
     ours = accepted(copy)
@@ -64,3 +66,22 @@ def test_an_altered_log_is_never_sound_where_duckdb_refuses_it(crashed: Path, da
 def test_whole_words_and_the_rest_are_told_apart(length: int) -> None:
     entry = bytes(range(1, length + 1))
     assert wal.entry_checksum(entry) != wal.entry_checksum(entry[:-1] + b"\xff")
+
+
+@pytest.mark.parametrize("version", ["v1.0.0", "latest"])
+def test_an_altered_entry_is_found_in_the_log_of_every_format(tmp_path: Path, version: str) -> None:
+    """DuckDB 2.0's own logs, and those of 1.5 for its newest storage, begin with more than a version."""
+    path = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(path), config={"storage_compatibility_version": version}) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 'abc' AS a")
+        log = path.with_name("shop.duckdb.wal").read_bytes()
+    beginning = wal.first_entry(log)
+    assert beginning is not None
+    assert wal.altered_at(log) is None
+    assert wal.altered_at(log.replace(b"abc", b"abd")) is not None
+    assert all(wal.first_entry(log[:length]) is None for length in range(beginning))
+
+
+def test_a_log_that_names_endless_fields_ends() -> None:
+    for after in (bytes.fromhex("6600ffffffff7f"), b"\x66\x00" + b"\xff" * 1000):
+        assert wal.altered_at(bytes.fromhex("640062650002") + after) is None

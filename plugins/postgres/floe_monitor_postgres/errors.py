@@ -83,6 +83,14 @@ _BY_CLASS = {
     "57": ErrorType.CONNECTION,  # starting up, shutting down, terminated
     "58": ErrorType.CONNECTION,  # the server's own files
 }
+_OF_POOLERS = (
+    ("no such database", ErrorType.CONFIGURATION),
+    ("unsupported startup parameter", ErrorType.CONFIGURATION),
+    ("statement pooling mode", ErrorType.CONFIGURATION),
+    ("no such user", ErrorType.AUTHENTICATION),
+    ("authentication failed", ErrorType.AUTHENTICATION),
+)
+"""pgbouncer gives all of its own refusals the code 08P01, and writes them in English alone."""
 
 
 def link_error(
@@ -101,15 +109,22 @@ def classify(error: Exception, files: Iterable[str] = ()) -> Failure:
     if isinstance(error, TimedOutError):
         return Failure(ErrorType.TIMEOUT, message)
     if isinstance(error, ServerError):
-        kind = _BY_SQLSTATE.get(error.sqlstate) or _BY_CLASS.get(error.sqlstate[:2], ErrorType.QUERY)
-        return Failure(kind, message)
+        return Failure(_of_server(error, message), message)
     if isinstance(error, LinkError):
         return _of_link(error, message, files)
     return Failure(ErrorType.QUERY, f"{type(error).__name__}: {message}")
 
 
+def _of_server(error: ServerError, message: str) -> ErrorType:
+    if error.sqlstate == "08P01":
+        kind = next((kind for words, kind in _OF_POOLERS if words in message), None)
+        if kind is not None:
+            return kind
+    return _BY_SQLSTATE.get(error.sqlstate) or _BY_CLASS.get(error.sqlstate[:2], ErrorType.QUERY)
+
+
 def _of_link(error: LinkError, message: str, files: Iterable[str]) -> Failure:
-    """By evidence where there is some: without the server's word there is no code."""
+    """By the stage that was reached: without an answer of the server there is no code."""
     unreadable = _unreadable(files) if error.stage in {Stage.TLS, Stage.LOGIN} else None
     if unreadable is not None:
         return Failure(ErrorType.CONFIGURATION, f"{unreadable}: {message}")

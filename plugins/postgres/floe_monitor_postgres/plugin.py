@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from floe_monitor.compute import FLOE_API_VERSION, ComputeConfig
-from floe_monitor.compute.toolkit.connection_cache import reusing
+from floe_monitor.compute import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.adapter_plugin import Adapter
 from floe_monitor.compute.toolkit.network_plugin import NetworkPlugin
 from floe_monitor_postgres.config import PASSWORD_KEYS, PostgresConfig
+from floe_monitor_postgres.profile import generate, import_output
 from floe_monitor_postgres.version import __version__
 
 if TYPE_CHECKING:
@@ -23,39 +24,18 @@ class PostgresComputePlugin(NetworkPlugin[PostgresConfig]):
     config_model = PostgresConfig
     credential_keys = PASSWORD_KEYS
     adapter_type = "postgres"
+    adapter = Adapter(("dbt-postgres>=1.8.0,<2",), generate, import_output)
     db_system_name = "postgresql"
-
-    def prepare(self, config: ComputeConfig) -> None:  # noqa: ARG002 - the same for all
-        import floe_monitor_postgres.connect  # noqa: F401, PLC0415 - imports the driver
+    loads = ("floe_monitor_postgres.checks", "floe_monitor_postgres.connect")
 
     def validate_connection(self, config: PostgresConfig) -> ConnectionResult:
         from floe_monitor_postgres.checks import examine  # noqa: PLC0415 - the driver loads with it
         from floe_monitor_postgres.connect import Connector  # noqa: PLC0415
 
         connector = Connector(config, self.blocking_calls)
-        with connector.validation as validation:
-            connector.read_parameters()
-            reusing(
-                self.connections,
-                connector.key,
-                config,
-                validation,
-                connector.deadline,
-                held=connector.steps,
-                connect=connector.connect,
-                examine=partial(examine, config, validation),
-            )
-        return validation.result(f"dbt can work in schema {config.schema_!r}")
-
-    def generate_dbt_profile(self, config: PostgresConfig) -> dict[str, Any]:
-        from floe_monitor_postgres.profile import generate  # noqa: PLC0415 - loads when it is needed
-
-        return generate(config)
-
-    def import_dbt_output(self, output: dict[str, Any]) -> dict[str, Any]:
-        from floe_monitor_postgres.profile import import_output  # noqa: PLC0415 - loads when it is needed
-
-        return import_output(output)
-
-    def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-postgres>=1.8.0,<2"]
+        return self.validate_by(
+            connector,
+            config,
+            partial(examine, config),
+            f"dbt can work in schema {config.schema_!r}",
+        )

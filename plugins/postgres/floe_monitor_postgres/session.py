@@ -11,13 +11,12 @@ from __future__ import annotations
 import ctypes
 import re
 import select
-import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg import pq
 
 from floe_monitor.compute import MonitorResourceError
+from floe_monitor.compute.toolkit.endpoints import Endpoint
 from floe_monitor_postgres.errors import (
     LinkError,
     ServerError,
@@ -26,6 +25,8 @@ from floe_monitor_postgres.errors import (
     TimedOutError,
     link_error,
 )
+from floe_monitor_postgres.hosts import CANNOT_CONNECT_NOW, why_unwanted
+from floe_monitor_postgres.libpq import conninfo, one_line, verbosity_setter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,15 +57,8 @@ _VERBOSE = 2
 _PAST_LOGIN = frozenset({"3D000", "42501", "55000", "22023", "42704"})
 """Refusals of a session that come once the login has passed; libpq may read both at one go."""
 
-
-def conninfo(parameters: Mapping[str, str]) -> bytes:
-    """libpq's connection string."""
-
-    def quoted(value: str) -> str:
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-
-    return " ".join(f"{key}={quoted(value)}" for key, value in parameters.items()).encode()
+_OWN = {"client_encoding": "UTF8", "target_session_attrs": "any"}
+"""Of each session: the second is looked at here, and not by libpq, whatever its variables say."""
 
 
 class Session:
@@ -74,13 +68,15 @@ class Session:
         """Starts connecting to `hostaddr`, or a socket directory; returns before anything answered."""
         self.deadline = deadline
         """When waits end; may be replaced."""
+        self.wanted = "any"
+        """What the server behind it was to be, of `target_session_attrs`."""
         self.stage = Stage.NETWORK
         self.parameters = parameters
-        self._refused: ServerError | None = None
+        self._refused: SessionError | None = None
         self._encrypts = parameters.get("sslmode") != "disable" and "hostaddr" in parameters
         self._events = select.POLLOUT
-        self._pq = pq.PGconn.connect_start(conninfo({**parameters, "client_encoding": "UTF8"}))
-        set_verbosity = _verbosity_setter()
+        self._pq = pq.PGconn.connect_start(conninfo({**parameters, **_OWN}))
+        set_verbosity = verbosity_setter()
         if set_verbosity is not None:
             set_verbosity(ctypes.c_void_p(getattr(self._pq, "pgconn_ptr", None)), _VERBOSE)
         if self._pq.status == pq.ConnStatus.BAD:
@@ -100,32 +96,58 @@ class Session:
             reached = _STAGES.get(pq.ConnStatus(self._pq.status), self.stage)
             if reached is Stage.TLS and not self._encrypts:
                 reached = Stage.LOGIN
-            # libpq starts over where sslmode allows a second way; the stage tells the farthest point.
+            # libpq starts over where sslmode allows a second way; the stage is the farthest point.
             self.stage = max(self.stage, reached)
         if self.stage is Stage.OPEN:
             self._pq.nonblocking = 1
 
-    def run(self, sql: str) -> Row | None:
-        """Send statements as one message and give the last one's first row."""
+    def advance_or_hold(self, stage: Stage) -> None:
+        """As `advance`, but what the server or libpq refuse is raised by the next call that wants to go on.
+
+        Raises `TimedOutError`, and `ServerError` for one of the codes that have libpq try another host.
+        """
+        try:
+            self.advance(stage)
+        except TimedOutError:
+            raise
+        except SessionError as error:
+            if isinstance(error, ServerError) and error.sqlstate == CANNOT_CONNECT_NOW:
+                raise
+            self._refused = error
+
+    def run(self, sql: str) -> list[Row]:
+        """Send statements as one message and give the first row of each that has one."""
         self._sent(lambda: self._pq.send_query(sql.encode()))
         while (unsent := self._sent(self._pq.flush)) == 1:
             if self._wait(select.POLLIN | select.POLLOUT) & select.POLLIN:
                 self._sent(self._pq.consume_input)
         assert unsent == 0  # noqa: S101 - libpq raises for the rest
-        row: Row | None = None
+        rows: list[Row] = []
         failure: ServerError | LinkError | MonitorResourceError | None = None
-        while (result := self._next_result()) is not None:
-            if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
-                row = tuple(_text(result.get_value(0, column)) for column in range(result.nfields))
-            elif result.status == pq.ExecStatus.FATAL_ERROR and failure is None:
-                failure = self._failure(result)
+        try:
+            while (result := self._next_result()) is not None:
+                if result.status == pq.ExecStatus.TUPLES_OK and result.ntuples:
+                    columns = range(result.nfields)
+                    rows.append(tuple(_text(result.get_value(0, column)) for column in columns))
+                elif result.status == pq.ExecStatus.FATAL_ERROR and failure is None:
+                    failure = self._failure(result)
+        except SessionError:
+            # The server may close the connection once it has said why.
+            if failure is None:
+                raise
         if failure is not None:
             raise failure
-        return row
+        return rows
 
     def literal(self, value: str) -> str:
         """`value` as an SQL literal under this session's settings."""
         return bytes(pq.Escaping(self._pq).escape_literal(value.encode())).decode()
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        host = self.parameters["host"]
+        address = self.parameters.get("hostaddr", host)
+        return (Endpoint(host, address, int(self.parameters["port"])),)
 
     @property
     def usable(self) -> bool:
@@ -133,27 +155,45 @@ class Session:
             self._pq.status == pq.ConnStatus.OK and self._pq.transaction_status == pq.TransactionStatus.IDLE
         )
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it waits in one for its next statement; False while it answers, too."""
+        return self._pq.transaction_status in {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
+
     def prove(self, proving: Deadline, deadline: Deadline) -> bool:
         """Whether it still answers, until `proving` ends; its further waits end at `deadline`."""
         self.deadline = proving
         try:
             self.run("SELECT 1")
+            # A standby that was promoted since, or a primary that was demoted.
+            wanted = why_unwanted(self, self.wanted) is None
         except (SessionError, MonitorResourceError):
             return False
         self.deadline = deadline
-        return True
+        return wanted
 
     def rest(self) -> bool:
-        """End the transaction of a validation; False where that does not work."""
-        try:
-            self.run("ROLLBACK")
-        except (SessionError, MonitorResourceError):
-            return False
-        return True
+        """End the transaction of a validation, if it is still open; False where that does not work."""
+        if self.in_transaction:
+            try:
+                self.run("ROLLBACK")
+            except (SessionError, MonitorResourceError):
+                return False
+        return self.usable
+
+    def reported(self, parameter: str) -> str | None:
+        """A setting that the server tells by itself, anew whenever it changes; None where it does not."""
+        return _text(self._pq.parameter_status(parameter.encode()))
 
     @property
-    def encrypted(self) -> bool:
-        return bool(self._pq.ssl_in_use)
+    def server_version(self) -> int:
+        """Such as 180006; 0 where the server is none of Postgres' own."""
+        return int(self._pq.server_version)
+
+    @property
+    def process_id(self) -> int:
+        """Of the server's process, as the server or a pooler told it at the login."""
+        return int(self._pq.backend_pid)
 
     def close(self) -> None:
         """Ends at once whatever is under way: the socket never blocks."""
@@ -183,7 +223,7 @@ class Session:
         except Exception as error:
             if isinstance(error, TimedOutError):
                 raise
-            raise link_error(self.stage, _one_line(self._message())) from error
+            raise link_error(self.stage, one_line(self._message())) from error
 
     def _message(self) -> str:
         return self._pq.get_error_message("utf-8")
@@ -193,7 +233,7 @@ class Session:
         primary = _text(result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)) or "no message"
         if sqlstate:
             return ServerError(sqlstate.decode(), primary, self.stage)
-        return link_error(self.stage, _one_line(self._message()))
+        return link_error(self.stage, one_line(self._message()))
 
     def _fail(self) -> None:
         """Raise why the connection could not be made, or leave that to the stage it belongs to."""
@@ -207,38 +247,8 @@ class Session:
                 raise error
             self.stage, self._refused = Stage.DATABASE, error
             return
-        raise link_error(self.stage, _one_line(text), needs_password=bool(self._pq.needs_password))
+        raise link_error(self.stage, one_line(text), needs_password=bool(self._pq.needs_password))
 
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
-
-
-def _one_line(text: str) -> str:
-    # libpq's advice to the reader stands on lines of its own, behind a tab.
-    lines = [line for line in text.splitlines() if not line.startswith("\t")]
-    text = " ".join(" ".join(lines).split()) or "the connection was lost"
-    return re.sub(r"^connection to server (?:at|on socket) .*? failed: ", "", text)
-
-
-@lru_cache(maxsize=1)
-def _verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
-    """libpq's `PQsetErrorVerbosity`, which psycopg does not export.
-
-    Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
-    cannot be found: `LinkError` then tells what can be told without.
-    """
-    module = sys.modules.get(pq.PGconn.__module__)
-    path = getattr(module, "__file__", None)
-    if pq.__impl__ == "python":
-        from psycopg.pq.misc import find_libpq_full_path  # noqa: PLC0415 - for this build of psycopg alone
-
-        path = find_libpq_full_path()
-    try:
-        # A lookup in the extension module finds the very libpq it is linked to.
-        setter = ctypes.CDLL(path).PQsetErrorVerbosity
-    except (OSError, AttributeError, TypeError):
-        return None
-    setter.argtypes = [ctypes.c_void_p, ctypes.c_int]
-    setter.restype = ctypes.c_int
-    return setter

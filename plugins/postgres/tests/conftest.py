@@ -255,7 +255,7 @@ def server(request: pytest.FixtureRequest, starts_processes: None) -> Server:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def second_server(short_directory: Callable[[], Path], starts_processes: None) -> Callable[[Server], Server]:
     """Room for a cluster beside another, of the same version and settings."""
     return lambda first: new_server(short_directory(), first.bin, **first.settings)
@@ -272,7 +272,7 @@ def plugin() -> Iterator[PostgresComputePlugin]:
 def keys(server: Server) -> Callable[..., dict[str, Any]]:
     """A target's keys; arguments replace those of `connection`, `password` the credential."""
 
-    def make(password: str | None = PASSWORD, **connection: Any) -> dict[str, Any]:
+    def make(password: str | None = PASSWORD, threads: int = 1, **connection: Any) -> dict[str, Any]:
         base = {
             "host": LOOPBACK,
             "port": server.port,
@@ -283,6 +283,7 @@ def keys(server: Server) -> Callable[..., dict[str, Any]]:
         credentials = {} if password is None else {"password": password}
         return {
             "plugin": "postgres",
+            "threads": threads,
             "connection": {key: value for key, value in {**base, **connection}.items() if value is not None},
             "credentials": credentials,
         }

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from floe_monitor_postgres import PostgresComputePlugin
 
 from floe_monitor.testing import (
     ComputePluginConformance,
     Given,
-    NetworkConformance,
+    KeptConnectionConformance,
     ValidationConformance,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     Keys = Callable[..., dict[str, Any]]
 
@@ -54,11 +53,5 @@ class TestPostgres(Targets, ComputePluginConformance):
     driver_modules = ("psycopg", "psycopg_binary")
 
 
-class TestKept(Targets, ValidationConformance, NetworkConformance):
+class TestKept(Targets, ValidationConformance, KeptConnectionConformance):
     more = {"connection_reuse": True}  # noqa: RUF012 - never changed
-
-    @pytest.fixture
-    def plugin(self) -> Iterator[PostgresComputePlugin]:
-        plugin = PostgresComputePlugin()
-        yield plugin
-        plugin.shutdown()

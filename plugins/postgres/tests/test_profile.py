@@ -219,7 +219,7 @@ def test_a_missing_service_is_a_failed_check(service_file: Path) -> None:
 @given(st.dictionaries(st.sampled_from(["host", "user", "dbname"]), st.text(st.characters(
     codec="utf-8", exclude_characters="\0")), min_size=1))  # fmt: skip
 def test_connection_strings_mean_what_they_say(parameters: dict[str, str]) -> None:
-    from floe_monitor_postgres.session import conninfo
+    from floe_monitor_postgres.libpq import conninfo
     from psycopg import pq
 
     parsed = {

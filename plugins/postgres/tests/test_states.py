@@ -76,7 +76,7 @@ def test_without_its_code_a_refusal_is_still_reported(probe: Probe, monkeypatch:
     """Where libpq's verbosity cannot be set, all that is lost is the precise error type."""
     from floe_monitor_postgres import session
 
-    monkeypatch.setattr(session, "_verbosity_setter", lambda: None)
+    monkeypatch.setattr(session, "verbosity_setter", lambda: None)
     result = probe(password="wrong")
     assert (result.status, result.checks[-1].name) == (ConnectionStatus.UNHEALTHY, "login")
     assert "password authentication failed" in result.message

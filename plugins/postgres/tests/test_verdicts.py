@@ -29,7 +29,7 @@ def test_a_server_that_is_well(probe: Probe) -> None:
     result = probe()
     assert result.status is HEALTHY, result
     assert [check.name for check in result.checks] == [
-        "network", "tls", "login", "database", "query", "schema", "write",
+        "network", "tls", "login", "database", "query", "session", "schema", "write",
     ]  # fmt: skip
     assert result.warnings == []
     assert result.error_type is None
@@ -69,6 +69,13 @@ def test_dbt_could_not_connect(
         ({"user": "reader"}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "reader", "schema": "new"}, "schema", ErrorType.PERMISSION, "may not create schemas"),
         ({"schema": "mixed"}, "schema", ErrorType.CONFIGURATION, "'Mixed' does"),
+        ({"schema": "pg_marts"}, "schema", ErrorType.CONFIGURATION, "begin with pg_"),
+        ({"schema": "m" * 64}, "schema", ErrorType.CONFIGURATION, "after 63 bytes"),
+        ({"schema": "é" * 32}, "schema", ErrorType.CONFIGURATION, "after 63 bytes"),
+        ({"schema": "dbt's"}, "schema", ErrorType.CONFIGURATION, "between quotes"),
+        ({"schema": 'the "new"'}, "schema", ErrorType.CONFIGURATION, "between quotes"),
+        ({"schema": "back\\slash"}, "schema", ErrorType.CONFIGURATION, "by a pattern"),
+        ({"user": "reader", "autocommit": True}, "schema", ErrorType.PERMISSION, "lacks CREATE"),
         ({"user": "read_only"}, "write", ErrorType.PERMISSION, "default_transaction_read_only"),
     ],
 )
@@ -94,6 +101,8 @@ def test_dbt_could_connect_but_not_build(
         {"keepalives_idle": 0},
         {"keepalives_idle": 30},
         {"schema": "Mixed"},
+        {"autocommit": True},
+        {"autocommit": True, "user": "reader", "role": "builders"},
     ],
 )
 def test_ways_to_say_the_same(probe: Probe, changes: dict[str, Any]) -> None:
@@ -102,9 +111,40 @@ def test_ways_to_say_the_same(probe: Probe, changes: dict[str, Any]) -> None:
 
 
 def test_a_missing_schema_is_dbts_to_create(probe: Probe) -> None:
-    result = probe(schema="new' schema")
-    assert result.status is HEALTHY
-    assert "dbt will create it" in result.warnings[0]
+    for name in ("new", "new schema", "PG_new", "n" * 63):
+        result = probe(schema=name)
+        assert result.status is HEALTHY
+        assert "dbt will create it" in result.warnings[0]
+
+
+def test_schemas_that_differ_in_case_alone(probe: Probe, server: Any) -> None:
+    """dbt would end in `When searching for a relation, dbt found an approximate match`."""
+    server.execute("CREATE SCHEMA mixed AUTHORIZATION dbt", "analytics")
+    try:
+        for name in ("mixed", "Mixed"):
+            result = probe(schema=name)
+            assert (result.status, result.error_type) == (DEGRADED, ErrorType.CONFIGURATION), result
+            assert "differ in case alone" in result.message
+    finally:
+        server.execute("DROP SCHEMA mixed", "analytics")
+
+
+def test_relations_of_another_owner(probe: Probe, server: Any) -> None:
+    """dbt would be told that it must be the owner."""
+    server.execute("CREATE SCHEMA shared AUTHORIZATION dbt", "analytics")
+    server.execute("CREATE TABLE shared.orders (id int); CREATE VIEW shared.latest AS SELECT 1", "analytics")
+    try:
+        result = probe(schema="shared")
+        assert result.status is HEALTHY, result
+        assert "2 relations in schema 'shared' of other owners (latest of postgres)" in result.warnings[0]
+        server.execute("ALTER TABLE shared.orders OWNER TO builders", "analytics")
+        server.execute("ALTER VIEW shared.latest OWNER TO dbt", "analytics")
+        assert "1 relation in" in probe(schema="shared").warnings[0]
+        server.execute("GRANT builders TO dbt")
+        assert probe(schema="shared").warnings == []
+    finally:
+        server.execute("REVOKE builders FROM dbt")
+        server.execute("DROP SCHEMA shared CASCADE", "analytics")
 
 
 def test_over_the_socket_there_is_no_tls(probe: Probe, server: Any) -> None:
@@ -132,11 +172,12 @@ def test_the_connection_limit(probe: Probe, server: Any) -> None:
     assert "53300" in result.message
 
 
-def test_a_lock_on_the_catalog_leaves_no_session_behind(probe: Probe, server: Any) -> None:
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_a_lock_on_the_catalog_leaves_no_session_behind(probe: Probe, server: Any, autocommit: bool) -> None:
     with psycopg.connect(
         host=str(server.directory), port=server.port, user="postgres", dbname="analytics"
     ) as holder:
         holder.execute("LOCK TABLE pg_catalog.pg_namespace IN ACCESS EXCLUSIVE MODE")
-        result = probe(timeout=0.7)
+        result = probe(timeout=0.7, autocommit=autocommit)
         assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT), result
         holder.rollback()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from floe_monitor.compute import ComputeError, ConnectionStatus, ErrorType
 from floe_monitor_snowflake.errors import classify
 from floe_monitor_snowflake.grants import IN_DATABASE, IN_SCHEMA, grantees, held, lacking
-from floe_monitor_snowflake.identifiers import like, literal, quoted, stored
+from floe_monitor_snowflake.identifiers import like, literal, quoted, stored, why_unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ def judge_warehouse(warehouse: str, row: Mapping[str, Any], check: Check) -> Non
         else:
             check.degrade(
                 f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail "
-                "until somebody resumes it",
+                "until it is resumed",
                 ErrorType.CONFIGURATION,
             )
 
@@ -100,6 +100,12 @@ class _Examination:
             )
 
     def _sees_schema(self, check: Check) -> bool:
+        unusable = why_unusable(self._config.schema_)
+        if unusable is not None:
+            check.degrade(
+                f"dbt cannot build in schema {self._config.schema_!r}: {unusable}", ErrorType.CONFIGURATION
+            )
+            return False
         within = quoted(self._database)
         sql = f"SHOW SCHEMAS LIKE {like(self._schema)} IN DATABASE {within}"
         rows = self._show(sql, "the list of schemas", check)
@@ -161,7 +167,7 @@ class _Examination:
                 ErrorType.PERMISSION,
             )
         if check.status is ConnectionStatus.HEALTHY:
-            # Sets the session's warehouse, for which USAGE is needed; a suspended one goes on sleeping.
+            # Sets the session's warehouse, for which USAGE is needed; a suspended one stays suspended.
             self._ask(lambda: self._session.use_warehouse(warehouse), f"warehouse {warehouse!r}", check)
 
 

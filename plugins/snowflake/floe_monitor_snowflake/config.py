@@ -78,7 +78,7 @@ class SnowflakeConfig(ReusingConfig):
 
     @property
     def lacks(self) -> str | None:
-        """What is missing to log in; told late, because a target may be described without its credentials."""
+        """What is missing to log in; reported late, for a target may be described without its credentials."""
         if self.method in _TOKEN_METHODS:
             return (
                 None

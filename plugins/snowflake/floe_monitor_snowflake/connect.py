@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
     from floe_monitor.compute.toolkit.driver_thread import DriverThreads
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_snowflake.config import SnowflakeConfig
 
 # dbt's driver (connector 4.x, network.py and auth/keypair.py) connects with urllib3, which tries each address
@@ -113,15 +114,15 @@ class Connector:
             if self._has_tls_check:
                 with self.validation.check("tls"):
                     self._encrypt(connection)
-        return self._log_in()
+        return self._log_in(dialled.endpoint)
 
     @property
     def _has_tls_check(self) -> bool:
-        """Through a proxy TLS comes after the driver's own words to it: that is part of the login then."""
+        """Through a proxy TLS comes after the driver's own request to it: that is part of the login then."""
         return self._config.encrypts and not self._route.proxied
 
     def _encrypt(self, connection: BoundedSocket) -> None:
-        """Nothing is sent within. The certificate is for the driver to judge, which has its own roots."""
+        """Nothing is sent within. The driver verifies the certificate, with its own roots."""
         try:
             connection.encrypt(tls_context(verify=False), self._route.host)
         except ComputeConnectionError as error:
@@ -129,11 +130,11 @@ class Connector:
                 raise error.__cause__ from None
             raise
 
-    def _log_in(self) -> Session:
+    def _log_in(self, endpoint: Endpoint) -> Session:
         session: Session | Exception
         with self.validation.check("login"):
             try:
-                session = Session.open(self._arguments(), self._threads, self.deadline)
+                session = Session.open(self._arguments(), self._threads, self.deadline, endpoint)
             except Exception as error:
                 # Snowflake looks at the role once the credentials have passed.
                 if describe(error).number not in ROLE_NUMBERS:

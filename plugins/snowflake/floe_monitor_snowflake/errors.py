@@ -14,7 +14,7 @@ ROLE_NUMBERS = frozenset({390186, 390189})
 """The login itself had passed: the role is not there or not the user's."""
 _BY_NUMBER = {
     **dict.fromkeys(ROLE_NUMBERS, ErrorType.PERMISSION),
-    # Does not exist, or not for this role: Snowflake does not tell which.
+    # Does not exist, or not for this role: Snowflake does not say which.
     **dict.fromkeys((2003, 2043, 390201), ErrorType.PERMISSION),
     14: ErrorType.TIMEOUT,  # the driver's own
     3001: ErrorType.PERMISSION,  # insufficient privileges
@@ -40,7 +40,7 @@ _OF_THE_DRIVER = range(250000, 260000)
 
 
 class Description(NamedTuple):
-    """What an exception of the driver carries; None where it is nobody's number."""
+    """What an exception of the driver carries; None where it has no such number."""
 
     number: int | None
     sqlstate: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from floe_monitor.compute import FLOE_API_VERSION, ComputeConfig
-from floe_monitor.compute.toolkit.connection_cache import reusing
+from floe_monitor.compute import FLOE_API_VERSION
+from floe_monitor.compute.toolkit.adapter_plugin import Adapter
 from floe_monitor.compute.toolkit.driver_thread import DriverThreads
 from floe_monitor.compute.toolkit.network_plugin import NetworkPlugin
 from floe_monitor_snowflake.config import SECRETS, SnowflakeConfig
+from floe_monitor_snowflake.profile import generate, import_output
 from floe_monitor_snowflake.version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class SnowflakeComputePlugin(NetworkPlugin[SnowflakeConfig]):
     config_model = SnowflakeConfig
     credential_keys = SECRETS
     adapter_type = "snowflake"
+    adapter = Adapter(("dbt-snowflake>=1.8.0,<2",), generate, import_output)
+    loads = ("floe_monitor_snowflake.checks", "floe_monitor_snowflake.connect")
     # Without it the driver asks the metadata services of three clouds, and Amazon's STS, where it runs. It
     # reads the variable at its first login, on a thread of its own; no argument and no file says the same
     # (`platform_detection_timeout_seconds` is accepted and ignored).
@@ -34,38 +37,14 @@ class SnowflakeComputePlugin(NetworkPlugin[SnowflakeConfig]):
         super().__init__()
         self.driver_threads = DriverThreads("snowflake-session")
 
-    def prepare(self, config: ComputeConfig) -> None:  # noqa: ARG002 - the same for all
-        import floe_monitor_snowflake.checks  # noqa: PLC0415
-        import floe_monitor_snowflake.connect  # noqa: F401, PLC0415 - imports the driver
-
     def validate_connection(self, config: SnowflakeConfig) -> ConnectionResult:
         from floe_monitor_snowflake.checks import examine  # noqa: PLC0415 - loads when it is needed
         from floe_monitor_snowflake.connect import Connector  # noqa: PLC0415 - the driver loads with it
 
         connector = Connector(config, self.blocking_calls, self.driver_threads)
-        with connector.validation as validation:
-            connector.prepare()
-            reusing(
-                self.connections,
-                connector.key,
-                config,
-                validation,
-                connector.deadline,
-                held=connector.steps,
-                connect=connector.connect,
-                examine=partial(examine, config, validation),
-            )
-        return validation.result(f"dbt can work in schema {config.schema_!r} of database {config.database!r}")
-
-    def generate_dbt_profile(self, config: SnowflakeConfig) -> dict[str, Any]:
-        from floe_monitor_snowflake.profile import generate  # noqa: PLC0415 - loads when it is needed
-
-        return generate(config)
-
-    def import_dbt_output(self, output: dict[str, Any]) -> dict[str, Any]:
-        from floe_monitor_snowflake.profile import import_output  # noqa: PLC0415 - loads when it is needed
-
-        return import_output(output)
-
-    def get_required_dbt_packages(self) -> list[str]:
-        return ["dbt-snowflake>=1.8.0,<2"]
+        return self.validate_by(
+            connector,
+            config,
+            partial(examine, config),
+            f"dbt can work in schema {config.schema_!r} of database {config.database!r}",
+        )

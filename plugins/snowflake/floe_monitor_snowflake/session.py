@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.driver_thread import DriverThread, DriverThreads
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
 
 _T = TypeVar("_T")
 Rows = list[dict[str, Any]]
@@ -34,7 +35,11 @@ class Context(NamedTuple):
 class Session:
     """Logged in. Its statements run on a driver thread, one for each validation that uses it."""
 
-    def __init__(self, connection: Any, threads: DriverThreads, thread: DriverThread) -> None:
+    def __init__(
+        self, connection: Any, threads: DriverThreads, thread: DriverThread, endpoint: Endpoint
+    ) -> None:
+        """`endpoint` is the address that answered first: the driver tries the same ones in the same order."""
+        self.endpoints = (endpoint,)
         self._connection = connection
         self._threads = threads
         self._thread: DriverThread | None = thread
@@ -43,7 +48,9 @@ class Session:
         self._unchanged = True
 
     @classmethod
-    def open(cls, arguments: Mapping[str, Any], threads: DriverThreads, deadline: Deadline) -> Session:
+    def open(
+        cls, arguments: Mapping[str, Any], threads: DriverThreads, deadline: Deadline, endpoint: Endpoint
+    ) -> Session:
         """Log in. Raises the driver's errors, and `ComputeTimeoutError` at the deadline."""
         opened: list[Any] = []
 
@@ -53,9 +60,9 @@ class Session:
 
         thread = threads.start(deadline)
         try:
-            return cls(_call(thread, login, "the login"), threads, thread)
+            return cls(_call(thread, login, "the login"), threads, thread, endpoint)
         except BaseException:
-            # The login may yet succeed, with nobody waiting: its session is closed then.
+            # The abandoned login may yet succeed: its session is closed then.
             thread.end(lambda: [connection.close(retry=False) for connection in opened])
             raise
 
@@ -111,7 +118,7 @@ class Session:
         try:
             self._thread = self._threads.start(proving)
             unchanged = self.read_context() == self._context
-        except BaseException:  # noqa: BLE001 - a new login tells it in its own words; drivers panic
+        except BaseException:  # noqa: BLE001 - a new login reports it; drivers panic
             return False
         self._thread.deadline = deadline
         return unchanged
@@ -160,7 +167,7 @@ def _call(thread: DriverThread, function: Callable[[], _T], waiting_for: str) ->
 
 
 def _any_active(secondary: Any) -> bool:
-    """Whether CURRENT_SECONDARY_ROLES() tells of any."""
+    """Whether CURRENT_SECONDARY_ROLES() names any."""
     try:
         found = json.loads(secondary or "{}")
     except ValueError:

@@ -180,7 +180,7 @@ with StandIn() as standin, FaultProxy(standin.port, host="127.0.0.9") as living:
 def test_a_dead_address_before_a_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver too goes on to the next; a silent address costs it half of what time the way has left."""
     if not silent_names.available():
-        pytest.skip("this system lets nobody make a network namespace (unshare)")
+        pytest.skip("this system does not let a network namespace be made (unshare)")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     done = silent_names.run(_TWO_ADDRESSES)
     refusing, silent = done.stdout.splitlines() or [done.stderr, ""]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from floe_monitor.testing import ComputePluginConformance, Given
+from floe_monitor.testing import ComputePluginConformance, Given, KeptConnectionConformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     Keys = Callable[..., dict[str, Any]]
 
 
-class TestSnowflake(ComputePluginConformance):
+class Target:
     plugin_name = "snowflake"
-    driver_modules = ("snowflake.connector", "cryptography")
-    host_key = "host"
+    host_key: ClassVar[str | None] = "host"
     overrun_seconds = 0.1
     fault_deadline_seconds = 0.6
 
     @pytest.fixture
     def healthy_config(self, keys: Keys) -> Given:
         return keys()
+
+
+class TestSnowflake(Target, ComputePluginConformance):
+    driver_modules = ("snowflake.connector", "cryptography")
 
     @pytest.fixture
     def broken_configs(self, keys: Keys) -> Mapping[str, Given]:
@@ -36,3 +39,7 @@ class TestSnowflake(ComputePluginConformance):
             "unknown host": keys(host="nowhere.invalid"),
             "no TLS there": keys(protocol="https"),
         }
+
+
+class TestKept(Target, KeptConnectionConformance):
+    """The session, which the driver keeps the connection of."""

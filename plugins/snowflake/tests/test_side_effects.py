@@ -74,7 +74,7 @@ print(json.dumps([verdicts, sorted(set(asked))]))
 def _asked(monkeypatch: pytest.MonkeyPatch, wait: float, enough: str) -> list[str]:
     """What two probes made the process ask of the metadata services and the name service."""
     if not silent_names.available():
-        pytest.skip("this system lets nobody make a network namespace (unshare)")
+        pytest.skip("this system does not let a network namespace be made (unshare)")
     for name in ("AWS_EC2_METADATA_DISABLED", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))

@@ -64,6 +64,9 @@ def test_everything_is_there(probe: Probe, standin: StandIn) -> None:
         ({"database": "missing"}, DEGRADED, ErrorType.PERMISSION, "database", "'MISSING'"),
         ({"role": "reader"}, DEGRADED, ErrorType.PERMISSION, "write", "CREATE TABLE, CREATE VIEW"),
         ({"role": "reader", "schema": "new"}, DEGRADED, ErrorType.PERMISSION, "write", "CREATE SCHEMA"),
+        ({"schema": "my-marts"}, DEGRADED, ErrorType.CONFIGURATION, "schema", "without quotes"),
+        ({"schema": "1st"}, DEGRADED, ErrorType.CONFIGURATION, "schema", "without quotes"),
+        ({"schema": "m" * 256}, DEGRADED, ErrorType.CONFIGURATION, "schema", "255 characters at most"),
         ({"role": "missing"}, UNHEALTHY, ErrorType.PERMISSION, "role", "390189"),
         ({"user": "nobody"}, UNHEALTHY, ErrorType.AUTHENTICATION, "login", "390100"),
         ({"credentials": {"password": "wrong one"}}, UNHEALTHY, ErrorType.AUTHENTICATION, "login", "390100"),
@@ -99,9 +102,10 @@ def test_a_sleeping_warehouse_is_told_and_left_asleep(probe: Probe, standin: Sta
 
 
 def test_a_schema_that_dbt_will_make(probe: Probe) -> None:
-    result = probe(schema="new")
-    assert result.status is HEALTHY
-    assert "dbt will create it" in result.warnings[0]
+    for name in ("new", "_new$1", '"my-new"', '"' + "m" * 255 + '"'):
+        result = probe(schema=name)
+        assert result.status is HEALTHY
+        assert "dbt will create it" in result.warnings[0]
 
 
 def test_grants_that_are_not_to_be_seen_are_no_fault(probe: Probe, standin: StandIn) -> None:

@@ -48,7 +48,7 @@ class State:
             check.warn(self.warning)
 
 
-_NO_STATE = State(usable=True, runs=True, message="the server tells no cluster state")
+_NO_STATE = State(usable=True, runs=True, message="the server gives no cluster state")
 
 
 class Cluster:
@@ -82,7 +82,7 @@ class Cluster:
         if self._config.wake_cluster:
             return State(usable=True, runs=False)
         return _unusable(
-            f"the cluster is asleep ({state}): dbt's first statement starts it, a probe does not"
+            f"the cluster is not running ({state}): dbt's first statement starts it, a probe does not"
         )
 
     def _without_answer(self, error: HttpStatusError) -> State:

@@ -40,7 +40,7 @@ DRIVER_GIVES_UP = None
 
 PyHive makes a `TSocket`, dbt-spark a `TSSLSocket` for `use_ssl` and a `THttpClient` for `http`, and neither
 calls `setTimeout` on them. `TSocket.open` sets `settimeout(None)` and tries one address after the other.
-`THttpClient` hands `timeout=None` to `http.client`, whose `create_connection` does the same, to a proxy too;
+`THttpClient` passes `timeout=None` to `http.client`, whose `create_connection` does the same, to a proxy too;
 and it makes a new connection for every message.
 """
 
@@ -84,7 +84,7 @@ class Connector:
         self._config, self._calls, self._secrets = config, calls, secrets
         self._route = Route("", 0)
 
-    def find_route(self) -> None:
+    def prepare(self) -> None:
         """Before all else, and the user too: both are part of the key."""
         try:
             self.user = self.user or system_user()

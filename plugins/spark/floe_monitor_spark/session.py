@@ -23,6 +23,7 @@ from floe_monitor_spark.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor_spark.transport import BoundedTransport
 
 PROTOCOL = ttypes.TProtocolVersion.HIVE_CLI_SERVICE_PROTOCOL_V6
@@ -100,7 +101,7 @@ class Session:
         """Execute it as dbt does, without blocking the server's thread; the columns of the result."""
         self._base.waits_for = "the answer to a statement"
         request = ttypes.TExecuteStatementReq(self._handle, sql, runAsync=True)
-        # A server that goes on after we gave up ends the statement itself.
+        # A server that goes on after the deadline ends the statement itself.
         request.queryTimeout = max(1, math.ceil(self._base.deadline.remaining()))
         operation = self._ask(self._client.ExecuteStatement, request).operationHandle
         self._idle = False
@@ -111,6 +112,10 @@ class Session:
             raise
         self._release(operation)
         return columns
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return self._base.endpoints
 
     @property
     def usable(self) -> bool:
@@ -125,7 +130,7 @@ class Session:
                 self._drop()
                 return False
             self._use_default()
-        except Exception:  # noqa: BLE001 - whatever it is, a new session meets it in a check
+        except Exception:  # noqa: BLE001 - whatever it is, a new session runs into it in a check
             return False
         self._base.deadline = deadline
         self._resting, self.proved = False, True
@@ -163,7 +168,7 @@ class Session:
         self._transport.close()
 
     def _use_default(self) -> None:
-        """PyHive does so before it hands out a connection. It also proves a session that was kept."""
+        """PyHive does so before it returns a connection. It also proves a session that was kept."""
         self.run("USE `default`")
 
     def _columns(self, operation: Any) -> list[list[Any]]:

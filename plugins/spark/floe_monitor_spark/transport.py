@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
+    from floe_monitor.compute.toolkit.endpoints import Endpoint
     from floe_monitor.compute.toolkit.http_client import HttpClient
 
 _LONGEST_REASON = 200
@@ -49,6 +50,11 @@ class BoundedTransport(TTransportBase):  # type: ignore[misc]  # thrift has no t
     @waits_for.setter
     def waits_for(self, what: str) -> None:
         self._carrier.waits_for = what
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the connections lead that are open."""
+        return self._carrier.endpoints
 
     @property
     def alive(self) -> bool:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from floe_monitor.testing import (
     ComputePluginConformance,
     Given,
+    KeptConnectionConformance,
     NetworkConformance,
     ValidationConformance,
 )
 from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     Keys = Callable[..., dict[str, Any]]
 
 
-class TestThrift(ComputePluginConformance):
+class Thrift:
     """Against the stand-in."""
 
     plugin_name = "spark"
-    driver_modules = ("TCLIService", "pyhive", "thrift", "thrift_sasl", "puresasl")
-    host_key = "host"
+    driver_modules: ClassVar[Sequence[str]] = ("TCLIService", "pyhive", "thrift", "thrift_sasl", "puresasl")
+    host_key: ClassVar[str | None] = "host"
     overrun_seconds = 0.1
     fault_deadline_seconds = 0.5
 
@@ -34,6 +35,8 @@ class TestThrift(ComputePluginConformance):
         server = launch(auth="LDAP", password="correct horse")
         return keys(port=server.port, auth="LDAP", password="correct horse")
 
+
+class TestThrift(Thrift, ComputePluginConformance):
     @pytest.fixture
     def broken_configs(self, keys: Keys, launch: Any, healthy_config: dict[str, Any]) -> Mapping[str, Given]:
         port = healthy_config["connection"]["port"]
@@ -46,11 +49,11 @@ class TestThrift(ComputePluginConformance):
         }
 
 
-class TestHttp(ValidationConformance, NetworkConformance):
+class Http(NetworkConformance):
     """Against the stand-in."""
 
     plugin_name = "spark"
-    driver_modules = TestThrift.driver_modules
+    driver_modules = Thrift.driver_modules
     host_key = "host"
     overrun_seconds = 0.1
     fault_deadline_seconds = 0.5
@@ -59,6 +62,12 @@ class TestHttp(ValidationConformance, NetworkConformance):
     def healthy_config(self, http_keys: Keys, databricks: Any) -> Given:
         return http_keys(databricks().port)
 
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        """The certificate is for localhost."""
+        return super().pointed_at(keys, "localhost" if host == LOOPBACK else host, port)
+
+
+class TestHttp(Http, ValidationConformance):
     @pytest.fixture
     def broken_configs(self, http_keys: Keys, healthy_config: dict[str, Any]) -> Mapping[str, Given]:
         port = healthy_config["connection"]["port"]
@@ -68,6 +77,10 @@ class TestHttp(ValidationConformance, NetworkConformance):
             "certificate for another name": http_keys(port, host="127.0.0.1"),
         }
 
-    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
-        """The certificate is for localhost."""
-        return super().pointed_at(keys, "localhost" if host == LOOPBACK else host, port)
+
+class TestKeptThrift(Thrift, KeptConnectionConformance):
+    """The session is the connection's."""
+
+
+class TestKeptHttp(Http, KeptConnectionConformance):
+    """The session outlives a connection."""

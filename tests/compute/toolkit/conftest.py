@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from floe_monitor.compute import Deadline
-from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
+from floe_monitor.compute.toolkit.bounded_socket import BYTE_LIMIT, BoundedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,8 +133,8 @@ def connect(no_leaks: None) -> Iterator[Callable[..., BoundedSocket]]:
     """A `BoundedSocket` to a port of loopback, closed after the test."""
     made: list[BoundedSocket] = []
 
-    def to(port: int, seconds: float = 20, **options: int) -> BoundedSocket:
-        made.append(BoundedSocket(LOOPBACK, port, Deadline.after(seconds), **options))
+    def to(port: int, seconds: float = 20, byte_limit: int = BYTE_LIMIT) -> BoundedSocket:
+        made.append(BoundedSocket(LOOPBACK, port, Deadline.after(seconds), byte_limit=byte_limit))
         return made[-1]
 
     yield to

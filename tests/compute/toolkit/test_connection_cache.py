@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute import Deadline, ErrorType, Failure, Validation
+from floe_monitor.compute import Deadline, ErrorType, Failure, MonitorResourceError, Validation
+from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.connection_cache import (
     CLOSING_SECONDS,
     HOLDS,
+    PROVING_SHARE,
     CachedConnection,
     ConnectionCache,
     ReusingConfig,
     reusing,
 )
+from floe_monitor.compute.toolkit.endpoints import Endpoint, still_lead_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,13 +201,15 @@ def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
 class Session(Line):
     """One that proves itself and comes to rest, or does not."""
 
-    def __init__(self, *, proves: bool = True, rests: bool = True) -> None:
+    def __init__(self, *, proves: bool = True, rests: bool = True, host: str = "10.0.0.1") -> None:
         super().__init__()
         self._proves, self._rests = proves, rests
-        self.examined = 0
+        self.endpoints = (Endpoint(host, "10.0.0.1", 1),)
+        self.examined = self.proofs = 0
 
     def prove(self, proving: Deadline, deadline: Deadline) -> bool:
         assert proving.remaining() < deadline.remaining()
+        self.proofs += 1
         return self._proves
 
     def rest(self) -> bool:
@@ -214,10 +221,13 @@ class Flow:
 
     def __init__(self, *, reuse: bool = True) -> None:
         self.cache: ConnectionCache[Session] = ConnectionCache("lines")
+        self.calls = BlockingCalls()
         self.config = ReusingConfig(plugin="x", connection_reuse=reuse)
         self.made: list[Session] = []
 
-    def run(self, session: Session, error: Exception | None = None) -> list[tuple[str, str]]:
+    def run(
+        self, session: Session, error: Exception | None = None, *, seconds: float = 30
+    ) -> list[tuple[str, str]]:
         def connect() -> Session:
             with validation.check("network"):
                 self.made.append(session)
@@ -236,7 +246,8 @@ class Flow:
                 "key",
                 self.config,
                 validation,
-                Deadline.after(30),
+                Deadline.after(seconds),
+                calls=self.calls,
                 held=["network"],
                 connect=connect,
                 examine=examine,
@@ -269,3 +280,87 @@ def test_it_is_closed_where_it_cannot_be_kept(case: str) -> None:
     session = Session(rests=case != "does not rest")
     flow.run(session, ValueError("ill") if case == "the verdict is bad" else None)
     assert (session.closed, len(flow.cache)) == (1, 0)
+
+
+# ---------------------------------------------------------------- the name of a kept connection
+
+
+class Names:
+    """What the system's resolver answers, at its lowest edge in Python: `socket.getaddrinfo`."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] | OSError = ["10.0.0.1"]
+        self.silent = False
+        self.asked: list[str] = []
+        self.over = threading.Event()
+
+    def getaddrinfo(self, name: str, port: Any, **_: Any) -> list[Any]:
+        self.asked.append(name)
+        if self.silent:
+            self.over.wait(60)
+        if isinstance(self.addresses, OSError):
+            raise self.addresses
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in self.addresses]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
+    yield names
+    names.over.set()
+
+
+def test_a_name_is_looked_up_at_each_validation_and_may_gain_addresses(names: Names) -> None:
+    flow = Flow()
+    first = Session(host="db.example")
+    flow.run(first)
+    assert names.asked == []
+    names.addresses = ["10.0.0.2", "10.0.0.1"]
+    assert flow.run(Session()) == [("network", HOLDS), ("query", "")]
+    assert (names.asked, first.proofs, first.examined) == (["db.example"], 1, 2)
+    flow.cache.close()
+
+
+@pytest.mark.parametrize("then", [["10.0.0.2"], socket.gaierror(socket.EAI_NONAME, "unknown name")], ids=repr)
+def test_a_connection_ends_when_its_name_leads_elsewhere_or_nowhere(
+    names: Names, then: list[str] | OSError
+) -> None:
+    flow = Flow()
+    before, after = Session(host="db.example"), Session()
+    flow.run(before)
+    names.addresses = then
+    assert flow.run(after) == [("network", ""), ("query", "")]
+    settled(lambda: before.closed == 1)
+    assert (before.proofs, before.examined, flow.made) == (0, 1, [before, after])
+    flow.cache.close()
+
+
+def test_a_silent_name_service_costs_a_share_of_the_time(names: Names, within: Any) -> None:
+    flow = Flow()
+    before = Session(host="db.example")
+    flow.run(before)
+    names.silent = True
+    with within(1.2 * PROVING_SHARE):
+        assert flow.run(Session(), seconds=1.2) == [("network", ""), ("query", "")]
+    settled(lambda: before.closed == 1)
+    flow.cache.close()
+
+
+def test_an_address_and_a_path_are_looked_up_nowhere(names: Names) -> None:
+    calls, limit = BlockingCalls(), Deadline.after(30)
+    ends = [Endpoint("10.0.0.9", "10.0.0.9", 1), Endpoint("/run/postgresql", "/run/postgresql", 1)]
+    assert still_lead_there(ends, calls, limit)
+    assert names.asked == []
+    assert not still_lead_there([*ends, Endpoint("db.example", "10.0.0.9", 1)], calls, limit)
+
+
+def test_a_shortage_of_the_monitor_leaves_no_connection_behind(names: Names) -> None:
+    flow = Flow()
+    kept = Session(host="db.example")
+    flow.run(kept)
+    names.addresses = OSError(errno.EMFILE, "too many open files")
+    with pytest.raises(MonitorResourceError):
+        flow.run(Session())
+    settled(lambda: kept.closed == 1)
+    flow.cache.close()

@@ -16,7 +16,8 @@ from floe_monitor.compute import (
 )
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
-from floe_monitor.compute.toolkit.dialling import Endpoint, dial, dial_hosts, open_socket
+from floe_monitor.compute.toolkit.dialling import dial, dial_hosts, open_socket
+from floe_monitor.compute.toolkit.endpoints import Endpoint
 from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 

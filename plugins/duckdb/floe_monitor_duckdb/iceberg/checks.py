@@ -22,7 +22,7 @@ from floe_monitor_duckdb.sql import identifier
 from floe_monitor_duckdb.time_limit import interrupted_at, require_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -37,7 +37,7 @@ class Engine:
     """The DuckDB that attaches, and what it was set up with."""
 
     connection: DuckDBPyConnection
-    secrets: Sequence[Mapping[str, Any]]
+    """With the session's secrets, but for those that catalogs are attached with by OAuth2."""
     extensions: Collection[str]
     """Those that are loaded."""
 
@@ -126,14 +126,10 @@ class _CatalogChecks:
             if catalog.headers:
                 given["extra_http_headers"] = dict(catalog.headers)
             self._execute(secret_sql(given))
-        elif catalog.authorization == "sigv4":
-            self._create_secrets()
         self._execute(attach_sql(catalog, secret=secret))
 
     def _read_a_row(self) -> None:
         self._bound_http()
-        if self._catalog.authorization != "sigv4":
-            self._create_secrets()
         namespace, _, table = (self._catalog.probe_table or "").rpartition(".")
         name = ".".join(identifier(part) for part in (self._catalog.alias, namespace, table))
         with interrupted_at(deadline.with_margin(), self._engine.connection):
@@ -143,11 +139,6 @@ class _CatalogChecks:
         """Each of DuckDB's exchanges is to end in time: in whole seconds, its only unit, without retries."""
         self._execute(f"SET http_timeout = {max(1, int(self._limit.remaining()))}")
         self._execute("SET http_retries = 0")
-
-    def _create_secrets(self) -> None:
-        for secret in self._engine.secrets:
-            if str(secret["type"]).lower() != "iceberg":
-                self._execute(secret_sql({**secret, "persistent": False}))
 
     def _execute(self, statement: str) -> DuckDBPyConnection:
         return self._engine.connection.execute(statement)

@@ -40,7 +40,7 @@ _PLAIN = (
     "skip_create_table_metadata_updates",
     "disable_multi_table_commit",
 )
-"""ATTACH options of DuckDB 1.5.5 that need nothing of us but to be handed on."""
+"""ATTACH options of DuckDB 1.5.5 that only have to be passed on."""
 _KNOWN = frozenset({*ALIASES, *OAUTH, *_PLAIN, *aws.OPTIONS, "credential", "endpoint", "warehouse"}) | {
     "endpoint_type",
     "authorization_type",

@@ -1,7 +1,7 @@
 """What an Iceberg REST catalog says of a warehouse, asked with the token or signature that DuckDB would use.
 
-DuckDB's own ATTACH proves little: it asks for the configuration, which some catalogs give to anybody and for
-warehouses that do not exist; and its listing takes a refusal for an empty catalog. So the namespaces are
+DuckDB's own ATTACH proves little: it asks for the configuration, which some catalogs give to any client and
+for warehouses that do not exist; and its listing takes a refusal for an empty catalog. So the namespaces are
 listed here, which is the first request that a catalog cannot answer for a warehouse it does not have.
 """
 

@@ -34,15 +34,15 @@ _T = TypeVar("_T")
 
 log = logging.getLogger("floe_monitor.profiles")
 
-PATIENCE_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
 _LEAST_PAUSE_SECONDS = 0.5
 """Least time between two passes that file events ask for: a file under constant change costs no more."""
 _RELEASE_SECONDS = 0.5
 _STANDBY_SECONDS = 2.0
-"""At most this long until a profile whose owner has gone is taken over."""
+"""At most this long until a profile whose owner has ended is taken over."""
 
 
-class ProfileKeeper:
+class ProfileSynchronizer:
     """Reconciles every profile at the start, when the configuration changes, and when its file drifts.
 
     Each profile has its own task and its own threads, so that a file system that does not answer holds up
@@ -58,16 +58,16 @@ class ProfileKeeper:
         state: MonitorState,
         environ: Mapping[str, str],
         now: Callable[[], float] = time.time,
-        patience: float = PATIENCE_SECONDS,
+        answer_timeout: float = ANSWER_SECONDS,
     ) -> None:
         self._publish = publish
         self._state = state
         self._environ = environ
         self._now = now
-        self._patience = patience
+        self._answer_timeout = answer_timeout
         self._wanted = _by_label(profiles, targets)
         self._applied = anyio.Event()
-        self._kept: dict[str, _Kept] = {}
+        self._tasks: dict[str, _ProfileTask] = {}
         state.awaited_profiles = frozenset(self._wanted)
 
     def apply(self, profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]) -> None:
@@ -85,26 +85,26 @@ class ProfileKeeper:
                 await self._applied.wait()
 
     def _settle(self, tasks: TaskGroup) -> None:
-        for label, kept in list(self._kept.items()):
+        for label, task in list(self._tasks.items()):
             wanted = self._wanted.get(label)
-            if wanted is None or wanted.profile.path != kept.assignment.profile.path:
-                self._kept.pop(label).leave()
+            if wanted is None or wanted.profile.path != task.assignment.profile.path:
+                self._tasks.pop(label).cancel()
                 self._state.profiles.pop(label, None)
         for label, assignment in self._wanted.items():
-            if label in self._kept:
-                self._kept[label].reassign(assignment)
+            if label in self._tasks:
+                self._tasks[label].reassign(assignment)
             else:
-                self._kept[label] = kept = _Kept(self, label, assignment)
-                tasks.start_soon(kept.run, name=f"profile {label}")
+                self._tasks[label] = task = _ProfileTask(self, label, assignment)
+                tasks.start_soon(task.run, name=f"profile {label}")
 
-    def report(self, kept: _Kept, outcome: Outcome) -> None:
+    def report(self, task: _ProfileTask, outcome: Outcome) -> None:
         """Publish what is news: a write always, anything else when it differs from the last."""
-        if self._kept.get(kept.label) is not kept:
+        if self._tasks.get(task.label) is not task:
             return
-        before = self._state.profiles.get(kept.label)
-        event = ProfileReconciled(kept.label, outcome.result, self._now(), outcome.text)
-        self._state.profiles[kept.label] = event
-        self._state.awaited_profiles -= {kept.label}
+        before = self._state.profiles.get(task.label)
+        event = ProfileReconciled(task.label, outcome.result, self._now(), outcome.text)
+        self._state.profiles[task.label] = event
+        self._state.awaited_profiles -= {task.label}
         same = before is not None and (before.result, before.message) == (event.result, event.message)
         if outcome.result == "written" or not same:
             self._publish(event)
@@ -113,8 +113,8 @@ class ProfileKeeper:
         return Reconciler(self._publish, self._environ, owns=True)
 
     @property
-    def patience(self) -> float:
-        return self._patience
+    def answer_timeout(self) -> float:
+        return self._answer_timeout
 
 
 def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]) -> dict[str, Assignment]:
@@ -133,14 +133,14 @@ def _fixed(profile: ProfileSettings) -> ProfileSettings:
     return profile.model_copy(update={"path": os.path.abspath(profile.path)})  # noqa: PTH100 - links stay
 
 
-class _Kept:
+class _ProfileTask:
     """One profile, its task, its thread and its directory watch."""
 
-    def __init__(self, keeper: ProfileKeeper, label: str, assignment: Assignment) -> None:
+    def __init__(self, synchronizer: ProfileSynchronizer, label: str, assignment: Assignment) -> None:
         self.label = label
         self.assignment = assignment
-        self._keeper = keeper
-        self._reconciler = keeper.reconciler()
+        self._synchronizer = synchronizer
+        self._reconciler = synchronizer.reconciler()
         self._scope = anyio.CancelScope()
         self._asked = anyio.Event()
         self._stopped = threading.Event()
@@ -152,7 +152,7 @@ class _Kept:
         self.assignment = assignment
         self._asked.set()
 
-    def leave(self) -> None:
+    def cancel(self) -> None:
         self._scope.cancel()
 
     async def run(self) -> None:
@@ -179,29 +179,28 @@ class _Kept:
             try:
                 return WorkerThread(f"profile-{self.label}", "the profile")
             except MonitorResourceError as error:
-                self._keeper.report(self, Outcome("failed", str(error)))
+                self._synchronizer.report(self, Outcome("failed", str(error)))
             await anyio.sleep(_STANDBY_SECONDS)
 
     async def _pass(self, worker: WorkerThread) -> None:
         assignment = self.assignment
         call, done = self._submit(worker, lambda: self._work(assignment))
-        with anyio.move_on_after(self._keeper.patience) as limit:
+        seconds = self._synchronizer.answer_timeout
+        with anyio.move_on_after(seconds) as limit:
             await done.wait()
         if limit.cancelled_caught:
-            text = (
-                f"no answer for {self._keeper.patience:g} s from the file system or a plugin; still waiting"
-            )
-            self._keeper.report(self, Outcome("failed", text))
+            text = f"no answer for {seconds:g} s from the file system or a plugin; still waiting"
+            self._synchronizer.report(self, Outcome("failed", text))
             await done.wait()
         try:
             outcome, paths = call.get()
         except Exception as error:  # a fault of ours in one profile must not stop the daemon
-            log.exception("profile %s could not be looked after", self.label)
+            log.exception("profile %s could not be synchronized", self.label)
             outcome = Outcome("failed", f"unexpected {type(error).__name__}; the log says where")
             paths = frozenset()
         self._standing_by = outcome.result == "foreign_owner"
         if assignment is self.assignment:
-            self._keeper.report(self, outcome)
+            self._synchronizer.report(self, outcome)
         self._watch_over(paths)
 
     def _work(self, assignment: Assignment) -> tuple[Outcome, frozenset[Path]]:

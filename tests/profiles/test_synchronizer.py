@@ -12,7 +12,7 @@ import yaml
 
 from floe_monitor.domain.events import ProfileReconciled
 from floe_monitor.domain.state import ConfigStatus, MonitorState
-from floe_monitor.profiles import ProfileKeeper
+from floe_monitor.profiles import ProfileSynchronizer
 from floe_monitor.profiles.locks import owner_lock
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ def new_state() -> MonitorState:
 
 
 @asynccontextmanager
-async def running(made: Any, profiles: list[Any], *targets: Any, **more: Any) -> AsyncIterator[ProfileKeeper]:
-    keeper = ProfileKeeper(
+async def running(
+    made: Any, profiles: list[Any], *targets: Any, **more: Any
+) -> AsyncIterator[ProfileSynchronizer]:
+    synchronizer = ProfileSynchronizer(
         profiles,
         made.targets(*targets),
         publish=made.publish,
@@ -35,8 +37,8 @@ async def running(made: Any, profiles: list[Any], *targets: Any, **more: Any) ->
         **more,
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keeper.run)
-        yield keeper
+        tasks.start_soon(synchronizer.run)
+        yield synchronizer
         tasks.cancel_scope.cancel()
 
 
@@ -69,13 +71,13 @@ async def test_written_at_the_start_and_silent_while_in_step(made: Any) -> None:
 async def test_a_new_configuration_is_applied_at_once(made: Any) -> None:
     state = new_state()
     profile = made.profile(reconcile_interval=600)
-    async with running(made, [profile], made.target("dev"), state=state) as keeper:
+    async with running(made, [profile], made.target("dev"), state=state) as synchronizer:
         await until(lambda: results(made) == ["written"])
         second = made.profile("second", reconcile_interval=600)
-        keeper.apply([profile, second], made.targets(made.target("dev", threads=7)))
+        synchronizer.apply([profile, second], made.targets(made.target("dev", threads=7)))
         await until(lambda: results(made).count("written") == 3)
         assert outputs(made)["dev"]["threads"] == outputs(made, "second")["dev"]["threads"] == 7
-        keeper.apply([second], made.targets(made.target("dev", threads=7)))
+        synchronizer.apply([second], made.targets(made.target("dev", threads=7)))
         await until(lambda: list(state.profiles) == ["second"])
         assert "ours" in yaml.safe_load(made.path.read_text()), (
             "what is no longer configured is not ours to remove"
@@ -170,7 +172,7 @@ async def test_a_hang_is_reported_holds_up_nothing_else_and_can_be_stopped(
     profiles = [made.profile(reconcile_interval=0.05, targets=["slow"]), other]
     try:
         async with running(
-            made, profiles, made.target("slow", hang), made.target("fast"), state=state, patience=0.3
+            made, profiles, made.target("slow", hang), made.target("fast"), state=state, answer_timeout=0.3
         ):
             assert state.awaited_profiles == {"ours", "other"}
             await until((tmp_path / "other.yml").exists)
@@ -194,7 +196,7 @@ async def test_a_hang_that_ends_is_news(made: Any) -> None:
         release.wait(30)
         return {"type": "late"}
 
-    async with running(made, [made.profile()], made.target("slow", hang), patience=0.1):
+    async with running(made, [made.profile()], made.target("slow", hang), answer_timeout=0.1):
         await until(lambda: results(made) == ["failed"])
         release.set()
         await until(lambda: results(made) == ["failed", "written"])
@@ -246,10 +248,10 @@ async def test_an_output_that_is_configured_no_more_goes_with_the_reload_unless_
     made: Any,
 ) -> None:
     profile = made.profile(reconcile_interval=600)
-    async with running(made, [profile], *map(made.target, ["a", "b", "c"])) as keeper:
+    async with running(made, [profile], *map(made.target, ["a", "b", "c"])) as synchronizer:
         await until(lambda: results(made) == ["written"])
         made.path.write_text(made.path.read_text().replace("    c:\n", "    c:\n      # mine\n"))
-        keeper.apply([profile], made.targets(made.target("a")))
+        synchronizer.apply([profile], made.targets(made.target("a")))
         await until(lambda: list(outputs(made)) == ["a", "c"])
     assert "# mine" in made.path.read_text()
     assert not made.path.with_name("profiles.yml.before-floe-monitor").exists(), "the monitor made the file"

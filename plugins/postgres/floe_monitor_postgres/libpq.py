@@ -1,0 +1,65 @@
+"""libpq's own ways with parameters, texts and settings, as far as psycopg does not have them."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from psycopg import pq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def conninfo(parameters: Mapping[str, str]) -> bytes:
+    """libpq's connection string."""
+
+    def quoted(value: str) -> str:
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+
+    return " ".join(f"{key}={quoted(value)}" for key, value in parameters.items()).encode()
+
+
+def one_line(text: str) -> str:
+    """A text of libpq's, without what every one of them says of the connection."""
+    # libpq's advice to the reader stands on lines of its own, behind a tab.
+    lines = [line for line in text.splitlines() if not line.startswith("\t")]
+    text = " ".join(" ".join(lines).split()) or "the connection was lost"
+    return re.sub(r"^connection to server (?:at|on socket) .*? failed: ", "", text)
+
+
+def defaults() -> dict[str, str]:
+    """What libpq takes for each parameter that it is not given: from its variables, from the service that
+    `PGSERVICE` names, or its own. Empty where that service cannot be read; a connection then says so."""
+    try:
+        options = pq.Conninfo.get_defaults()
+    except MemoryError:  # psycopg's word for each failure of this call
+        return {}
+    return {each.keyword.decode(): each.val.decode() for each in options if each.val}
+
+
+@lru_cache(maxsize=1)
+def verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
+    """libpq's `PQsetErrorVerbosity`, which psycopg does not export.
+
+    Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
+    cannot be found: `LinkError` then tells what can be told without.
+    """
+    module = sys.modules.get(pq.PGconn.__module__)
+    path = getattr(module, "__file__", None)
+    if pq.__impl__ == "python":
+        from psycopg.pq.misc import find_libpq_full_path  # noqa: PLC0415 - for this build of psycopg alone
+
+        path = find_libpq_full_path()
+    try:
+        # A lookup in the extension module finds the very libpq it is linked to.
+        setter = ctypes.CDLL(path).PQsetErrorVerbosity
+    except (OSError, AttributeError, TypeError):
+        return None
+    setter.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    setter.restype = ctypes.c_int
+    return setter
