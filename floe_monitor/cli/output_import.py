@@ -25,14 +25,16 @@ from floe_monitor.domain.targets import build_targets
 from floe_monitor.profiles.render import render
 from floe_monitor.profiles.yaml_text import equal
 from floe_monitor.registry import foreign_plugin
+from floe_monitor.registry.config_validation import may_be_blank
 from floe_monitor.registry.problems import Problem, dotted
-from floe_monitor.settings.models import ProfileSettings, Settings
+from floe_monitor.settings.models import ProfileSettings, Settings, TargetSettings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.domain.targets import Target
     from floe_monitor.registry.discovery import PluginRegistry
     from floe_monitor.registry.problems import KeyPath
@@ -55,6 +57,7 @@ class OutputImport:
     def __init__(self, registry: PluginRegistry, environ: Mapping[str, str]) -> None:
         self._registry = registry
         self._environ = environ
+        self._settings = Settings.model_validate({})
 
     def target(self, name: str, key: str, output: dict[Any, Any]) -> tuple[dict[str, Any], list[str]]:
         """The keys of a target `name` for the output called `key`, which holds no literal secret any more,
@@ -62,9 +65,23 @@ class OutputImport:
         """
         _refuse_odd(output)
         given, notes = self._given(output)
-        plugin = str(given["type"])
+        try:
+            fields, more = self._imported(name, key, output, given)
+        except RefusedError as refused:
+            fields, more = self._without_blank(name, key, output, given, refused)
+        for credential, reference in fields.get("credentials", {}).items():
+            if credential in output and sole_variable(output[credential]) == (reference.get("env"), ""):
+                notes.append(
+                    f"{credential}: the monitor needs {reference['env']} to be set, whatever its default is"
+                )
+        return fields, [*notes, *more]
+
+    def _imported(
+        self, name: str, key: str, output: dict[Any, Any], given: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[str]]:
         kept: dict[str, None] = {}
-        fields = {"plugin": plugin, **({} if name == key else {"output": key}), **self._read(given, kept)}
+        own = {"plugin": given["type"], **({} if name == key else {"output": key})}
+        fields = {**own, **self._read(given, kept)}
         target = self._checked(name, fields, kept)
         written = _written(target)
         if keys := {k: item for k, item in output.items() if k not in written or not equal(item, written[k])}:
@@ -73,11 +90,38 @@ class OutputImport:
             fields["output_without"] = without
         if (keys or without) and not equal(_written(self._checked(name, fields, {})), output):
             raise RefusedError("a target cannot write it again as it is")
-        if kept:
-            names = [*kept][:_MOST_NAMED]
-            more = f" and {len(kept) - len(names)} more" if len(kept) > len(names) else ""
-            notes.append(f"{', '.join(names)}{more}: not for the monitor; kept in the profile as it is")
-        return fields, notes
+        if not kept:
+            return fields, []
+        names = [*kept][:_MOST_NAMED]
+        more = f" and {len(kept) - len(names)} more" if len(kept) > len(names) else ""
+        return fields, [f"{', '.join(names)}{more}: not for the monitor; kept in the profile as it is"]
+
+    def _without_blank(
+        self, name: str, key: str, output: dict[Any, Any], given: dict[str, Any], refused: RefusedError
+    ) -> tuple[dict[str, Any], list[str]]:
+        """The same without expressions that come to nothing now, as of a password beside a key pair: to dbt
+        such a key is unset. Raises `refused` where that does not help.
+        """
+        blank = [each for each, value in output.items() if self._is_blank(value) and each != "type"]
+        credentials = self._credential_keys(given["type"])
+        for chosen in ([each for each in blank if each not in credentials], blank):
+            if not chosen:
+                continue
+            rest = {each: value for each, value in given.items() if each not in chosen}
+            try:
+                fields, notes = self._imported(name, key, output, rest)
+            except RefusedError:
+                continue
+            return fields, [*notes, f"{', '.join(chosen)}: nothing now, and so left out for the monitor"]
+        raise refused
+
+    def _is_blank(self, value: Any) -> bool:
+        if not isinstance(value, str) or not is_template(value):
+            return False
+        try:
+            return bool(parse_expression(value).evaluate(self._environ) == "")
+        except (ExpressionError, UnresolvedError):
+            return False
 
     def _given(self, output: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The output for the plugin: what decides and `threads` as values, passwords without default."""
@@ -87,21 +131,25 @@ class OutputImport:
             if isinstance(value, str) and is_template(value):
                 given[key] = self._evaluated(key, value)
                 notes.append(f"{key} is an expression: the monitor takes what it comes to now")
-        if not isinstance(given.get("type"), str):
-            raise RefusedError("it has no type")
+            if key == "type":
+                if not isinstance(given["type"], str):
+                    raise RefusedError("it has no type")
+                credentials = self._credential_keys(given["type"])
         given["threads"] = self._threads(given.get("threads", _DBT_THREADS))
-        for key in self._credential_keys(str(given["type"])):
+        for key in credentials:
             sole = sole_variable(given.get(key))
             if sole is not None and sole[1] == "":
                 given[key] = expression_for(sole[0])
-                notes.append(f"{key}: the monitor needs {sole[0]} to be set, whatever its default is")
         return given, notes
 
-    def _credential_keys(self, plugin: str) -> tuple[str, ...]:
-        entry = self._registry.get(plugin)
+    def _plugin(self, name: str) -> ComputePlugin[Any]:
+        entry = self._registry.get(name)
         if entry.plugin is None:
-            raise RefusedError(entry.problem or f"the {plugin} plugin cannot be used")
-        return tuple(getattr(entry.plugin, "credential_keys", ()))
+            raise RefusedError(entry.problem or f"the {name} plugin cannot be used")
+        return entry.plugin
+
+    def _credential_keys(self, plugin: str) -> tuple[str, ...]:
+        return tuple(getattr(self._plugin(plugin), "credential_keys", ()))
 
     def _threads(self, value: Any) -> int:
         """As the monitor has it: within its range, and a number."""
@@ -123,8 +171,7 @@ class OutputImport:
 
     def _read(self, given: dict[str, Any], kept: dict[str, None]) -> dict[str, Any]:
         """By the plugin, without the keys that dbt's adapter has no use for; those go to `kept`."""
-        plugin = self._registry.get(str(given["type"])).plugin
-        assert plugin is not None  # noqa: S101 - `_credential_keys` ensures it
+        plugin = self._plugin(given["type"])
         for _ in range(_MOST_ROUNDS):
             try:
                 return foreign_plugin.import_dbt_output(plugin, given)
@@ -149,7 +196,10 @@ class OutputImport:
         """
         for _ in range(_MOST_ROUNDS):
             try:
-                settings = Settings.model_validate({"targets": {name: fields}})
+                # Made out of a whole configuration once: that costs more than all the rest.
+                settings = self._settings.model_copy(
+                    update={"targets": {name: TargetSettings.model_validate(fields)}}
+                )
                 problems = [*_literals(name, fields)]
                 targets = build_targets(settings, self._registry, environ=self._environ)
             except ConfigurationError as error:
@@ -158,11 +208,11 @@ class OutputImport:
                 raise RefusedError("it gives no valid target") from None
             if not problems:
                 return targets[name]
-            removable = [found.path[2:] for found in problems if _is_removable(found, fields)]
-            if len(removable) < len(problems):
-                serious = [found for found in problems if not _is_removable(found, fields)]
+            plugin = self._plugin(fields["plugin"])
+            serious = [found for found in problems if not _is_removable(found, fields, plugin)]
+            if serious:
                 raise RefusedError("; ".join(_text(found) for found in serious))
-            for path in removable:
+            for path in (found.path[2:] for found in problems):
                 _remove(fields, path)
                 kept[dotted(path[1:])] = None
         raise RefusedError("it has too many keys that the plugin does not know")
@@ -173,12 +223,13 @@ def _literals(name: str, fields: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(None, found.message, found.path, found.hint)
 
 
-def _is_removable(problem: Problem, fields: Any) -> bool:
+def _is_removable(problem: Problem, fields: Any, plugin: ComputePlugin[Any]) -> bool:
     path = problem.path[2:]
     if path[:1] != ("connection",) or len(path) < 2:
         return False
     value = _at(fields, path)
-    return (value is not None and problem.message == "unknown key") or (len(path) == 2 and value == "")
+    blank = len(path) == 2 and value == "" and may_be_blank(plugin, str(path[1]))
+    return blank or (value is not None and problem.message == "unknown key")
 
 
 def _at(value: Any, path: KeyPath) -> Any:

@@ -14,7 +14,8 @@ import yaml
 from yaml.events import ScalarEvent, SequenceStartEvent
 
 from floe_monitor.cli.terminal import CliError
-from floe_monitor.profiles.yaml_text import MAX_CHARACTERS, MAX_DEPTH, describe
+from floe_monitor.credentials.masking import redacted
+from floe_monitor.profiles.yaml_text import MAX_CHARACTERS, MAX_DEPTH, UnreadableTextError, describe, load
 from floe_monitor.settings.yaml_composer import Composer, Fault
 from floe_monitor.settings.yaml_scalars import scalar
 
@@ -57,6 +58,10 @@ def read_document(path: Path) -> Document:
         reader.compose(_Loader(text))
     except yaml.YAMLError as error:
         raise CliError(f"{path}{_place(error)}: not YAML: {describe(error)}") from None
+    try:
+        load(text)  # what is beyond the composer: a 13th month, a tag on what it does not fit
+    except UnreadableTextError as error:
+        raise CliError(f"{path}: not YAML that dbt can read: {error}") from None
     root = reader.root
     if not isinstance(root, dict):
         raise CliError(f"{path} is not a profiles.yml: it has no profiles")
@@ -170,7 +175,7 @@ class _Reader(Composer[Any, _Open]):
                 self._merge(parent, value, event)
                 return
             if key in parent.value:
-                shown = str(key)[:_SHOWN]
+                shown = redacted(str(key))[:_SHOWN]
                 self.notes.append(f"line {line}: the key {shown!r} is given twice; dbt takes the last")
             parent.value[key] = "<<" if value is _MERGE else value
 

@@ -16,6 +16,7 @@ from floe_monitor.cli.profile_document import read_document
 from floe_monitor.cli.secret_references import SecretReferences
 from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
 from floe_monitor.compute.toolkit.env_references import is_template
+from floe_monitor.credentials.masking import redacted
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
 
 
 def targets_of(
-    path: Path, environ: MutableMapping[str, str]
+    path: Path, environ: MutableMapping[str, str], only: Sequence[str]
 ) -> tuple[WorkerSettings, dict[str, Target], list[Lost]]:
-    """The outputs of a profiles.yml as targets to probe, and those that are none.
+    """The outputs of the profiles named, or of all, as targets to probe, and those that are none.
 
     Literal secrets go to `environ` for the time.
     """
@@ -97,7 +98,7 @@ def targets_of(
     from floe_monitor.settings import Settings  # noqa: PLC0415 - as above
 
     registry = discover()
-    found = read_profiles(path, (), registry)
+    found = read_profiles(path, only, registry)
     for text in found.notes:
         note(text)
     found.secrets.set_in(environ)
@@ -128,7 +129,7 @@ class _Import:
             if only and name not in only:
                 continue
             if not isinstance(body, dict) or "outputs" not in body:
-                self._found.notes.append(f"{str(name)[:128]!r} is no profile: it has no outputs")
+                self._found.notes.append(f"{_printable(str(name))!r} is no profile: it has no outputs")
                 continue
             outputs = body["outputs"]
             if not isinstance(name, str):
@@ -148,11 +149,9 @@ class _Import:
         if isinstance(default, str) and default in names:
             profile["target"] = default
         elif default is not None and not (isinstance(default, str) and is_template(default)):
-            there = isinstance(default, str) and default in outputs
-            fate = "profiles.yml keeps it" if there else "the first target becomes the default"
             self._found.notes.append(
-                f"profile {name}: its default target {str(default)[:128]!r} is no output of this "
-                f"configuration; {fate}"
+                f"{_named(name, None)}: its default target {_printable(str(default))!r} is no output of this "
+                "configuration; profiles.yml keeps it"
             )
         profile["targets"] = list(names.values())
         self._found.profiles.append(profile)
@@ -181,7 +180,7 @@ class _Import:
         return name
 
     def _lose(self, profile: str, output: str | None, reason: str) -> None:
-        self._found.lost.append(Lost(profile, output, reason))
+        self._found.lost.append(Lost(profile, output, redacted(reason)))
 
     def _free_name(self, profile: str, key: str) -> str:
         taken = self._found.targets
@@ -201,7 +200,8 @@ def _as_yaml(found: Imported, path: Path) -> str:
     head = [f"# Made from {os.fspath(path)} by `floe-monitor config import`."]
     head += [f"# Set {name}: the profile held this secret as it is." for name in found.secrets.made]
     head += [f"# Not carried over, and left in the file as it is: {lost}" for lost in found.lost]
-    body = yaml.safe_dump(found.configuration(), sort_keys=False, allow_unicode=True, width=100)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in a tenth of the time
+    body = yaml.dump(found.configuration(), Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
     return "\n".join(head) + "\n" + body
 
 
@@ -211,4 +211,6 @@ def _named(profile: str, output: str | None) -> str:
 
 
 def _printable(text: str) -> str:
+    """Where a name belongs there may stand a URL with a password."""
+    text = redacted(text)
     return "".join(letter if letter.isprintable() else " " for letter in text)[:_MOST_SHOWN]

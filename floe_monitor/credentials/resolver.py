@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.redaction.detection import (
+    SECRET_ENV_PREFIX,
+    is_public_key,
+    is_secret_key,
+    is_secret_variable,
+    secrets_in,
+)
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     Expression,
     UnresolvedError,
@@ -19,15 +27,8 @@ from floe_monitor.compute.toolkit.env_references import (
     is_template,
     parse_expression,
 )
-from floe_monitor.credentials.detection import (
-    SECRET_ENV_PREFIX,
-    is_secret_key,
-    is_secret_variable,
-    secrets_in,
-)
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.references import Reference, as_reference
-from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems, build_config, may_be_blank
 from floe_monitor.registry.problems import dotted
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ class Resolver:
             if isinstance(slot.source, Reference)
         )
         self._names = {entry.path: entry.name for entry in self.profile_names}
+        self.secret_variables = frozenset(
+            name for slot in self._slots for name in _secret_variables(slot.path, slot.source)
+        )
+        """Variables it names whose values are secret."""
         self._last: tuple[tuple[Any, ...], Resolved] | None = None
 
     @property
@@ -134,11 +139,30 @@ class Resolver:
         filled = {name: self._filled(value, values, found, secrets) for name, value in self._tree.items()}
         redactor = Redactor(secrets)
         try:
-            resolved = Resolved(build_config(plugin, filled), redactor)
+            resolved = Resolved(self._built(plugin, filled), redactor)
         except ConfigProblems as problems:
             raise CredentialError(redactor("; ".join(map(str, problems.problems)))) from None
         self._last = (key, resolved)
         return resolved
+
+    def _built(self, plugin: ComputePlugin[Any], filled: dict[str, Any]) -> ComputeConfig:
+        """A text of `connection` that comes to nothing and is refused is unset, as it is for dbt."""
+        config: ComputeConfig
+        try:
+            config = build_config(plugin, filled)
+        except ConfigProblems as refused:
+            blank = {problem.path[1] for problem in refused.problems if self._is_blank(problem.path, filled)}
+            if len(blank) < len(refused.problems) or not all(may_be_blank(plugin, str(key)) for key in blank):
+                raise
+            connection = {key: item for key, item in filled["connection"].items() if key not in blank}
+            config = build_config(plugin, {**filled, "connection": connection})
+        return config
+
+    def _is_blank(self, path: KeyPath, filled: dict[str, Any]) -> bool:
+        if len(path) != 2 or path[0] != "connection":
+            return False
+        late = isinstance(self._tree["connection"].get(path[1]), _Slot)
+        return late and filled["connection"][path[1]] == ""
 
     def _planned(self, value: Any, path: KeyPath) -> Any:
         source: Expression | Reference | None = None
@@ -184,7 +208,7 @@ class Resolver:
         if not isinstance(node, _Slot):
             return node
         if isinstance(node.source, Reference):
-            secrets.append(found[node.path])
+            secrets += _secrets_of_reference(node.path, node.source, found[node.path])
             return found[node.path]
         try:
             value = node.source.evaluate(values)
@@ -205,14 +229,36 @@ class Resolver:
         return expression_for(self._names[node.path])
 
 
+def _secret_variables(path: KeyPath, source: Expression | Reference) -> Iterator[str]:
+    if isinstance(source, Reference):
+        if source.env is not None and _is_secret_reference(path, source):
+            yield source.env
+        return
+    hidden = _is_hidden(path)
+    for name, _ in source.variables:
+        if is_secret_variable(name) or (hidden and not is_public_key(name)):
+            yield name
+
+
+def _is_hidden(path: KeyPath) -> bool:
+    return any(is_secret_key(part) for part in path if isinstance(part, str))
+
+
+def _is_secret_reference(path: KeyPath, reference: Reference) -> bool:
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return not is_public_key(key) or (reference.env is not None and is_secret_variable(reference.env))
+
+
+def _secrets_of_reference(path: KeyPath, reference: Reference, value: str) -> list[str]:
+    """All of it, unless its key says who or where; of that, what is written as a secret: a URL's password."""
+    return [*([value] if _is_secret_reference(path, reference) else []), *secrets_in(value)]
+
+
 def _secrets_of(
     path: KeyPath, expression: Expression, values: Mapping[str, str], result: Any
 ) -> Iterator[str]:
-    hidden = any(is_secret_key(part) for part in path if isinstance(part, str))
-    for name, _ in expression.variables:
-        if (hidden or is_secret_variable(name)) and values.get(name):
-            yield values[name]
-    if hidden and result is not None:
+    yield from (values[name] for name in _secret_variables(path, expression) if values.get(name))
+    if _is_hidden(path) and result is not None:
         yield str(result)
     for text in (*values.values(), result):
         if isinstance(text, str):

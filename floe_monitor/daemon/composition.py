@@ -23,6 +23,7 @@ from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
 from floe_monitor.probing.workers import WorkerPool
@@ -123,7 +124,8 @@ class _Daemon:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
         try:
-            anyio.run(self._main, announce)
+            with withholding_output(self._tell_of_output, of_everyone=True):
+                anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
                 self._log.critical("stopping: an unexpected error", exc_info=cause)
@@ -257,6 +259,9 @@ class _Daemon:
         """A thread of its own from the start on: at a limit on threads the stop could not have one."""
         time.sleep(self._graces.get() + 0.5)
         os._exit(0)
+
+    def _tell_of_output(self, count: int) -> None:
+        self._log.warning("output of plugins is withheld: it may hold a credential", characters=count)
 
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
 from floe_monitor.registry.discovery import discover
 from floe_monitor.settings import ConfigurationError, load
+from floe_monitor.settings.file_modes import exposed_files
 from floe_monitor.web.interfaces import ProbeRefusedError
 
 if TYPE_CHECKING:
@@ -40,6 +44,9 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
+NAMES_SHOWN = 20
+"""Files named in warnings of one load."""
+
 AT_START_ONLY = ("http", "otlp", "log", "reload")
 """Sections whose changes wait for a restart."""
 
@@ -57,6 +64,17 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSe
     process_state.restore()  # the import of a plugin may have changed it
     require_descriptors()
     return loaded, targets
+
+
+def tell_of_exposed_files(loaded: LoadedSettings) -> None:
+    """In a thread of its own: a credential's file may lie on a file system that hangs."""
+
+    def tell() -> None:
+        for warning in itertools.islice(exposed_files(loaded.trusted), NAMES_SHOWN):
+            log.warning("%s", warning)
+
+    with suppress(RuntimeError):  # no thread can be started: the next reload tells
+        threading.Thread(target=tell, name="file-modes", daemon=True).start()
 
 
 class Controller:
@@ -81,6 +99,7 @@ class Controller:
         self._pool = pool
         self._synchronizer = synchronizer
         self._publish = publish
+        tell_of_exposed_files(loaded)
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
 
@@ -153,6 +172,7 @@ class Controller:
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings
         self._loaded = loaded
+        tell_of_exposed_files(loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)

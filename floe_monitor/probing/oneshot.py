@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 
@@ -67,7 +68,8 @@ class Prober:
 def open_prober(workers: WorkerSettings) -> Iterator[Prober]:
     prober = Prober(workers)
     try:
-        yield prober
+        with withholding_output():
+            yield prober
     finally:
         prober.close()
 

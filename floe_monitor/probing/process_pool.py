@@ -74,17 +74,20 @@ class ProcessPool:
         self._closed = False
         self._trimming = False
 
-    def acquire(self, address: PluginAddress, ready_by: float) -> WorkerProcess:
-        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`."""
+    def acquire(self, address: PluginAddress, withheld: frozenset[str], ready_by: float) -> WorkerProcess:
+        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`.
+
+        `withheld`: environment variables that it must not have from its start.
+        """
         with self._changed:
             idle = self._idle.get(address, [])
             while idle:
                 process = idle.pop()
-                if process.alive:
+                if process.alive and process.withheld == withheld:
                     return process
                 self._all.discard(process)
                 process.kill()
-        process = WorkerProcess(address)
+        process = WorkerProcess(address, withheld)
         with self._changed:
             self._all.add(process)
             closed = self._closed
@@ -154,10 +157,15 @@ class ProcessPool:
 
 
 class WorkerProcess:
-    """One process with one plugin, started here; `worker_process` is what runs in it."""
+    """One process with one plugin, started here; `worker_process` is what runs in it.
 
-    def __init__(self, address: PluginAddress) -> None:
+    It serves every target of the plugin, so it starts without the secrets of any, in its environment too
+    (which the system shows, and which whatever a driver starts inherits), and is lent a target's own.
+    """
+
+    def __init__(self, address: PluginAddress, withheld: frozenset[str] = frozenset()) -> None:
         self.address = address
+        self.withheld = withheld
         self.idle_since = time.monotonic()
         self._prepared: set[str] = set()
         self._number = 0
@@ -166,6 +174,7 @@ class WorkerProcess:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise resource_error_in(error) or error from None
+        self._lent: dict[str, str] = {}
         with theirs:
             self._channel = Channel(ours)
             forked_child.close_in_child(ours.fileno())
@@ -177,11 +186,7 @@ class WorkerProcess:
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
-                    env={
-                        **os.environ,
-                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                        process_tree.VARIABLE: self._mark,
-                    },
+                    env={**_environment(withheld), process_tree.VARIABLE: self._mark},
                 )
             except OSError as error:
                 self._close_channel()
@@ -207,6 +212,10 @@ class WorkerProcess:
             raise MonitorResourceError(problem)
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
+
+    def lend(self, environ: dict[str, str]) -> None:
+        """Have it see these variables, and none of those lent before, from the next request on."""
+        self._lent = environ
 
     def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
         """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
@@ -262,7 +271,7 @@ class WorkerProcess:
     def _ask(self, resolved: Resolved, seconds: float | None, until: float) -> None:
         self._number += 1
         try:
-            self._channel.send((self._number, resolved, seconds), until)
+            self._channel.send((self._number, resolved, seconds, self._lent), until)
         except TimeoutError:
             raise ReclaimedError("the worker process took no request in time and was ended") from None
         except OSError:
@@ -292,3 +301,8 @@ class WorkerProcess:
         if code < 0:
             return WorkerProcessError(f"the worker process died of {signal.Signals(-code).name}")
         return WorkerProcessError(f"the worker process exited with status {code}")
+
+
+def _environment(withheld: frozenset[str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in withheld}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute import checks, deadline
 from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.toolkit.headroom import require_descriptors, require_threads
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.redaction.redactor import Redactor
     from floe_monitor.compute.toolkit.worker_thread import Call
-    from floe_monitor.credentials.redactor import Redactor
     from floe_monitor.domain.events import Trigger, WorkerOutcome
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
@@ -180,12 +181,13 @@ class Runner:
             resolved = target.resolve()
             attempt.redactor = resolved.redactor
             if not target.is_prepared:
-                with self._preparing(attempt, loop):
+                with self._preparing(attempt, loop), knowing_secrets_of(resolved.redactor):
                     self._closers.note_used(plugin)
                     target.prepare(resolved)
             with (
                 deadline.running_until(deadline.Deadline(attempt.expires_at)),
                 checks.recording_into(attempt.log),
+                knowing_secrets_of(resolved.redactor),
                 span.activate(),
             ):
                 return validate_with(plugin, resolved, target.entry.distribution)
@@ -205,7 +207,9 @@ class Runner:
             try:
                 with self._preparing(attempt, loop):
                     ready_by = time.monotonic() + START_SECONDS
-                    process = self._processes.acquire(PluginAddress(entry.name, entry.distribution), ready_by)
+                    address = PluginAddress(entry.name, entry.distribution)
+                    process = self._processes.acquire(address, target.withheld, ready_by)
+                    process.lend(target.secret_environ())
                     process.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
                     result = process.call(resolved, attempt.expires_at, attempt.log)
@@ -296,17 +300,17 @@ def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:
     message = f"no answer within {attempt.target.policy.timeout:g} s"
     if running is None:
         return _unhealthy(ErrorType.TIMEOUT, message, done)
-    name, started_ms = running
-    message = f"{message}: check {name!r} did not return"
+    message = f"{message}: check {running.name!r} did not return"
     hung = CheckResult(
-        name=name,
-        status=ConnectionStatus.UNHEALTHY,
-        latency_ms=max(0.0, duration * 1000 - started_ms),
+        name=running.name,
+        status=running.on_timeout,
+        latency_ms=max(0.0, duration * 1000 - running.started_ms),
         message=message,
         error_type=ErrorType.TIMEOUT,
-        started_ms=started_ms,
+        started_ms=running.started_ms,
     )
-    return _unhealthy(ErrorType.TIMEOUT, message, (*done, hung))
+    # A check that failed UNHEALTHY would have been the last: none of those before is worse.
+    return ConnectionResult(hung.status, 0.0, message, [], (*done, hung), hung.error_type)
 
 
 def _never_ready() -> ConnectionResult:

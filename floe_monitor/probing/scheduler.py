@@ -328,12 +328,11 @@ class Scheduler:
         self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
 
     def _count_hang(self, watched: _Watched) -> None:
-        """A tick that finds the validation still hanging is one more failure: no result will say so."""
+        """A tick that finds the validation still hanging counts like its timeout: no result will say so."""
         target = watched.target
         snapshot = self._state.targets[target.name]
-        health, transition = advance(
-            snapshot.health, ConnectionStatus.UNHEALTHY, time.time(), target.policy.thresholds
-        )
+        status = ConnectionStatus.UNHEALTHY if snapshot.last is None else snapshot.last.status
+        health, transition = advance(snapshot.health, status, time.time(), target.policy.thresholds)
         self._state.targets[target.name] = replace(snapshot, health=health)
         if transition is not None:
             self._publish(HangJudged(target.name, target.plugin_name, transition))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
 from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.probing import process_tree
 from floe_monitor.probing.channel import Channel
@@ -39,8 +40,10 @@ class _StreamingLog(checks.CheckLog):
         super().__init__()
         self._channel, self._number = channel, number
 
-    def begin(self, name: str, started_ms: float) -> None:
-        super().begin(name, started_ms)
+    def begin(
+        self, name: str, started_ms: float, on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> None:
+        super().begin(name, started_ms, on_timeout)
         self._channel.send((self._number, "begin", self.running))
 
     def finish(self, result: CheckResult) -> None:
@@ -60,8 +63,10 @@ def main(descriptor: int) -> None:
         channel.send((0, "unusable", entry.problem))
         return
     channel.send((0, "ready", None))
+    lent: dict[str, str] = {}
     while True:
-        number, resolved, seconds = channel.receive()
+        number, resolved, seconds, environ = channel.receive()
+        lent = _replace_lent(lent, environ)
         if seconds is None:
             channel.send((number, *_prepare(entry, resolved)))
         else:
@@ -75,6 +80,14 @@ def _prepare(entry: PluginEntry, resolved: Resolved) -> tuple[str, str | None]:
     except MonitorResourceError as shortage:
         return "shortage", str(shortage)
     return "ready", None
+
+
+def _replace_lent(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+    """Have the environment hold what this target names, and nothing of what the last one did."""
+    for name in former.keys() - environ.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environ)
+    return environ
 
 
 def _validate(

@@ -103,8 +103,10 @@ def _diff(assignment: Assignment, environ: Mapping[str, str]) -> ProfileDiff:
         return ProfileDiff(profile.name, profile.path, "", str(error))
     if not now.changed:
         return ProfileDiff(profile.name, profile.path, "", now.problems, now.note)
-    new = load(now.text)[profile.name]
-    old = redacted(now.existing.own, said=frozenset(_texts(new)))
+    # What the configuration says openly; a secret that stays in an output of somebody else is not among it.
+    said = frozenset(_texts(rendered.outputs))
+    old = redacted(now.existing.own, said=said)
+    new = redacted(load(now.text)[profile.name], said=said)
     before = [] if old is None else dump_block({profile.name: old}).splitlines(keepends=True)
     after = dump_block({profile.name: new}).splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, profile.path, f"{profile.path} (configuration)")

@@ -21,8 +21,8 @@ _STEP_MS = 200
 class DirectoryWatch:
     """Calls `notify`, from a thread of its own, soon after one of `paths` changes in its directory.
 
-    It may end by itself: a directory vanishes, the system is out of watches or the monitor of threads. Its
-    user polls all the same.
+    It may end by itself: a directory vanishes, the system is out of watches or the monitor of threads.
+    Its user polls all the same.
     """
 
     def __init__(self, name: str, paths: Collection[Path], notify: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.profiles.dump import dump_block, dump_inline, dump_json
@@ -60,8 +61,7 @@ def read(text: str, name: str) -> Existing:
     """Raises `MergeRefusedError`, with the line, for what is not one YAML document holding a mapping."""
     body = text.removeprefix(BOM)
     try:
-        document = locate(body)
-        value = load(text)
+        document, value = _parsed(text)
     except UnreadableTextError as error:
         raise MergeRefusedError(f"the existing file cannot be read as YAML: {error}") from None
     if document.root is None:
@@ -72,6 +72,15 @@ def read(text: str, name: str) -> Existing:
     if not _bounded(value.get(name)):
         raise MergeRefusedError(f"profile {name!r} refers to itself or is too large")
     return Existing(text, document, value, name)
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> tuple[Document, Any]:
+    """Kept for the other profiles of the file: to find the places takes seconds where it is long.
+
+    Nobody changes what it holds.
+    """
+    return locate(text.removeprefix(BOM)), load(text)
 
 
 def merge(existing: Existing, wanted: dict[Any, Any], *, verbatim: bool = False) -> str:
@@ -145,8 +154,7 @@ def _bounded(value: Any) -> bool:
 
 
 def _is_right(existing: Existing, candidate: str, wanted: dict[Any, Any], verbatim: bool) -> bool:
-    document = locate(candidate.removeprefix(BOM))
-    now = load(candidate)
+    document, now = _parsed(candidate)
     if not isinstance(now, dict) or not equal(now.get(existing.name), wanted):
         return False
     others = {key: value for key, value in existing.profiles.items() if key != existing.name}

@@ -113,17 +113,21 @@ def _written_before(
 
 
 def _target(own: Mapping[Any, Any], rendered: Rendered, outputs: Mapping[Any, Any], claims: Claims) -> Any:
-    """The file's own default stays where it works, unless the configuration names one."""
+    """The file's own default stays, and so does that it has none, unless the configuration names one.
+
+    It goes where the monitor set it, or where the output that it named goes.
+    """
     if rendered.fixed_default:
         return rendered.default
-    there = own.get("target", _ABSENT)
-    if there is _ABSENT:
-        implied = _DBT_DEFAULT in outputs and _DBT_DEFAULT in (own.get("outputs") or {})
-        return _ABSENT if implied else rendered.default
+    there, before = own.get("target", _ABSENT), own.get("outputs") or {}
     if isinstance(there, str) and "{{" in there:
         return there
-    works = isinstance(there, str | int) and there in outputs
-    return there if works and there != claims.target else rendered.default
+    named = _DBT_DEFAULT if there is _ABSENT else there
+    if not isinstance(named, str | int):
+        return there if before else rendered.default
+    if there == claims.target or (named not in outputs and (not before or named in before)):
+        return rendered.default
+    return there
 
 
 def _overwrites(own: Mapping[Any, Any], wanted: Mapping[Any, Any], claims: Claims) -> bool:

@@ -40,6 +40,11 @@ class Splice:
         simple = not isinstance(new, dict | list)
         if isinstance(old, dict) and isinstance(new, dict) and new and _walkable(value):
             return self._flow(value, old, new) if value.flow else self._block(value, old, new)
+        if _item_by_item(value, old, new):
+            try:
+                return self._items(value, old, new)
+            except NotSpliceableError:
+                pass
         if value.inline and (simple or (value.flow and value.children and type(old) is type(new))):
             return [self.inline(value, new)]
         return [self.entry(key, value, new)]
@@ -102,7 +107,25 @@ class Splice:
     def _flow_value(self, value: Node, old: Any, new: Any) -> list[Edit]:
         if isinstance(old, dict) and isinstance(new, dict) and new and _walkable(value):
             return self._flow(value, old, new)
+        if _item_by_item(value, old, new):
+            return self._items(value, old, new)
         return [self.inline(value, new)]
+
+    def _items(self, node: Node, old: list[Any], new: list[Any]) -> list[Edit]:
+        """The items that differ, each in its place."""
+        edits: list[Edit] = []
+        for child, there, wanted in zip(node.children, old, new, strict=True):
+            if equal(there, wanted):
+                continue
+            if isinstance(there, dict) and isinstance(wanted, dict) and wanted and _walkable(child):
+                edits += self._flow(child, there, wanted) if child.flow else self._block(child, there, wanted)
+            elif _item_by_item(child, there, wanted):
+                edits += self._items(child, there, wanted)
+            elif child.inline:
+                edits.append(self.inline(child, wanted))
+            else:
+                raise NotSpliceableError
+        return edits
 
     def _flow_removals(self, entries: list[tuple[Node, Node]], stays: list[bool]) -> list[Edit]:
         """Each entry that goes, with one comma and no comment: a last comma may stay before one."""
@@ -171,6 +194,11 @@ def after_entry(text: str, value: Node, column: int) -> int:
 def _walkable(node: Node) -> bool:
     names = Counter(key.name for key, _ in node.entries if key.name is not None and node.kind == "mapping")
     return node.kind == "mapping" and bool(node.children) and (not names or max(names.values()) == 1)
+
+
+def _item_by_item(node: Node, old: Any, new: Any) -> bool:
+    lists = isinstance(old, list) and isinstance(new, list) and node.kind == "sequence"
+    return lists and len(old) == len(new) == len(node.children)
 
 
 def _at_line_start(text: str, offset: int) -> bool:

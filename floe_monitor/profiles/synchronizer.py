@@ -127,7 +127,7 @@ def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]
 
 
 def _fixed(profile: ProfileSettings) -> ProfileSettings:
-    """With its path in full: a plugin may change the working directory while the profile is kept."""
+    """With its path in full: a plugin may change the working directory meanwhile."""
     if profile.path.startswith("~"):
         return profile
     return profile.model_copy(update={"path": os.path.abspath(profile.path)})  # noqa: PTH100 - links stay

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -80,6 +81,10 @@ def locate(text: str) -> Document:
     try:
         return _locate(text)
     except yaml.YAMLError as error:
+        # libyaml, and so dbt, takes a tab before a comment or at the end of a line for a space.
+        if "\t" in text:
+            with suppress(yaml.YAMLError):
+                return _locate(text.replace("\t", " "))
         raise UnreadableTextError(_located(error)) from None
 
 

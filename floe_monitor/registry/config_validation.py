@@ -10,12 +10,13 @@ import copy
 import re
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model, field_validator
 from pydantic_core import core_schema
 
 from floe_monitor.compute.models import ComputeConfig
+from floe_monitor.compute.redaction.detection import is_public_key, secrets_in
 from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.problems import Problem
@@ -91,6 +92,27 @@ def connection_keys(schema: type[BaseModel]) -> list[str]:
     """The keys of `connection` a plugin's model knows, in its order."""
     keys = _keys(schema)
     return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
+
+
+def may_be_blank(plugin: ComputePlugin[Any], key: str) -> bool:
+    """Whether a key of `connection` holds a text or nothing: dbt takes an empty one for nothing."""
+    schema = _schema_of(plugin)
+    fields = {} if schema is None else schema.model_fields
+    for name, field in fields.items():
+        if key in {name, field.alias}:
+            kinds = set(_kinds(field.annotation))
+            return kinds >= {str, type(None)}
+    return False
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    if isinstance(annotation, str):  # one that a Literal names
+        yield str
+    elif get_origin(annotation) in {dict, list} or not get_args(annotation):
+        yield annotation if isinstance(annotation, type) else None
+    else:
+        for part in get_args(annotation):
+            yield from _kinds(part)
 
 
 def _schema_of(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
@@ -201,8 +223,10 @@ def _explain(error: Exception | BaseModel, schema: type[BaseModel], data: Any) -
 def _message(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if detail["type"] not in _SILENT:
-        for leaf in sorted(_leaves(detail["input"]), key=len, reverse=True):
-            if leaf not in message and repr(leaf) not in message:
+        given = detail["input"]
+        plugin = given.get("plugin") if isinstance(given, dict) else None
+        for leaf in sorted(_leaves(given), key=len, reverse=True):
+            if leaf == plugin or (leaf not in message and repr(leaf) not in message):
                 continue
             # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
             edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""
@@ -211,17 +235,19 @@ def _message(detail: ErrorDetails) -> str:
     return foreign_plugin.clean_text(message.replace("input should be", "should be"), limit=300)
 
 
-def _leaves(value: object) -> Iterator[str]:
+def _leaves(value: object, key: str = "") -> Iterator[str]:
+    """What a message must not repeat: of one value all, for its place says which; of a mapping what may be a
+    secret, as a user's name or an authenticator is none."""
     if isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(item)
+        for below, item in value.items():
+            yield from _leaves(item, str(below))
     elif isinstance(value, list | tuple | set):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, key)
     elif hasattr(value, "get_secret_value"):
-        yield from _leaves(value.get_secret_value())
+        yield from _leaves(value.get_secret_value(), key)
     elif value is not None and not isinstance(value, bool) and str(value):
-        yield str(value)
+        yield from secrets_in(str(value)) if is_public_key(key) else [str(value)]
 
 
 def _real_path(location: tuple[str | int, ...], data: Any) -> KeyPath:

@@ -54,7 +54,8 @@ class ContractError(Exception):
 def clean_text(value: object, redact: Callable[[str], str] | None = None, limit: int = MAX_TEXT) -> str:
     """`value` as one line of printable text of at most `limit` characters.
 
-    `redact` sees the text before it is cut or changed, so that no part of a secret survives at the edge.
+    `redact` sees the text before it is cut or changed, so that no part of a secret survives at the edge; it
+    looks through colours and control characters by itself.
     """
     text = _as_text(value)
     if len(text) > _READ:
@@ -73,7 +74,7 @@ def clean_text(value: object, redact: Callable[[str], str] | None = None, limit:
 
 def describe_error(error: BaseException, redact: Callable[[str], str] | None = None, limit: int = 500) -> str:
     """An exception as `Class: text`, clean and bounded, whatever its `__str__` does."""
-    kind = type(error).__name__
+    kind = clean_text(type(error).__name__, redact, 120)  # a class made at run time may be called anything
     try:
         text = clean_text(str(error), redact, limit)
     except BaseException:  # noqa: BLE001 - __str__ is the plugin's code

@@ -3,7 +3,7 @@
 A key is secret by its name (`detection.is_secret_key`). Under it stand a reference, an `env_var` expression
 without a default worth hiding, an empty text, or true/false; not a text or a number. Any other text is
 searched for URL passwords, `password=…` and private keys. In an entry of a list that has a `path`, `secret`
-may name what opens the path, and is then an identifier.
+and `meta_secret` may name what opens the path, and are then identifiers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from floe_monitor.compute.redaction.detection import (
+    NAMES_OF_SECRETS,
+    SECRET_ENV_PREFIX,
+    is_secret_key,
+    secrets_in,
+)
 from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
-from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, is_secret_key, secrets_in
 from floe_monitor.credentials.references import as_reference
 
 if TYPE_CHECKING:
@@ -58,7 +63,8 @@ def _walk(value: Any, path: KeyPath, *, secret: bool = False, opens: bool = Fals
         for index, item in enumerate(value):
             yield from _walk(item, (*path, index), secret=secret, opens=opens)
     elif isinstance(value, str):
-        named = opens and path[-1] == "secret" and _IDENTIFIER.fullmatch(value) is not None
+        opener = opens and str(path[-1]).lower() in NAMES_OF_SECRETS
+        named = opener and _IDENTIFIER.fullmatch(value) is not None
         yield from _text(value, path, secret=secret and not named)
     elif secret and isinstance(value, int | float) and not isinstance(value, bool):
         yield Finding(path, "a literal secret is refused", REFER)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
+from floe_monitor.compute.redaction.current import current_redactor
 from floe_monitor.domain.events import (
     ConfigReloaded,
     HangJudged,
@@ -73,7 +74,19 @@ def _error_without_text(
     """An exception is logged by class and place; its text may quote a credential."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
-        fields.update(error=type(error).__name__, frames=stdlib_logging.frames(error.__traceback__))
+        kind, places = stdlib_logging.class_name(type(error)), stdlib_logging.frames(error.__traceback__)
+        fields.update(error=kind, frames=places)
+    return fields
+
+
+def _without_secrets(
+    _logger: object, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A plugin may log through structlog too."""
+    if current_redactor() is not None:
+        for key, value in fields.items():
+            if not isinstance(value, int | float):
+                fields[key] = stdlib_logging.without_secrets(str(value))
     return fields
 
 
@@ -95,6 +108,7 @@ def _processors(*, console: bool, colours: bool) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _error_without_text,
+        _without_secrets,
     ]
     if console:
         return [*common, _one_line, structlog.dev.ConsoleRenderer(colors=colours)]
@@ -105,12 +119,10 @@ def configure_logging(
     settings: LogSettings,
     stream: TextIO | None,
     drops: Drops | None = None,
-    *,
-    redact: Callable[[str], str] | None = None,
 ) -> LogWriter:
     """Send structlog, `logging`, warnings and threads' exceptions to `stream`, until the writer is closed.
 
-    `redact` is applied to what others log; see `stdlib_logging.message_of` for what is written without it.
+    See `stdlib_logging.message_of` for what is written of what others log.
     """
     terminal = False
     with suppress(AttributeError, ValueError):  # no stream, or a closed one
@@ -132,7 +144,7 @@ def configure_logging(
     def emit(at: int, text: str, fields: dict[str, Any]) -> None:
         logger.log(min(max(at // 10 * 10, logging.DEBUG), logging.CRITICAL), text, **fields)
 
-    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit, redact), level))
+    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit), level))
     return writer
 
 

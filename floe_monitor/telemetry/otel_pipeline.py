@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 # gRPC's core writes to standard error by itself, past every bound of ours.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import (
     Counter,
     Histogram,
@@ -30,13 +30,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.util.re import parse_env_headers
 
 from floe_monitor.compute.toolkit.worker_thread import WorkerThread
+from floe_monitor.domain.plurals import counted
 from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
-from floe_monitor.telemetry.otel_spans import BoundedSpanProcessor, NoSpans, SpanTracing
+from floe_monitor.telemetry.otel_spans import SCOPE, BoundedSpanProcessor, NoSpans, SpanTracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.metrics.export import CardinalityLimits, MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from floe_monitor.domain.events import Event
@@ -76,16 +77,25 @@ class OtelSink:
             _offer_to_plugins(tracers)
         if plan.metrics is not None:
             kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
-            reader = PeriodicExportingMetricReader(
-                _metric_exporter(plan),
-                export_interval_millis=plan.metric_interval * 1000,
-                cardinality_limits=dict.fromkeys(kinds, CARDINALITY),
+            meter = self._open_meters(plan, resource, dict.fromkeys(kinds, CARDINALITY)).get_meter(
+                SCOPE, version
             )
-            meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-            meter = meters.get_meter("floe_monitor", version)
             self._recorder = Recorder(meter)
             observe_state(meter, state)
-            self._close_with(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+            if not isinstance(metrics.get_meter_provider(), MeterProvider):
+                # One of its own: a reader waits for every callback, and a plugin's may hang.
+                metrics.set_meter_provider(self._open_meters(plan, resource, None))
+
+    def _open_meters(self, plan: Plan, resource: Resource, limits: CardinalityLimits | None) -> MeterProvider:
+        """A provider whose reader exports, in a thread of its own; closed at the shutdown."""
+        reader = PeriodicExportingMetricReader(
+            _metric_exporter(plan),
+            export_interval_millis=plan.metric_interval * 1000,
+            cardinality_limits=limits,
+        )
+        meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        self._close_with(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+        return meters
 
     def _close_with(self, close: Callable[[float], object]) -> None:
         """Its thread is there from now on: at a limit on threads the stop could not have one."""
@@ -211,7 +221,7 @@ class _SdkLogHandler(logging.Handler):
             return
         self._said[key] = now
         again = self._swallowed.pop(key, 0)
-        log.warning("%s%s", self._text(record), f" ({again} more times before)" if again else "")
+        log.warning("%s%s", self._text(record), f" ({counted(again, 'more time')} before)" if again else "")
 
     def _text(self, record: logging.LogRecord) -> str:
         try:

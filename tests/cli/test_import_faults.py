@@ -117,6 +117,9 @@ def test_the_secret_of_an_output_that_is_not_carried_over_asks_for_no_variable(
         f"- {CANARY}\n",
         f"{CANARY}\n",
         f"shop: {{outputs: {{dev: {{type: duckdb, password: 2024-13-45}}}}}}\n--- {CANARY}\n",
+        f"shop: {{outputs: {{dev: {{type: duckdb, password: !!int {CANARY}}}}}}}\n",
+        f"shop: {{target: <<, outputs: {{dev: {{type: duckdb, password: {CANARY}}}}}}}\n",
+        f"shop: {{outputs: {{dev: {{type: duckdb, schema: 2024-13-45, password: {CANARY}}}}}}}\n",
     ],
 )
 def test_what_is_no_profiles_yml_is_told_without_its_words(call: Any, place: Path, text: str) -> None:
@@ -164,6 +167,13 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: .inf", "threads is no whole number"),
         ("type: duckdb, threads: [1]", "threads is no whole number"),
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
+        ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
+        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
+        ("type: duckdb, path: ''", "path: string should have at least 1 character"),
+        (
+            "type: bigquery, method: service-account-json, project: p, dataset: d, keyfile_json: x",
+            "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text",
+        ),
         ("type: [duckdb]", "it has no type"),
         ("path: x", "it has no type"),
         (f"{DUCK}, remote: {{host: x}}", "remote: dbt then uses another process' DuckDB"),
@@ -212,6 +222,13 @@ def test_what_the_monitor_has_no_use_for_stays_in_the_profile_and_is_named(write
     assert "colour, role, search_path: not for the monitor; kept in the profile as it is" in said.err
 
 
+def test_a_key_that_bigquery_ignores_does_not_cost_the_output(write: Any, imported: Any) -> None:
+    write(dev="type: bigquery, method: oauth, project: p, dataset: d, fixed_retries: 1, labels: {team: x}")
+    target, said = imported()
+    assert target["output_keys"] == {"fixed_retries": 1, "labels": {"team": "x"}}
+    assert "fixed_retries, labels: not for the monitor" in said.err
+
+
 @pytest.mark.parametrize(
     ("threads", "taken"),
     [
@@ -235,6 +252,21 @@ def test_a_key_given_twice_is_told_and_the_last_is_taken(write: Any, imported: A
     target, said = imported()
     assert target["connection"]["schema"] == "two"
     assert "line 4: the key 'dev' is given twice; dbt takes the last" in said.err
+
+
+@pytest.mark.parametrize(("key", "set_one"), [("password", "PW"), ("private_key_path", "KEY")])
+def test_the_way_to_log_in_is_the_one_whose_variable_is_set(
+    write: Any, imported: Any, monkeypatch: pytest.MonkeyPatch, key: str, set_one: str
+) -> None:
+    monkeypatch.setenv(set_one, "/x")
+    logins = {"password": "{{ env_var('PW', '') }}", "private_key_path": "{{ env_var('KEY', '') }}"}
+    write(dev=SNOWFLAKE + "".join(f', {name}: "{text}"' for name, text in logins.items()))
+    target, said = imported()
+    ((other, text),) = {name: text for name, text in logins.items() if name != key}.items()
+    assert target["output_keys"][other] == text
+    assert key in {**target["connection"], **target.get("credentials", {})}
+    assert f"{other}: nothing now, and so left out for the monitor" in said.err
+    assert ("needs PW to be set" in said.err) == (key == "password")
 
 
 # ---------------------------------------------------------------- check --profiles
@@ -264,6 +296,19 @@ def test_a_refused_output_is_said_and_stops_nobody(call: Any, write: Any) -> Non
     assert "not checked: profile shop, output ext: authenticator: refused" in said.out
 
 
+def test_an_expression_that_comes_to_nothing_is_unset_as_it_is_for_dbt(
+    call: Any, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PW", CANARY)
+    nothing = "\"{{ env_var('FLOE_NO_SUCH', '') }}\""
+    blank = "".join(f", {key}: {nothing}" for key in ("role", "search_path", "sslmode", "sslrootcert"))
+    keys = "type: postgres, host: 127.0.0.1, port: 1, user: u, dbname: d, schema: s"
+    write(dev=f"{keys}, password: \"{{{{ env_var('PW') }}}}\"{blank}", bad=f"{keys}, retries: {nothing}")
+    _, report = checked(call)
+    found = {each["target"]: each["error_type"] for each in report["results"]}
+    assert found == {"dev": "connection", "bad": "configuration"}, "nobody listens; an integer is no blank"
+
+
 def test_what_is_named_counts_alone(call: Any, write: Any) -> None:
     write(dev=DUCK, ext=BROWSER)
     code, report = checked(call, "dev", "--strict")
@@ -288,21 +333,30 @@ def test_a_configuration_has_nothing_that_is_not_checked(call: Any, configure: A
     assert "not_checked" not in json.loads(said.out)
 
 
-@pytest.mark.parametrize(
-    ("default", "fate"),
-    [
-        ("ext", "profiles.yml keeps it"),
-        ("gone", "the first target becomes the default"),
-        ("[dev]", "the first target becomes the default"),
-    ],
-)
-def test_a_default_that_is_no_target(call: Any, place: Path, default: str, fate: str) -> None:
+@pytest.mark.parametrize("default", ["ext", "gone", "[dev]", "1"])
+def test_a_default_that_is_no_target_stays(call: Any, place: Path, default: str) -> None:
     text = f"shop: {{target: {default}, outputs: {{dev: {{{DUCK}}}, ext: {{type: redshift}}}}}}\n"
     (place / "profiles.yml").write_text(text)
-    said = call("config", "import", "profiles.yml")
+    said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
     assert said.code == 1
-    assert "target" not in yaml.safe_load(said.out)["profiles"][0]
-    assert f"is no output of this configuration; {fate}" in said.err
+    assert "target" not in yaml.safe_load((place / "floe-monitor.yaml").read_text())["profiles"][0]
+    assert "is no output of this configuration; profiles.yml keeps it" in said.err
+    assert call("profiles", "diff").out == ""
+    assert call("profiles", "write").code == 0
+    assert (place / "profiles.yml").read_text() == text
+
+
+def test_a_secret_in_the_place_of_a_name_is_not_repeated(call: Any, place: Path) -> None:
+    url = f"postgres://u:{CANARY}@h/d"
+    text = f"'{url}': {{a: 1, 'password={CANARY}': 2, 'password={CANARY}': 2}}\n"
+    text += f"shop: {{target: '{url}', outputs: {{dev: {{{DUCK}}}, b: {{type: '{url}'}}, '{url}': 1}}}}\n"
+    (place / "profiles.yml").write_text(text)
+    for words in (("config", "import", "profiles.yml"), ("check", "--profiles", "profiles.yml")):
+        said = call(*words)
+        assert said.code in (0, 1)
+        assert "its default target 'postgres://u:***@h/d'" in said.err
+        head = said.out.split("profiles:")[0] if words[0] == "config" else said.out
+        assert CANARY not in head + said.err
 
 
 def test_names_cannot_write_to_the_terminal_or_the_configuration(call: Any, place: Path) -> None:

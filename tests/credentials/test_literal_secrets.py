@@ -24,6 +24,12 @@ from floe_monitor.credentials.literal_secrets import literal_secrets
         ({"path": "x?{{ env_var('DB_PASSWORD', 'hunter22') }}"}, ("path",)),
         ({"secrets": [{"type": "s3", "secret": "x"}]}, ("secrets", 0, "secret")),
         ({"attach": [{"path": "x", "secret": "two words"}]}, ("attach", 0, "secret")),
+        (
+            {"attach": [{"path": "x", "options": {"client_secret": "word"}}]},
+            ("attach", 0, "options", "client_secret"),
+        ),
+        ({"keyfile": "{{ env_var('APP_CREDENTIALS', 'hunter22') }}"}, ("keyfile",)),
+        ({"password": "{{ env_var('A', '/run/x.json') }}"}, ("password",)),
         ({"keyfile_json": "eyJ0eXBlIjogInNlcnZpY2UifQ=="}, ("keyfile_json",)),
     ],
 )
@@ -46,6 +52,8 @@ def test_found(value: Any, path: tuple[str | int, ...]) -> None:
         {"user": "{{ env_var('A', 'x') }}", "port": 5432},
         {"path": "postgresql://u:{{ env_var('PW') }}@h/db"},
         {"attach": [{"path": "x", "secret": "store"}]},
+        {"attach": [{"path": "x", "options": {"META_SECRET": "store", "data_path": "s3://b"}}]},
+        {"keyfile": "{{ env_var('GOOGLE_APPLICATION_CREDENTIALS', '../keys/sa.json') }}"},
         {"keyfile_json": {"type": "service_account", "private_key": "{{ env_var('K') }}"}},
         {"authenticator": "snowflake", "secret_name": "x"},
     ],

@@ -173,6 +173,26 @@ def test_which_variables_are_scrubbed(registry: PluginRegistry) -> None:
     assert redact("not-secret h d u") == "not-secret h d u"
 
 
+def test_a_reference_under_a_public_key_is_no_secret(registry: PluginRegistry, tmp_path: Path) -> None:
+    """Or else a user called `dbt` would turn dbt-postgres into ***-postgres."""
+    (tmp_path / "user").write_text("dbt")
+    environ = {"DB_HOST": "prod", "PW": "hunter2", "DBT_ENV_SECRET_DB": "hidden-by-prefix"}
+    environ["SCHEMA_URL"] = "x://u:hidden-in-url@h"
+    references = {
+        "host": {"env": "DB_HOST"},
+        "user": {"file": str(tmp_path / "user")},
+        "dbname": {"env": "DBT_ENV_SECRET_DB"},
+        "schema": {"env": "SCHEMA_URL"},
+    }
+    target = build(
+        registry, environ, connection=connection(**references), credentials={"password": {"env": "PW"}}
+    )
+    redact = target.resolve().redactor
+    text = "dbt at prod: install dbt-postgres"
+    assert redact(text) == text
+    assert redact("hunter2 hidden-by-prefix x://u:hidden-in-url@h") == "*** *** x://u:***@h"
+
+
 def test_resolving_is_cheap(registry: PluginRegistry) -> None:
     plain = build(registry, connection=connection())
     late = build(registry, {"PW": "some-password"}, credentials={"password": {"env": "PW"}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
-from floe_monitor.probing import process_pool
+from floe_monitor.probing import foreign_output, process_pool
 from floe_monitor.probing.oneshot import open_prober
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
@@ -242,3 +243,51 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
         lab.FOREVER.set()
         await asyncio.sleep(0.2)
         assert (await prober.probe(targets["hung"])).message == "from another age"
+
+
+async def test_a_process_has_the_secrets_of_its_own_target_alone(
+    probe: Probe, make_targets: Callable[..., dict[str, Target]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither it nor what it starts has another target's; the system shows none at all."""
+    for name in ("FIRST_KEY", "SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"):
+        monkeypatch.setenv(name, f"value-of-{name}")
+    names = "FIRST_KEY SECOND_KEY DBT_ENV_SECRET_C HOST_OF_BOTH"
+    common = {"behave": "tell_environ", "names": names, "host": {"env": "HOST_OF_BOTH"}}
+    targets = make_targets(
+        {
+            "a": {**common, "key": {"env": "FIRST_KEY"}},
+            "b": {**common, "key": {"env": "SECOND_KEY"}, "x": "{{ env_var('DBT_ENV_SECRET_C') }}"},
+        },
+        isolation="process",
+    )
+    first, second, again = [(await probe(targets[name])).message for name in ("a", "b", "a")]
+    own = ["FIRST_KEY", "HOST_OF_BOTH"]
+    pid = first.partition(":")[0]
+    assert first == again == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    own = ["SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"]
+    assert second == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    changed = make_targets({"a": {**common, "key": {"env": "HOME"}}}, isolation="process")["a"]
+    assert not (await probe(changed)).message.startswith(pid)
+
+
+@pytest.mark.parametrize("of_everyone", [False, True])
+async def test_what_a_plugin_prints_stays_out_of_the_monitors_output(
+    probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch, of_everyone: bool
+) -> None:
+    written = [io.TextIOWrapper(io.BytesIO()) for _ in foreign_output.NAMES]
+    for name, stream in zip(foreign_output.NAMES, written, strict=True):
+        monkeypatch.setattr(sys, name, stream)
+    told: list[int] = []
+    with foreign_output.withholding_output(told.append, of_everyone=of_everyone) as withheld:
+        for _ in range(3):
+            result = await probe(make_target({"behave": "print", "words": "c4nary", "thread": of_everyone}))
+            assert result.message == "fine"
+        if not of_everyone:
+            print("our own")
+    assert [getattr(sys, name) for name in foreign_output.NAMES] == written
+    for stream in written:
+        stream.flush()
+    texts = [stream.buffer.getvalue() for stream in written]
+    assert b"".join(texts) == (b"" if of_everyone else b"our own\n")
+    assert withheld.count > 3 * 8 * len("c4nary")
+    assert len(told) == 1  # at once; then every minute

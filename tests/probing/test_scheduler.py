@@ -216,6 +216,15 @@ async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, 
         lab.FOREVER.set()
 
 
+async def test_a_hang_that_degrades_goes_on_degrading(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    limits = {"interval": 0.1, "timeout": 0.1, "failure_threshold": 2}
+    async with monitor.watching(make_targets({"dev": {"behave": "hang_in_an_extension"}}, **limits)):
+        await monitor.until(lambda: monitor.skips("dev")["stuck"] >= 3)
+        assert monitor.state.targets["dev"].status is HealthStatus.DEGRADED
+        lab.FOREVER.set()
+
+
 async def test_a_stale_target_tells_of_its_return(make_targets: MakeTargets, lab: Any) -> None:
     monitor = Monitor(limit=1, per_plugin=1)
     targets = make_targets({"hung": "hang", "starved": "healthy"}, interval=0.1, timeout=0.1)

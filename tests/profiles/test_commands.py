@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from floe_monitor.profiles import diff, show, write
+from floe_monitor.profiles import diff, merge, show, write
 from floe_monitor.profiles.files import marked
 from floe_monitor.profiles.locks import owner_lock
 from floe_monitor.profiles.reconcile import Assignment, Reconciler
@@ -35,7 +35,7 @@ def test_diff_shows_our_lines_alone_and_no_secret(made: Any) -> None:
         f"zoo: {CANARY}\n"
     )
     targets = made.targets(made.target(credentials={"password": {"env": "PW"}}, connection={"path": "x"}))
-    (found,) = diff([made.profile()], targets, {})
+    (found,) = diff([made.profile(target="dev")], targets, {})
     assert CANARY not in found.text
     assert "shop" not in found.text
     assert "zoo" not in found.text
@@ -117,3 +117,26 @@ def test_where_no_lock_can_be_had_it_is_kept_all_the_same_and_said(made: Any) ->
     assert [outcome.result for outcome in outcomes] == ["written", "unchanged"]
     assert all("kept without a lock" in outcome.message for outcome in outcomes)
     assert not made.path.with_name("elsewhere").exists()
+
+
+def test_a_file_is_read_once_for_all_its_profiles(made: Any) -> None:
+    made.path.write_text(
+        "".join(f"p{n}:\n  outputs:\n    dev: {{type: plain, threads: 4}}\n" for n in range(20))
+    )
+    targets = made.targets(made.target(connection={}))
+    before = merge._parsed.cache_info().misses
+    found = diff([made.profile(f"p{n}") for n in range(20)], targets, {})
+    assert [each.text + each.problem for each in found] == [""] * 20
+    assert merge._parsed.cache_info().misses == before + 1
+
+
+def test_diff_shows_no_secret_of_an_output_that_stays(made: Any) -> None:
+    made.path.write_text(
+        f"ours:\n  target: dev\n  outputs:\n    dev: {{type: plain, threads: 4, password: {CANARY}}}\n"
+        f"    theirs: {{type: other, password: {CANARY}, dsn: 'x://u:{CANARY}@h'}}\n  token: {CANARY}\n"
+    )
+    targets = made.targets(made.target(credentials={"password": {"env": "PW"}}, connection={}))
+    (found,) = diff([made.profile()], targets, {"PW": "x"})
+    assert "+      password: \"{{ env_var('PW') }}\"" in found.text
+    assert "theirs" in found.text, "within the lines around"
+    assert CANARY not in found.text

@@ -247,3 +247,46 @@ def test_arguments_are_not_changed() -> None:
     wanted = copy.deepcopy(OURS)
     into(FOREIGN, wanted)
     assert wanted == OURS
+
+
+LISTS = """\
+ours:
+  target: dev
+  outputs:
+    dev:
+      type: "x"
+      secrets:
+        # the first
+        - {name: 'a', key: 1}   # stays
+        - name: "b"   # to be rotated
+          secret: old   # here
+          scope: ["s3://x", 's3://y', [1,  2]]
+      paths: [ 'a',  "b" ]
+"""
+
+
+def test_the_items_of_a_list_that_differ_are_changed_in_their_place() -> None:
+    wanted = loaded(LISTS)["ours"]
+    output = wanted["outputs"]["dev"]
+    output["secrets"][1]["secret"] = "new"
+    output["secrets"][1]["scope"][2][1] = 3
+    output["paths"][1] = "c"
+    changed = (
+        LISTS.replace("secret: old", "secret: new").replace("[1,  2]", "[1,  3]").replace('"b" ]', "c ]")
+    )
+    assert into(LISTS, wanted) == changed
+
+
+def test_a_list_of_another_length_is_written_anew() -> None:
+    wanted = loaded(LISTS)["ours"]
+    wanted["outputs"]["dev"]["paths"].append("c")
+    assert into(LISTS, wanted) == LISTS.replace("""[ 'a',  "b" ]""", "[a, b, c]")
+
+
+def test_tabs_that_libyaml_takes_for_spaces() -> None:
+    text = "ours:\n  target: dev\t# a tab\n  outputs:\n    dev: {type: x}\t\n  keep: 'a\tb' \t# c\n"
+    wanted = {
+        **loaded(text.replace("\t#", " #").replace("\t\n", "\n"))["ours"],
+        "outputs": {"dev": {"type": "y"}},
+    }
+    assert into(text, wanted) == text.replace("type: x", "type: y")

@@ -154,21 +154,32 @@ def test_keys_beside_outputs_stay() -> None:
         ("prod", None, None, "prod"),
         ("prod", "prod", None, "dev"),
         ("prod", None, "dev", "dev"),
-        ("gone", None, None, "dev"),
+        ("gone", None, None, "gone"),
+        ("gone", "gone", None, "dev"),
         ("'{{ env_var(\"T\") }}'", None, None, '{{ env_var("T") }}'),
-        ("~", None, None, "dev"),
-        ("[prod]", None, None, "dev"),
+        ("~", None, None, None),
+        ("[prod]", None, None, ["prod"]),
     ],
 )
-def test_the_default_output(there: str, claimed: str | None, fixed: str | None, becomes: str) -> None:
+def test_the_default_output(there: str, claimed: str | None, fixed: str | None, becomes: object) -> None:
     text = f"ours:\n  target: {there}\n  outputs:\n    prod: {{type: x}}\n"
     assert profile(written(text, rendered("dev", target=fixed), Claims(target=claimed)))["target"] == becomes
 
 
-def test_dbts_own_default_output_needs_no_target() -> None:
-    text = "ours:\n  outputs:\n    default: {type: x}\n"
-    assert "target" not in profile(written(text, rendered("dev")))
-    assert profile(written("ours:\n  outputs:\n    prod: {type: x}\n", rendered("dev")))["target"] == "dev"
+def test_a_profile_without_target_stays_without() -> None:
+    for name in ("default", "prod"):
+        assert "target" not in profile(
+            written(f"ours:\n  outputs:\n    {name}: {{type: x}}\n", rendered("dev"))
+        )
+    assert profile(written("ours:\n  outputs: {}\n", rendered("dev")))["target"] == "dev"
+
+
+@pytest.mark.parametrize(("name", "target"), [("default", ""), ("old", "  target: old\n")])
+def test_a_default_whose_output_the_monitor_removes_becomes_the_first_target(name: str, target: str) -> None:
+    text = f"ours:\n{target}  outputs:\n    {name}: {{type: plain}}\n    dev: {{type: plain}}\n"
+    claims = Claims({name: digest(output_texts(read(text, "ours"))[name])})
+    after = profile(written(text, rendered("dev"), claims))
+    assert after == {"target": "dev", "outputs": {"dev": {"type": "plain"}}}
 
 
 def test_a_target_is_the_monitors_only_where_the_monitor_set_it() -> None:

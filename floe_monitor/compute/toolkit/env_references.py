@@ -98,10 +98,13 @@ def variable_of(value: object) -> str | None:
 
 def sole_variable(value: object) -> tuple[str, str | None] | None:
     """Name and default, where the value is exactly one `env_var` call."""
-    if not isinstance(value, str) or not is_template(value):
-        return None
+    return _sole_variable(value) if isinstance(value, str) and is_template(value) else None
+
+
+@lru_cache(maxsize=4096)
+def _sole_variable(text: str) -> tuple[str, str | None] | None:
     sandbox = _sandbox()
-    call = sandbox.env_var_call(value)
+    call = sandbox.env_var_call(text)
     if call is None:
         return None
     try:

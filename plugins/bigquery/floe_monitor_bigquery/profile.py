@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
+    UnknownKeysError,
     connection_of,
     output_of,
     reference_of,
@@ -84,4 +85,4 @@ def _refuse_unknown(connection: Mapping[str, Any]) -> None:
         if key in _NEVER:
             raise ComputeConfigurationError(f"{key}: {_NEVER[key]}")
     if unknown:
-        raise ComputeConfigurationError(f"dbt-bigquery has no key {', '.join(unknown)}: it would ignore it")
+        raise UnknownKeysError(f"dbt-bigquery has no key {', '.join(unknown)}: it ignores it", unknown)

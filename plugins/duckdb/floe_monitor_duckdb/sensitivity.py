@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _SENSITIVE = re.compile(
     r"secret$|token$|password|passwd|credential$|_key$|connection_string|private", re.IGNORECASE
 )
+_NAMES = frozenset({"secret", "meta_secret"})
 _NOT_SENSITIVE = frozenset({"type", "name", "provider", "persistent", "scope", "secret_type"})
 
 
@@ -27,8 +28,13 @@ def sensitive_texts(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def is_sensitive(path: Iterable[str]) -> bool:
-    """Whether the last of these keys holds a credential; `secret` in an `attach` is the name of one."""
+    """Whether the last of these keys holds a credential; `secret` in an `attach` is the name of one.
+
+    So is DuckLake's `meta_secret`, in its options.
+    """
     *parents, key = path
     if key in _NOT_SENSITIVE or (parents and parents[-1] == "attach"):
+        return False
+    if parents[-2:] == ["attach", "options"] and key.lower() in _NAMES:
         return False
     return bool(_SENSITIVE.search(key))
