@@ -274,9 +274,8 @@ profiles: [{{name: floe, path: made/profiles.yml, reconcile_interval: 200ms}}]
 targets: {{one: {{plugin: lab, connection: {{behave: wander, seconds: {seconds}}}}}}}
 """
     )
-    directory = Path(f"/proc/{daemon.process.pid}/cwd")
     if seconds:
-        daemon.until(lambda: directory.readlink() == Path("/"))
+        daemon.until(lambda: daemon.metric("floe_monitor_workers_busy", plugin="lab") == 1)
     daemon.until(path.exists)
     path.unlink()
     daemon.until(path.exists)
