@@ -14,7 +14,7 @@ PARALLEL := -n 4
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak changelog docs lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak changelog docs dist lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -88,6 +88,10 @@ docs: $(VENV)/created ## build the documentation site in docs/_build/html, where
 	@$$($(BIN)/python -m conformance.environments docs.txt)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
 
+dist: $(VENV)/dev.done ## build wheels into dist/, each engine's requirements with hashes beside them
+	@echo "building wheels"
+	@$(BIN)/python deploy/distributions.py dist
+
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
@@ -98,7 +102,7 @@ lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs 
 			$$only --upgrade $${each%.*}.in -o $$each || exit 1; done
 
 clean: ## remove what the commands made
-	rm -rf docs/_build docs/api/reference $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf dist docs/_build docs/api/reference $(VENV) .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "floe-monitor needs Python 3.11 or newer: set PYTHON=python3.x" >&2; exit 2; }

@@ -19,6 +19,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from floe_monitor.domain.plurals import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -81,7 +83,8 @@ def built(requirements: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
             python = folder / "bin" / "python"
             for each in pins:
-                _tell(f"installing {each.relative_to(ROOT)}: {each.read_text().count('==')} distributions")
+                pinned = counted(each.read_text().count("=="), "distribution")
+                _tell(f"installing {each.relative_to(ROOT)}: {pinned}")
                 install(python, *INSTALL, str(each))
             for each in _EDITABLE.get(requirements, ()):
                 install(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(each))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import CliError
 from floe_monitor.compute.models import CatalogConfig
+from floe_monitor.compute.redaction.detection import is_public_key
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     ExpressionError,
     UnresolvedError,
     is_template,
     parse_expression,
 )
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.resolver import CredentialError
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ def _catalogs(target: Target, plugin: Any) -> tuple[list[CatalogConfig], Callabl
         get_configs = getattr(plugin, "get_catalog_configs", None)
         resolved = target.resolve()
         configs: list[CatalogConfig] = get_configs(resolved.config) if get_configs is not None else []
-        secrets = [value.get_secret_value() for config in configs for value in config.credentials.values()]
+        secrets = [
+            value.get_secret_value()
+            for config in configs
+            for key, value in config.credentials.items()
+            if not is_public_key(key)
+        ]
         return configs, _both(resolved.redactor, Redactor(secrets))
     try:
         credentials = {
@@ -62,7 +68,7 @@ def _catalogs(target: Target, plugin: Any) -> tuple[list[CatalogConfig], Callabl
     except (UnresolvedError, ExpressionError) as error:
         raise CliError(f"target {target.name}: catalog: {error}") from None
     config = CatalogConfig.model_validate({**fields, "credentials": credentials})
-    return [config], Redactor(credentials.values())
+    return [config], Redactor(value for key, value in credentials.items() if not is_public_key(key))
 
 
 def _evaluated(value: Any, environ: Mapping[str, str]) -> Any:

@@ -2,79 +2,61 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floe_monitor.cli.configuration import load_targets, pick
-from floe_monitor.cli.options import ConfigOption, FormatOption, OutputFormat, TargetArguments
-from floe_monitor.cli.terminal import NO, OK, console
+from floe_monitor.cli.options import ConfigOption, ProfileOption, ProfilesOption, TargetArguments
+from floe_monitor.cli.terminal import NO, OK, console, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from floe_monitor.cli.profile_import import Lost
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings.models import WorkerSettings
 
 
+class ReportFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+
+
 def check(
     targets: TargetArguments = None,
     config: ConfigOption = None,
-    profiles: Annotated[
-        Optional[Path],
-        typer.Option("--profiles", help="Check the outputs of this profiles.yml instead of a configuration."),
-    ] = None,
-    output: FormatOption = OutputFormat.TABLE,
+    profiles: ProfilesOption = None,
+    profile: ProfileOption = None,
+    output: Annotated[
+        ReportFormat, typer.Option("--format", "-f", help="Output format.")
+    ] = ReportFormat.TABLE,
     strict: Annotated[
         bool, typer.Option("--strict", help="DEGRADED, or an output that is no target, counts as a failure.")
     ] = False,
 ) -> int:
     """Probe targets once. Exit 0: none is UNHEALTHY, 1: some are, 2: usage or configuration."""
-    from floe_monitor.cli.report import print_json, print_table
+    from floe_monitor.cli.report import failing, print_json, print_table
+    from floe_monitor.cli.selection import select
 
-    workers, configured, lost = _targets(config, profiles)
-    chosen, unchecked = _chosen(configured, targets or [], lost or [])
-    with _progress(len(chosen)) as on_result:
-        results = probe(chosen, workers, on_result)
-    bad = {"unhealthy", "degraded"} if strict else {"unhealthy"}
+    chosen = select(targets or [], config, profiles, profile or [])
+    with _progress(len(chosen.targets)) as on_result:
+        results = probe(chosen.targets, chosen.workers, on_result)
     # A check of nothing must not pass.
-    ok = bool(results) and not any(result.status.value in bad for result in results)
-    ok = ok and not (strict and unchecked)
-    if output is OutputFormat.JSON:
-        print_json(results, ok, None if lost is None else unchecked)
+    ok = bool(results) and not any(result.status.value in failing(strict=strict) for result in results)
+    ok = ok and not (strict and chosen.unchecked)
+    if output is ReportFormat.JSON:
+        print_json(results, ok, chosen.unchecked)
+    elif output is ReportFormat.JUNIT:
+        from floe_monitor.cli import junit
+
+        write(junit.render(results, chosen.unchecked or [], strict=strict))
     else:
-        print_table(results, unchecked)
+        print_table(results, chosen.unchecked or [])
     return OK if ok else NO
-
-
-def _targets(
-    config: Path | None, profiles: Path | None
-) -> tuple[WorkerSettings, dict[str, Target], list[Lost] | None]:
-    """Also what of a profiles.yml cannot be checked; None for a configuration."""
-    if profiles is None:
-        loaded, targets = load_targets(config)
-        return loaded.settings.workers, targets, None
-    from floe_monitor.cli.profile_import import targets_of  # not in the usual case
-
-    return targets_of(profiles, os.environ)
-
-
-def _chosen(
-    configured: dict[str, Target], names: Sequence[str], lost: Sequence[Lost]
-) -> tuple[list[Target], list[Lost]]:
-    """The targets named, or all, and what of it is no target: it may be named like one."""
-    if not names:
-        return (list(configured.values()) if lost else pick(configured, ())), list(lost)
-    unchecked = [each for each in lost if each.output in names and each.output not in configured]
-    gone = {each.output for each in unchecked}
-    there = [name for name in names if name not in gone]
-    return (pick(configured, there) if there else []), unchecked
 
 
 def probe(

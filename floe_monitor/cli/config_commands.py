@@ -10,7 +10,7 @@ import typer
 
 from floe_monitor.cli.configuration import find_config, load_targets
 from floe_monitor.cli.options import ConfigOption
-from floe_monitor.cli.terminal import OK, CliError, write
+from floe_monitor.cli.terminal import OK, CliError, note, write
 from floe_monitor.domain.plurals import counted
 
 app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
@@ -25,6 +25,8 @@ class TextFormat(StrEnum):
 def check_config(config: ConfigOption = None) -> int:
     """Say what is wrong with the configuration, with file and line. Exit 2: something is."""
     # A target whose plugin is missing is a problem here: the daemon would report it UNHEALTHY for ever.
+    from floe_monitor.settings.file_modes import exposed_files
+
     loaded, targets = load_targets(config)
     problems = [
         f"  {loaded.locate(('targets', name, 'plugin'))}: targets.{name}: {target.entry.problem}"
@@ -33,6 +35,8 @@ def check_config(config: ConfigOption = None) -> int:
     ]
     if problems:
         raise CliError(f"the configuration {find_config(config)} cannot work here:", *problems)
+    for warning in exposed_files(loaded.trusted):
+        note(f"warning: {warning}")
     files = ", ".join(map(str, loaded.files))
     kept = len(loaded.settings.profiles)
     write(f"ok: {counted(len(targets), 'target')}, {counted(kept, 'profile')} in {files}")

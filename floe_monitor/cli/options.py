@@ -44,4 +44,12 @@ TargetArguments = Annotated[
     typer.Argument(metavar="TARGET", autocompletion=_complete_targets, help="Targets; all if none is named."),
 ]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", autocompletion=_complete_targets)]
+ProfilesOption = Annotated[
+    Optional[Path],
+    typer.Option("--profiles", help="Take the outputs of this profiles.yml instead of a configuration."),
+]
+ProfileOption = Annotated[
+    Optional[list[str]],
+    typer.Option("--profile", metavar="NAME", help="Take this profile's targets only; may be repeated."),
+]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", "-f", help="Output format.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -17,8 +18,11 @@ from floe_monitor.cli.options import (
 from floe_monitor.cli.terminal import OK, CliError, console, note, suggestion, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.text import Text
 
+    from floe_monitor.compute import ResourceSpec
     from floe_monitor.domain.targets import Target
     from floe_monitor.registry.discovery import PluginEntry
 
@@ -136,17 +140,24 @@ def resources(
     ] = None,
 ) -> int:
     """Print the Kubernetes `resources:` of a dbt job pod."""
+    from pydantic import ValidationError
+
     from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements
     from floe_monitor.registry.discovery import discover
+    from floe_monitor.registry.foreign_plugin import resource_requirements
 
-    ask: Any = get_resource_requirements
+    ask: Callable[[str], ResourceSpec] = get_resource_requirements
     if plugin is not None:
         entry = discover().get(plugin)
         if entry.plugin is None:
             raise CliError(f"{plugin}: {entry.problem}")
-        ask = entry.plugin.get_resource_requirements
+        ask = functools.partial(resource_requirements, entry.plugin)
     try:
         spec = ask(size)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        said = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+        raise CliError(f"{plugin}: its resources of size {size} are none: {said}") from None
     except ValueError:
         raise CliError(f"no workload size {size!r}{suggestion(size, WORKLOAD_PRESETS)}") from None
     lines = ["resources:"]

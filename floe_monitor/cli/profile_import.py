@@ -87,9 +87,9 @@ def import_profiles(path: Path, only: Sequence[str], output: Path | None) -> int
 
 
 def targets_of(
-    path: Path, environ: MutableMapping[str, str]
+    path: Path, environ: MutableMapping[str, str], only: Sequence[str]
 ) -> tuple[WorkerSettings, dict[str, Target], list[Lost]]:
-    """The outputs of a profiles.yml as targets to probe, and those that are none.
+    """The outputs of the profiles named, or of all, as targets to probe, and those that are none.
 
     Literal secrets go to `environ` for the time.
     """
@@ -98,7 +98,7 @@ def targets_of(
     from floe_monitor.settings import Settings  # noqa: PLC0415 - as above
 
     registry = discover()
-    found = read_profiles(path, (), registry)
+    found = read_profiles(path, only, registry)
     for text in found.notes:
         note(text)
     found.secrets.set_in(environ)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
+from floe_monitor.domain.cures import cure_for
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
@@ -22,13 +23,21 @@ FORMAT = 1
 
 
 def print_json(results: Sequence[ProbeResult], ok: bool, unchecked: Sequence[Lost] | None) -> None:
-    """Described in docs/cli.md; each result as the HTTP API has it. A configuration has no `unchecked`."""
+    """Described in docs/cli.md; each result as the HTTP API has it, and its cure.
+
+    A configuration has no `unchecked`.
+    """
     counts = _counts(results)
-    rows = [serialization.probe(result) for result in results]
+    rows = [{**serialization.probe(result), "cure": cure_for(result)} for result in results]
     report: dict[str, Any] = {"format": FORMAT, "ok": ok, "counts": counts, "results": rows}
     if unchecked is not None:
         report["not_checked"] = [asdict(each) for each in unchecked]
     write(serialization.encode(report).decode())
+
+
+def failing(*, strict: bool) -> set[str]:
+    """The statuses that make the command fail."""
+    return {"unhealthy", "degraded"} if strict else {"unhealthy"}
 
 
 def print_table(results: Sequence[ProbeResult], unchecked: Sequence[Lost] = ()) -> None:
@@ -88,6 +97,8 @@ def _cells(result: ProbeResult) -> list[list[tuple[str, str]]]:
         said = f"{result.message or 'failed'} ({result.error_type})"
     lines = [said] if said else []
     lines += [f"! {warning}" for warning in result.warnings]
+    if cure := cure_for(result):
+        lines.append(f"→ {cure}")
     return [
         [(result.target, "")],
         [(f"{SYMBOLS[word]} {word}", STYLES[word])],

@@ -28,6 +28,7 @@ def run(config: ConfigOption = None) -> int:
     from floe_monitor.daemon.signals import Signals  # before what takes long to import
 
     signals = Signals()
+    from floe_monitor.compute.errors import MonitorResourceError
     from floe_monitor.daemon import composition  # with everything
     from floe_monitor.settings import ConfigurationError
     from floe_monitor.web.server import ListenError
@@ -41,7 +42,7 @@ def run(config: ConfigOption = None) -> int:
         return composition.run(path, environ=os.environ, announce=announce, signals=signals)
     except ConfigurationError as error:
         raise refused(path, error) from None
-    except ListenError as error:
+    except (ListenError, MonitorResourceError) as error:
         raise CliError(str(error)) from None
 
 

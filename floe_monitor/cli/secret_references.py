@@ -10,6 +10,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.redaction.detection import SECRET_ENV_PREFIX, secrets_in
 from floe_monitor.compute.toolkit.env_references import (
     ExpressionError,
     UnresolvedError,
@@ -18,7 +19,6 @@ from floe_monitor.compute.toolkit.env_references import (
     parse_expression,
     sole_variable,
 )
-from floe_monitor.credentials.detection import SECRET_ENV_PREFIX, secrets_in
 from floe_monitor.credentials.literal_secrets import is_literal_secret, literal_secrets
 
 if TYPE_CHECKING:

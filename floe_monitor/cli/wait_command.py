@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floe_monitor.cli.configuration import load_targets, pick
-from floe_monitor.cli.options import ConfigOption, TargetArguments, parse_duration
+from floe_monitor.cli.options import (
+    ConfigOption,
+    ProfileOption,
+    ProfilesOption,
+    TargetArguments,
+    parse_duration,
+)
 from floe_monitor.cli.terminal import NO, OK, note, write
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 def wait(
     targets: TargetArguments = None,
     config: ConfigOption = None,
+    profiles: ProfilesOption = None,
+    profile: ProfileOption = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -35,13 +42,18 @@ def wait(
     """Wait until targets are up (HEALTHY or DEGRADED): a gate for an init container. Exit 1: not in time."""
     import anyio  # by the commands that probe alone
 
-    loaded, configured = load_targets(config)
-    chosen = pick(configured, targets or [])
+    from floe_monitor.cli.selection import select
+
+    chosen = select(targets or [], config, profiles, profile or [])
+    for lost in chosen.unchecked or ():
+        note(f"not checked: {lost}")
+    if not chosen.targets or (targets and chosen.unchecked):
+        return NO  # what is no target will never be up
     began = time.monotonic()
-    waiting = anyio.run(_wait, chosen, loaded.settings.workers, timeout, interval)
+    waiting = anyio.run(_wait, chosen.targets, chosen.workers, timeout, interval)
     took = time.monotonic() - began
     if not waiting:
-        write(f"up after {took:.1f} s: {', '.join(target.name for target in chosen)}")
+        write(f"up after {took:.1f} s: {', '.join(target.name for target in chosen.targets)}")
         return OK
     note(f"not up after {took:.1f} s: {', '.join(sorted(waiting))}")
     return NO

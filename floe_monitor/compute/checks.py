@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from floe_monitor.compute import deadline
 from floe_monitor.compute.errors import ComputeError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 
-SHORTEST_SECRET = 4
+SHORTEST_HIDDEN = 4
 """Characters below which a secret is not looked for: it would blot ordinary words."""
 
 
@@ -51,6 +52,18 @@ def _plain(text: object) -> str:
         return f"(a {type(text).__name__} that cannot be read)"
 
 
+class RunningCheck(NamedTuple):
+    """The check under way.
+
+    `started_ms` counts from the start of the validation; `on_timeout` is the check's status where the
+    validation's time ends before it does.
+    """
+
+    name: str
+    started_ms: float
+    on_timeout: ConnectionStatus
+
+
 class CheckLog:
     """What a validation has recorded so far, readable from another thread while it runs.
 
@@ -62,10 +75,12 @@ class CheckLog:
 
     def __init__(self) -> None:
         self._done: tuple[CheckResult, ...] = ()
-        self._running: tuple[str, float] | None = None
+        self._running: RunningCheck | None = None
 
-    def begin(self, name: str, started_ms: float) -> None:
-        self._running = (_plain(name), started_ms)
+    def begin(
+        self, name: str, started_ms: float, on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> None:
+        self._running = RunningCheck(_plain(name), started_ms, on_timeout)
 
     def finish(self, result: CheckResult) -> None:
         """In the worker, where a message that is no plain text may be turned into one: that runs its code."""
@@ -79,8 +94,7 @@ class CheckLog:
         return self._done
 
     @property
-    def running(self) -> tuple[str, float] | None:
-        """Name and start (ms into the validation) of the check under way."""
+    def running(self) -> RunningCheck | None:
         return self._running
 
 
@@ -133,7 +147,8 @@ class Validation:
 
     `classify` turns a driver's exception into a `Failure`; errors of the contract (`ComputeError`) need none.
     An exception that surfaces after the deadline counts as a timeout whatever its class. `secrets` are
-    replaced in what checks say that did not pass: drivers and servers repeat what they were given.
+    replaced in warnings and in what checks say that did not pass: drivers and servers repeat what they were
+    given.
 
     Where the monitor itself is short of threads, memory or descriptors, a check raises
     `MonitorResourceError` instead of failing: the whole validation is void.
@@ -142,6 +157,8 @@ class Validation:
     def __init__(self, classify: Callable[[Exception], Failure], secrets: Iterable[str] = ()) -> None:
         self._classify = classify
         self._secrets: set[str] = set()
+        self._redact: Redactor | None = None
+        """Of them, once there is a text to say."""
         self.hide(*secrets)
         self._started = time.perf_counter()
         self._log = _log.get() or CheckLog()
@@ -161,15 +178,17 @@ class Validation:
         name: str,
         *,
         on_failure: ConnectionStatus = ConnectionStatus.UNHEALTHY,
+        on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY,
         fatal: tuple[type[Exception], ...] = (),
     ) -> Iterator[Check]:
         """Run one check; `on_failure` is the status an exception in its body gives it.
 
-        Those of `fatal` say that the engine is unreachable, whatever was asked of it: always UNHEALTHY.
+        `on_timeout` is its status where it does not return before the deadline: by default UNHEALTHY, for the
+        engine does not answer. Those of `fatal` say that the engine is unreachable: always UNHEALTHY.
         """
         check = Check(name)
         started_ms = self._elapsed_ms()
-        self._log.begin(name, started_ms)
+        self._log.begin(name, started_ms, on_timeout)
         try:
             yield check
         except _StopValidationError:
@@ -200,9 +219,10 @@ class Validation:
         self._warnings.append(message)
 
     def hide(self, *secrets: str) -> None:
-        """Replace these too in what checks say that do not pass, from now on; shorter than four characters
-        hides nothing."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        """Replace these too in warnings and in what checks say that do not pass, in every form in which they
+        may be repeated; one of less than four characters is not."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
+        self._redact = None
 
     def result(self, message: str = "") -> ConnectionResult:
         """The verdict: the worst check's status; its message unless all passed, then `message`."""
@@ -213,7 +233,7 @@ class Validation:
             status=ConnectionStatus.HEALTHY if worst is None else worst.status,
             latency_ms=self._elapsed_ms(),
             message=message if passed or worst is None else worst.message,
-            warnings=list(self._warnings),
+            warnings=[self._without_secrets(_plain(warning)) for warning in self._warnings],
             checks=checks,
             error_type=None if passed or worst is None else worst.error_type,
         )
@@ -230,6 +250,6 @@ class Validation:
         return self._classify(error)
 
     def _without_secrets(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        if self._redact is None:
+            self._redact = Redactor(self._secrets)
+        return self._redact(text)

@@ -37,7 +37,10 @@ class ComputeConfigurationError(ComputeError):
 
 
 class MonitorResourceError(ComputeError):
-    """The monitor itself has no more threads, memory or descriptors: nothing is known of the target."""
+    """The monitor itself has no more threads, memory or descriptors: nothing is known of the target.
+
+    A validation that raises it gives no result: the tick is skipped and counted.
+    """
 
     error_type = ErrorType.PLUGIN
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from floe_monitor.compute.quantities import Quantity
+
 
 class ConnectionStatus(Enum):
     """What one validation found. `severity` orders them: 1 healthy, 2 degraded, 3 unhealthy."""
@@ -76,12 +78,12 @@ class ResourceSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    cpu_request: str = Field(default="100m", description="CPU request")
-    cpu_limit: str = Field(default="1000m", description="CPU limit")
-    memory_request: str = Field(default="256Mi", description="Memory request")
-    memory_limit: str = Field(default="1Gi", description="Memory limit")
-    ephemeral_storage_request: str = Field(default="100Mi", description="Ephemeral storage request")
-    ephemeral_storage_limit: str = Field(default="1Gi", description="Ephemeral storage limit")
+    cpu_request: Quantity = Field(default="100m", description="CPU request")
+    cpu_limit: Quantity = Field(default="1000m", description="CPU limit")
+    memory_request: Quantity = Field(default="256Mi", description="Memory request")
+    memory_limit: Quantity = Field(default="1Gi", description="Memory limit")
+    ephemeral_storage_request: Quantity = Field(default="100Mi", description="Ephemeral storage request")
+    ephemeral_storage_limit: Quantity = Field(default="1Gi", description="Ephemeral storage limit")
 
 
 WORKLOAD_PRESETS: dict[str, ResourceSpec] = {

@@ -10,14 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.toolkit.env_references import (
-    ExpressionError,
-    UnresolvedError,
-    holds_literal,
-    is_template,
-    parse_expression,
-)
-from floe_monitor.credentials.detection import (
+from floe_monitor.compute.redaction.detection import (
     NAMES_OF_SECRETS,
     SECRET_TEXTS,
     UNKNOWN,
@@ -25,6 +18,13 @@ from floe_monitor.credentials.detection import (
     is_secret_key,
     is_secret_variable,
     secrets_in,
+)
+from floe_monitor.compute.toolkit.env_references import (
+    ExpressionError,
+    UnresolvedError,
+    holds_literal,
+    is_template,
+    parse_expression,
 )
 
 if TYPE_CHECKING:

@@ -11,6 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.redaction.detection import (
+    SECRET_ENV_PREFIX,
+    is_public_key,
+    is_secret_key,
+    is_secret_variable,
+    secrets_in,
+)
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import (
     Expression,
     UnresolvedError,
@@ -18,13 +27,6 @@ from floe_monitor.compute.toolkit.env_references import (
     is_template,
     parse_expression,
 )
-from floe_monitor.credentials.detection import (
-    SECRET_ENV_PREFIX,
-    is_secret_key,
-    is_secret_variable,
-    secrets_in,
-)
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.registry.config_validation import ConfigProblems, build_config, may_be_blank
 from floe_monitor.registry.problems import dotted
@@ -110,6 +112,10 @@ class Resolver:
             if isinstance(slot.source, Reference)
         )
         self._names = {entry.path: entry.name for entry in self.profile_names}
+        self.secret_variables = frozenset(
+            name for slot in self._slots for name in _secret_variables(slot.path, slot.source)
+        )
+        """Variables it names whose values are secret."""
         self._last: tuple[tuple[Any, ...], Resolved] | None = None
 
     @property
@@ -122,7 +128,8 @@ class Resolver:
         return {key: self._written(value) for key, value in self._tree.items()}
 
     def resolve(self, plugin: ComputePlugin[Any]) -> Resolved:
-        """Look everything up now. Raises `CredentialError` with all that is missing."""
+        """Look everything up now. Raises `CredentialError` with all that is missing, `MonitorResourceError`
+        where a file cannot be opened for want of descriptors."""
         values, found = self._look_up()
         key = (id(plugin), tuple(values.get(name) for name in self._variables), *found.values())
         last = self._last
@@ -183,6 +190,9 @@ class Resolver:
             try:
                 found[slot.path] = slot.source.read(self._environ)  # type: ignore[union-attr]
             except UnresolvedError as error:
+                shortage = resource_error_in(error)
+                if shortage is not None:
+                    raise shortage from None
                 missing.append(f"{dotted(slot.path)}: {error}")
         if missing:
             raise CredentialError("; ".join(missing))
@@ -198,7 +208,7 @@ class Resolver:
         if not isinstance(node, _Slot):
             return node
         if isinstance(node.source, Reference):
-            secrets.append(found[node.path])
+            secrets += _secrets_of_reference(node.path, node.source, found[node.path])
             return found[node.path]
         try:
             value = node.source.evaluate(values)
@@ -219,14 +229,36 @@ class Resolver:
         return expression_for(self._names[node.path])
 
 
+def _secret_variables(path: KeyPath, source: Expression | Reference) -> Iterator[str]:
+    if isinstance(source, Reference):
+        if source.env is not None and _is_secret_reference(path, source):
+            yield source.env
+        return
+    hidden = _is_hidden(path)
+    for name, _ in source.variables:
+        if is_secret_variable(name) or (hidden and not is_public_key(name)):
+            yield name
+
+
+def _is_hidden(path: KeyPath) -> bool:
+    return any(is_secret_key(part) for part in path if isinstance(part, str))
+
+
+def _is_secret_reference(path: KeyPath, reference: Reference) -> bool:
+    key = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return not is_public_key(key) or (reference.env is not None and is_secret_variable(reference.env))
+
+
+def _secrets_of_reference(path: KeyPath, reference: Reference, value: str) -> list[str]:
+    """All of it, unless its key says who or where; of that, what is written as a secret: a URL's password."""
+    return [*([value] if _is_secret_reference(path, reference) else []), *secrets_in(value)]
+
+
 def _secrets_of(
     path: KeyPath, expression: Expression, values: Mapping[str, str], result: Any
 ) -> Iterator[str]:
-    hidden = any(is_secret_key(part) for part in path if isinstance(part, str))
-    for name, _ in expression.variables:
-        if (hidden or is_secret_variable(name)) and values.get(name):
-            yield values[name]
-    if hidden and result is not None:
+    yield from (values[name] for name in _secret_variables(path, expression) if values.get(name))
+    if _is_hidden(path) and result is not None:
         yield str(result)
     for text in (*values.values(), result):
         if isinstance(text, str):

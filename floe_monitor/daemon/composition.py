@@ -9,14 +9,21 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import anyio
 
 from floe_monitor import __version__
+from floe_monitor.compute.toolkit import process_state
+from floe_monitor.compute.toolkit.headroom import descriptor_limit
 from floe_monitor.daemon.controller import Controller, read_configuration
-from floe_monitor.domain.liveness import LivenessLimits
+from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
+from floe_monitor.daemon.watchdog import Watchdog
+from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Runner
 from floe_monitor.probing.scheduler import Scheduler
 from floe_monitor.probing.workers import WorkerPool
@@ -28,6 +35,7 @@ from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 from floe_monitor.web.app import create_app
+from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import listen, serve
 
 if TYPE_CHECKING:
@@ -67,6 +75,8 @@ def run(
     Raises `ConfigurationError` and `ListenError` before anything has started. Validations may still hang
     when it returns: the caller ends the process with `os._exit`.
     """
+    raise_descriptor_limit()
+    process_state.remember()
     loaded, targets = read_configuration(config, environ)
     listener = listen(loaded.settings.http.host, loaded.settings.http.port)
     try:
@@ -94,6 +104,7 @@ class _Daemon:
         self._settings = settings
         self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
         self._leave_by = 0.0
+        self._graces: SimpleQueue[float] = SimpleQueue()  # may be put to from within a signal handler
         drops = Drops()
         self._writer = configure_logging(settings.log, sys.stderr, drops)
         self._log = get_logger()
@@ -110,9 +121,11 @@ class _Daemon:
         self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
 
     def run(self, announce: Greet) -> int:
+        threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
         try:
-            anyio.run(self._main, announce)
+            with withholding_output(self._tell_of_output, of_everyone=True):
+                anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
                 self._log.critical("stopping: an unexpected error", exc_info=cause)
@@ -160,7 +173,9 @@ class _Daemon:
             allowed_hosts=self._settings.http.allowed_hosts,
         )
         async with anyio.create_task_group() as services:
-            await services.start(serve, app, self._listener, name="http")
+            limits = Limits.within(descriptor_limit())
+            await services.start(partial(serve, app, self._listener, limits=limits), name="http")
+            services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
             services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(synchronizer.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
@@ -238,12 +253,15 @@ class _Daemon:
     def _guard_exit(self, grace: float) -> None:
         """End the process when the grace period is over, whatever still runs or hangs."""
         self._leave_by = time.monotonic() + grace
+        self._graces.put(grace)
 
-        def leave() -> None:
-            time.sleep(grace + 0.5)
-            os._exit(0)
+    def _leave_when_over(self) -> None:
+        """A thread of its own from the start on: at a limit on threads the stop could not have one."""
+        time.sleep(self._graces.get() + 0.5)
+        os._exit(0)
 
-        threading.Thread(target=leave, name="exit-guard", daemon=True).start()
+    def _tell_of_output(self, count: int) -> None:
+        self._log.warning("output of plugins is withheld: it may hold a credential", characters=count)
 
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0

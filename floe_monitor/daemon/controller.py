@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.toolkit import process_state
+from floe_monitor.compute.toolkit.headroom import require_descriptors
 from floe_monitor.domain.events import ConfigReloaded
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
 from floe_monitor.registry.discovery import discover
 from floe_monitor.settings import ConfigurationError, load
+from floe_monitor.settings.file_modes import exposed_files
 from floe_monitor.web.interfaces import ProbeRefusedError
 
 if TYPE_CHECKING:
@@ -37,14 +44,37 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
+NAMES_SHOWN = 20
+"""Files named in warnings of one load."""
+
 AT_START_ONLY = ("http", "otlp", "log", "reload")
 """Sections whose changes wait for a restart."""
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
-    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found."""
+    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found.
+
+    `MonitorResourceError` where descriptors were short: files and plugins that cannot be opened would count
+    as missing.
+    """
+    require_descriptors()
+    process_state.restore()
     loaded = load(path, environ)
-    return loaded, build_targets(loaded.settings, discover(), loaded.locate)
+    targets = build_targets(loaded.settings, discover(), loaded.locate)
+    process_state.restore()  # the import of a plugin may have changed it
+    require_descriptors()
+    return loaded, targets
+
+
+def tell_of_exposed_files(loaded: LoadedSettings) -> None:
+    """In a thread of its own: a credential's file may lie on a file system that hangs."""
+
+    def tell() -> None:
+        for warning in itertools.islice(exposed_files(loaded.trusted), NAMES_SHOWN):
+            log.warning("%s", warning)
+
+    with suppress(RuntimeError):  # no thread can be started: the next reload tells
+        threading.Thread(target=tell, name="file-modes", daemon=True).start()
 
 
 class Controller:
@@ -69,6 +99,7 @@ class Controller:
         self._pool = pool
         self._synchronizer = synchronizer
         self._publish = publish
+        tell_of_exposed_files(loaded)
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
 
@@ -121,6 +152,11 @@ class Controller:
             waited = f"not read within {READ_SECONDS:g} s: a file or the import of a plugin hangs"
             event = self._refuse((f"{self._path}: {waited}",))
         except Exception as error:  # a fault of ours in reading must not stop the probing
+            shortage = resource_error_in(error)
+            if shortage is not None:
+                event = self._refuse((f"{self._path}: not read: {shortage}",))
+                self._publish(event)
+                return event
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:
@@ -136,6 +172,7 @@ class Controller:
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings
         self._loaded = loaded
+        tell_of_exposed_files(loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)

@@ -14,9 +14,10 @@ from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 if TYPE_CHECKING:
     from floe_monitor.domain.health import Health, Transition
 
-SkipReason = Literal["running", "stuck", "no_slot", "late"]
+SkipReason = Literal["running", "stuck", "no_slot", "late", "shortage"]
 """Why a tick did not become a probe: the target's last probe still runs, or hangs past its deadline; every
-slot was taken until the next tick; or the tick's time had passed before the scheduler woke."""
+slot was taken until the next tick; the tick's time had passed before the scheduler woke; or the monitor
+itself had no descriptor, thread or memory for it."""
 
 WorkerOutcome = Literal["returned", "reclaimed", "stuck"]
 """What became of the worker: it returned; it was killed and its slot freed; it still hangs."""
@@ -67,6 +68,20 @@ class TickSkipped:
     plugin: str
     reason: SkipReason
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShortageBegan:
+    """The monitor itself is short of `what`, and was not before; no probe that needs it says anything."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShortageEnded:
+    """Every target could be probed again, after `lasted` seconds."""
+
+    lasted: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,8 @@ class ProfileReconciled:
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
+    | ShortageBegan
+    | ShortageEnded
     | ProbeStarted
     | LateReturn
     | TargetStale

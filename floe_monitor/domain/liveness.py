@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 BEAT_AGE_LIMIT = 15.0
 """Seconds without a turn of the scheduler that mean it has stalled; it turns at least once a second."""
 
+SHORTAGE_LIMIT = 60.0
+"""Seconds for which a shortage of the monitor's own keeps it from probing anything, after which only a
+restart helps."""
+
 _NAMED = 5
 
 
@@ -24,13 +28,15 @@ class LivenessLimits:
 
     stuck: int
     beat_age: float = BEAT_AGE_LIMIT
+    shortage: float = SHORTAGE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ok` where there is no reason against it."""
+    """`ok` where there is no reason against it. `remarks` are what else should be known."""
 
     reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -50,7 +56,21 @@ def liveness(state: MonitorState, now: float, limits: LivenessLimits, started: f
     if stuck >= limits.stuck:
         where = ", ".join(f"{name}: {c.stuck}" for name, c in sorted(state.workers.items()) if c.stuck)
         reasons.append(f"{counted(stuck, 'stuck worker')} (limit {limits.stuck}): {where}")
-    return Verdict(tuple(reasons))
+    remarks: list[str] = []
+    if state.shortages:
+        short, lasting = _shortage(state, now, limits.shortage)
+        (reasons if lasting else remarks).append(short)
+    return Verdict(tuple(reasons), tuple(remarks))
+
+
+def _shortage(state: MonitorState, now: float, limit: float) -> tuple[str, bool]:
+    """What to say of it, and whether it has kept the monitor from probing anything for `limit` seconds."""
+    shortages = dict(state.shortages)
+    longest = min(shortages.values(), key=lambda shortage: shortage.since)
+    age = now - longest.since
+    lasting = age >= limit and now - state.last_probed >= limit
+    beyond = f" (limit {limit:g} s)" if lasting else ""
+    return f"{longest.what}: for {age:.1f} s{beyond} no probe of {_some(sorted(shortages))}", lasting
 
 
 def readiness(state: MonitorState) -> Verdict:

@@ -158,7 +158,7 @@ def counts(snapshots: Iterable[TargetSnapshot]) -> dict[str, int]:
 
 
 def verdict(judged: Verdict) -> Json:
-    return {"status": "ok" if judged.ok else "failing", "reasons": list(judged.reasons)}
+    return {"status": "ok" if judged.ok else "failing", "reasons": [*judged.reasons, *judged.remarks]}
 
 
 def profile(reconciled: ProfileReconciled) -> Json:

@@ -87,6 +87,14 @@ class ConfigStatus:
         return not self.problems
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Probes of a target fail for want of something of the monitor's own, `since` (`time.monotonic`)."""
+
+    since: float
+    what: str
+
+
 @dataclass(slots=True)
 class MonitorState:
     """The whole state. `targets` keeps the order of the configuration."""
@@ -100,6 +108,10 @@ class MonitorState:
     """Events each sink had to drop, by sink."""
     scheduler_beat: float = 0.0
     """`time.monotonic()` of the scheduler's last turn."""
+    last_probed: float = 0.0
+    """`time.monotonic()` when a probe last said something of its target."""
+    shortages: dict[str, Shortage] = field(default_factory=dict)
+    """By target, until a probe of it says something again."""
     first_round_done: bool = False
     """Every target has had a result."""
     awaited_profiles: frozenset[str] = frozenset()

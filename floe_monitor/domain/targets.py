@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin
@@ -82,6 +82,8 @@ class Target:
     """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
     adapter_type: str = ""
     """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
+    withheld: frozenset[str] = frozenset()
+    """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
 
     @property
@@ -98,6 +100,16 @@ class Target:
         """Its references by the names that profiles.yml has for them."""
         resolver = self._memory.resolver
         return () if resolver is None else resolver.profile_names
+
+    @property
+    def secret_variables(self) -> frozenset[str]:
+        """The environment variables it names whose values are secret."""
+        resolver = self._memory.resolver
+        return frozenset() if resolver is None else resolver.secret_variables
+
+    def secret_environ(self) -> dict[str, str]:
+        """Those that are set, with their values: what a child process has while it probes this target."""
+        return {name: self.environ[name] for name in self.secret_variables if name in self.environ}
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -147,7 +159,16 @@ def build_targets(
     targets = {name: builder.build(name, target) for name, target in settings.targets.items()}
     if builder.problems:
         raise ConfigurationError(builder.problems)
-    return targets
+    named = (target.secret_variables for target in targets.values())
+    withheld = _named_beside_targets(settings).union(*named)
+    return {name: replace(target, withheld=withheld) for name, target in targets.items()}
+
+
+def _named_beside_targets(settings: Settings) -> frozenset[str]:
+    """Variables of credentials that no probe needs: the catalogs' and the exporter's."""
+    catalogs = [target.catalog for target in settings.targets.values() if target.catalog is not None]
+    groups = (settings.otlp.headers, *(catalog.credentials for catalog in catalogs))
+    return frozenset(each.env for group in groups for each in group.values() if each.env is not None)
 
 
 class _Builder:
@@ -187,7 +208,16 @@ class _Builder:
         system = foreign_plugin.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
         adapter = foreign_plugin.adapter_type(entry.plugin) if entry.plugin is not None else ""
         return Target(
-            name, entry, settings, policy, fingerprint, config, self._environ, system, adapter, memory
+            name,
+            entry,
+            settings,
+            policy,
+            fingerprint,
+            config,
+            self._environ,
+            system,
+            adapter,
+            _memory=memory,
         )
 
     def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:

@@ -8,9 +8,11 @@ from floe_monitor.compute.errors import (
     ComputeConfigurationError,
     ComputeConnectionError,
     ComputeTimeoutError,
+    MonitorResourceError,
+    resource_error_in,
 )
 from floe_monitor.compute.models import ErrorType
-from floe_monitor.registry.foreign_plugin import ContractError, adapt_result, describe_error
+from floe_monitor.registry.foreign_plugin import ContractError, adapt_result, clean_text, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +43,16 @@ class RaisedError(Exception):
 def validate_with(
     plugin: ComputePlugin[Any], resolved: Resolved, distribution: str | None
 ) -> ConnectionResult:
-    """The plugin's result, cleaned. Raises `RaisedError` alone: no exception's own code reaches the loop."""
+    """The plugin's result, cleaned. Raises `RaisedError`, or `MonitorResourceError` for a shortage of the
+    monitor's own, alone: no exception's own code reaches the loop."""
     try:
         return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
     except ContractError as error:
-        raise RaisedError(str(error), ErrorType.PLUGIN) from None
+        raise RaisedError(clean_text(str(error), resolved.redactor), ErrorType.PLUGIN) from None
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a result too
+        shortage = resource_error_in(error)
+        if shortage is not None:
+            raise MonitorResourceError(str(shortage)) from None
         raise RaisedError(error_text(error, distribution, resolved.redactor), error_type_of(error)) from None
 
 
@@ -67,5 +73,6 @@ def error_text(
 ) -> str:
     """Its class and text; for a driver that is not installed, what to install."""
     if isinstance(error, ModuleNotFoundError) and error.name and distribution:
-        return f"module {error.name} is not installed: install {distribution} with its dependencies"
+        module = clean_text(error.name, redact, 120)
+        return f"module {module} is not installed: install {distribution} with its dependencies"
     return describe_error(error, redact)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 
@@ -39,7 +41,10 @@ class Prober:
         if target.entry.plugin is None:
             return self._runner.without_worker(attempt, "request")
         slot = await self._pool.acquire(target.plugin_name)
-        result = await self._runner.run(attempt, slot, "request")
+        try:
+            result = await self._runner.run(attempt, slot, "request")
+        except MonitorResourceError as shortage:  # whoever asked once is answered once
+            return self._runner.without_worker(attempt, "request", str(shortage))
         if result.worker == "stuck":
             self._hanging[target.name] = result
             self._make_room(1)
@@ -63,7 +68,8 @@ class Prober:
 def open_prober(workers: WorkerSettings) -> Iterator[Prober]:
     prober = Prober(workers)
     try:
-        yield prober
+        with withholding_output():
+            yield prober
     finally:
         prober.close()
 

@@ -8,7 +8,9 @@ call after another; it is started, and its plugin imported, before the deadline 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,11 +18,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.errors import ComputeError
+from floe_monitor.compute.errors import ComputeError, MonitorResourceError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ErrorType
+from floe_monitor.domain import forked_child
+from floe_monitor.probing import process_tree
+from floe_monitor.probing.channel import Channel, MessageError
 from floe_monitor.probing.invocation import RaisedError
 
 if TYPE_CHECKING:
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 """How long a process may take to start and to import its plugin."""
+
+SHORTAGE_STATUS = 75
+"""With which a worker process ends that had no thread, memory or descriptor to work with (EX_TEMPFAIL)."""
 
 IDLE_SECONDS = 300.0
 """A process unused for this long is ended."""
@@ -67,17 +74,20 @@ class ProcessPool:
         self._closed = False
         self._trimming = False
 
-    def acquire(self, address: PluginAddress, ready_by: float) -> WorkerProcess:
-        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`."""
+    def acquire(self, address: PluginAddress, withheld: frozenset[str], ready_by: float) -> WorkerProcess:
+        """A process whose plugin is ready by then at the latest. Raises `WorkerProcessError`.
+
+        `withheld`: environment variables that it must not have from its start.
+        """
         with self._changed:
             idle = self._idle.get(address, [])
             while idle:
                 process = idle.pop()
-                if process.alive:
+                if process.alive and process.withheld == withheld:
                     return process
                 self._all.discard(process)
                 process.kill()
-        process = WorkerProcess(address)
+        process = WorkerProcess(address, withheld)
         with self._changed:
             self._all.add(process)
             closed = self._closed
@@ -147,16 +157,27 @@ class ProcessPool:
 
 
 class WorkerProcess:
-    """One process with one plugin, started here; `worker_process` is what runs in it."""
+    """One process with one plugin, started here; `worker_process` is what runs in it.
 
-    def __init__(self, address: PluginAddress) -> None:
+    It serves every target of the plugin, so it starts without the secrets of any, in its environment too
+    (which the system shows, and which whatever a driver starts inherits), and is lent a target's own.
+    """
+
+    def __init__(self, address: PluginAddress, withheld: frozenset[str] = frozenset()) -> None:
         self.address = address
+        self.withheld = withheld
         self.idle_since = time.monotonic()
         self._prepared: set[str] = set()
         self._number = 0
-        ours, theirs = socket.socketpair()
+        self._mark = secrets.token_hex(8)
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise resource_error_in(error) or error from None
+        self._lent: dict[str, str] = {}
         with theirs:
-            self._connection = Connection(ours.detach())
+            self._channel = Channel(ours)
+            forked_child.close_in_child(ours.fileno())
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "floe_monitor.probing.worker_process", str(theirs.fileno())],
@@ -165,13 +186,18 @@ class WorkerProcess:
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env={**_environment(withheld), process_tree.VARIABLE: self._mark},
                 )
             except OSError as error:
-                self._connection.close()
+                self._close_channel()
+                shortage = resource_error_in(error)
+                if shortage is not None:
+                    raise shortage from None
+                if error.errno == errno.EAGAIN:
+                    raise MonitorResourceError("the monitor can start no more processes") from None
                 raise WorkerProcessError(f"no worker process could be started: {error.strerror}") from error
         with contextlib.suppress(OSError):  # one that ended at once is noticed by wait_ready
-            self._connection.send(address)
+            self._channel.send(address, time.monotonic() + START_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -182,14 +208,20 @@ class WorkerProcess:
             kind, problem = self._receive(ready_by)
         except ReclaimedError:
             raise WorkerProcessError("the worker process was not ready in time") from None
+        if kind == "shortage":
+            raise MonitorResourceError(problem)
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
+
+    def lend(self, environ: dict[str, str]) -> None:
+        """Have it see these variables, and none of those lent before, from the next request on."""
+        self._lent = environ
 
     def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
         """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
         if target in self._prepared:
             return
-        self._ask(resolved, None)
+        self._ask(resolved, None, ready_by)
         self.wait_ready(ready_by)
         self._prepared.add(target)
 
@@ -197,9 +229,10 @@ class WorkerProcess:
         """Validate in the process. Checks appear in `log` as they happen.
 
         Raises `ReclaimedError` at the deadline (the process is then to be discarded), `RaisedError` for what
-        the plugin raised, `WorkerProcessError` when the process ended.
+        the plugin raised, `WorkerProcessError` when the process ended, `MonitorResourceError` when it was
+        short of something.
         """
-        self._ask(resolved, max(0.0, expires_at - time.monotonic()))
+        self._ask(resolved, max(0.0, expires_at - time.monotonic()), expires_at)
         while True:
             kind, value = self._receive(expires_at)
             if kind == "begin":
@@ -209,23 +242,38 @@ class WorkerProcess:
                 log.finish(value)
             elif kind == "error":
                 raise RaisedError(*value)
+            elif kind == "shortage":
+                raise MonitorResourceError(value)
             else:
                 assert isinstance(value, ConnectionResult)  # noqa: S101 - our own protocol
                 return value
 
     def kill(self) -> None:
-        """Kill the process and everything in its session, and reap it."""
+        """Kill the process with everything that it has started, and reap it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(
+                self._process.pid, signal.SIGSTOP
+            )  # it starts nothing more, and keeps what it has adopted
+        if self.alive:
+            process_tree.kill_descendants(self._process.pid)
+        else:
+            process_tree.kill_marked(self._mark)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
-        with contextlib.suppress(OSError):
-            self._connection.close()
+        self._close_channel()
 
-    def _ask(self, resolved: Resolved, seconds: float | None) -> None:
+    def _close_channel(self) -> None:
+        forked_child.release(self._channel.fileno())
+        self._channel.close()
+
+    def _ask(self, resolved: Resolved, seconds: float | None, until: float) -> None:
         self._number += 1
         try:
-            self._connection.send((self._number, resolved, seconds))
+            self._channel.send((self._number, resolved, seconds, self._lent), until)
+        except TimeoutError:
+            raise ReclaimedError("the worker process took no request in time and was ended") from None
         except OSError:
             raise self._ended() from None
 
@@ -233,19 +281,28 @@ class WorkerProcess:
         """The next answer to the last request; one to an earlier request is ignored."""
         while True:
             try:
-                if not self._connection.poll(max(0.0, expires_at - time.monotonic())):
-                    raise ReclaimedError("the worker process gave no answer in time and was ended")
-                number, kind, value = self._connection.recv()
+                number, kind, value = self._channel.receive(expires_at)
+            except TimeoutError:
+                raise ReclaimedError("the worker process gave no answer in time and was ended") from None
             except (EOFError, OSError):
                 raise self._ended() from None
+            except (MessageError, TypeError, ValueError):
+                raise WorkerProcessError("the worker process sent what is no answer") from None
             if number == self._number:
                 return kind, value
 
-    def _ended(self) -> WorkerProcessError:
+    def _ended(self) -> WorkerProcessError | MonitorResourceError:
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             return WorkerProcessError("the worker process closed its connection")
+        if code == SHORTAGE_STATUS:
+            return MonitorResourceError("the monitor has no more threads, memory or file descriptors")
         if code < 0:
             return WorkerProcessError(f"the worker process died of {signal.Signals(-code).name}")
         return WorkerProcessError(f"the worker process exited with status {code}")
+
+
+def _environment(withheld: frozenset[str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in withheld}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

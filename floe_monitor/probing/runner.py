@@ -1,22 +1,28 @@
-"""One attempt at one target, turned into exactly one `ProbeResult` whatever the plugin does."""
+"""One attempt at one target, turned into exactly one `ProbeResult` whatever the plugin does.
+
+Or into none, where the monitor itself is short of descriptors, threads or memory: that says nothing of a
+target.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-import threading
 import time
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
-from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.redaction.current import knowing_secrets_of
+from floe_monitor.compute.toolkit.headroom import require_descriptors, require_threads
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.probing.plugin_closers import PluginClosers
 from floe_monitor.probing.process_pool import (
     START_SECONDS,
     PluginAddress,
@@ -26,24 +32,27 @@ from floe_monitor.probing.process_pool import (
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
-from floe_monitor.registry.foreign_plugin import adapt_result, describe_error, shut_down
+from floe_monitor.registry.foreign_plugin import adapt_result, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from floe_monitor.compute.plugin import ComputePlugin
+    from floe_monitor.compute.redaction.redactor import Redactor
     from floe_monitor.compute.toolkit.worker_thread import Call
-    from floe_monitor.credentials.redactor import Redactor
     from floe_monitor.domain.events import Trigger, WorkerOutcome
     from floe_monitor.domain.targets import Target
     from floe_monitor.probing.tracing import SpanHandle, Tracing
     from floe_monitor.probing.workers import Slot, WorkerPool
 
-RECLAIM_SECONDS = 0.05
+RECLAIM_SECONDS = 0.25
 """How long past the deadline the runner waits for a worker process to be killed before it reports."""
 
 SHUTDOWN_SECONDS = 1.2
 """How long plugins get to close what they keep when the monitor stops."""
+
+HEADROOM_SECONDS = 0.1
+"""For how long the descriptors found free count as free: to look for every probe costs more than a span."""
 
 _ids = random.Random()  # seeded by the system once: asking it for every probe costs more than the span
 
@@ -78,34 +87,28 @@ class Runner:
         self._pool = pool
         self._tracing: Tracing = tracing or NoTracing()
         self._processes = ProcessPool()
-        self._used: dict[int, ComputePlugin] = {}
+        self._closers = PluginClosers()
+        self._headroom_until = 0.0
 
     def close(self) -> None:
         """Kill the worker processes, and have the plugins close what they keep, in `SHUTDOWN_SECONDS`."""
         self._processes.close()
-        endings = [
-            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True)
-            for plugin in self._used.values()
-        ]
-        until = time.monotonic() + SHUTDOWN_SECONDS
-        for ending in endings:
-            ending.start()
-        for ending in endings:
-            ending.join(max(0.0, until - time.monotonic()))
+        self._closers.close(SHUTDOWN_SECONDS)
 
     def retire(self, plugins: Iterable[ComputePlugin]) -> None:
         """Have every plugin used here but these close what it keeps: no target names it any more."""
-        wanted = {id(plugin) for plugin in plugins}
-        for key in [key for key in self._used if key not in wanted]:
-            plugin = self._used.pop(key)
-            threading.Thread(target=shut_down, args=(plugin,), name="shutdown", daemon=True).start()
+        self._closers.retire(plugins)
 
     async def run(self, attempt: Attempt, slot: Slot, trigger: Trigger) -> ProbeResult:
-        """Validate in `slot`, which from here on is the worker's to give back. Raises only when cancelled."""
+        """Validate in `slot`, which from here on is the worker's to give back.
+
+        Raises when cancelled, and `MonitorResourceError` where it says nothing of the target.
+        """
         target, policy = attempt.target, attempt.target.policy
         in_process = policy.isolation == "process"
         started_at, started = time.time(), time.monotonic()
         try:
+            self._require_headroom()
             span = self._tracing.start(
                 target=target.name,
                 plugin=target.plugin_name,
@@ -119,17 +122,31 @@ class Runner:
             raise
         self._pool.submit(slot, call, lambda outcome: self._ended(attempt, outcome))
         await self._wait_until_over(attempt, RECLAIM_SECONDS if in_process else 0.0)
+        if attempt.outcome is not None and isinstance(attempt.outcome.error, MonitorResourceError):
+            raise attempt.outcome.error
         began = started if attempt.preparing else attempt.expires_at - policy.timeout
         duration = time.monotonic() - began
         result = self._result(attempt, span, trigger, started_at + began - started, duration)
+        if result.worker == "returned" and result.status is ConnectionStatus.UNHEALTHY:
+            # A driver that cannot open a socket may call the engine unreachable. As many as before it began:
+            # others may have closed some since.
+            require_descriptors()
+            require_threads(1)
         if result.worker == "stuck":
             attempt.overdue_since = attempt.expires_at
             self._pool.mark_stuck(slot)
         span.end(result)
         return result
 
-    def without_worker(self, attempt: Attempt, trigger: Trigger) -> ProbeResult:
-        """The result where there is nothing to call: the plugin is missing or broken."""
+    def _require_headroom(self) -> None:
+        """Before a driver starts that may abort the process where it is short of descriptors."""
+        now = time.monotonic()
+        if now >= self._headroom_until:
+            require_descriptors()
+            self._headroom_until = now + HEADROOM_SECONDS
+
+    def without_worker(self, attempt: Attempt, trigger: Trigger, problem: str | None = None) -> ProbeResult:
+        """The result where nothing was called: the plugin is missing or broken, or `problem`."""
         return ProbeResult(
             target=attempt.target.name,
             plugin=attempt.target.plugin_name,
@@ -137,7 +154,7 @@ class Runner:
             duration=0.0,
             started_at=time.time(),
             correlation_id=attempt.correlation_id,
-            message=attempt.target.entry.problem or "the plugin cannot be used",
+            message=problem or attempt.target.entry.problem or "the plugin cannot be used",
             error_type=ErrorType.PLUGIN,
             trigger=trigger,
         )
@@ -164,18 +181,19 @@ class Runner:
             resolved = target.resolve()
             attempt.redactor = resolved.redactor
             if not target.is_prepared:
-                with self._preparing(attempt, loop):
+                with self._preparing(attempt, loop), knowing_secrets_of(resolved.redactor):
+                    self._closers.note_used(plugin)
                     target.prepare(resolved)
-                self._used[id(plugin)] = plugin
             with (
                 deadline.running_until(deadline.Deadline(attempt.expires_at)),
                 checks.recording_into(attempt.log),
+                knowing_secrets_of(resolved.redactor),
                 span.activate(),
             ):
                 return validate_with(plugin, resolved, target.entry.distribution)
 
         # A context of its own: what a plugin sets in one validation is not there in the next.
-        return lambda: Context().run(validate)
+        return lambda: Context().run(_telling_shortage, validate)
 
     def _in_process(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
         loop = asyncio.get_running_loop()
@@ -189,7 +207,9 @@ class Runner:
             try:
                 with self._preparing(attempt, loop):
                     ready_by = time.monotonic() + START_SECONDS
-                    process = self._processes.acquire(PluginAddress(entry.name, entry.distribution), ready_by)
+                    address = PluginAddress(entry.name, entry.distribution)
+                    process = self._processes.acquire(address, target.withheld, ready_by)
+                    process.lend(target.secret_environ())
                     process.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
                     result = process.call(resolved, attempt.expires_at, attempt.log)
@@ -202,7 +222,7 @@ class Runner:
                     (self._processes.release if reusable else self._processes.discard)(process)
             return result
 
-        return validate
+        return lambda: _telling_shortage(validate)
 
     @contextlib.contextmanager
     def _preparing(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -248,6 +268,19 @@ class Runner:
         )
 
 
+def _telling_shortage(validate: Callable[[], ConnectionResult]) -> ConnectionResult:
+    """In the worker: what is raised for want of the monitor's own means is a `MonitorResourceError`."""
+    try:
+        return validate()
+    except RaisedError:  # what the plugin raised was looked at where it was caught
+        raise
+    except Exception as error:
+        shortage = resource_error_in(error)
+        if shortage is not None:
+            raise shortage from None
+        raise
+
+
 def _conclude(attempt: Attempt, duration: float) -> tuple[ConnectionResult, WorkerOutcome]:
     """The result and what became of the worker. Results of our own making are cleaned like a plugin's."""
     outcome = attempt.outcome
@@ -267,17 +300,17 @@ def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:
     message = f"no answer within {attempt.target.policy.timeout:g} s"
     if running is None:
         return _unhealthy(ErrorType.TIMEOUT, message, done)
-    name, started_ms = running
-    message = f"{message}: check {name!r} did not return"
+    message = f"{message}: check {running.name!r} did not return"
     hung = CheckResult(
-        name=name,
-        status=ConnectionStatus.UNHEALTHY,
-        latency_ms=max(0.0, duration * 1000 - started_ms),
+        name=running.name,
+        status=running.on_timeout,
+        latency_ms=max(0.0, duration * 1000 - running.started_ms),
         message=message,
         error_type=ErrorType.TIMEOUT,
-        started_ms=started_ms,
+        started_ms=running.started_ms,
     )
-    return _unhealthy(ErrorType.TIMEOUT, message, (*done, hung))
+    # A check that failed UNHEALTHY would have been the last: none of those before is worse.
+    return ConnectionResult(hung.status, 0.0, message, [], (*done, hung), hung.error_type)
 
 
 def _never_ready() -> ConnectionResult:
@@ -290,9 +323,8 @@ def _raised(attempt: Attempt, error: BaseException) -> ConnectionResult:
         return _unhealthy(ErrorType.CONFIGURATION, str(error), done)
     if isinstance(error, RaisedError):
         return _unhealthy(error.error_type, error.text, done)
-    # What is left is ours: no process, no thread, or a fault in reading the configuration.
-    known = isinstance(error, WorkerProcessError | MonitorResourceError)
-    text = str(error) if known else describe_error(error, attempt.redactor)
+    # What is left is ours: no process, or a fault in reading the configuration.
+    text = str(error) if isinstance(error, WorkerProcessError) else describe_error(error, attempt.redactor)
     return _unhealthy(ErrorType.PLUGIN, text, done)
 
 

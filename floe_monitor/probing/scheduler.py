@@ -13,23 +13,26 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import (
     HangJudged,
     LateReturn,
     ProbeFinished,
     ProbeStarted,
+    ShortageBegan,
+    ShortageEnded,
     TargetStale,
     TickSkipped,
 )
 from floe_monitor.domain.health import advance
-from floe_monitor.domain.state import TargetSnapshot
+from floe_monitor.domain.state import Shortage, TargetSnapshot
 from floe_monitor.domain.target_diff import diff
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import Timetable, first_delay, fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
     from floe_monitor.domain.state import MonitorState
@@ -129,6 +132,7 @@ class Scheduler:
         self._due = [entry for entry in self._due if self._is_current(entry[2])]
         heapq.heapify(self._due)
         self._state.targets = snapshots
+        self._end_shortages([name for name in self._state.shortages if name not in unchanged])
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
         plugins = {target.plugin_name for target in targets.values() if target.entry.plugin is not None}
@@ -162,7 +166,8 @@ class Scheduler:
         """Probe a target now, or join the probe under way. `KeyError` for an unknown target.
 
         Where the target's last validation still hangs there is nothing to start: its timeout is the answer.
-        `NoSlotError` when no slot was free for as long as a probe may take.
+        `NoSlotError` when no slot was free for as long as a probe may take, `MonitorResourceError` when the
+        monitor had no means for it.
         """
         while True:
             watched = self._watched[name]
@@ -258,6 +263,13 @@ class Scheduler:
                 watched.waiting_for_slot = False
                 self._publish(ProbeStarted(target.name, target.plugin_name, lag, self._clock() - asked))
                 result = await self._runner.run(attempt, slot, trigger)
+        except MonitorResourceError as shortage:
+            watched.attempt = None
+            if self._is_current(watched):
+                self._note_shortage(watched, str(shortage), trigger)
+            future.set_exception(shortage)
+            future.exception()  # retrieved: perhaps nobody waits for it
+            return
         except BaseException:  # whoever waits for the result must not wait for ever
             future.cancel()
             raise
@@ -274,10 +286,31 @@ class Scheduler:
             snapshot.health, result.status, result.finished_at, target.policy.thresholds
         )
         watched.since = self._clock()
+        if target.entry.plugin is not None:
+            self._state.last_probed = time.monotonic()
+        self._end_shortages([target.name])
         self._state.targets[target.name] = snapshot.after(result, health, self.history)
         self._awaiting_first.discard(target.name)
         self._note_first_round()
         self._publish(ProbeFinished(result, health, transition, target.db_system))
+
+    def _note_shortage(self, watched: _Watched, what: str, trigger: Trigger) -> None:
+        """The tick is skipped: what the monitor lacks is no fault of the target."""
+        if trigger == "schedule":
+            self._skip(watched, "shortage")
+        shortages, name = self._state.shortages, watched.target.name
+        began = not shortages
+        since = shortages[name].since if name in shortages else time.monotonic()
+        shortages[name] = Shortage(since, what)
+        if began:
+            self._publish(ShortageBegan(what))
+        self._note_staleness(watched, self._clock())
+
+    def _end_shortages(self, names: Iterable[str]) -> None:
+        shortages = self._state.shortages
+        ended = [found for name in names if (found := shortages.pop(name, None)) is not None]
+        if ended and not shortages:
+            self._publish(ShortageEnded(time.monotonic() - min(shortage.since for shortage in ended)))
 
     def _worker_ended(self, watched: _Watched) -> None:
         attempt, watched.attempt = watched.attempt, None
@@ -295,12 +328,11 @@ class Scheduler:
         self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
 
     def _count_hang(self, watched: _Watched) -> None:
-        """A tick that finds the validation still hanging is one more failure: no result will say so."""
+        """A tick that finds the validation still hanging counts like its timeout: no result will say so."""
         target = watched.target
         snapshot = self._state.targets[target.name]
-        health, transition = advance(
-            snapshot.health, ConnectionStatus.UNHEALTHY, time.time(), target.policy.thresholds
-        )
+        status = ConnectionStatus.UNHEALTHY if snapshot.last is None else snapshot.last.status
+        health, transition = advance(snapshot.health, status, time.time(), target.policy.thresholds)
         self._state.targets[target.name] = replace(snapshot, health=health)
         if transition is not None:
             self._publish(HangJudged(target.name, target.plugin_name, transition))

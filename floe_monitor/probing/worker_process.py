@@ -6,18 +6,22 @@ parent dies or closes it, so that a driver that hangs here cannot outlive the da
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
+import socket
 import sys
 import threading
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import checks, deadline
+from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.compute.toolkit import connection_cache
+from floe_monitor.probing import process_tree
+from floe_monitor.probing.channel import Channel
 from floe_monitor.probing.invocation import RaisedError, validate_with
+from floe_monitor.probing.process_pool import SHORTAGE_STATUS
 from floe_monitor.registry.discovery import discover
 from floe_monitor.registry.foreign_plugin import prepare
 
@@ -27,59 +31,63 @@ if TYPE_CHECKING:
     from floe_monitor.registry.discovery import PluginEntry
 
 
-class _Channel:
-    """Answers to the parent, each with the number of the request it belongs to; from any thread."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-
-    def receive(self) -> tuple[int, Resolved, float | None]:
-        request: tuple[int, Resolved, float | None] = self._connection.recv()
-        return request
-
-    def send(self, number: int, kind: str, value: Any) -> None:
-        with self._lock:
-            self._connection.send((number, kind, value))
-
-
 class _StreamingLog(checks.CheckLog):
     """Sends every check to the parent as it begins and ends."""
 
     __slots__ = ("_channel", "_number")
 
-    def __init__(self, channel: _Channel, number: int) -> None:
+    def __init__(self, channel: Channel, number: int) -> None:
         super().__init__()
         self._channel, self._number = channel, number
 
-    def begin(self, name: str, started_ms: float) -> None:
-        super().begin(name, started_ms)
-        self._channel.send(self._number, "begin", self.running)
+    def begin(
+        self, name: str, started_ms: float, on_timeout: ConnectionStatus = ConnectionStatus.UNHEALTHY
+    ) -> None:
+        super().begin(name, started_ms, on_timeout)
+        self._channel.send((self._number, "begin", self.running))
 
     def finish(self, result: CheckResult) -> None:
         super().finish(result)
-        self._channel.send(self._number, "check", self.done[-1])
+        self._channel.send((self._number, "check", self.done[-1]))
 
 
 def main(descriptor: int) -> None:
-    connection = Connection(descriptor)
+    process_tree.adopt_orphans()
+    channel = Channel(socket.socket(fileno=descriptor))
     _end_with_parent(descriptor)
     # The process may be killed at any time, and serves any target of the plugin: it keeps no connections.
     connection_cache.turn_off()
-    address = connection.recv()
-    channel = _Channel(connection)
+    address = channel.receive()
     entry = discover().get(address.name, address.distribution)
     if entry.plugin is None:
-        channel.send(0, "unusable", entry.problem)
+        channel.send((0, "unusable", entry.problem))
         return
-    channel.send(0, "ready", None)
+    channel.send((0, "ready", None))
+    lent: dict[str, str] = {}
     while True:
-        number, resolved, seconds = channel.receive()
+        number, resolved, seconds, environ = channel.receive()
+        lent = _replace_lent(lent, environ)
         if seconds is None:
-            prepare(entry.plugin, resolved.config)
-            channel.send(number, "ready", None)
+            channel.send((number, *_prepare(entry, resolved)))
         else:
-            channel.send(number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number)))
+            channel.send((number, *_validate(entry, resolved, seconds, _StreamingLog(channel, number))))
+
+
+def _prepare(entry: PluginEntry, resolved: Resolved) -> tuple[str, str | None]:
+    assert entry.plugin is not None  # noqa: S101 - `main` has seen it
+    try:
+        prepare(entry.plugin, resolved.config)
+    except MonitorResourceError as shortage:
+        return "shortage", str(shortage)
+    return "ready", None
+
+
+def _replace_lent(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+    """Have the environment hold what this target names, and nothing of what the last one did."""
+    for name in former.keys() - environ.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environ)
+    return environ
 
 
 def _validate(
@@ -92,6 +100,8 @@ def _validate(
             return "result", validate_with(plugin, resolved, entry.distribution)
     except RaisedError as error:
         return "error", (error.text, error.error_type)
+    except MonitorResourceError as shortage:
+        return "shortage", str(shortage)
     finally:
         if os.getpid() != parent:
             os._exit(0)
@@ -102,6 +112,7 @@ def _end_with_parent(descriptor: int) -> None:
         poller = select.poll()
         poller.register(descriptor, 0)  # POLLHUP is always reported, nothing else is asked for
         poller.poll()
+        process_tree.kill_descendants(os.getpid())
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(0)
@@ -110,6 +121,11 @@ def _end_with_parent(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(EOFError, OSError):
+    try:
         main(int(sys.argv[1]))
+    except Exception as error:
+        if resource_error_in(error) is not None:
+            os._exit(SHORTAGE_STATUS)
+        if not isinstance(error, EOFError | OSError):
+            raise
     os._exit(0)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import watchfiles
+
+from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.compute.toolkit.headroom import require_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -17,7 +21,8 @@ _STEP_MS = 200
 class DirectoryWatch:
     """Calls `notify`, from a thread of its own, soon after one of `paths` changes in its directory.
 
-    It may end by itself: a directory vanishes, the system is out of watches. Its user polls all the same.
+    It may end by itself: a directory vanishes, the system is out of watches or the monitor of threads.
+    Its user polls all the same.
     """
 
     def __init__(self, name: str, paths: Collection[Path], notify: Callable[[], None]) -> None:
@@ -25,7 +30,10 @@ class DirectoryWatch:
         self._notify = notify
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        # Watching starts threads in native code too, which aborts the process where it cannot.
+        with suppress(MonitorResourceError, RuntimeError):
+            require_threads()
+            self._thread.start()
 
     @property
     def alive(self) -> bool:

@@ -89,7 +89,9 @@ def make_directory(path: str) -> None:
             missing.append(directory)
             directory = directory.parent
         for each in reversed(missing):
-            each.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                each.mkdir(mode=0o700)
+                each.chmod(0o700)  # whatever umask there is
     except OSError as error:
         raise FileError(f"cannot create its directory: {explain(error)}") from None
 
@@ -122,7 +124,9 @@ def staged(beside: Snapshot, data: bytes, failing: str) -> Iterator[Path]:
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
             file.write(data)
             file.flush()
-            if beside.status is not None:
+            if beside.status is None:
+                os.fchmod(file.fileno(), 0o600)  # whatever umask there is
+            else:
                 _dress_like(file.fileno(), real, beside.status)
             os.fsync(file.fileno())
         yield temporary

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from floe_monitor.domain import forked_child
 from floe_monitor.profiles.files import marked
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class FileLock:
         while self._descriptor is None:
             try:
                 self._descriptor = self._attempt()
+                if self._descriptor is not None:
+                    # The lock is that of the open file: a copy of the process would hold it too.
+                    forked_child.close_in_child(self._descriptor)
             except HeldError:
                 if time.monotonic() >= end:
                     raise
@@ -67,6 +71,7 @@ class FileLock:
                 # Only while it is still our file that stands there.
                 if self._is_there(descriptor):
                     self.path.unlink()
+            forked_child.release(descriptor)
             os.close(descriptor)
 
     def current(self) -> bool:
@@ -142,12 +147,16 @@ def writing(real: Path, wait: float) -> Iterator[bool]:
 def _open(path: Path) -> int:
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         with suppress(OSError):
             # Another user's lock file: enough to wait for it.
             return os.open(path, flags | os.O_RDONLY)
         raise NoLocksError(f"cannot create {path.name}: {error.strerror}") from None
+    with suppress(OSError):
+        if not os.fstat(descriptor).st_mode & 0o400:  # a umask under which nobody could read who holds it
+            os.fchmod(descriptor, 0o644)
+    return descriptor
 
 
 def _describe_self() -> bytes:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from floe_monitor.compute.redaction.detection import is_secret_key, is_secret_variable
 from floe_monitor.compute.toolkit.env_references import UnresolvedError, variables_in
-from floe_monitor.credentials.detection import is_secret_key, is_secret_variable
 from floe_monitor.credentials.references import Reference, as_reference
 from floe_monitor.profiles import files
 from floe_monitor.profiles.copies import CopyError

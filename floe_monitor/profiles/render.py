@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import variables_in
-from floe_monitor.credentials.redactor import Redactor
 from floe_monitor.domain.events import ProfileGenerated
 from floe_monitor.registry.foreign_plugin import clean_text, describe_error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
 from floe_monitor.domain.events import ProfileReconciled
 from floe_monitor.profiles.directory_watch import DirectoryWatch
@@ -119,9 +121,16 @@ def _by_label(profiles: Sequence[ProfileSettings], targets: Mapping[str, Target]
     """Profiles by the name they are shown under: their own, with the path where two share it."""
     names = [profile.name for profile in profiles]
     return {
-        p.name if names.count(p.name) == 1 else f"{p.name} ({p.path})": Assignment(p, dict(targets))
+        p.name if names.count(p.name) == 1 else f"{p.name} ({p.path})": Assignment(_fixed(p), dict(targets))
         for p in profiles
     }
+
+
+def _fixed(profile: ProfileSettings) -> ProfileSettings:
+    """With its path in full: a plugin may change the working directory meanwhile."""
+    if profile.path.startswith("~"):
+        return profile
+    return profile.model_copy(update={"path": os.path.abspath(profile.path)})  # noqa: PTH100 - links stay
 
 
 class _ProfileTask:
@@ -147,9 +156,10 @@ class _ProfileTask:
         self._scope.cancel()
 
     async def run(self) -> None:
-        worker = WorkerThread(f"profile-{self.label}", "the profile")
+        worker: WorkerThread | None = None
         try:
             with self._scope:
+                worker = await self._start_worker()
                 while True:
                     self._asked = anyio.Event()
                     await self._pass(worker)
@@ -158,10 +168,19 @@ class _ProfileTask:
             self._stopped.set()
             if self._watch is not None:
                 self._watch.stop()
-            _, released = self._submit(worker, self._reconciler.release)
-            worker.end()
-            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
-                await released.wait()
+            if worker is not None:
+                _, released = self._submit(worker, self._reconciler.release)
+                worker.end()
+                with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
+                    await released.wait()
+
+    async def _start_worker(self) -> WorkerThread:
+        while True:
+            try:
+                return WorkerThread(f"profile-{self.label}", "the profile")
+            except MonitorResourceError as error:
+                self._synchronizer.report(self, Outcome("failed", str(error)))
+            await anyio.sleep(_STANDBY_SECONDS)
 
     async def _pass(self, worker: WorkerThread) -> None:
         assignment = self.assignment

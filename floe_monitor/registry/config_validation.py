@@ -16,6 +16,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError, create_model, fie
 from pydantic_core import core_schema
 
 from floe_monitor.compute.models import ComputeConfig
+from floe_monitor.compute.redaction.detection import is_public_key, secrets_in
 from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.problems import Problem
@@ -234,17 +235,19 @@ def _message(detail: ErrorDetails) -> str:
     return foreign_plugin.clean_text(message.replace("input should be", "should be"), limit=300)
 
 
-def _leaves(value: object) -> Iterator[str]:
+def _leaves(value: object, key: str = "") -> Iterator[str]:
+    """What a message must not repeat: of one value all, for its place says which; of a mapping what may be a
+    secret, as a user's name or an authenticator is none."""
     if isinstance(value, dict):
-        for item in value.values():
-            yield from _leaves(item)
+        for below, item in value.items():
+            yield from _leaves(item, str(below))
     elif isinstance(value, list | tuple | set):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, key)
     elif hasattr(value, "get_secret_value"):
-        yield from _leaves(value.get_secret_value())
+        yield from _leaves(value.get_secret_value(), key)
     elif value is not None and not isinstance(value, bool) and str(value):
-        yield str(value)
+        yield from secrets_in(str(value)) if is_public_key(key) else [str(value)]
 
 
 def _real_path(location: tuple[str | int, ...], data: Any) -> KeyPath:

@@ -13,7 +13,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from floe_monitor.compute.errors import ComputeConfigurationError
+from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
 from floe_monitor.compute.models import (
     CatalogConfig,
     CheckResult,
@@ -54,7 +54,8 @@ class ContractError(Exception):
 def clean_text(value: object, redact: Callable[[str], str] | None = None, limit: int = MAX_TEXT) -> str:
     """`value` as one line of printable text of at most `limit` characters.
 
-    `redact` sees the text before it is cut or changed, so that no part of a secret survives at the edge.
+    `redact` sees the text before it is cut or changed, so that no part of a secret survives at the edge; it
+    looks through colours and control characters by itself.
     """
     text = _as_text(value)
     if len(text) > _READ:
@@ -73,7 +74,7 @@ def clean_text(value: object, redact: Callable[[str], str] | None = None, limit:
 
 def describe_error(error: BaseException, redact: Callable[[str], str] | None = None, limit: int = 500) -> str:
     """An exception as `Class: text`, clean and bounded, whatever its `__str__` does."""
-    kind = type(error).__name__
+    kind = clean_text(type(error).__name__, redact, 120)  # a class made at run time may be called anything
     try:
         text = clean_text(str(error), redact, limit)
     except BaseException:  # noqa: BLE001 - __str__ is the plugin's code
@@ -217,11 +218,18 @@ def default_isolation(
 
 
 def prepare(plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
-    """Have the plugin do what it does once; whatever that raises, the validation that follows reports."""
+    """Have the plugin do what it does once; whatever that raises, the validation that follows reports.
+
+    Raises `MonitorResourceError` where the monitor was short of something: it has to be done again.
+    """
     preparing = getattr(plugin, "prepare", None)
     if callable(preparing):
-        with contextlib.suppress(Exception):
+        try:
             preparing(config)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            shortage = resource_error_in(error)
+            if shortage is not None:
+                raise shortage from None
 
 
 def shut_down(plugin: ComputePlugin[Any]) -> None:

@@ -8,6 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+LONGEST = 366 * 86_400.0
+"""Beyond a year nobody means it, and clocks and drivers overflow somewhere."""
+
+DAY = 86_400.0
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _WHOLE = re.compile(rf"^(?:{_PART.pattern})+$")
@@ -18,7 +23,10 @@ def parse_duration(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError("expected a duration such as 30s, 5m or a number of seconds")  # noqa: TRY004 - pydantic wants ValueError
     if isinstance(value, int | float):
-        seconds = float(value)
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
     elif isinstance(value, str):
         text = value.strip().lower()
         if _WHOLE.match(text):
@@ -33,7 +41,9 @@ def parse_duration(value: Any) -> float:
     else:
         raise ValueError("expected a duration such as 30s, 5m or a number of seconds")  # noqa: TRY004 - as above
     if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{value!r} is not a finite, non-negative duration")
+        raise ValueError("is not a finite, non-negative duration")
+    if seconds > LONGEST:
+        raise ValueError("is longer than a year")
     return seconds
 
 

@@ -87,6 +87,11 @@ class ConfigFiles:
     def digest(self) -> str:
         return _combined(self._checksums)
 
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """Everything read, files of the secrets directory included."""
+        return tuple(self._checksums)
+
     def read(self, includes: Includes) -> dict[str, Any]:
         """Raises `ConfigurationError` for the main file alone; others' problems are collected."""
         self._main = self._parse(self._path)

@@ -11,6 +11,7 @@ from floe_monitor.registry.problems import Place, Problem
 from floe_monitor.settings.crosschecks import cross_check
 from floe_monitor.settings.environment import EnvironmentSource
 from floe_monitor.settings.error_messages import explain
+from floe_monitor.settings.file_modes import referenced_files
 from floe_monitor.settings.models import HttpSettings, Settings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
     """Settings and where they came from. `watched` are the paths and patterns whose change matters;
-    `digest` is `digest_of(watched)` as the files were when they were read."""
+    `digest` is `digest_of(watched)` as the files were when they were read. `trusted` are the files whose
+    content decides what the monitor does: those read here, and those of credentials."""
 
     settings: Settings
     files: tuple[Path, ...]
     watched: tuple[Path, ...]
     digest: str
     locate: Callable[[KeyPath], Place]
+    trusted: tuple[str, ...] = ()
 
 
 def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
@@ -58,7 +61,12 @@ def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
         raise ConfigurationError(problems)
     files = reading.files
     return LoadedSettings(
-        settings, tuple(files.read_files), tuple(files.watched), files.digest, reading.locate
+        settings,
+        tuple(files.read_files),
+        tuple(files.watched),
+        files.digest,
+        reading.locate,
+        (*files.opened, *referenced_files(reading.document)),
     )
 
 

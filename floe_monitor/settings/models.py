@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from floe_monitor.credentials.references import Reference
-from floe_monitor.settings.durations import Duration
+from floe_monitor.settings.durations import DAY, Duration
 from floe_monitor.settings.environment import PREFIX
 from floe_monitor.settings.sources import reading_under_way
 
@@ -21,6 +21,8 @@ Pathname = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 OutputName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", max_length=1024)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
+SHORTEST = 0.001
+"""Seconds: what is less is no time in which anything could be done, and would be asked for without end."""
 Isolation = Literal["thread", "process"]
 
 
@@ -33,8 +35,8 @@ class Model(BaseModel):
 class ProbeSettings(Model):
     """How targets are probed. A target's own `probe` overrides key by key."""
 
-    interval: Duration = Field(default=30.0, gt=0, description="Time between probes of a target")
-    timeout: Duration = Field(default=5.0, gt=0, description="Deadline of one probe")
+    interval: Duration = Field(default=30.0, ge=SHORTEST, description="Time between probes of a target")
+    timeout: Duration = Field(default=5.0, ge=SHORTEST, le=DAY, description="Deadline of one probe")
     failure_threshold: int = Field(default=1, ge=1, description="Results in a row before a worse status")
     success_threshold: int = Field(default=1, ge=1, description="Results in a row before a better status")
     isolation: Isolation | None = Field(
@@ -47,8 +49,8 @@ class ProbeSettings(Model):
 class TargetProbeSettings(Model):
     """Overrides of `probe` for one target."""
 
-    interval: Duration | None = Field(default=None, gt=0, description="Time between probes")
-    timeout: Duration | None = Field(default=None, gt=0, description="Deadline of one probe")
+    interval: Duration | None = Field(default=None, ge=SHORTEST, description="Time between probes")
+    timeout: Duration | None = Field(default=None, ge=SHORTEST, le=DAY, description="Deadline of one probe")
     failure_threshold: int | None = Field(
         default=None, ge=1, description="Results in a row before a worse status"
     )
@@ -180,13 +182,15 @@ class ProfileSettings(Model):
         default=False,
         description="Make the profile the configuration's alone: remove every other output and key from it",
     )
-    reconcile_interval: Duration = Field(default=10.0, gt=0, description="How often drift is looked for")
+    reconcile_interval: Duration = Field(
+        default=10.0, ge=SHORTEST, description="How often drift is looked for"
+    )
 
 
 class ReloadSettings(Model):
     watch: bool = Field(default=True, description="Reload when a configuration file changes")
     poll_interval: Duration = Field(
-        default=10.0, gt=0, description="Besides file events, compare the files' content this often"
+        default=10.0, ge=SHORTEST, description="Besides file events, compare the files' content this often"
     )
 
 
@@ -211,7 +215,7 @@ class OtlpSettings(Model):
         default=None, description="OTEL_EXPORTER_OTLP_PROTOCOL if unset, then http/protobuf"
     )
     headers: dict[str, CredentialReference] = Field(default_factory=dict, description="Headers, by reference")
-    export_interval: Duration = Field(default=15.0, gt=0, description="Time between metric exports")
+    export_interval: Duration = Field(default=15.0, ge=SHORTEST, description="Time between metric exports")
     traces: bool = Field(default=True, description="Export spans")
     metrics: bool = Field(default=True, description="Export metrics")
     resource: dict[str, str] = Field(default_factory=dict, description="More resource attributes")
@@ -238,7 +242,7 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings, description="Logging")
     otlp: OtlpSettings = Field(default_factory=OtlpSettings, description="OpenTelemetry export")
     history: int = Field(default=20, ge=0, le=1000, description="Results kept per target")
-    shutdown_grace: Duration = Field(default=10.0, ge=0, description="Time for an orderly stop")
+    shutdown_grace: Duration = Field(default=10.0, ge=0, le=DAY, description="Time for an orderly stop")
 
     @classmethod
     def settings_customise_sources(

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
-from floe_monitor.credentials.detection import (
+from floe_monitor.compute.redaction.detection import (
     NAMES_OF_SECRETS,
     SECRET_ENV_PREFIX,
     is_secret_key,
     secrets_in,
 )
+from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
 from floe_monitor.credentials.references import as_reference
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ import anyio
 import anyio.to_thread
 import watchfiles
 
+from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.compute.toolkit.headroom import require_threads
 from floe_monitor.settings.files import digest_of, is_pattern, matches
 from floe_monitor.settings.loading import watched_by
 
@@ -79,6 +81,8 @@ class ConfigWatcher:
         if folders:
             matters = _Filter(self._watched)
             try:
+                # Its native code aborts the process where it cannot start its threads.
+                require_threads()
                 async for changes in watchfiles.awatch(
                     *(folder.path for folder in folders),
                     watch_filter=None,
@@ -90,7 +94,7 @@ class ConfigWatcher:
                 ):
                     self.problem = None
                     yield any(matters(path) for _, path in changes)
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, MonitorResourceError) as error:
                 self._tell(f"files cannot be watched ({type(error).__name__}): polling instead")
         deadline = anyio.current_time() + RETRY_SECONDS
         while anyio.current_time() < deadline:

@@ -203,7 +203,8 @@ PROBES_SKIPPED = Instrument(
     kind=Kind.COUNTER,
     origin=Origin.EVENTS,
     labels=("plugin", "reason"),
-    description="Ticks that became no probe: the last one running or stuck, no free slot, or woken too late",
+    description="Ticks that became no probe: the last one running or stuck, no free slot, woken too late, "
+    "or a shortage of the monitor's own",
 )
 SCHEDULE_LAG = Instrument(
     name="floe_monitor_schedule_lag_seconds",

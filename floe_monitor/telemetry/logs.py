@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
+from floe_monitor.compute.redaction.current import current_redactor
 from floe_monitor.domain.events import (
     ConfigReloaded,
     HangJudged,
     LateReturn,
     ProbeFinished,
     ProfileReconciled,
+    ShortageBegan,
+    ShortageEnded,
     TargetStale,
     TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import stdlib_logging
 from floe_monitor.telemetry.log_writer import LogWriter
+from floe_monitor.telemetry.rate_limit import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
+    from collections.abc import Callable, Hashable, MutableMapping, Sequence
 
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -70,7 +74,19 @@ def _error_without_text(
     """An exception is logged by class and place; its text may quote a credential."""
     error = fields.pop("exc_info", None)
     if isinstance(error, BaseException):
-        fields.update(error=type(error).__name__, frames=stdlib_logging.frames(error.__traceback__))
+        kind, places = stdlib_logging.class_name(type(error)), stdlib_logging.frames(error.__traceback__)
+        fields.update(error=kind, frames=places)
+    return fields
+
+
+def _without_secrets(
+    _logger: object, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A plugin may log through structlog too."""
+    if current_redactor() is not None:
+        for key, value in fields.items():
+            if not isinstance(value, int | float):
+                fields[key] = stdlib_logging.without_secrets(str(value))
     return fields
 
 
@@ -92,6 +108,7 @@ def _processors(*, console: bool, colours: bool) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _error_without_text,
+        _without_secrets,
     ]
     if console:
         return [*common, _one_line, structlog.dev.ConsoleRenderer(colors=colours)]
@@ -102,12 +119,10 @@ def configure_logging(
     settings: LogSettings,
     stream: TextIO | None,
     drops: Drops | None = None,
-    *,
-    redact: Callable[[str], str] | None = None,
 ) -> LogWriter:
     """Send structlog, `logging`, warnings and threads' exceptions to `stream`, until the writer is closed.
 
-    `redact` is applied to what others log; see `stdlib_logging.message_of` for what is written without it.
+    See `stdlib_logging.message_of` for what is written of what others log.
     """
     terminal = False
     with suppress(AttributeError, ValueError):  # no stream, or a closed one
@@ -129,7 +144,7 @@ def configure_logging(
     def emit(at: int, text: str, fields: dict[str, Any]) -> None:
         logger.log(min(max(at // 10 * 10, logging.DEBUG), logging.CRITICAL), text, **fields)
 
-    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit, redact), level))
+    writer.on_close(stdlib_logging.install(stdlib_logging.ForwardingHandler(emit), level))
     return writer
 
 
@@ -158,9 +173,12 @@ class LogSink:
         self._probes = settings.probes
         self._log = get_logger()
         self._profiles: dict[str, tuple[str, str]] = {}
+        self._limit = RateLimit()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
+            ShortageBegan: self._short,
+            ShortageEnded: self._short_no_more,
             LateReturn: self._late,
             TargetStale: self._stale,
             HangJudged: self._hung,
@@ -192,9 +210,24 @@ class LogSink:
             "tick skipped", target=event.target, plugin=event.plugin, reason=event.reason, count=event.count
         )
 
+    def _limited(self, level: int, text: str, kind: Hashable = None, **fields: object) -> None:
+        """For what a client's request or a repeated failure may cause without end."""
+        withheld = self._limit.admit((text, kind))
+        if withheld is not None:
+            self._log.log(level, text, **fields, **({"withheld": withheld} if withheld else {}))
+
+    def _short(self, event: ShortageBegan) -> None:
+        self._limited(logging.ERROR, f"{event.what}: probes that need it are skipped")
+
+    def _short_no_more(self, event: ShortageEnded) -> None:
+        lasted = round(event.lasted, 3)
+        self._limited(logging.INFO, "the monitor is short of nothing any more", lasted_seconds=lasted)
+
     def _late(self, event: LateReturn) -> None:
-        self._log.info(
+        self._limited(
+            logging.INFO,
             "stuck worker returned",
+            event.target,
             target=event.target,
             plugin=event.plugin,
             overdue_seconds=round(event.overdue, 3),
@@ -223,8 +256,10 @@ class LogSink:
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:
             waiting = {"waiting_for_restart": list(event.waiting)} if event.waiting else {}
-            self._log.info(
+            self._limited(
+                logging.INFO,
                 "configuration loaded",
+                (event.added, event.changed, event.removed, event.waiting),
                 added=_some(event.added),
                 changed=_some(event.changed),
                 removed=_some(event.removed),
@@ -232,7 +267,8 @@ class LogSink:
             )
             return
         for problem in event.problems[:NAMES_SHOWN]:
-            self._log.error("configuration refused", problem=problem, problems=len(event.problems))
+            count = len(event.problems)
+            self._limited(logging.ERROR, "configuration refused", problem, problem=problem, problems=count)
 
     def _reconciled(self, event: ProfileReconciled) -> None:
         """Profiles are compared every few seconds: what has not changed since is not repeated."""

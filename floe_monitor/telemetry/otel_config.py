@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import UnresolvedError
 
 if TYPE_CHECKING:
@@ -73,12 +74,10 @@ class Scrubber:
     """Replaces header values and user information of URLs in the SDK's log messages."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
-        self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        self._redact = Redactor(secrets)
 
     def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return _USERINFO.sub("***@", text)
+        return _USERINFO.sub("***@", self._redact(text))
 
 
 def _destination(signal: Signal, settings: OtlpSettings, environ: Mapping[str, str]) -> Destination | None:

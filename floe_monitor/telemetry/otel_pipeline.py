@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 # gRPC's core writes to standard error by itself, past every bound of ours.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import (
     Counter,
     Histogram,
@@ -29,13 +29,15 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.util.re import parse_env_headers
 
+from floe_monitor.compute.toolkit.worker_thread import WorkerThread
+from floe_monitor.domain.plurals import counted
 from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
-from floe_monitor.telemetry.otel_spans import BoundedSpanProcessor, NoSpans, SpanTracing
+from floe_monitor.telemetry.otel_spans import SCOPE, BoundedSpanProcessor, NoSpans, SpanTracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.metrics.export import CardinalityLimits, MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from floe_monitor.domain.events import Event
@@ -65,26 +67,39 @@ class OtelSink:
         resource = _resource(plan, version)
         self.tracing: SpanTracing | NoSpans = NoSpans()
         self._recorder: Recorder | None = None
-        self._closers: list[Callable[[float], object]] = []
+        self._closers: list[tuple[WorkerThread, Callable[[float], object]]] = []
         if plan.traces is not None:
             spans = BoundedSpanProcessor(_span_exporter(plan), drops)
             tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
             tracers.add_span_processor(spans)
             self.tracing = SpanTracing(tracers, spans, version)
-            self._closers.append(lambda _: tracers.shutdown())
+            self._close_with(lambda _: tracers.shutdown())
             _offer_to_plugins(tracers)
         if plan.metrics is not None:
             kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
-            reader = PeriodicExportingMetricReader(
-                _metric_exporter(plan),
-                export_interval_millis=plan.metric_interval * 1000,
-                cardinality_limits=dict.fromkeys(kinds, CARDINALITY),
+            meter = self._open_meters(plan, resource, dict.fromkeys(kinds, CARDINALITY)).get_meter(
+                SCOPE, version
             )
-            meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-            meter = meters.get_meter("floe_monitor", version)
             self._recorder = Recorder(meter)
             observe_state(meter, state)
-            self._closers.append(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+            if not isinstance(metrics.get_meter_provider(), MeterProvider):
+                # One of its own: a reader waits for every callback, and a plugin's may hang.
+                metrics.set_meter_provider(self._open_meters(plan, resource, None))
+
+    def _open_meters(self, plan: Plan, resource: Resource, limits: CardinalityLimits | None) -> MeterProvider:
+        """A provider whose reader exports, in a thread of its own; closed at the shutdown."""
+        reader = PeriodicExportingMetricReader(
+            _metric_exporter(plan),
+            export_interval_millis=plan.metric_interval * 1000,
+            cardinality_limits=limits,
+        )
+        meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        self._close_with(lambda timeout: meters.shutdown(timeout_millis=timeout * 1000))
+        return meters
+
+    def _close_with(self, close: Callable[[float], object]) -> None:
+        """Its thread is there from now on: at a limit on threads the stop could not have one."""
+        self._closers.append((WorkerThread("otlp-shutdown"), close))
 
     def handle(self, event: Event) -> None:
         if self._recorder is not None:
@@ -94,18 +109,13 @@ class OtelSink:
         """Flush, for at most `timeout` seconds. False if the collector did not take it all in time."""
         deadline = time.monotonic() + timeout
         # The SDK exceeds its own timeouts where a collector hangs; the threads it hangs in are abandoned.
-        threads = [
-            threading.Thread(target=close, args=(timeout,), name="otlp-shutdown", daemon=True)
-            for close in self._closers
-        ]
+        calls = [thread.submit(partial(close, timeout)) for thread, close in self._closers]
+        for thread, _ in self._closers:
+            thread.end()
         self._closers.clear()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        done = not any(thread.is_alive() for thread in threads)
+        ended = [call.done.wait(max(0.0, deadline - time.monotonic())) for call in calls]
         self._sdk_log.restore()
-        return done
+        return all(ended)
 
 
 def _resource(plan: Plan, version: str) -> Resource:
@@ -211,7 +221,7 @@ class _SdkLogHandler(logging.Handler):
             return
         self._said[key] = now
         again = self._swallowed.pop(key, 0)
-        log.warning("%s%s", self._text(record), f" ({again} more times before)" if again else "")
+        log.warning("%s%s", self._text(record), f" ({counted(again, 'more time')} before)" if again else "")
 
     def _text(self, record: logging.LogRecord) -> str:
         try:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
@@ -17,6 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.redaction.current import current_redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, TracerProvider
+    from opentelemetry.util.types import Attributes
 
+    from floe_monitor.compute.redaction.redactor import Redactor
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.fanout import Drops
 
-OUR_SCOPE = "floe_monitor"
+_T = TypeVar("_T")
+
+SCOPE = "floe.compute"
+"""The instrumentation scope of the monitor's own, with its version. A plugin may use the name too."""
 SPAN_NAME = "validate_connection"
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
@@ -59,6 +65,10 @@ class BoundedSpanProcessor(SpanProcessor):
         """Nothing until it ends."""
 
     def on_end(self, span: ReadableSpan) -> None:
+        """A span of a plugin or its driver, whatever its scope is called."""
+        self.add(_without_texts(span))
+
+    def add(self, span: ReadableSpan) -> None:
         context = span.context
         if context is None or not context.trace_flags.sampled:
             return
@@ -69,7 +79,7 @@ class BoundedSpanProcessor(SpanProcessor):
         if full:
             self.lost(1)
         else:
-            self._batches.on_end(span if _is_ours(span) else _without_texts(span))
+            self._batches.on_end(span)
 
     def left(self, count: int) -> None:
         with self._lock:
@@ -108,28 +118,29 @@ class _Counting(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-def _is_ours(span: ReadableSpan) -> bool:
-    return span.instrumentation_scope is not None and span.instrumentation_scope.name == OUR_SCOPE
-
-
 def _without_texts(span: ReadableSpan) -> ReadableSpan:
-    """A plugin's span without the texts of exceptions, which may quote a credential."""
-    if not span.events and not span.status.description:
+    """A plugin's span without the texts of exceptions, which may quote a credential; in a validation, without
+    the target's secrets anywhere."""
+    redact = current_redactor()
+    if redact is None and not span.events and not span.status.description:
         return span
     events = [
         Event(
-            event.name,
-            {key: value for key, value in (event.attributes or {}).items() if key not in _EXCEPTION_TEXTS},
+            _redacted(event.name, redact),
+            _attributes_of(
+                {key: each for key, each in (event.attributes or {}).items() if key not in _EXCEPTION_TEXTS},
+                redact,
+            ),
             event.timestamp,
         )
         for event in span.events
     ]
     return ReadableSpan(
-        name=span.name,
+        name=_redacted(span.name, redact),
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes=span.attributes,
+        attributes=_attributes_of(span.attributes or {}, redact),
         events=events,
         links=span.links,
         kind=span.kind,
@@ -138,6 +149,21 @@ def _without_texts(span: ReadableSpan) -> ReadableSpan:
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _attributes_of(attributes: Attributes, redact: Redactor | None) -> Attributes:
+    return {_redacted(key, redact): _redacted(value, redact) for key, value in (attributes or {}).items()}
+
+
+def _redacted(value: _T, redact: Redactor | None) -> _T:
+    """A text, or a sequence that may hold some; numbers as they are."""
+    if redact is None:
+        return value
+    if isinstance(value, str):
+        return cast("_T", redact(value))
+    if isinstance(value, tuple | list):
+        return cast("_T", tuple(_redacted(item, redact) for item in value))
+    return value
 
 
 def _from_environment(name: str, default: int) -> int:
@@ -158,7 +184,7 @@ class SpanTracing:
     def __init__(self, provider: TracerProvider, processor: BoundedSpanProcessor, version: str) -> None:
         self._provider = provider
         self._processor = processor
-        self._scope = InstrumentationScope(OUR_SCOPE, version)
+        self._scope = InstrumentationScope(SCOPE, version)
         # Unlike any other of this process by counting, and of others by the random beginning.
         self._ids = itertools.count(int.from_bytes(os.urandom(8), "big"))
 
@@ -223,7 +249,7 @@ class SpanTracing:
             end_time=end,
             instrumentation_scope=self._scope,
         )
-        self._processor.on_end(span)
+        self._processor.add(span)
 
     def _next_id(self) -> int:
         return (next(self._ids) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1

@@ -8,6 +8,9 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.redaction.current import current_redactor
+from floe_monitor.telemetry.rate_limit import RateLimit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -21,7 +24,7 @@ FRAMES = 12
 def frames(trace: TracebackType | None) -> list[str]:
     """File, line and function of the last frames, innermost last; the text may quote a credential."""
     return [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
+        without_secrets(f"{frame.filename}:{frame.lineno} {frame.name}")
         for frame in traceback.extract_tb(trace, limit=-FRAMES)
     ]
 
@@ -30,11 +33,31 @@ def is_trusted(name: str) -> bool:
     return name.partition(".")[0] in TRUSTED
 
 
-def message_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -> str:
+def class_name(kind: type[BaseException] | None) -> str:
+    """An exception's class, where a module has it: one made at run time may be called anything."""
+    if kind is None:
+        return "?"
+    found: object = sys.modules.get(kind.__module__)
+    names = [name for name in kind.__qualname__.split(".") if name != "<locals>"]
+    if len(names) == kind.__qualname__.count(".") + 1:
+        for name in names:
+            found = getattr(found, name, None)
+        if found is not kind:
+            return "(a class made at run time)"
+    return without_secrets(names[-1])
+
+
+def without_secrets(text: str) -> str:
+    """In a validation, without the secrets of its target."""
+    redact = current_redactor()
+    return redact(text) if redact is not None else text
+
+
+def message_of(record: logging.LogRecord) -> str:
     """The part of a record's message that may be written.
 
-    For a logger that is not trusted, the message after `redact`; without `redact`, the template before its
-    arguments are inserted. A message formatted by the caller is withheld then.
+    For a logger that is not trusted, the template before its arguments are inserted; a message formatted by
+    the caller is withheld. In a validation, all without the target's secrets.
     """
     if is_trusted(record.name):
         text = record.getMessage()
@@ -42,29 +65,33 @@ def message_of(record: logging.LogRecord, redact: Callable[[str], str] | None) -
         text = ": ".join(record.getMessage().split(": ")[:2])  # place and category
     elif record.name == "asyncio":
         text = record.getMessage().partition("\n")[0] if not record.args else str(record.msg)
-    elif redact is not None:
-        text = record.getMessage()
     else:
         text = str(record.msg) if record.args else WITHHELD
-    return redact(text) if redact else text
+    return without_secrets(text)
 
 
 class ForwardingHandler(logging.Handler):
-    """Passes records on to `emit(level, text, fields)`."""
+    """Passes records on to `emit(level, text, fields)`; of one call site few a minute, unless they are for
+    debugging."""
 
-    def __init__(
-        self, emit: Callable[[int, str, dict[str, Any]], None], redact: Callable[[str], str] | None
-    ) -> None:
+    def __init__(self, emit: Callable[[int, str, dict[str, Any]], None]) -> None:
         super().__init__()
         self._emit = emit
-        self._redact = redact
+        self._limit = RateLimit()
 
     def emit(self, record: logging.LogRecord) -> None:
+        withheld: int | None = 0
+        if record.levelno > logging.DEBUG:
+            withheld = self._limit.admit((record.name, record.pathname, record.lineno))
+        if withheld is None:
+            return
         try:
-            fields: dict[str, Any] = {"logger": record.name}
+            fields: dict[str, Any] = {"logger": without_secrets(record.name)}
+            if withheld:
+                fields["withheld"] = withheld
             if record.exc_info and record.exc_info[0]:
-                fields |= {"error": record.exc_info[0].__name__, "frames": frames(record.exc_info[2])}
-            self._emit(record.levelno, message_of(record, self._redact), fields)
+                fields |= {"error": class_name(record.exc_info[0]), "frames": frames(record.exc_info[2])}
+            self._emit(record.levelno, message_of(record), fields)
         except Exception:  # noqa: BLE001, S110 - a record that cannot be formatted is not worth a fault
             pass
 
@@ -90,13 +117,11 @@ def install(handler: ForwardingHandler, level: int) -> Callable[[], None]:
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is not SystemExit:
-            name = args.thread.name if args.thread else "?"
-            log.error(
-                "thread %s ended: %s at %s", name, args.exc_type.__name__, frames(args.exc_traceback)[-1:]
-            )
+            # A plugin's own thread may be called anything.
+            log.error("a thread ended: %s at %s", class_name(args.exc_type), frames(args.exc_traceback)[-1:])
 
     def unraisable(args: sys.UnraisableHookArgs) -> None:
-        log.warning("ignored %s at %s", args.exc_type.__name__, frames(args.exc_traceback)[-1:])
+        log.warning("ignored %s at %s", class_name(args.exc_type), frames(args.exc_traceback)[-1:])
 
     threading.excepthook, sys.unraisablehook = in_thread, unraisable
 

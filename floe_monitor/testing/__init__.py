@@ -16,7 +16,7 @@ credentials as plain texts, or a `ComputeConfig`.
 The four parts of it can be subclassed alone. `KeptConnectionConformance` is for plugins that keep
 connections between probes.
 
-Only this package needs pytest; `pip install floe-monitor[conformance]` brings it.
+Only this package needs pytest; the extra `conformance` of floe-monitor brings it.
 """
 
 from floe_monitor.testing.description import DescriptionConformance

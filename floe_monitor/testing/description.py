@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import ValidationError
 
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import WORKLOAD_PRESETS, CatalogConfig, ComputeConfig
 from floe_monitor.compute.plugin import ComputePlugin
+from floe_monitor.compute.quantities import parse_quantity
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.foreign_plugin import (
     catalog_attachment_sql,
@@ -31,10 +32,6 @@ _TOUCHING = frozenset(
     | {"os.remove", "os.rename", "os.mkdir", "os.listdir", "sqlite3.connect", "os.putenv", "os.unsetenv"}
 )
 _UNKNOWN_KEY = "no_such_key_as_this"
-_CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)([KMGTP]i?|k|)")
-_FACTORS = {"": 1, "k": 1e3, **{f"{unit}": 1000.0**n for n, unit in enumerate("KMGTP", 1)}}
-_FACTORS |= {f"{unit}i": 1024.0**n for n, unit in enumerate("KMGTP", 1)}
 _CATALOG = CatalogConfig(
     catalog_uri="http://127.0.0.1:9/o'catalog",
     catalog_name="lake",
@@ -119,10 +116,13 @@ class DescriptionConformance(Kit):
 
     def test_resources(self, plugin: ComputePlugin[Any]) -> None:
         for size in WORKLOAD_PRESETS:
-            spec = resource_requirements(plugin, size)
-            for what, pattern in (("cpu", _CPU), ("memory", _MEMORY), ("ephemeral_storage", _MEMORY)):
+            try:
+                spec = resource_requirements(plugin, size)
+            except ValidationError as error:
+                fault(f"size {size}: {error.errors(include_url=False)[0]['msg']}")
+            for what in ("cpu", "memory", "ephemeral_storage"):
                 request, limit = getattr(spec, f"{what}_request"), getattr(spec, f"{what}_limit")
-                if _quantity(request, pattern) > _quantity(limit, pattern):
+                if parse_quantity(request) > parse_quantity(limit):
                     fault(f"size {size}: the {what} request {request} is above its limit {limit}")
         with pytest.raises(ValueError, match=r".+"):
             plugin.get_resource_requirements("no such size")
@@ -197,10 +197,3 @@ def _odd_values(value: Any, path: tuple[str, ...]) -> Iterator[str]:
         yield f"a {type(value).__name__} at {'.'.join(path)}"
     elif type(value) is float and math.isnan(value):
         yield f"not-a-number at {'.'.join(path)}"
-
-
-def _quantity(text: str, pattern: re.Pattern[str]) -> float:
-    match = pattern.fullmatch(text)
-    if match is None:
-        fault(f"{text!r} is no Kubernetes quantity")
-    return float(match[1]) * (0.001 if match[2] == "m" else _FACTORS[match[2]])

@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.liveness import Verdict, liveness, readiness
@@ -144,6 +145,8 @@ class Api:
             result = await self._validations.run(name, lambda: self._controller.validate(name))
         except ProbeRefusedError as error:
             raise ProblemError(HTTPStatus.CONFLICT, str(error)) from None
+        except MonitorResourceError as error:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         except KeyError:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND, f"target {name!r} was removed by a reload", nearest=None
@@ -169,5 +172,6 @@ def _health_response(request: Request, verdict: Verdict) -> Response:
     code = HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE
     if preferred(request.headers.get("accept"), (_TEXT, _JSON)) == _JSON:
         return json_response(serialization.verdict(verdict), code)
-    lines = ["ok"] if verdict.ok else ["failing", *(f"- {reason}" for reason in verdict.reasons)]
+    lines = ["ok" if verdict.ok else "failing"]
+    lines += [f"- {reason}" for reason in (*verdict.reasons, *verdict.remarks)]
     return PlainTextResponse("\n".join(lines) + "\n", code, {"cache-control": "no-store"})

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
@@ -62,6 +63,13 @@ def create_app(
             detail = f"{path} does not take {method}"
         return answer(request, error.status_code, detail, headers=error.headers)
 
+    async def on_runtime_error(request: Request, error: Exception) -> Response:
+        """Rendering takes a thread; where there is none, that is no fault to be logged for each request."""
+        shortage = resource_error_in(error)
+        if shortage is None:
+            raise error
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(shortage))
+
     async def on_fault(_request: Request, _error: Exception) -> Response:
         # Starlette raises the exception again after this answer, and the server logs it.
         return problem_response(
@@ -80,7 +88,12 @@ def create_app(
             Middleware(Guard, host=host, loopback=loopback, allowed_hosts=tuple(allowed_hosts)),
             Middleware(Admission),
         ],
-        exception_handlers={ProblemError: on_problem, HTTPException: on_http, Exception: on_fault},
+        exception_handlers={
+            ProblemError: on_problem,
+            HTTPException: on_http,
+            RuntimeError: on_runtime_error,
+            Exception: on_fault,
+        },
     )
     # A redirect would answer 307 to a mistyped path where a 404 can name the nearest one.
     app.router.redirect_slashes = False

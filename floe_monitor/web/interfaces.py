@@ -16,7 +16,8 @@ class ControllerProtocol(Protocol):
     """The actions a request may ask for; `daemon.controller.Controller` implements it."""
 
     async def validate(self, name: str) -> ProbeResult:
-        """Probe the target now and wait for the outcome. `KeyError`: no such target; `ProbeRefusedError`."""
+        """Probe the target now and wait for the outcome. `KeyError`: no such target; `ProbeRefusedError`;
+        `MonitorResourceError`."""
 
     async def reload(self) -> ConfigReloaded:
         """Load the configuration again and say what came of it."""

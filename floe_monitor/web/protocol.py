@@ -21,6 +21,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from floe_monitor.domain import forked_child
+from floe_monitor.web.descriptor_reserve import DescriptorReserve
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -50,6 +53,15 @@ class Limits:
     head_bytes: int = 16_384
     body_bytes: int = 65_536
 
+    @classmethod
+    def within(cls, descriptors: int) -> Limits:
+        """With connections for at most a third of the descriptors that the process may open."""
+        most = cls()
+        return cls(
+            connections=max(8, min(most.connections, descriptors // 4)),
+            reserve=max(2, min(most.reserve, descriptors // 16)),
+        )
+
 
 class Connections(ServerState):
     """All connections of one server, and of those that wait for their client what they wait for, each longest
@@ -58,6 +70,7 @@ class Connections(ServerState):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.limits = limits
+        self.descriptors = DescriptorReserve()
         self.stalled: dict[BoundedProtocol, None] = {}
         self.kept: dict[BoundedProtocol, None] = {}
         self.fresh: dict[BoundedProtocol, None] = {}
@@ -123,18 +136,23 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _PacedFlow(transport, self._unparsed)
         transport.max_size = _READ  # type: ignore[attr-defined]  # of asyncio's socket transports
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
+        forked_child.close_in_child(self._descriptor)
         self.server_state.fresh[self] = None
         self.server_state.make_room()
         if not transport.is_closing():
             self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        forked_child.release(self._descriptor)
         self.server_state.occupy(self)
         for timer in (self._arrival, self._departure):
             if timer is not None:
                 timer.cancel()
         self._unparsed.clear()
         super().connection_lost(exc)
+        # The transport closes its socket after this call.
+        self.loop.call_soon(self.server_state.descriptors.restore)
 
     def data_received(self, data: bytes) -> None:
         self._unparsed += data

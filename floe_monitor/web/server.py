@@ -19,6 +19,8 @@ import anyio
 import anyio.lowlevel
 from uvicorn import Config
 
+from floe_monitor.domain import forked_child
+from floe_monitor.web.descriptor_reserve import ReservingSocket
 from floe_monitor.web.protocol import BoundedProtocol, Connections, Limits
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class ListenError(Exception):
 class Listener:
     """Listening sockets, one for each address the host has. `port` is the real one where 0 was asked for."""
 
-    sockets: tuple[socket.socket, ...]
+    sockets: tuple[ReservingSocket, ...]
     host: str
     port: int
 
@@ -55,6 +57,7 @@ class Listener:
 
     def close(self) -> None:
         for held in self.sockets:
+            forked_child.release(held.fileno())
             held.close()
 
 
@@ -69,7 +72,7 @@ def listen(host: str, port: int) -> Listener:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no host name"
         raise ListenError(f"cannot listen on {host}:{port}: {reason}; check http.host") from None
-    sockets: list[socket.socket] = []
+    sockets: list[ReservingSocket] = []
     missing: OSError | None = None
     for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
         # Port 0: every further address takes the port the first one was given.
@@ -85,6 +88,8 @@ def listen(host: str, port: int) -> Listener:
             raise ListenError(_explain(host, port, error)) from None
     if not sockets:
         raise ListenError(_explain(host, port, missing or OSError(errno.EADDRNOTAVAIL, ""))) from None
+    for held in sockets:
+        forked_child.close_in_child(held.fileno())
     return Listener(tuple(sockets), host, sockets[0].getsockname()[1])
 
 
@@ -119,6 +124,8 @@ async def serve(
     config.load()
     state = Connections(limits)
     loop = asyncio.get_running_loop()
+    for held in listener.sockets:
+        held.reserve = state.descriptors
 
     def connect() -> asyncio.Protocol:
         return BoundedProtocol(config=config, server_state=state, app_state={}, _loop=loop)
@@ -131,6 +138,7 @@ async def serve(
         with anyio.CancelScope(shield=True):
             await _close(servers, state, grace)
             listener.close()
+            state.descriptors.close()
             uvicorn_log.setLevel(former_level)
 
 
@@ -153,11 +161,11 @@ async def _close(servers: list[asyncio.Server], state: Connections, grace: float
     await anyio.lowlevel.checkpoint()
 
 
-def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
+def _bind(family: int, address: tuple[object, ...]) -> ReservingSocket:
     # The protocol is named, since asyncio sets TCP_NODELAY only on sockets that have one, and accepted ones
     # inherit it. Without the option Nagle's algorithm holds the body of an answer, written after its head,
     # until the client's delayed acknowledgement of the head: 40 ms for each answer on a kept connection.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound = ReservingSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

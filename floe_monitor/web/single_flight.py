@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import anyio
 import anyio.to_thread
 
+from floe_monitor.compute.errors import resource_error_in
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
@@ -45,11 +47,23 @@ class SingleFlight(Generic[T]):
 
 class ThreadedSingleFlight(SingleFlight[T]):
     """For blocking work, in a thread. One call at a time whatever its key: rendering holds the interpreter's
-    lock anyway, and waiting in turn costs less than threads that compete for it."""
+    lock anyway, and waiting in turn costs less than threads that compete for it.
+
+    At a limit on threads it is done on the event loop, which costs others some milliseconds: a monitor that
+    cannot be scraped tells nobody what it lacks.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._one = anyio.CapacityLimiter(1)
 
     async def run_blocking(self, key: Hashable, work: Callable[[], T]) -> T:
-        return await self.run(key, lambda: anyio.to_thread.run_sync(work, limiter=self._one))
+        async def in_thread() -> T:
+            try:
+                return await anyio.to_thread.run_sync(work, limiter=self._one)
+            except RuntimeError as error:
+                if resource_error_in(error) is None:
+                    raise
+            return work()
+
+        return await self.run(key, in_thread)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
 MISSING = {"plugin": "duckdb", "connection": {"path": "gone/x.duckdb", "must_exist": True}}
@@ -66,3 +72,116 @@ def test_a_missing_plugin_is_unhealthy(call: Any, configure: Any) -> None:
     said = call("config", "check")
     assert said.code == 2
     assert "no plugin 'redshift' is installed" in said.err
+
+
+def test_the_cure_stands_beside_the_cause(call: Any, configure: Any) -> None:
+    configure({"dev": MEMORY, "file": MISSING, "lab": LAB_DEGRADED})
+    lines = call("check").out.splitlines()
+    (line,) = [line for line in lines if line.startswith("file")]
+    assert "does not exist" in line.partition("→")[0]
+    assert "→ create the directory, or correct path" in line
+    (line,) = [line for line in lines if line.startswith("dev")]
+    assert "→" not in line
+    report = json.loads(call("check", "--format", "json").out)
+    cures = {result["target"]: result["cure"] for result in report["results"]}
+    assert cures["dev"] is None
+    assert cures["file"].startswith("create the directory")
+
+
+PROFILES = """
+shop:
+  target: dev
+  outputs:
+    dev: {type: duckdb, path: ":memory:"}
+    old: {type: oracle}
+store:
+  outputs:
+    dev: {type: duckdb, path: gone/x.duckdb, access_mode: read_only}
+"""
+
+
+def cases(xml: str) -> dict[str, tuple[str | None, list[str]]]:
+    """By name: class, and what is in the case. The counts of the suite are those of the cases."""
+    suite = ET.fromstring(xml).find("testsuite")  # noqa: S314 - our own
+    assert suite is not None
+    for key, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
+        assert int(suite.attrib[key]) == len(suite.findall(f"testcase/{tag}"))
+    assert int(suite.attrib["tests"]) == len(suite.findall("testcase"))
+    return {case.attrib["name"]: (case.get("classname"), [each.tag for each in case]) for case in suite}
+
+
+def test_junit_has_a_case_for_each_target(call: Any, configure: Any) -> None:
+    configure({"dev": MEMORY, "file": MISSING, "lab": LAB_DEGRADED})
+    said = call("check", "--format", "junit")
+    assert said.code == 1
+    assert cases(said.out) == {
+        "dev": ("duckdb", ["system-out"]),
+        "file": ("duckdb", ["failure"]),
+        "lab": ("lab", ["system-out"]),
+    }
+    failure = ET.fromstring(said.out).find(".//failure")  # noqa: S314 - our own
+    assert failure is not None
+    assert failure.attrib["type"] == "connection"
+    assert "does not exist" in failure.attrib["message"]
+    assert "do: create the directory" in (failure.text or "")
+    assert cases(call("check", "--format", "junit", "--strict").out)["lab"] == ("lab", ["failure"])
+
+
+def test_junit_of_a_profiles_file(call: Any, place: Path) -> None:
+    (place / "p.yml").write_text(PROFILES.replace("shop:", '"sh\\x01op <&>":'))
+    said = call("check", "--profiles", "p.yml", "--format", "junit", "dev", "old")
+    assert said.code == 0
+    assert cases(said.out) == {"dev": ("duckdb", ["system-out"]), "old": ("sh\ufffdop <&>", ["skipped"])}
+    said = call("check", "--profiles", "p.yml", "--format", "junit", "old")
+    assert said.code == 1, "nothing was checked"
+    assert cases(said.out) == {"old": ("sh\ufffdop <&>", ["error"])}
+
+
+@pytest.mark.parametrize(
+    ("profile", "targets", "code"),
+    [(["shop"], ["dev"], 0), (["store"], ["dev"], 1), (["shop", "store"], ["dev", "store-dev"], 1)],
+)
+def test_the_outputs_of_one_profile(
+    call: Any, place: Path, profile: list[str], targets: list[str], code: int
+) -> None:
+    (place / "p.yml").write_text(PROFILES)
+    words = [word for name in profile for word in ("--profile", name)]
+    said = call("check", "--profiles", "p.yml", *words, "--format", "json")
+    report = json.loads(said.out)
+    assert [each["target"] for each in report["results"]] == targets
+    assert len(report["not_checked"]) == ("shop" in profile)
+    assert said.code == code
+
+
+def test_the_targets_of_one_profile_of_the_configuration(call: Any, configure: Any) -> None:
+    kept = [
+        {"name": "shop", "path": "p.yml", "targets": ["dev"]},
+        {"name": "all", "path": "q.yml"},
+    ]
+    configure({"dev": MEMORY, "file": MISSING}, profiles=kept)
+
+    def checked(*words: str) -> list[str]:
+        report = json.loads(call("check", "--format", "json", *words).out)
+        return [each["target"] for each in report["results"]]
+
+    assert checked("--profile", "shop") == ["dev"]
+    assert checked("--profile", "all") == ["dev", "file"]
+    assert call("check", "--profile", "shop", "file").code == 2
+    said = call("check", "--profile", "shpo")
+    assert (said.code, said.err) == (
+        2,
+        "error: the configuration keeps no profile 'shpo'; did you mean 'shop'?\n",
+    )
+    assert call("check", "--profile", "shop", "--profiles", "gone.yml").code == 2
+
+
+def test_a_password_file_with_nul_is_a_fault_of_the_configuration(
+    call: Any, configure: Any, place: Path
+) -> None:
+    (place / "password").write_bytes("password".encode("utf-16-le"))
+    configure({"lab": {"plugin": "lab", "credentials": {"password": {"file": "password"}}}})
+    said = call("check", "--format", "json")
+    assert said.code == 1
+    (result,) = json.loads(said.out)["results"]
+    assert result["error_type"] == "configuration"
+    assert "credentials.password: file password: holds NUL bytes" in result["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -40,3 +41,18 @@ def test_config_show_has_defaults_and_no_secret(
 def test_config_schema_is_a_json_schema(call: Any) -> None:
     schema = json.loads(call("config", "schema").out)
     assert "targets" in schema["properties"]
+
+
+def test_config_check_warns_of_files_that_everybody_may_write(call: Any, configure: Any) -> None:
+    configure({"lab": {**LAB, "credentials": {"password": {"file": "password"}}}})
+    for name in ("floe-monitor.yaml", "password"):
+        Path(name).touch()
+        Path(name).chmod(0o666)
+    said = call("config", "check")
+    assert said.code == 0
+    assert said.out.startswith("ok: ")
+    assert [line.partition(" (")[0].rpartition("/")[2] for line in said.err.splitlines()[:2]] == [
+        "floe-monitor.yaml",
+        "warning: everybody may write password",
+    ]
+    assert "mode 0666" in said.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -55,6 +56,19 @@ def test_resources_are_kubernetes_yaml(call: Any) -> None:
     assert said.code == 2
     assert "did you mean 'medium'?" in said.err
     assert call("resources", "small", "--plugin", "nope").code == 2
+
+
+def test_resources_that_a_plugin_gets_wrong_are_named(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import floe_monitor_lab
+
+    def get(_plugin: object, _size: str) -> SimpleNamespace:
+        return SimpleNamespace(cpu_request="banana")
+
+    monkeypatch.setattr(floe_monitor_lab.LabComputePlugin, "get_resource_requirements", get)
+    said = call("resources", "small", "--plugin", "lab")
+    assert said.code == 2
+    assert "lab: its resources of size small are none: cpu_request: " in said.err
+    assert "'banana' is no Kubernetes quantity" in said.err
 
 
 CATALOG = {

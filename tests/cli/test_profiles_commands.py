@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 if TYPE_CHECKING:
@@ -46,3 +47,14 @@ def test_a_credential_from_a_file_is_held_by_the_file(call: Any, place: Path) ->
     (place / "token").write_text("canary-91fc")
     assert call("profiles", "write").code == 0
     assert "canary-91fc" not in (place / "profiles.yml").read_text()
+
+
+@pytest.mark.parametrize("command", ["config check", "profiles diff", "profiles write"])
+def test_a_home_that_is_not_known_is_a_problem_of_the_configuration(
+    call: Any, configure: Any, place: Path, command: str
+) -> None:
+    configure({"dev": MEMORY}, profiles=[{"name": "floe", "path": "~nosuchuser/profiles.yml"}])
+    said = call(*command.split())
+    assert said.code == 2
+    assert "profiles[0].path: '~nosuchuser' leads nowhere: there is no such user" in said.err
+    assert [path.name for path in place.iterdir()] == ["floe-monitor.yaml"]

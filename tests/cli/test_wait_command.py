@@ -40,3 +40,17 @@ def test_wait_sees_a_target_come_up(call: Any, configure: Any, place: Path) -> N
     said = call("wait", "file", "--interval", "100ms", "--timeout", "20s")
     timer.join()
     assert said.code == 0, said
+
+
+def test_wait_for_the_outputs_of_a_profiles_file(call: Any, place: Path) -> None:
+    outputs = 'outputs: {dev: {type: duckdb, path: ":memory:"}, old: {type: oracle}}'
+    lost = "outputs: {gone: {type: duckdb, path: gone/x.duckdb, access_mode: read_only}}"
+    (place / "p.yml").write_text(f"shop: {{{outputs}}}\nstore: {{{lost}}}\n")
+    said = call("wait", "--profiles", "p.yml", "--profile", "shop")
+    assert said.code == 0
+    assert said.out.startswith("up after ")
+    assert "not checked: profile shop, output old: " in said.err
+    assert call("wait", "--profiles", "p.yml", "dev", "old", "--timeout", "60s").code == 1
+    said = call("wait", "--profiles", "p.yml", "--timeout", "500ms", "--interval", "100ms")
+    assert said.code == 1
+    assert said.err.splitlines()[-1].endswith("s: gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from floe_monitor.compute import (
     ResourceSpec,
     get_resource_requirements,
 )
+from floe_monitor.compute.quantities import parse_quantity
 
 
 def test_the_seeds_constructor_calls() -> None:
@@ -50,6 +52,33 @@ def test_presets() -> None:
         get_resource_requirements("huge")
     with pytest.raises(ValidationError):
         ResourceSpec().cpu_limit = "1"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("100m", "0.1"), ("2", "2"), (".5", "0.5"), ("1.5Gi", "1610612736"), ("2e3", "2000")),
+        *(("2E-3", "0.002"), ("12E", "12e18"), ("1Ei", str(2**60)), ("10k", "10000"), ("5n", "5e-9")),
+        *(("0", "0"), ("+1.", "1")),
+    ],
+)
+def test_quantities_of_kubernetes(text: str, value: str) -> None:
+    assert parse_quantity(text) == Decimal(value)
+    assert ResourceSpec(memory_limit=text).memory_limit == text
+
+
+@pytest.mark.parametrize("field", ResourceSpec.model_fields)
+@pytest.mark.parametrize(
+    "text", ["banana", "", "-1", "1 Gi", "1GB", "1K", "1mi", "1e", "1.2.3", "١", "1\n", "0x1"]
+)
+def test_what_is_no_quantity_is_refused_by_name(field: str, text: str) -> None:
+    with pytest.raises(ValidationError, match="is no Kubernetes quantity") as caught:
+        ResourceSpec.model_validate({field: text})
+    assert [error["loc"] for error in caught.value.errors()] == [(field,)]
+
+
+def test_a_memory_limit_of_duckdb_has_its_own_units() -> None:
+    assert DuckDBComputeConfig(memory_limit="8GB").memory_limit == "8GB"
 
 
 def test_compute_config_defaults_and_limits() -> None:

@@ -57,3 +57,13 @@ def test_what_is_said_openly_elsewhere_is_no_secret() -> None:
 @pytest.mark.parametrize("shape", ["password=x{} ", "a://u:x{}@h ", "{{{{ env_var('A', 'x{}') }}}}"])
 def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
     assert is_linear(redacted, lambda size: "".join(shape.format(n) for n in range(size)), 4_000)
+
+
+@pytest.mark.parametrize("key", ["authenticator", "user", "host", "role", "client_id", "lake.region"])
+def test_who_and_where_is_no_secret(key: str) -> None:
+    value: dict[str, Any] = {"credentials": {key: "{{ env_var('X', 'snowflake') }}", "password": CANARY}}
+    shown = redacted(value)
+    assert shown["credentials"] == {**value["credentials"], "password": "***"}
+    assert redacted({key: "dbt"}) == {key: "dbt"}
+    assert CANARY not in str(redacted({key: f"postgres://u:{CANARY}@h"}))
+    assert CANARY not in str(redacted({key: f"{{{{ env_var('DBT_ENV_SECRET_X', '{CANARY}') }}}}"}))

@@ -56,6 +56,13 @@ def test_promtool_accepts_the_rules() -> None:
 
 
 @pytest.mark.process
+def test_promtool_accepts_the_scrape_configuration_with_the_rules() -> None:
+    done = promtool("check", "config", "--lint-fatal", "prometheus.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 rule files found" in done.stdout
+
+
+@pytest.mark.process
 def test_cases_pass() -> None:
     done = promtool("test", "rules", CASES.name)
     assert done.returncode == 0, done.stdout + done.stderr

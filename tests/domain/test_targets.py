@@ -173,6 +173,26 @@ def test_which_variables_are_scrubbed(registry: PluginRegistry) -> None:
     assert redact("not-secret h d u") == "not-secret h d u"
 
 
+def test_a_reference_under_a_public_key_is_no_secret(registry: PluginRegistry, tmp_path: Path) -> None:
+    """Or else a user called `dbt` would turn dbt-postgres into ***-postgres."""
+    (tmp_path / "user").write_text("dbt")
+    environ = {"DB_HOST": "prod", "PW": "hunter2", "DBT_ENV_SECRET_DB": "hidden-by-prefix"}
+    environ["SCHEMA_URL"] = "x://u:hidden-in-url@h"
+    references = {
+        "host": {"env": "DB_HOST"},
+        "user": {"file": str(tmp_path / "user")},
+        "dbname": {"env": "DBT_ENV_SECRET_DB"},
+        "schema": {"env": "SCHEMA_URL"},
+    }
+    target = build(
+        registry, environ, connection=connection(**references), credentials={"password": {"env": "PW"}}
+    )
+    redact = target.resolve().redactor
+    text = "dbt at prod: install dbt-postgres"
+    assert redact(text) == text
+    assert redact("hunter2 hidden-by-prefix x://u:hidden-in-url@h") == "*** *** x://u:***@h"
+
+
 def test_resolving_is_cheap(registry: PluginRegistry) -> None:
     plain = build(registry, connection=connection())
     late = build(registry, {"PW": "some-password"}, credentials={"password": {"env": "PW"}})
@@ -218,6 +238,16 @@ def test_the_plugins_own_keys_are_checked_and_located(registry: PluginRegistry, 
         f"{path}:5:7: targets.dev.connection.pth: unknown key; did you mean 'path'?",
         f"{path}:6:5: targets.dev.thread: unknown key; did you mean 'threads'?",
     ]
+
+
+@pytest.mark.parametrize("text", ["(" * 5000 + "1" + ")" * 5000, "[" * 5000 + "]" * 5000, "a" + "|f" * 5000])
+def test_an_expression_nested_without_end_is_a_problem_with_its_place(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"targets: {{dev: {{plugin: duckdb, connection: {{path: '{{{{ {text} }}}}'}}}}}}")
+    with pytest.raises(ConfigurationError) as refused:
+        load(file, {})
+    wanted = "config.yaml:1:46: targets.dev.connection.path: not a valid expression: it is nested too deeply"
+    assert [str(problem).rpartition("/")[2] for problem in refused.value.problems] == [wanted]
 
 
 def test_a_missing_plugin_is_the_targets_problem_not_the_configurations(registry: PluginRegistry) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.profiles.locks import owner_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -234,3 +236,64 @@ def _environ(pid: int) -> str:
         return Path(f"/proc/{pid}/environ").read_text(errors="replace")
     except OSError:
         return ""
+
+
+def test_a_plugin_that_forks_leaves_no_child_with_the_port_or_the_lock(
+    start_daemon: Start, tmp_path: Path
+) -> None:
+    daemon = start_daemon(
+        """
+profiles: [{name: floe, path: profiles.yml}]
+probe: {interval: 600s}
+targets: {quiet: {plugin: lab}, forking: {plugin: lab, connection: {behave: fork_and_stay}}}
+"""
+    )
+    daemon.until(lambda: daemon.get("/readyz")[0] == 200)
+    child = int(json.loads(daemon.get("/api/v1/targets/forking")[1])["history"][0]["message"])
+    try:
+        assert daemon.stop() == 0
+        os.kill(child, 0)  # it lives on
+        with socket.socket() as port:
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port.bind(("127.0.0.1", int(daemon.url.rpartition(":")[2])))
+            port.listen()
+        owner_lock(tmp_path / "profiles.yml", "floe").acquire()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("seconds", [0, 600], ids=["returned", "still there"])
+def test_a_plugin_that_moves_the_process_moves_no_profile(
+    seconds: int, start_daemon: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "made" / "profiles.yml"
+    daemon = start_daemon(
+        f"""
+probe: {{interval: 100ms, timeout: 700s}}
+profiles: [{{name: floe, path: made/profiles.yml, reconcile_interval: 200ms}}]
+targets: {{one: {{plugin: lab, connection: {{behave: wander, seconds: {seconds}}}}}}}
+"""
+    )
+    directory = Path(f"/proc/{daemon.process.pid}/cwd")
+    if seconds:
+        daemon.until(lambda: directory.readlink() == Path("/"))
+    daemon.until(path.exists)
+    path.unlink()
+    daemon.until(path.exists)
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    daemon.config.write_text("profiles: [{name: other, path: other.yml}]\ntargets: {one: {plugin: lab}}")
+    daemon.until((tmp_path / "other.yml").exists)
+
+
+@pytest.mark.gate
+def test_a_driver_that_holds_the_interpreters_lock_ends_the_daemon(start_daemon: Start) -> None:
+    daemon = start_daemon("targets: {well: {plugin: lab}}")
+    well_until = time.monotonic() + 17  # longer than the limit: it was armed anew
+    while time.monotonic() < well_until:
+        assert daemon.get("/healthz")[0] == 200
+        time.sleep(0.5)
+    daemon.config.write_text("targets: {ill: {plugin: lab, connection: {behave: hold_the_lock}}}")
+    assert daemon.process.wait(100) == 1
+    said = daemon.log.read_text()
+    assert "Timeout (0:00:15)!" in said
+    assert "in _hold_the_lock" in said

@@ -6,13 +6,24 @@ seconds to prepare itself, `prepare: raise` makes that fail.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import ctypes
+import errno
+import html
+import json
+import logging
 import os
+import shlex
+import subprocess
 import sys
 import threading
 import time
+import traceback
+import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from floe_monitor.compute import (
     ComputeConfig,
@@ -38,6 +49,10 @@ CALLS: list[str] = []
 
 HOOKS: list[str] = []
 """What was called besides, likewise."""
+
+
+HELD: list[int] = []
+"""Descriptors that `exhaust_descriptors` has opened."""
 
 
 class UnreadableError(Exception):
@@ -136,6 +151,16 @@ def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
     return _hang(config) if HANGING.is_set() else _healthy(config)
 
 
+def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("query"):
+            pass
+        with validation.check("extension:x", on_timeout=ConnectionStatus.DEGRADED):
+            FOREVER.wait()
+    return validation.result("from another age")
+
+
 def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
     validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
     with validation:
@@ -171,6 +196,32 @@ def _raise_compute_error(config: ComputeConfig) -> ConnectionResult:
 def _raise_secret(config: ComputeConfig) -> ConnectionResult:
     values = [value.get_secret_value() for value in config.credentials.values()]
     raise ValueError(f"cannot log in with {values}")
+
+
+def _spill(config: ComputeConfig) -> ConnectionResult:
+    """Every credential in many a form, by every way out that a plugin has."""
+    values = [value.get_secret_value() for value in config.credentials.values()]
+    forms = [form for value in values for form in _forms(value)]
+    text = " ".join(forms)
+    _print(config.model_copy(update={"connection": {"words": text, "thread": True}}))
+    for name in ("driver", f"driver.{values[0]}", "floe_monitor.lab"):
+        logging.getLogger(name).error(f"{text} %s", text)  # noqa: G004 - what drivers do
+    warnings.warn(text, stacklevel=1)
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, f"{type(error).__name__}: {error}"))
+    with contextlib.suppress(Exception), validation.check(text) as check:
+        check.warn(text)
+    raise type(values[0], (Exception,), {})(text)
+
+
+def _forms(value: str) -> list[str]:
+    raw = value.encode()
+    return [
+        *(value, value.upper(), repr(value), repr(raw), json.dumps(value)),
+        *(shlex.quote(value), html.escape(value)),
+        *(quote(value, safe=""), quote(quote(value)), "".join(f"%{byte:02x}" for byte in raw), raw.hex()),
+        *(base64.encodebytes(lead + raw).decode() for lead in (b"", b"u", b"u:")),
+        *(value[:5] + between + value[5:] for between in ("\x1b[31m", "\x00", "\n")),
+    ]
 
 
 def _return_secret(config: ComputeConfig) -> ConnectionResult:
@@ -270,6 +321,75 @@ def _spawn_and_hang(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY)
 
 
+def _lack_descriptors(config: ComputeConfig) -> ConnectionResult:
+    raise ConnectionError("unreachable") from OSError(errno.EMFILE, "Too many open files")
+
+
+def _exhaust_descriptors(config: ComputeConfig) -> ConnectionResult:
+    """What a driver says that cannot open a socket, in words of its own."""
+    with contextlib.suppress(OSError):
+        while True:
+            HELD.append(os.open(os.devnull, os.O_RDONLY))
+    return _result(ConnectionStatus.UNHEALTHY, "the engine is unreachable")
+
+
+def _half_a_message(config: ComputeConfig) -> ConnectionResult:
+    """In a worker process: onto the descriptor on which it answers."""
+    os.write(int(sys.argv[1]), b"\0\0\x40\0half")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _no_message(config: ComputeConfig) -> ConnectionResult:
+    os.write(int(sys.argv[1]), b"\0\0\0\x04junk")
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _leave_a_grandchild(config: ComputeConfig) -> ConnectionResult:
+    """One of a session of its own, whose parent has gone; `cleared`: without its environment as well. Its pid
+    is written to `file`. `then: exit` ends this process too."""
+    script = f"sleep 600 & echo $! >{config.connection['file']}.new"
+    environ: dict[str, str] | None = {} if config.connection.get("cleared") else None
+    subprocess.run(["/bin/sh", "-c", script], check=True, env=environ, start_new_session=True)
+    Path(f"{config.connection['file']}.new").rename(config.connection["file"])
+    if config.connection.get("then") == "exit":
+        os._exit(7)
+    FOREVER.wait()
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _fork_and_stay(config: ComputeConfig) -> ConnectionResult:
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    return _result(ConnectionStatus.HEALTHY, str(child))
+
+
+def _wander(config: ComputeConfig) -> ConnectionResult:
+    os.chdir("/")
+    os.umask(0o777)
+    time.sleep(float(config.connection.get("seconds", 0)))
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _hold_the_lock(config: ComputeConfig) -> ConnectionResult:
+    """Native code that keeps the interpreter's lock, and so stops every thread."""
+    ctypes.PyDLL(None).sleep(600)
+    return _result(ConnectionStatus.HEALTHY)
+
+
+def _forbid_threads(config: ComputeConfig) -> ConnectionResult:
+    """From here on as at the limit on threads, for Python's own."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threading._start_new_thread = refuse  # type: ignore[attr-defined]
+    return _result(ConnectionStatus.HEALTHY)
+
+
 def _tell_pid(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, str(os.getpid()))
 
@@ -283,6 +403,38 @@ def _tell_credentials(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.HEALTHY, f"lengths {lengths}")
 
 
+def _tell_environ(config: ComputeConfig) -> ConnectionResult:
+    """Which of the variables named are seen here, by a child of this process, in what the system shows."""
+    names = str(config.connection["names"]).split()
+    here = [name for name in names if name in os.environ]
+    child = subprocess.run(["env"], capture_output=True, text=True, check=True, timeout=60)
+    below = [name for name in names if f"\n{name}=" in f"\n{child.stdout}"]
+    shown = Path("/proc/self/environ").read_text(errors="replace")
+    started = [name for name in names if f"\0{name}=" in f"\0{shown}"]
+    return _result(ConnectionStatus.HEALTHY, f"{os.getpid()}: {here} {below} {started}")
+
+
+def _print(config: ComputeConfig) -> ConnectionResult:
+    """What `words` says, everywhere a plugin may print, from a thread of its own too."""
+    words = str(config.connection["words"])
+
+    def everywhere() -> None:
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            print(words, file=stream)
+            if stream is not None and hasattr(stream, "buffer"):
+                stream.buffer.write(words.encode())
+        with contextlib.suppress(ValueError):
+            raise ValueError(words)
+        traceback.print_stack()
+
+    everywhere()
+    if config.connection.get("thread"):
+        thread = threading.Thread(target=everywhere, name=words)
+        thread.start()
+        thread.join()
+    return _result(ConnectionStatus.HEALTHY, "fine")
+
+
 BEHAVIOURS: dict[str, Any] = {
     "healthy": _healthy,
     "degraded": _degraded,
@@ -291,12 +443,14 @@ BEHAVIOURS: dict[str, Any] = {
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
     "hang_in_a_check": _hang_in_a_check,
+    "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,
     "raise": _raise,
     "lack_a_driver": _lack_a_driver,
     "raise_compute_error": _raise_compute_error,
     "raise_secret": _raise_secret,
     "return_secret": _return_secret,
+    "spill": _spill,
     "raise_base": _raise_base,
     "exit": _exit,
     "generator_exit": _generator_exit,
@@ -319,7 +473,19 @@ BEHAVIOURS: dict[str, Any] = {
     "segfault": _segfault,
     "os_exit": _os_exit,
     "spawn_and_hang": _spawn_and_hang,
+    "lack_descriptors": _lack_descriptors,
+    "lack_memory": _raising(MemoryError),
+    "exhaust_descriptors": _exhaust_descriptors,
+    "half_a_message": _half_a_message,
+    "no_message": _no_message,
+    "leave_a_grandchild": _leave_a_grandchild,
+    "fork_and_stay": _fork_and_stay,
+    "wander": _wander,
+    "hold_the_lock": _hold_the_lock,
+    "forbid_threads": _forbid_threads,
     "tell_pid": _tell_pid,
     "tell_hooks": _tell_hooks,
+    "tell_environ": _tell_environ,
+    "print": _print,
     "tell_credentials": _tell_credentials,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
-from floe_monitor.probing import process_pool
+from floe_monitor.probing import foreign_output, process_pool
 from floe_monitor.probing.oneshot import open_prober
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
@@ -22,6 +24,7 @@ from floe_monitor.settings.models import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.targets import Target
@@ -106,17 +109,66 @@ async def test_an_idle_child_is_ended_unasked(
 ) -> None:
     monkeypatch.setattr(process_pool, "IDLE_SECONDS", 0.3)
     pid = (await probe(make_target("tell_pid", isolation="process"))).message
+    await _until_ended(pid)
+    assert (await probe(make_target("tell_pid", isolation="process"))).message != pid
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [("half_a_message", "no answer within 1 s"), ("no_message", "the worker process sent what is no answer")],
+)
+async def test_a_child_that_sends_no_whole_message_is_ended(
+    behaviour: str, message: str, probe: Probe, pool: WorkerPool, make_target: MakeTarget
+) -> None:
+    result = await probe(make_target(behaviour, isolation="process", timeout=1))
+    assert (result.message, result.worker) == (message, "reclaimed")
+    assert pool.taken == 0
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose an orphan was")
+@pytest.mark.parametrize("more", [{}, {"cleared": True}, {"then": "exit"}], ids=["plain", "cleared", "died"])
+async def test_what_a_child_leaves_in_other_sessions_ends_with_it(
+    more: dict[str, Any], probe: Probe, make_target: MakeTarget, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    behaviour = {"behave": "leave_a_grandchild", "file": str(file), **more}
+    await probe(make_target(behaviour, isolation="process", timeout=3))
+    await _until_ended(file.read_text().strip())
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+async def test_what_a_child_leaves_ends_with_the_monitor(
+    probe: Probe, make_target: MakeTarget, runner: Runner, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    behaviour = {"behave": "leave_a_grandchild", "file": str(file)}
+    probing = asyncio.ensure_future(probe(make_target(behaviour, isolation="process", timeout=60)))
+    until = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    runner.close()
+    await _until_ended(file.read_text().strip())
+    await probing
+
+
+async def _until_ended(pid: str) -> None:
     until = time.monotonic() + 60
     while _is_alive(pid):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
-    assert (await probe(make_target("tell_pid", isolation="process"))).message != pid
 
 
 def _is_alive(pid: str) -> bool:
     import psutil
 
-    return psutil.pid_exists(int(pid))
+    try:
+        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 # ---------------------------------------------------------------- no more threads
@@ -137,13 +189,11 @@ def no_new_threads() -> Iterator[None]:
         threading._start_new_thread = start  # type: ignore[attr-defined]
 
 
-async def test_a_probe_without_a_thread_is_a_result_and_costs_no_slot(
+async def test_a_probe_without_a_thread_is_no_result_and_costs_no_slot(
     probe: Probe, pool: WorkerPool, make_target: MakeTarget
 ) -> None:
-    with no_new_threads():
-        result = await probe(make_target("healthy"))
-    assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.PLUGIN)
-    assert result.message == "the monitor could start no thread for the probe"
+    with no_new_threads(), pytest.raises(MonitorResourceError, match="no thread for the probe"):
+        await probe(make_target("healthy"))
     assert pool.taken == 0
     assert (await probe(make_target("healthy"))).status is ConnectionStatus.HEALTHY
 
@@ -189,7 +239,55 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
             assert results[0].error_type is ErrorType.TIMEOUT
             assert {result.status for result in results[1:]} == {ConnectionStatus.HEALTHY}
         assert lab.CALLS.count("hang") == 1
-        assert threading.active_count() - before <= 3
+        assert threading.active_count() - before <= 4  # two workers, the hung one, one to close the plugin
         lab.FOREVER.set()
         await asyncio.sleep(0.2)
         assert (await prober.probe(targets["hung"])).message == "from another age"
+
+
+async def test_a_process_has_the_secrets_of_its_own_target_alone(
+    probe: Probe, make_targets: Callable[..., dict[str, Target]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither it nor what it starts has another target's; the system shows none at all."""
+    for name in ("FIRST_KEY", "SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"):
+        monkeypatch.setenv(name, f"value-of-{name}")
+    names = "FIRST_KEY SECOND_KEY DBT_ENV_SECRET_C HOST_OF_BOTH"
+    common = {"behave": "tell_environ", "names": names, "host": {"env": "HOST_OF_BOTH"}}
+    targets = make_targets(
+        {
+            "a": {**common, "key": {"env": "FIRST_KEY"}},
+            "b": {**common, "key": {"env": "SECOND_KEY"}, "x": "{{ env_var('DBT_ENV_SECRET_C') }}"},
+        },
+        isolation="process",
+    )
+    first, second, again = [(await probe(targets[name])).message for name in ("a", "b", "a")]
+    own = ["FIRST_KEY", "HOST_OF_BOTH"]
+    pid = first.partition(":")[0]
+    assert first == again == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    own = ["SECOND_KEY", "DBT_ENV_SECRET_C", "HOST_OF_BOTH"]
+    assert second == f"{pid}: {own} {own} {['HOST_OF_BOTH']}"
+    changed = make_targets({"a": {**common, "key": {"env": "HOME"}}}, isolation="process")["a"]
+    assert not (await probe(changed)).message.startswith(pid)
+
+
+@pytest.mark.parametrize("of_everyone", [False, True])
+async def test_what_a_plugin_prints_stays_out_of_the_monitors_output(
+    probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch, of_everyone: bool
+) -> None:
+    written = [io.TextIOWrapper(io.BytesIO()) for _ in foreign_output.NAMES]
+    for name, stream in zip(foreign_output.NAMES, written, strict=True):
+        monkeypatch.setattr(sys, name, stream)
+    told: list[int] = []
+    with foreign_output.withholding_output(told.append, of_everyone=of_everyone) as withheld:
+        for _ in range(3):
+            result = await probe(make_target({"behave": "print", "words": "c4nary", "thread": of_everyone}))
+            assert result.message == "fine"
+        if not of_everyone:
+            print("our own")
+    assert [getattr(sys, name) for name in foreign_output.NAMES] == written
+    for stream in written:
+        stream.flush()
+    texts = [stream.buffer.getvalue() for stream in written]
+    assert b"".join(texts) == (b"" if of_everyone else b"our own\n")
+    assert withheld.count > 3 * 8 * len("c4nary")
+    assert len(told) == 1  # at once; then every minute

@@ -120,6 +120,19 @@ async def test_a_timeout_names_the_check_it_hangs_in(
     ]
 
 
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_timeout_has_the_status_that_its_check_names(
+    probe: Probe, make_target: MakeTarget, isolation: str
+) -> None:
+    result = await probe(make_target("hang_in_an_extension", timeout=0.3, isolation=isolation))
+    assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT)
+    assert "check 'extension:x' did not return" in result.message
+    assert [(check.name, check.status.value) for check in result.checks] == [
+        ("query", "healthy"),
+        ("extension:x", "degraded"),
+    ]
+
+
 async def test_the_deadline_is_visible_to_the_plugin(probe: Probe, make_target: MakeTarget) -> None:
     result = await probe(make_target("obey_the_deadline", timeout=0.4))
     assert result.worker == "returned"

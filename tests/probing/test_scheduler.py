@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,65 +12,22 @@ import anyio
 import pytest
 
 from floe_monitor.domain.events import (
-    Event,
     HangJudged,
     LateReturn,
-    ProbeFinished,
     ProbeStarted,
     TargetStale,
-    TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.domain.target_diff import Changes
-from floe_monitor.probing.runner import Runner
-from floe_monitor.probing.scheduler import NoSlotError, Scheduler
-from floe_monitor.probing.workers import WorkerPool
+from floe_monitor.probing.scheduler import NoSlotError
+from tests.probing.monitor import Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from floe_monitor.domain.targets import Target
 
     MakeTargets = Callable[..., dict[str, Target]]
-
-
-class Monitor:
-    """The parts around a scheduler, for real; events are kept."""
-
-    def __init__(self, limit: int = 32, per_plugin: int = 16, history: int = 20) -> None:
-        self.state = MonitorState(started_at=time.time(), config=ConfigStatus(0, 0))
-        self.pool = WorkerPool(limit, per_plugin, self.state.set_workers)
-        self.events: list[Event] = []
-        self.runner = Runner(self.pool)
-        self.scheduler = Scheduler(
-            self.state, self.pool, self.runner, self.events.append, history=history, salt="test"
-        )
-
-    @asynccontextmanager
-    async def watching(self, targets: dict[str, Target]) -> AsyncIterator[None]:
-        with anyio.CancelScope() as probing:
-            async with asyncio.TaskGroup() as probes:
-                self.scheduler.apply(targets)
-                probes.create_task(self.scheduler.run(probes))
-                yield
-                probing.cancel()
-        self.runner.close()
-
-    async def until(self, condition: Callable[[], Any], seconds: float = 60) -> None:
-        with anyio.fail_after(seconds):
-            while not condition():  # noqa: ASYNC110 - what is awaited sets no event
-                await anyio.sleep(0.005)
-
-    def results(self, name: str) -> list[ProbeFinished]:
-        return [e for e in self.events if isinstance(e, ProbeFinished) and e.result.target == name]
-
-    def skips(self, name: str) -> Counter[str]:
-        counted: Counter[str] = Counter()
-        for event in self.events:
-            if isinstance(event, TickSkipped) and event.target == name:
-                counted[event.reason] += event.count
-        return counted
 
 
 async def test_every_target_is_probed_at_its_ticks(make_targets: MakeTargets) -> None:
@@ -258,6 +213,15 @@ async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, 
         [judged] = [e for e in monitor.events if isinstance(e, HangJudged)]
         assert (judged.target, judged.transition.after) == ("dev", HealthStatus.UNHEALTHY)
         assert monitor.state.targets["dev"].health.consecutive_failures >= 3
+        lab.FOREVER.set()
+
+
+async def test_a_hang_that_degrades_goes_on_degrading(make_targets: MakeTargets, lab: Any) -> None:
+    monitor = Monitor()
+    limits = {"interval": 0.1, "timeout": 0.1, "failure_threshold": 2}
+    async with monitor.watching(make_targets({"dev": {"behave": "hang_in_an_extension"}}, **limits)):
+        await monitor.until(lambda: monitor.skips("dev")["stuck"] >= 3)
+        assert monitor.state.targets["dev"].status is HealthStatus.DEGRADED
         lab.FOREVER.set()
 
 

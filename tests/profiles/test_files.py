@@ -222,3 +222,18 @@ def test_extended_attributes_are_kept(path: Path) -> None:
         pytest.skip("this file system has no extended attributes")
     put(path, b"after")
     assert os.getxattr(path, "user.note") == b"kept"
+
+
+def test_a_new_file_has_its_mode_under_any_umask(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "profiles.yml"
+    former = os.umask(0o777)
+    try:
+        files.make_directory(str(path))
+        files.replace(files.read(str(path)), b"a: 1\n")
+    finally:
+        os.umask(former)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent, path.parent.parent)] == [
+        0o600,
+        0o700,
+        0o700,
+    ]

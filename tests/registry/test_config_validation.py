@@ -167,6 +167,22 @@ def test_short_values_do_not_blot_the_text() -> None:
     assert found == ["*** is odd, 15 or less is wanted"]
 
 
+def test_who_and_where_stay_readable() -> None:
+    """Or else a message about an authenticator would not say which."""
+
+    class Login(ComputeConfig):
+        user: str
+        authenticator: str
+        key: str
+
+        @model_validator(mode="after")
+        def _one_way(self) -> Login:
+            raise ValueError(f"authenticator: {self.authenticator} beside {self.key}, user {self.user}")
+
+    connection = {"user": "x://u:hunter2@h", "authenticator": "snowflake", "key": "canary"}
+    assert problems(Login, connection) == ["authenticator: snowflake beside ***, user x://u:***@h"]
+
+
 @pytest.mark.parametrize("schema", [Whole, ConnectionOnly])
 def test_an_expression_stands_for_a_value_of_any_type(schema: Any) -> None:
     config = build(schema, {"host": "h", "port": EXPRESSION})

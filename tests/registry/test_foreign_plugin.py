@@ -21,6 +21,7 @@ from floe_monitor.compute import (
     ConnectionStatus,
     ErrorType,
 )
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.foreign_plugin import (
     ContractError,
@@ -114,6 +115,17 @@ def test_texts_are_bounded_and_printable() -> None:
     assert clean_text("a\ud800b") == "a\ufffdb"
     assert clean_text("\x1b[31mred\x1b[0m\r\n\tand\x00 more\u202e") == "red and more"
     assert clean_text(None) == ""
+
+
+def test_a_secret_is_found_under_colours_and_in_the_name_of_a_class() -> None:
+    redact = Redactor(["hunter2-canary"])
+    assert clean_text("bad hun\x1b[31mter2-\x00can\nary\x1b[0m!", redact) == "bad ***!"
+    assert clean_text(b"bad hunter2-\x1b]0;t\x07canary!", redact) == "bad ***!"
+    error = type("Hunter2-canaryError", (Exception,), {})("no")
+    assert describe_error(error, redact) == "***Error: no"
+    with pytest.raises(ContractError) as caught:
+        adapt_result(type("hunter2-canary", (), {})(), redact)
+    assert redact(str(caught.value)) == "validate_connection returned a ***, not a result with a status"
 
 
 def test_redaction_comes_before_cutting() -> None:

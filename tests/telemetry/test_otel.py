@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -403,6 +404,27 @@ def test_a_header_is_read_as_every_reference_is(tmp_path: Any, caplog: pytest.Lo
     ]
 
 
+def test_what_the_sdk_repeats_is_counted(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing_receiver() as received:
+        sink = build(world, endpoint=received.endpoint, traces=False, export_interval=3600)
+    sdk = logging.getLogger("opentelemetry.sdk")
+    for again in (1, 2):
+        for _ in range(again + 1):
+            sdk.warning("not exported")
+        monkeypatch.setattr("floe_monitor.telemetry.otel_pipeline.REPORT_EVERY", -1.0)
+        sdk.warning("not exported")
+        monkeypatch.undo()
+    lines = [record.message for record in caplog.records if "not exported" in record.message]
+    assert lines == [
+        "not exported",
+        "not exported (1 more time before)",
+        "not exported (3 more times before)",
+    ]
+    sink.shutdown(0.1)
+
+
 def test_scrubbing_what_the_sdk_says() -> None:
     scrub = Scrubber(("hunter2", "", "hunter2-longer"))
     assert scrub("to http://u:p@host with hunter2-longer") == "to http://***@host with ***"
@@ -497,6 +519,8 @@ assert not loaded, loaded
 NESTED = """
 import sys, time
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.redaction.current import knowing_secrets_of
+from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.domain.state import ConfigStatus, MonitorState
@@ -508,9 +532,10 @@ sink = build_otel(OtlpSettings(endpoint=sys.argv[1], metrics=False), {}, "1", st
 span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
 import threading
 def work():
-    with span.activate():
+    with span.activate(), knowing_secrets_of(Redactor(["canary"])):
         try:
-            with early.start_as_current_span("of the plugin"):
+            with early.start_as_current_span("of the plugin", attributes={"dsn": ["p:CANARY@h"]}) as own:
+                own.add_event("canary", {"canary": "63616e617279", "n": 1})
                 raise ValueError("canary")
         except ValueError:
             trace.get_current_span().set_attribute("leak", "canary")
@@ -530,11 +555,100 @@ def test_a_plugins_own_spans_nest() -> None:
     with http_receiver() as received:
         subprocess.run([sys.executable, "-c", NESTED, received.endpoint], check=True, timeout=120)
         spans = {span.name: span for span in received.spans()}
-        assert "canary" not in str(received.requests)
-    (event,) = spans["of the plugin"].events
+        assert not re.search("canary|63616e", str(received.requests), re.IGNORECASE)
+    added, event = spans["of the plugin"].events
+    assert "p:***@h" in str(attributes(spans["of the plugin"])["dsn"])
+    assert (added.name, attributes(added)) == ("***", {"***": "***", "n": 1})
     assert attributes(event)["exception.type"] == "ValueError"
     assert spans["of the plugin"].parent_span_id == spans["validate_connection"].span_id
     assert spans["of the plugin"].trace_id == spans["validate_connection"].trace_id
+
+
+SEEDS = """
+import sys, threading, time
+from opentelemetry import metrics, trace
+# As the seed has it, at import of the plugin: before anything is exported.
+tracer = trace.get_tracer("floe.compute")
+meter = metrics.get_meter("floe.compute")
+validation_duration = meter.create_histogram(
+    name="floe.compute.validation.duration_ms", description="Connection validation latency", unit="ms"
+)
+meter.create_observable_gauge("of.the.plugin", [lambda _: threading.Event().wait()] if "hang" in sys.argv else
+    [lambda _: [metrics.Observation(7)]])
+from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.events import ProbeFinished, ProbeResult
+from floe_monitor.domain.health import Health
+from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.settings.models import OtlpSettings
+from floe_monitor.telemetry.otel_export import build_otel
+state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
+sink = build_otel(OtlpSettings(endpoint=sys.argv[1], export_interval=0.2), {}, "1.2.3", state)
+span = sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c")
+with span.activate():
+    try:
+        with tracer.start_as_current_span("of the plugin"):
+            validation_duration.record(5.0, {"plugin": "seed"})
+            raise ValueError("canary")
+    except ValueError:
+        pass
+result = ProbeResult("t", "p", ConnectionStatus.HEALTHY, 0.1, time.time(), "c")
+span.end(result)
+sink.handle(ProbeFinished(result, Health(), None, "d"))
+if "hang" in sys.argv:
+    sys.stdin.read()  # until what is to arrive has arrived
+    sink.shutdown(0.5)
+else:
+    assert sink.shutdown(30)
+"""
+
+
+def by_scope(received: Received, kind: str) -> dict[tuple[str, str], set[str]]:
+    """Name and version of each scope, with the names of what came from it."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for what, request, _ in list(received.requests):
+        for resource in (
+            getattr(request, f"resource_{kind}") if what == {"spans": "traces"}.get(kind, kind) else ()
+        ):
+            for scope in getattr(resource, f"scope_{kind}"):
+                names = found.setdefault((scope.scope.name, scope.scope.version), set())
+                names |= {each.name for each in getattr(scope, kind)}
+    return found
+
+
+@pytest.mark.process
+def test_what_a_plugin_of_the_seed_traces_and_measures_is_exported_beside_ours() -> None:
+    """Ours has the seed's scope and the monitor's version; the plugin's is its own, and has none."""
+    duration = "floe.compute.validation.duration_ms"
+    with http_receiver() as received:
+        subprocess.run([sys.executable, "-c", SEEDS, received.endpoint], check=True, timeout=120)
+        spans, measured = by_scope(received, "spans"), by_scope(received, "metrics")
+        assert "canary" not in str(received.requests)
+    assert spans == {
+        ("floe.compute", "1.2.3"): {"validate_connection"},
+        ("floe.compute", ""): {"of the plugin"},
+    }
+    assert measured.keys() == spans.keys()
+    assert measured["floe.compute", ""] == {duration, "of.the.plugin"}
+    assert duration in measured["floe.compute", "1.2.3"]
+    assert "of.the.plugin" not in measured["floe.compute", "1.2.3"]
+
+
+@pytest.mark.process
+def test_a_plugins_instrument_that_hangs_holds_up_none_of_ours(eventually: Eventually) -> None:
+    with http_receiver() as received:
+        command = [sys.executable, "-c", SEEDS, received.endpoint, "hang"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            try:
+                eventually(
+                    lambda: (
+                        sum(kind == "metrics" for kind, *_ in list(received.requests)) > 2
+                        and "floe.compute.validation.duration_ms" in received.metrics()
+                    )
+                )
+                process.communicate(timeout=120)
+            finally:
+                process.kill()
+        assert process.returncode == 0
 
 
 def test_a_trace_that_is_not_sampled_is_neither_exported_nor_named(

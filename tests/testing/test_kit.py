@@ -60,6 +60,7 @@ EXPECTED: dict[str, set[str]] = {
     "Importing": {"profile_can_be_imported_back"},
     "Sizes": {"resources"},
     "Inverted": {"resources"},
+    "Fruit": {"resources"},
     "BadPackage": {"packages"},
     "NoAdapter": {"packages"},
     "Injectable": {"catalogs"},

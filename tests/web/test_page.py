@@ -12,6 +12,7 @@ import pytest
 
 from floe_monitor.domain.state import ConfigStatus, WorkerCounts
 from floe_monitor.web import status_bar
+from tests.harness.browser import Phone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -220,3 +221,25 @@ async def test_a_real_browser_shows_it_and_keeps_it_current(
     assert "Live updates: on" in dom
     assert 'id="toggle" type="button">' in dom, "the script has shown its switch"
     assert "warehouse" in dom
+
+
+@pytest.mark.gate
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed (Debian package chromium)")
+async def test_a_page_is_as_wide_as_the_phone(
+    surface: Any, serving: Any, target_of: Any, result_of: Any, tmp_path: Path
+) -> None:
+    """Whatever is in it: what is too wide scrolls by itself."""
+    name = "a-target-with-a-long-name-" * 4
+    surface.add(target_of(name), result_of(name, message="one-word-without-a-place-to-break-" * 12))
+
+    def measure(url: str) -> list[tuple[int, int]]:
+        with Phone(str(BROWSER), tmp_path, width=390) as phone:
+            pages = [f"{url}/", f"{url}/targets/{name}", f"{url}/targets/dev"]
+            size = "[innerWidth, document.documentElement.scrollWidth]"
+            return [tuple(phone.evaluate(page, size)) for page in pages]
+
+    async with serving(surface.app()) as client:
+        measured = await anyio.to_thread.run_sync(measure, str(client.base_url).rstrip("/"))
+    assert measured == [(390, 390)] * 3

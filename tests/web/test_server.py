@@ -294,3 +294,14 @@ def test_a_name_is_listened_on_where_the_machine_has_its_addresses() -> None:
         assert listener.loopback
     finally:
         listener.close()
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections", "reserve"),
+    [(64, 16, 4), (256, 64, 16), (1024, 256, 64), (1 << 20, 256, 64)],
+)
+def test_connections_take_a_third_of_the_descriptors_at_most(
+    descriptors: int, connections: int, reserve: int
+) -> None:
+    limits = Limits.within(descriptors)
+    assert (limits.connections, limits.reserve) == (connections, reserve)

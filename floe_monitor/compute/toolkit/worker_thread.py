@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from floe_monitor.compute.errors import MonitorResourceError
+from floe_monitor.compute.toolkit import process_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,7 @@ class WorkerThread:
             if os.getpid() != owner:
                 # The call forked and the copy returned too. It holds our sockets and must not live on.
                 os._exit(0)
+            process_state.restore()
             if on_done is not None:
                 on_done(call)
             call.done.set()

@@ -59,6 +59,9 @@ def _examine_session(
     catalogs = config.catalogs()
     with interrupted_at(deadline.with_margin(), connection):
         loaded = _load_extensions(config, connection, validation)
+        if deadline.with_margin().expired and len(loaded) < len(config.extension_names):
+            validation.warn("nothing after the extensions was checked: loading them took all the time")
+            return
         secrets.create(config, connection, validation, but=_made_by_catalogs(catalogs))
         databases = Databases(config, connection, main_is_empty=main_is_empty)
         attachments.examine(config, connection, databases, validation)
@@ -80,7 +83,11 @@ def _load_extensions(
     """Those that are now loaded."""
     loaded = set()
     for name in config.extension_names:
-        with validation.check(f"extension:{name}", on_failure=ConnectionStatus.DEGRADED) as check:
+        with validation.check(
+            f"extension:{name}",
+            on_failure=ConnectionStatus.DEGRADED,
+            on_timeout=ConnectionStatus.DEGRADED,
+        ) as check:
             require_time()
             shortcoming = extensions.load(connection, name)
             loaded.add(extensions.canonical(connection, name))

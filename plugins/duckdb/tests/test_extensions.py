@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -10,7 +11,11 @@ from floe_monitor_duckdb import extensions
 from floe_monitor_duckdb.errors import MissingExtensionError
 from floe_monitor_duckdb.extensions import _directory, _hindrance
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType, deadline
+from floe_monitor.domain.targets import build_targets
+from floe_monitor.probing.oneshot import probe_once
+from floe_monitor.registry.discovery import discover
+from floe_monitor.settings.models import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,3 +118,56 @@ def test_where_that_may_not_be_written_a_private_directory_serves(
     text = result.message if check_writable else result.warnings[0]
     assert result.status is (DEGRADED if check_writable else HEALTHY)
     assert "dbt cannot install extension 'httpfs': the directory in which it looks" in text
+
+
+def make_slow(directory: Path, mebibytes: int) -> dict[str, Any]:
+    """The keys of a target with an extension that takes long to load: DuckDB hashes all of a file before it
+    looks at it, here of a hole, and no interrupt ends that."""
+    version = f"v{duckdb.__version__}"
+    [source] = [each.file for each in extensions.packaged("httpfs") if each.version == version]
+    with duckdb.connect() as connection:
+        [(platform,)] = connection.execute("PRAGMA platform").fetchall()
+    file = directory / version / platform / source.name
+    file.parent.mkdir(parents=True)
+    with file.open("wb") as out:
+        out.truncate(mebibytes << 20)
+        out.seek(0, 2)
+        out.write(source.read_bytes()[-512:])  # what says that it is an extension
+    return {"extensions": ["httpfs"], "config_options": {"extension_directory": str(directory)}}
+
+
+@pytest.mark.process
+@pytest.mark.slow
+async def test_one_whose_load_does_not_end_in_time_degrades(tmp_path: Path) -> None:
+    target = {"plugin": "duckdb", "connection": make_slow(tmp_path, 8192)}
+    settings = Settings.model_validate(
+        {"probe": {"timeout": 2, "isolation": "process"}, "targets": {"dev": target}}
+    )
+    targets = build_targets(settings, discover())
+    [result] = await probe_once(list(targets.values()), settings.workers, lambda _: None)
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
+    assert result.message == "no answer within 2 s: check 'extension:httpfs' did not return"
+    assert [(each.name, each.status.value) for each in result.checks] == [
+        ("connect", "healthy"),
+        ("query", "healthy"),
+        ("extension:httpfs", "degraded"),
+    ]
+
+
+def test_one_that_takes_all_the_time_leaves_the_rest_unchecked(
+    probe: Callable[..., ConnectionResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for DuckDB's LOAD, which no interrupt ends: it returns after the margin."""
+
+    def load(*_: Any) -> None:
+        time.sleep(max(0.0, deadline.with_margin().remaining()))
+        raise duckdb.InterruptException("Interrupted!")
+
+    monkeypatch.setattr(extensions, "load", load)
+    options = {"endpoint": "http://127.0.0.1:9/catalog", "authorization_type": "none"}
+    attach = [{"path": "iceberg:floe", "alias": "lake", "type": "iceberg", "options": options}]
+    with deadline.running_until(Deadline.after(2)):
+        result = probe(extensions=["httpfs"], attach=attach)
+    assert (result.status, result.error_type) == (DEGRADED, ErrorType.TIMEOUT), result
+    assert "nothing after the extensions was checked: loading them took all the time" in result.warnings
+    assert not [each.name for each in result.checks if each.name.endswith(":lake")]

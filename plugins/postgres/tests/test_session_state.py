@@ -97,7 +97,7 @@ def test_a_transaction_that_writes_nothing_and_leaves_nothing(
     config = build_config(plugin, keys(user="reader"))
     with running_until(Deadline.after(20)):
         connector = Connector(config, plugin.blocking_calls)
-        connector.read_parameters()
+        connector.prepare()
         session = connector.connect()
         with ReadOnlyTransaction(session, "builders", autocommit=autocommit) as transaction:
             transaction.begin([])

@@ -453,6 +453,12 @@ class Inverted(Sound):
         return ResourceSpec(memory_request="2Gi", memory_limit="1900Mi")
 
 
+class Fruit(Sound):
+    def get_resource_requirements(self, workload_size: str) -> ResourceSpec:
+        super().get_resource_requirements(workload_size)
+        return ResourceSpec(cpu_request="banana")
+
+
 class BadPackage(Sound):
     def get_required_dbt_packages(self) -> Any:
         return ["dbt-x => 1"]

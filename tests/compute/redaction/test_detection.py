@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floe_monitor.credentials.detection import (
+from floe_monitor.compute.redaction.detection import (
     holds_encoded_key,
+    is_public_key,
     is_secret_key,
     is_secret_variable,
     secrets_in,
@@ -41,6 +42,17 @@ def test_keys_that_hold_a_secret(key: str) -> None:
 @pytest.mark.parametrize("key", FREE_KEYS.split())
 def test_keys_that_do_not(key: str) -> None:
     assert not is_secret_key(key)
+
+
+@pytest.mark.parametrize("key", ["user", "lake.user", "clientId", "client_email", "authenticator", "DB_HOST"])
+def test_keys_that_say_who_or_where(key: str) -> None:
+    assert is_public_key(key)
+    assert not is_secret_key(key)
+
+
+@pytest.mark.parametrize("key", ["password", "key_id", "path", "anything", "", "user_password"])
+def test_keys_that_say_neither(key: str) -> None:
+    assert not is_public_key(key)
 
 
 def test_variables() -> None:

@@ -27,6 +27,16 @@ _KEYED = frozenset(
 )
 """Words that make a following `key` a secret one."""
 
+_PUBLIC = frozenset(
+    {"account", "alias", "authenticator", "catalog", "database", "dataset", "db", "dbname",
+     "email", "endpoint", "host", "hostname", "location", "login", "method", "name", "plugin", "port",
+     "project", "provider", "region", "role", "schema", "server", "type", "user", "userid", "username",
+     "warehouse"}
+)  # fmt: skip
+"""Last words of the keys that say who or where: their values are words that messages are made of."""
+_PUBLIC_IDS = frozenset({"client", "user", "project", "tenant", "account"})
+"""Words that make a following `id` a public one; a `key_id` is none."""
+
 SECRET_TEXTS = frozenset({"dsn", "conninfo", "connection_string", "connection_url", "keyfile_json"})
 """Keys whose text may hold a secret in an unforeseen form."""
 
@@ -58,13 +68,25 @@ def is_secret_key(key: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_secret_key(key: str) -> bool:
-    words = [word for word in _SPLIT.split(_CAMEL.sub("_", key).lower()) if word]
+    words = _words(key)
     if not words:
         return False
     last = words[-1]
     if last in _WORDS or last.endswith(_ENDINGS):
         return True
     return last == "key" and len(words) > 1 and words[-2] in _KEYED
+
+
+def _words(key: str) -> list[str]:
+    return [word for word in _SPLIT.split(_CAMEL.sub("_", key).lower()) if word]
+
+
+def is_public_key(key: str) -> bool:
+    """Whether a value is no secret although a reference names it: a user's name, an address."""
+    words = _words(key[-_LONGEST_KEY:])
+    if not words or is_secret_key(key):
+        return False
+    return words[-1] in _PUBLIC or (words[-1] == "id" and len(words) > 1 and words[-2] in _PUBLIC_IDS)
 
 
 def is_secret_variable(name: str) -> bool:

@@ -1,0 +1,140 @@
+"""`make dist`: the wheels, and for each engine what to install them with, by version and hash.
+
+`dist/requirements-ENGINE.txt` names the monitor's wheel, the engine's plugin's and all that they need, in the
+versions that the tests run with: nothing is resolved anew, whatever else an index has under these names is
+refused, and the files of several engines go together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.utils import NormalizedName
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements" / "dev.lock"
+BUILD_LOCK = ROOT / "requirements" / "build.lock"
+MONITOR = "floe-monitor"
+_PIN = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?==[^\n]*\\\n(?:    --hash=sha256:\S+(?: \\)?\n)+",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One distribution of a lock: `text` is its lines there."""
+
+    extras: frozenset[str]
+    text: str
+
+
+def read_lock(path: Path) -> dict[str, Pin]:
+    return {
+        canonicalize_name(found["name"]): Pin(
+            frozenset(filter(None, map(str.strip, (found["extras"] or "").split(",")))), found[0]
+        )
+        for found in _PIN.finditer(path.read_text())
+    }
+
+
+def plugins() -> dict[str, Path]:
+    """The directories of the plugins, by engine."""
+    return {path.parent.name: path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))}
+
+
+def needed(engine: str, pins: Mapping[str, Pin]) -> list[str]:
+    """What the engine's plugin and the monitor need, by the names of the lock.
+
+    Of the plugin's extras those come along that are locked whole (DuckDB's Iceberg extensions).
+    """
+    project = _project(plugins()[engine])
+    wanted = [*_project(ROOT)["dependencies"], *project["dependencies"]]
+    for extra in project.get("optional-dependencies", {}).values():
+        if all(canonicalize_name(Requirement(text).name) in pins for text in extra):
+            wanted += extra
+    found: set[str] = set()
+    waiting = [(canonicalize_name(each.name), frozenset(each.extras)) for each in map(Requirement, wanted)]
+    done = set()
+    while waiting:
+        name, extras = each = waiting.pop()
+        if each in done or name == MONITOR:
+            continue
+        done.add(each)
+        if name not in pins:
+            raise SystemExit(f"{LOCK.name} lacks {name}, which the {engine} plugin needs: run `make lock`")
+        found.add(name)
+        waiting.extend(_requirements(name, extras | pins[name].extras, pins))
+    return sorted(found)
+
+
+def requirements(engine: str, wheels: Iterable[Path]) -> str:
+    """The text of `requirements-ENGINE.txt`. `wheels`: the monitor's and the plugin's."""
+    pins = read_lock(LOCK)
+    lines = [
+        f"# floe-monitor with the {engine} plugin: versions and hashes. docs/installation.md shows its use.\n"
+    ]
+    for wheel in wheels:
+        name, version, *_ = wheel.name.split("-")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        lines.append(f"{canonicalize_name(name)}=={version} \\\n    --hash=sha256:{digest}\n")
+    return "".join([*lines, *(pins[name].text for name in needed(engine, pins))])
+
+
+def build(directory: Path) -> None:
+    """Everything, into an empty `directory`. The environment that runs this has the lock's build back end."""
+    shutil.rmtree(directory, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
+    sources = [ROOT, *plugins().values()]
+    command = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory)]
+    subprocess.run([*command, *map(str, sources)], check=True)
+    for engine in plugins():
+        wheels = [_wheel(directory, MONITOR), _wheel(directory, f"{MONITOR}-{engine}")]
+        (directory / f"requirements-{engine}.txt").write_text(requirements(engine, wheels))
+    shutil.copy(BUILD_LOCK, directory / "requirements-build.txt")
+
+
+def _requirements(
+    name: str, extras: frozenset[str], pins: Mapping[str, Pin]
+) -> Iterator[tuple[NormalizedName, frozenset[str]]]:
+    """What a locked distribution needs on any system: the lock's own markers say on which."""
+    try:
+        texts = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return  # of another system: those locked need nothing
+    for each in map(Requirement, texts):
+        applies = each.marker is None or any(each.marker.evaluate({"extra": it}) for it in ("", *extras))
+        elsewhere = each.marker is not None and "extra" not in str(each.marker)
+        if applies or (elsewhere and canonicalize_name(each.name) in pins):
+            yield canonicalize_name(each.name), frozenset(each.extras)
+
+
+def _project(directory: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((directory / "pyproject.toml").read_text())["project"]
+    return project
+
+
+def _wheel(directory: Path, name: str) -> Path:
+    [wheel] = directory.glob(f"{name.replace('-', '_')}-[0-9]*.whl")
+    return wheel
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))
+    for made in sorted(Path(sys.argv[1]).iterdir()):
+        print(made)

@@ -1,0 +1,1 @@
+"""Secret values taken out of texts: `redactor` over `forms` over `views`."""

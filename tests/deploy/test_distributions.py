@@ -1,0 +1,92 @@
+"""`make dist`: what its files name, and an installation from them alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from deploy import distributions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark")
+DRIVERS = {
+    "bigquery": {"google-auth"},
+    "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
+    "postgres": {"psycopg", "psycopg-binary"},
+    "snowflake": {"snowflake-connector-python"},
+    "spark": {"pyhive", "thrift", "pure-sasl", "thrift-sasl"},
+}
+
+
+def test_there_is_a_plugin_of_each_engine() -> None:
+    assert tuple(distributions.plugins()) == ENGINES
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine: str) -> None:
+    pins = distributions.read_lock(distributions.LOCK)
+    names = distributions.needed(engine, pins)
+    assert DRIVERS[engine] <= set(names)
+    others = set().union(*(drivers for other, drivers in DRIVERS.items() if other != engine))
+    assert not others & set(names)
+    assert not {"pytest", "ruff", "hatchling"} & set(names), "what the tests need"
+    text = distributions.requirements(engine, [])
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.match(r"[\w.\[\],-]+==\S+|    --hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    assert "://" not in text
+    for name in (name for name in names if f"{name}==" in text):
+        for each in map(Requirement, metadata.requires(name) or ()) if _is_here(name) else ():
+            if each.marker is None or each.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(each.name) in names, f"{name} needs {each}"
+
+
+def _is_here(name: str) -> bool:
+    """Some are for other systems only."""
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@pytest.mark.gate
+@pytest.mark.e2e
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_wheels_are_installed_with_two_engines_and_probe(tmp_path: Path) -> None:
+    """The commands of docs/installation.md, in an environment that knows nothing of this directory."""
+    dist, venv = tmp_path / "dist", tmp_path / "venv"
+    distributions.build(dist)
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True, timeout=300)
+    pip = [str(venv / "bin" / "pip"), "--disable-pip-version-check"]
+    files = [f"-r{dist}/requirements-{engine}.txt" for engine in ("duckdb", "postgres")]
+    installing = [*pip, "install", "-q", "--no-deps", "--require-hashes", f"--find-links={dist}", *files]
+    done = subprocess.run(installing, capture_output=True, text=True, timeout=800, check=False)
+    if "No matching distribution found for annotated" in done.stderr:
+        pytest.skip("pip finds no package index")
+    assert done.returncode == 0, done.stderr
+    checked = subprocess.run([*pip, "check"], capture_output=True, text=True, timeout=300, check=False)
+    assert checked.stdout.strip() == "No broken requirements found."
+    server = {"host": "127.0.0.1", "port": 1, "dbname": "d", "user": "u", "schema": "s"}
+    targets = {
+        "dev": {"plugin": "duckdb", "connection": {"path": ":memory:"}},
+        "pg": {"plugin": "postgres", "connection": server},
+    }
+    (tmp_path / "floe-monitor.yaml").write_text(yaml.safe_dump({"targets": targets}))
+    said = subprocess.run(
+        [venv / "bin" / "floe-monitor", "check"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert said.returncode == 1, said.stderr
+    assert re.search(r"^dev +✓ healthy", said.stdout, re.MULTILINE), said.stdout
+    assert re.search(r"^pg +✕ unhealthy .*Connection refused \(connection\)", said.stdout, re.MULTILINE)
