@@ -21,6 +21,7 @@ from floe_monitor.compute.toolkit.env_references import (
     parse_expression,
     sole_variable,
 )
+from floe_monitor.credentials.references import as_reference
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.profiles.render import render
 from floe_monitor.profiles.yaml_text import equal
@@ -79,7 +80,8 @@ class OutputImport:
     def _imported(
         self, name: str, key: str, output: dict[Any, Any], given: dict[str, Any]
     ) -> tuple[dict[str, Any], list[str]]:
-        kept: dict[str, None] = {}
+        kept = dict.fromkeys(each for each, value in given.items() if _holds_reference(value))
+        given = {each: value for each, value in given.items() if each not in kept}
         own = {"plugin": given["type"], **({} if name == key else {"output": key})}
         fields = {**own, **self._read(given, kept)}
         target = self._checked(name, fields, kept)
@@ -239,6 +241,13 @@ def _at(value: Any, path: KeyPath) -> Any:
             return None
         value = value[part]
     return value
+
+
+def _holds_reference(value: Any) -> bool:
+    """Whether a mapping in it, `{file: report.xlsx}`, would be a reference in a configuration."""
+    if isinstance(value, dict):
+        return as_reference(value) is not None or any(map(_holds_reference, value.values()))
+    return isinstance(value, list) and any(map(_holds_reference, value))
 
 
 def _remove(fields: dict[str, Any], path: KeyPath) -> None:
