@@ -76,15 +76,15 @@ def run(
     when it returns: the caller ends the process with `os._exit`.
     """
     raise_descriptor_limit()
-    process_state.remember()
-    loaded, targets = read_configuration(config, environ)
-    listener = listen(loaded.settings.http.host, loaded.settings.http.port)
-    try:
-        daemon = _Daemon(config, environ, loaded, targets, listener, signals)
-    except BaseException:  # the port must be free again
-        listener.close()
-        raise
-    return daemon.run(announce)
+    with process_state.kept():
+        loaded, targets = read_configuration(config, environ)
+        listener = listen(loaded.settings.http.host, loaded.settings.http.port)
+        try:
+            daemon = _Daemon(config, environ, loaded, targets, listener, signals)
+        except BaseException:  # the port must be free again
+            listener.close()
+            raise
+        return daemon.run(announce)
 
 
 class _Daemon:

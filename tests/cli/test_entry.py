@@ -30,12 +30,12 @@ def test_version_and_help(call: Any) -> None:
 
 
 def test_an_unexpected_error_is_short(call: Any, configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from floe_monitor.cli import check_command, entry
+    from floe_monitor.cli import entry, selection
 
     def broken(*_: object, **__: object) -> int:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(check_command, "load_targets", broken)
+    monkeypatch.setattr(selection, "select", broken)
     said = call("check")
     assert said.code == 70
     assert said.err.splitlines()[0] == "error: unexpected RuntimeError: first line"

@@ -216,7 +216,8 @@ def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> Non
         except OSError:
             pass
         try:
-            Session.open(driver_arguments(config, None, 10, 10), DriverThreads("short"), Deadline.after(10))
+            arguments = driver_arguments(config, None, 10, 10)
+            Session.open(arguments, DriverThreads("short"), Deadline.after(10), None)
         except MonitorResourceError as error:
             print(error)
         for descriptor in taken:

@@ -53,7 +53,7 @@ class Metadata(BaseHTTPRequestHandler):
 
 def hear_names():
     while True:
-        labels, rest = [], deaf.recv(512)[12:]
+        labels, rest = [], unanswering.recv(512)[12:]
         while rest[0]:
             labels.append(rest[1 : rest[0] + 1].decode())
             rest = rest[rest[0] + 1 :]
