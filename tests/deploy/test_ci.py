@@ -55,7 +55,13 @@ BESIDE = ("-p", "xdist.plugin", "-n", "2")
 @pytest.mark.parametrize(
     "options", [(), pytest.param(BESIDE, marks=pytest.mark.gate)], ids=["alone", "beside"]
 )
-@pytest.mark.parametrize("source", SKIPPING.values(), ids=SKIPPING.keys())
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(source, marks=[] if name == "at run time" else [pytest.mark.gate], id=name)
+        for name, source in SKIPPING.items()
+    ],
+)
 def test_a_skip_fails_the_gate_with_its_reason(tmp_path: Path, source: str, options: tuple[str, ...]) -> None:
     done = run_pytest(tmp_path, source, *options, FLOE_MONITOR_CI="1")
     assert done.returncode != 0, done.stdout

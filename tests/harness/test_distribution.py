@@ -72,6 +72,7 @@ def test_a_server_is_started_once(project: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.gate
 def test_a_server_that_two_groups_share_is_told(project: Path) -> None:
     (project / "conftest.py").write_text((project / "conftest.py").read_text() + SERVER.lstrip())
     for name in ("test_one.py", "test_two.py"):

@@ -93,7 +93,7 @@ def files(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(files(), wanteds)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(FOREIGN, OURS)
 @example("a: |+\n  x\n\n", OURS)
 @example("ours: {}", OURS)
@@ -119,7 +119,7 @@ def test_ours_is_as_wanted_the_rest_as_it_was_and_again_changes_nothing(
 
 @pytest.mark.slow
 @given(wanteds, wanteds)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_from_any_version_to_any_other_without_touching_a_neighbour(
     one: dict[str, Any], two: dict[str, Any]
 ) -> None:

@@ -110,6 +110,7 @@ def test_curl_leaves_it_for_the_next_and_so_is_it_only_warned_of(
 
 @pytest.mark.timeout(180)
 @pytest.mark.process
+@pytest.mark.gate  # httplib tries for ten seconds, twice
 def test_httplib_does_not_and_so_it_is_unhealthy(tmp_path: Path, extension_directory: str) -> None:
     options = {"httpfs_client_implementation": "httplib"}
     found = run(_PROBING, tmp_path, json.dumps(options), extension_directory)

@@ -76,7 +76,7 @@ def test_faults_of_the_network(
 def test_a_server_that_falls_silent_between_two_steps(
     way: str, after: str, check: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any]
 ) -> None:
-    result = validate(keys_of(way, serve(way, silent_after=after).port), TIMEOUT)
+    result = validate(keys_of(way, serve(way, silent_after=after).port), LONG)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT)
     assert result.checks[-1].name == check
     said = {"login": "the login", "cluster": "the cluster's state", "session": "the session to open"}
