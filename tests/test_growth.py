@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.growth import is_linear
 
 
@@ -9,9 +11,11 @@ def make(size: int) -> str:
     return "a" * size
 
 
+@pytest.mark.slow
 def test_work_in_proportion() -> None:
     assert is_linear(lambda text: [character.upper() for character in text], make, 200_000)
 
 
+@pytest.mark.slow
 def test_quadratic_work() -> None:
     assert not is_linear(lambda text: [text.count("b") for _ in text], make, 24_000)

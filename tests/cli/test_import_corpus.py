@@ -47,6 +47,7 @@ def test_the_corpus_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_an_imported_profile_stays_as_it_is(
     call: Any, place: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

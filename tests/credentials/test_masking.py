@@ -55,6 +55,7 @@ def test_what_is_said_openly_elsewhere_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize("shape", ["password=x{} ", "a://u:x{}@h ", "{{{{ env_var('A', 'x{}') }}}}"])
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
     assert is_linear(redacted, lambda size: "".join(shape.format(n) for n in range(size)), 4_000)
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 HOLDING = """
 import ctypes, sys, threading
 import anyio

@@ -245,6 +245,7 @@ async def test_repeated_probes_respect_the_limits_and_hang_once(
         assert (await prober.probe(targets["hung"])).message == "from another age"
 
 
+@pytest.mark.process
 async def test_a_process_has_the_secrets_of_its_own_target_alone(
     probe: Probe, make_targets: Callable[..., dict[str, Target]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_every_place_of_references_in_the_models_is_known_here() -> None:
 
 @pytest.mark.parametrize("key", ["path", "password", "a" * 30_000])
 @pytest.mark.parametrize("shape", ["a_", "password =", "{{", "{{ env_var('A') }}", "a.a://b:", "='"])
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_value(key: str, shape: str) -> None:
     def work(value: str) -> None:
         list(find_literals({"targets": {"t": {"connection": {key: value}}}}))

@@ -70,5 +70,6 @@ def test_aliases_of_aliases_end_at_a_bound() -> None:
 @pytest.mark.parametrize(
     "shape", ["- a\n", "- {a: [1, 2]}\n", "- &a x\n- *a\n", "- 'a''b'\n", '- "\\n"\n', "# \n"]
 )
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_text(reader: str, shape: str) -> None:
     assert is_linear(READERS[reader], lambda size: "- x\n" + shape * (size // len(shape)), 20_000)

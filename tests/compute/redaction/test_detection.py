@@ -107,11 +107,13 @@ SHAPES = [
 
 @pytest.mark.parametrize("end", ["", "=", "'", "}}", "://u:p@h", "PRIVATE KEY-----"])
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_text(shape: str, end: str) -> None:
     assert is_linear(secrets_in, lambda size: shape * (size // len(shape)) + end, 60_000)
 
 
 @pytest.mark.parametrize("shape", ["aB", "a_", "__", "password", "key_", "é"])
+@pytest.mark.slow
 def test_so_it_is_for_keys(shape: str) -> None:
     assert is_linear(is_secret_key, lambda size: shape * (size // len(shape)) + "_password", 200_000)
     assert is_secret_key(shape * 100_000 + "_password")

@@ -264,6 +264,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
     redact = Redactor(["a" * 16 + "\n" + "a" * 500 + "b", "tr0ub4dor&3"])
     assert is_linear(redact, lambda size: shape * (size // len(shape)), 24_000)
@@ -278,6 +279,7 @@ def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
         ("hunter2", "%68unter2"),
     ],
 )
+@pytest.mark.slow
 def test_so_it_is_for_secrets_that_nearly_or_often_stand_there(secret: str, shape: str) -> None:
     redact = Redactor([secret])
     assert is_linear(redact, lambda size: shape * (size // len(shape)), 60_000)

@@ -271,6 +271,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.slow
 def test_the_work_is_in_proportion_to_the_text(shape: str) -> None:
     def work(text: str) -> None:
         for function in (is_template, variables_in, holds_literal, variable_of):
