@@ -1,6 +1,7 @@
 """Writes the pages of the public API, and turns the project's docstrings into what Sphinx reads.
 
-`PAGES` is the one list of what is documented.
+Each public module of the packages that authors import from is on one of `PAGES` or, with the reason, in
+`INTERNAL`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Page(NamedTuple):
     name: str
     title: str
     modules: tuple[str, ...]
-    """`package.*` stands for every public module of the package."""
+    """`package.*` stands for every public module of the package that is not `INTERNAL`."""
     inherited: bool = False
     """Whether a class shows what it inherits: for those that are assembled from private parts."""
 
@@ -40,10 +41,48 @@ PAGES = (
     Page(
         "testing",
         "The testing kit",
-        ("floe_monitor.testing", "floe_monitor.testing.fault_proxy"),
+        ("floe_monitor.testing", "floe_monitor.testing.fault_proxy", "floe_monitor.testing.punctuality"),
         inherited=True,
     ),
 )
+
+PACKAGES = ("floe_monitor.compute", "floe_monitor.testing")
+"""What plugins and their tests may import from."""
+
+_PASSED_ON = "the package passes on what authors use of it, and has it on its page"
+_DAEMON = "the daemon's own; it lies there because imports go down only"
+_KIT = "the kit's own: how a conformance test does what it says"
+INTERNAL = {
+    "floe_monitor.compute.checks": _PASSED_ON,
+    "floe_monitor.compute.errors": _PASSED_ON,
+    "floe_monitor.compute.models": _PASSED_ON,
+    "floe_monitor.compute.plugin": _PASSED_ON,
+    "floe_monitor.compute.quantities": "the grammar by which `ResourceSpec` refuses a value",
+    "floe_monitor.compute.redaction": "behind `Validation.hide`, which is what a plugin calls",
+    "floe_monitor.compute.redaction.current": "behind `Validation.hide`, which is what a plugin calls",
+    "floe_monitor.compute.redaction.detection": _DAEMON,
+    "floe_monitor.compute.redaction.forms": "behind the redactor",
+    "floe_monitor.compute.redaction.redactor": "behind `Validation.hide`, which is what a plugin calls",
+    "floe_monitor.compute.redaction.views": "behind the redactor",
+    "floe_monitor.compute.toolkit": "has modules alone",
+    "floe_monitor.compute.toolkit.expression_sandbox": "behind `env_references`",
+    "floe_monitor.compute.toolkit.headroom": _DAEMON,
+    "floe_monitor.compute.toolkit.process_state": _DAEMON,
+    "floe_monitor.compute.toolkit.suggestions": _DAEMON,
+    "floe_monitor.compute.toolkit.worker_thread": "behind `driver_thread`",
+    "floe_monitor.testing.audit": _KIT,
+    "floe_monitor.testing.control_process": "the process behind `punctuality`",
+    "floe_monitor.testing.description": _PASSED_ON,
+    "floe_monitor.testing.kept_connections": _PASSED_ON,
+    "floe_monitor.testing.kit": _PASSED_ON,
+    "floe_monitor.testing.network_faults": _PASSED_ON,
+    "floe_monitor.testing.prober": _KIT,
+    "floe_monitor.testing.process_state": _KIT,
+    "floe_monitor.testing.shape": _PASSED_ON,
+    "floe_monitor.testing.silent_names": _KIT,
+    "floe_monitor.testing.validation": _PASSED_ON,
+}
+"""Modules that are on no page, and why."""
 
 
 # ---------------------------------------------------------------- what is public
@@ -56,7 +95,15 @@ def modules_of(page: Page) -> Iterator[str]:
             yield name
             continue
         path = importlib.import_module(package).__path__
-        yield from (f"{package}.{each.name}" for each in pkgutil.iter_modules(path) if each.name[0] != "_")
+        below = (f"{package}.{each.name}" for each in pkgutil.iter_modules(path) if each.name[0] != "_")
+        yield from (module for module in below if module not in INTERNAL)
+
+
+def modules_below(package: str) -> Iterator[str]:
+    """The package and every public module in it, at any depth."""
+    yield package
+    found = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+    yield from (each.name for each in found if not any(part[0] == "_" for part in each.name.split(".")))
 
 
 def public_names(module_name: str) -> list[str]:

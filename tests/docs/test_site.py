@@ -10,7 +10,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from api_reference import PAGES, comment_on, documented, modules_of, public_names, to_restructured_text
+from api_reference import (
+    INTERNAL,
+    PACKAGES,
+    PAGES,
+    comment_on,
+    documented,
+    modules_below,
+    modules_of,
+    public_names,
+    to_restructured_text,
+)
 
 from conformance import environments
 
@@ -54,6 +64,27 @@ def test_every_public_name_is_documented(site: Path) -> None:
     assert wanted >= {f"floe_monitor.compute.{name}" for name in public_names("floe_monitor.compute")}
     assert len(wanted) > 25
     assert wanted - names == set()
+
+
+def test_every_public_module_is_on_a_page_or_internal_for_a_reason() -> None:
+    on_pages = [module for page in PAGES for module in modules_of(page)]
+    existing = {module for package in PACKAGES for module in modules_below(package)}
+    assert len(existing) > len(on_pages) > 15
+    assert sorted([*on_pages, *INTERNAL]) == sorted(existing)
+    assert all(INTERNAL.values())
+
+
+def test_the_guide_names_every_module_of_the_toolkit() -> None:
+    [toolkit] = [page for page in PAGES if page.name == "toolkit"]
+    guide = (ROOT / "docs" / "writing-a-plugin.md").read_text()
+    _, table = guide.split("### What the toolkit has")
+    named = {
+        name
+        for row in table.split("\n## ")[0].splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert named == {module.rpartition(".")[2] for module in modules_of(toolkit)}
 
 
 class Fetched(HTMLParser):
