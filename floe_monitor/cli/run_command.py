@@ -36,7 +36,7 @@ def run(config: ConfigOption = None) -> int:
     path = find_config(config)
 
     def announce(listener: Listener, state: MonitorState, settings: Settings) -> list[str]:
-        return greeting(listener.url, path, settings, len(state.targets))
+        return startup_lines(listener.url, path, settings, len(state.targets))
 
     try:
         return composition.run(path, environ=os.environ, announce=announce, signals=signals)
@@ -46,7 +46,7 @@ def run(config: ConfigOption = None) -> int:
         raise CliError(str(error)) from None
 
 
-def greeting(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
+def startup_lines(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
     """Where to look, one thing to a line."""
     lines = [
         f"floe-monitor {__version__} watches {counted(targets, 'target')} of {path}",

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings import LoadedSettings, Settings
     from floe_monitor.web.server import Listener
 
-    Greet = Callable[[Listener, MonitorState, Settings], Iterable[str]]
+    Announce = Callable[[Listener, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
 
 PROBES_SHARE = 0.5
@@ -67,7 +67,7 @@ def run(
     config: Path,
     *,
     environ: Mapping[str, str],
-    announce: Greet,
+    announce: Announce,
     signals: Signals,
 ) -> int:
     """Watch until SIGTERM or SIGINT; the exit status. `announce` is asked once requests are answered.
@@ -120,7 +120,7 @@ class _Daemon:
         self._page = MetricsPage(self._state, prometheus, __version__)
         self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
 
-    def run(self, announce: Greet) -> int:
+    def run(self, announce: Announce) -> int:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
         try:
@@ -134,7 +134,7 @@ class _Daemon:
             self._flush()
         return STOPPED
 
-    async def _main(self, announce: Greet) -> None:
+    async def _main(self, announce: Announce) -> None:
         self._stop = anyio.Event()
         self._reload_asked = anyio.Event()
         scheduler = Scheduler(
@@ -192,7 +192,7 @@ class _Daemon:
         self,
         scheduler: Scheduler,
         probes: asyncio.TaskGroup,
-        announce: Greet,
+        announce: Announce,
     ) -> None:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
         # A task that is cancelled from elsewhere ends without failing its group.

@@ -114,7 +114,7 @@ class TargetStale:
 
 
 @dataclass(frozen=True, slots=True)
-class HangJudged:
+class TargetHung:
     """A validation that still hangs counted as one more failure, and that changed the target's status."""
 
     target: str
@@ -163,7 +163,7 @@ Event: TypeAlias = (
     | ProbeStarted
     | LateReturn
     | TargetStale
-    | HangJudged
+    | TargetHung
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import (
-    HangJudged,
     LateReturn,
     ProbeFinished,
     ProbeStarted,
     ShortageBegan,
     ShortageEnded,
+    TargetHung,
     TargetStale,
     TickSkipped,
 )
@@ -335,7 +335,7 @@ class Scheduler:
         health, transition = advance(snapshot.health, status, time.time(), target.policy.thresholds)
         self._state.targets[target.name] = replace(snapshot, health=health)
         if transition is not None:
-            self._publish(HangJudged(target.name, target.plugin_name, transition))
+            self._publish(TargetHung(target.name, target.plugin_name, transition))
 
     def _note_first_round(self) -> None:
         if not self._awaiting_first:

@@ -12,12 +12,12 @@ import structlog
 from floe_monitor.compute.redaction.current import current_redactor
 from floe_monitor.domain.events import (
     ConfigReloaded,
-    HangJudged,
     LateReturn,
     ProbeFinished,
     ProfileReconciled,
     ShortageBegan,
     ShortageEnded,
+    TargetHung,
     TargetStale,
     TickSkipped,
 )
@@ -181,7 +181,7 @@ class LogSink:
             ShortageEnded: self._short_no_more,
             LateReturn: self._late,
             TargetStale: self._stale,
-            HangJudged: self._hung,
+            TargetHung: self._hung,
             ConfigReloaded: self._reloaded,
             ProfileReconciled: self._reconciled,
         }
@@ -241,7 +241,7 @@ class LogSink:
             silent_seconds=round(event.silent, 3),
         )
 
-    def _hung(self, event: HangJudged) -> None:
+    def _hung(self, event: TargetHung) -> None:
         change = event.transition
         self._log.log(
             _OF_STATUS[change.after],

@@ -282,16 +282,16 @@ def _leave_a_check_behind(config: ComputeConfig) -> ConnectionResult:
 
 
 def _keep_connections(config: ComputeConfig) -> ConnectionResult:
-    """How many a keeper has after one was given to it."""
+    """How many connections a cache has after one was given to it."""
 
     class Line:
         usable = True
 
         def close(self) -> None: ...
 
-    keeper: ConnectionCache[Line] = ConnectionCache("lab")
-    keeper.keep("one", CachedConnection(Line(), time.monotonic(), 60), 60)
-    return _result(ConnectionStatus.HEALTHY, f"{len(keeper)} kept")
+    cache: ConnectionCache[Line] = ConnectionCache("lab")
+    cache.keep("one", CachedConnection(Line(), time.monotonic(), 60), 60)
+    return _result(ConnectionStatus.HEALTHY, f"{len(cache)} kept")
 
 
 def _close_stdout(config: ComputeConfig) -> ConnectionResult:

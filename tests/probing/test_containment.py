@@ -206,7 +206,7 @@ def test_a_look_up_without_a_thread_is_tried_again_the_next_time() -> None:
     assert calls.resolve("localhost", 10)
 
 
-def test_a_keeper_without_a_thread_closes_later() -> None:
+def test_a_connection_cache_without_a_thread_closes_later() -> None:
     class Line:
         usable = True
         closed = False
@@ -214,11 +214,11 @@ def test_a_keeper_without_a_thread_closes_later() -> None:
         def close(self) -> None:
             self.closed = True
 
-    keeper: ConnectionCache[Line] = ConnectionCache("lines")
+    cache: ConnectionCache[Line] = ConnectionCache("lines")
     first, second = Line(), Line()
     with no_new_threads():
-        keeper.keep("first", CachedConnection(first, time.monotonic(), 60), 0.1)
-    keeper.keep("second", CachedConnection(second, time.monotonic(), 60), 0.1)
+        cache.keep("first", CachedConnection(first, time.monotonic(), 60), 0.1)
+    cache.keep("second", CachedConnection(second, time.monotonic(), 60), 0.1)
     until = time.monotonic() + 60
     while not (first.closed and second.closed):
         assert time.monotonic() < until

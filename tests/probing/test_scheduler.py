@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from floe_monitor.domain.events import (
-    HangJudged,
     LateReturn,
     ProbeStarted,
+    TargetHung,
     TargetStale,
 )
 from floe_monitor.domain.health import HealthStatus
@@ -210,7 +210,7 @@ async def test_a_hang_outlives_the_failure_threshold(make_targets: MakeTargets, 
         await monitor.until(lambda: monitor.skips("dev")["stuck"] >= 1)
         await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.UNHEALTHY)
         assert monitor.skips("dev")["stuck"] >= 2
-        [judged] = [e for e in monitor.events if isinstance(e, HangJudged)]
+        [judged] = [e for e in monitor.events if isinstance(e, TargetHung)]
         assert (judged.target, judged.transition.after) == ("dev", HealthStatus.UNHEALTHY)
         assert monitor.state.targets["dev"].health.consecutive_failures >= 3
         lab.FOREVER.set()

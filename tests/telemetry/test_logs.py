@@ -18,9 +18,9 @@ from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import (
     ConfigReloaded,
-    HangJudged,
     LateReturn,
     ProfileReconciled,
+    TargetHung,
     TargetStale,
     TickSkipped,
 )
@@ -99,7 +99,7 @@ def test_reloads_profiles_and_workers() -> None:
     sink.handle(TickSkipped("dev", "duckdb", "stuck"))
     sink.handle(TargetStale("dev", "duckdb", 95.0))
     hang = Transition(HealthStatus.HEALTHY, HealthStatus.UNHEALTHY, 3.0, 2.0)
-    sink.handle(HangJudged("dev", "duckdb", hang))
+    sink.handle(TargetHung("dev", "duckdb", hang))
     sink.handle(ConfigReloaded(4.0, waiting=("http",)))
     lines = capture.lines()
     assert lines[0]["added"][-1] == "and 5 more"

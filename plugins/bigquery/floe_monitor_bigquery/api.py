@@ -38,7 +38,7 @@ class Api:
         """Any answer at all, without credentials; its status."""
         return self._transport.send("GET", f"{endpoint(self._config)}/").status
 
-    def greet(self, transport: Transport | None = None) -> int:
+    def reach_with_token(self, transport: Transport | None = None) -> int:
         """Any answer at all, with the token; its status. One that is no good any more gets 401."""
         return (transport or self._transport).send("GET", self._dataset(), headers=self.headers).status
 

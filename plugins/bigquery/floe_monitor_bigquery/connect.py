@@ -131,11 +131,11 @@ class Connector:
         self.validation.hide(str(session.credentials.token))
         api.headers = headers_of(session.credentials, self._config)
         try:
-            status = api.greet(self._transport(session, self.deadline.share(PROVING_SHARE)))
+            status = api.reach_with_token(self._transport(session, self.deadline.share(PROVING_SHARE)))
             check.message = HOLDS
         except (ComputeConnectionError, ComputeTimeoutError, UnusableAnswerError):
             session.client.close()
-            status = api.greet()
+            status = api.reach_with_token()
         if status != 401 and status < 500:
             return True
         # Other connections that were kept, to the token endpoint, have not been proved.

@@ -52,102 +52,100 @@ def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
 
 
 @pytest.fixture
-def keeper() -> Iterator[ConnectionCache[Line]]:
-    keeper: ConnectionCache[Line] = ConnectionCache("lines", limit=3)
-    yield keeper
-    keeper.close()
+def cache() -> Iterator[ConnectionCache[Line]]:
+    cache: ConnectionCache[Line] = ConnectionCache("lines", limit=3)
+    yield cache
+    cache.close()
 
 
 def threads() -> int:
     return sum(thread.name == "lines-idle" for thread in threading.enumerate())
 
 
-def test_it_is_lent_to_one_at_a_time(keeper: ConnectionCache[Line]) -> None:
+def test_it_is_lent_to_one_at_a_time(cache: ConnectionCache[Line]) -> None:
     line = Line()
-    keeper.keep("a", kept(line), 60)
-    assert len(keeper) == 1
-    taken = keeper.take("a")
+    cache.keep("a", kept(line), 60)
+    assert len(cache) == 1
+    taken = cache.take("a")
     assert taken is not None
-    assert keeper.take("a") is None
-    keeper.keep("a", taken, 60)
-    again = keeper.take("a")
+    assert cache.take("a") is None
+    cache.keep("a", taken, 60)
+    again = cache.take("a")
     assert again is not None
     assert again.connection is line
     assert line.closed == 0
 
 
-def test_what_is_not_fit_is_closed_and_not_given(keeper: ConnectionCache[Line]) -> None:
+def test_what_is_not_fit_is_closed_and_not_given(cache: ConnectionCache[Line]) -> None:
     broken, idle, old = Line(), Line(), Line()
-    keeper.keep("broken", kept(broken), 60)
+    cache.keep("broken", kept(broken), 60)
     broken.usable = False
-    keeper.keep("idle", kept(idle), 0.01)
-    keeper.keep("old", kept(old, max_age=0.01), 60)
+    cache.keep("idle", kept(idle), 0.01)
+    cache.keep("old", kept(old, max_age=0.01), 60)
     time.sleep(0.02)
-    assert [keeper.take(key) for key in ("broken", "idle", "old")] == [None] * 3
+    assert [cache.take(key) for key in ("broken", "idle", "old")] == [None] * 3
     settled(lambda: (broken.closed, idle.closed, old.closed) == (1, 1, 1))
 
 
-def test_idle_ones_are_closed_unasked_and_the_thread_ends(keeper: ConnectionCache[Line]) -> None:
+def test_idle_ones_are_closed_unasked_and_the_thread_ends(cache: ConnectionCache[Line]) -> None:
     lines = [Line(), Line()]
     for number, line in enumerate(lines):
-        keeper.keep(number, kept(line), 0.05 * (number + 1))
+        cache.keep(number, kept(line), 0.05 * (number + 1))
     settled(lambda: all(line.closed for line in lines))
-    assert len(keeper) == 0
+    assert len(cache) == 0
     settled(lambda: not threads())
     late = Line()
-    keeper.keep("late", kept(late), 0.01)
+    cache.keep("late", kept(late), 0.01)
     settled(lambda: late.closed == 1)
 
 
-def test_a_slow_close_costs_nobody_else_time(keeper: ConnectionCache[Line], within: Any) -> None:
+def test_a_slow_close_costs_nobody_else_time(cache: ConnectionCache[Line], within: Any) -> None:
     slow, other = Line(seconds=0.5), Line()
-    keeper.keep("slow", kept(slow), 60)
+    cache.keep("slow", kept(slow), 60)
     slow.usable = False
-    keeper.keep("other", kept(other), 60)
+    cache.keep("other", kept(other), 60)
     with within(0.05, margin=0.25):
-        assert keeper.take("slow") is None
+        assert cache.take("slow") is None
         time.sleep(0.05)  # the thread is closing it now
-        assert keeper.take("other") is not None
-        keeper.discard(Line(seconds=0.5))
+        assert cache.take("other") is not None
+        cache.discard(Line(seconds=0.5))
 
 
-def test_there_are_never_more_than_the_limit(keeper: ConnectionCache[Line]) -> None:
+def test_there_are_never_more_than_the_limit(cache: ConnectionCache[Line]) -> None:
     lines = [Line() for _ in range(5)]
     for number, line in enumerate(lines):
-        keeper.keep(number, kept(line), 10 + number)
-    assert len(keeper) == 3
+        cache.keep(number, kept(line), 10 + number)
+    assert len(cache) == 3
     settled(lambda: [line.closed for line in lines] == [1, 1, 0, 0, 0])
-    keeper.keep(4, kept(Line()), 60)
+    cache.keep(4, kept(Line()), 60)
     settled(lambda: lines[4].closed == 1)
 
 
-def test_closing_closes_all_and_waits_for_a_second_at_most(
-    keeper: ConnectionCache[Line], within: Any
-) -> None:
+def test_closing_closes_all_and_waits_for_a_second_at_most(cache: ConnectionCache[Line], within: Any) -> None:
     quick = [Line(), Line()]
     for number, line in enumerate(quick):
-        keeper.keep(number, kept(line), 60)
-    keeper.close()
+        cache.keep(number, kept(line), 60)
+    cache.close()
     assert [line.closed for line in quick] == [1, 1]
-    keeper.keep("slow", kept(Line(seconds=4)), 60)
+    cache.keep("slow", kept(Line(seconds=4)), 60)
     started = time.monotonic()
     with within(CLOSING_SECONDS, margin=0.3):
-        keeper.close()
+        cache.close()
     assert time.monotonic() - started > CLOSING_SECONDS * 0.9
 
 
-def test_closing_ends_the_thread_though_a_connection_is_lent(keeper: ConnectionCache[Line]) -> None:
+def test_closing_ends_the_thread_though_a_connection_is_lent(cache: ConnectionCache[Line]) -> None:
     line, ready = Line(), Line()
-    keeper.keep("ready", kept(ready), 0.05)
-    keeper.keep("lent", kept(line), 60)
+    cache.keep("ready", kept(ready), 0.05)
+    cache.keep("lent", kept(line), 60)
     settled(lambda: ready.closed == 1)  # the thread waits for the other now
-    assert keeper.take("lent") is not None
-    keeper.close()
+    assert cache.take("lent") is not None
+    cache.close()
     settled(lambda: not threads())
     assert line.closed == 0
 
 
-def test_one_that_cannot_be_closed_keeps_no_other(keeper: ConnectionCache[Line]) -> None:
+def test_one_that_cannot_be_closed_keeps_no_other(cache: ConnectionCache[Line]) -> None:
     class Broken(Line):
         def __init__(self, error: type[BaseException]) -> None:
             super().__init__()
@@ -156,14 +154,14 @@ def test_one_that_cannot_be_closed_keeps_no_other(keeper: ConnectionCache[Line])
         def close(self) -> None:
             raise self._error
 
-    keeper.discard(Broken(OSError))
-    keeper.discard(Broken(SystemExit))
+    cache.discard(Broken(OSError))
+    cache.discard(Broken(SystemExit))
     well = Line()
-    keeper.discard(well)
+    cache.discard(well)
     settled(lambda: well.closed == 1)
 
 
-def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
+def test_many_users_never_share(cache: ConnectionCache[Line]) -> None:
     in_use: set[int] = set()
     shared: list[int] = []
     made: list[Line] = []
@@ -171,7 +169,7 @@ def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
 
     def use() -> None:
         for _ in range(200):
-            taken = keeper.take("a")
+            taken = cache.take("a")
             if taken is None:
                 taken = kept(Line())
                 with lock:
@@ -183,7 +181,7 @@ def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
             time.sleep(0)
             with lock:
                 in_use.discard(id(taken.connection))
-            keeper.keep("a", taken, 60)
+            cache.keep("a", taken, 60)
 
     users = [threading.Thread(target=use) for _ in range(6)]
     for user in users:
@@ -191,7 +189,7 @@ def test_many_users_never_share(keeper: ConnectionCache[Line]) -> None:
     for user in users:
         user.join()
     assert not shared
-    keeper.close()
+    cache.close()
     settled(lambda: all(line.closed == 1 for line in made))
 
 
