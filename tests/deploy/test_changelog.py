@@ -61,6 +61,14 @@ def test_fragments_have_valid_names_and_one_entry_each() -> None:
         )
 
 
+def test_a_heading_is_a_release_as_towncrier_writes_it_or_what_was_before_all() -> None:
+    *releases, oldest = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert oldest == "Before the first release"
+    versions = [re.fullmatch(r"(\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)", release) for release in releases]
+    assert all(versions), releases
+    assert len({version[1] for version in versions if version}) == len(releases)
+
+
 @pytest.mark.process
 def test_the_draft_of_what_is_there_has_every_entry(project: Path) -> None:
     shutil.copytree(ROOT / "changelog.d", project / "changelog.d", dirs_exist_ok=True)
