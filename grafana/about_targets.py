@@ -276,7 +276,7 @@ def failures() -> list[Sized]:
             9,
             timeline(
                 "Checks over time",
-                "Each step of the validations: which of them is ill.",
+                "Each step of the validations: which of them fails.",
                 Query(
                     f"max by (target, check) (floe_compute_target_check_status{{{TARGET}}})",
                     "{{target}} {{check}}",

@@ -221,7 +221,7 @@ async def test_a_directory_that_cannot_be_made_is_said_and_retried(made: Any, tm
     assert made.path.parent.stat().st_mode & 0o777 == 0o700
 
 
-async def test_two_keepers_in_one_process_agree_too(made: Any) -> None:
+async def test_two_synchronizers_in_one_process_agree_too(made: Any) -> None:
     profile = made.profile(reconcile_interval=0.05)
     async with running(made, [profile], made.target()):
         await until(lambda: results(made)[-1:] == ["unchanged"])

@@ -92,7 +92,7 @@ def test_what_is_amiss(
     assert standin.woken == []
 
 
-def test_a_sleeping_warehouse_is_told_and_left_asleep(probe: Probe, standin: StandIn) -> None:
+def test_a_suspended_warehouse_is_reported_and_not_resumed(probe: Probe, standin: StandIn) -> None:
     result = probe(warehouse="sleeping")
     assert result.status is HEALTHY
     assert "suspended" in result.warnings[0]

@@ -163,7 +163,7 @@ class Session:
         return True
 
     def _drop(self) -> None:
-        """The connection alone, without a word to the server."""
+        """Close the connection alone: nothing more is sent."""
         self._handle = None
         self._transport.close()
 
