@@ -121,7 +121,7 @@ class _Import:
 
     def __init__(self, document: Document, registry: PluginRegistry) -> None:
         self._document = document
-        self._found = Imported(SecretReferences(document.text, os.environ), notes=list(document.notes))
+        self._found = Imported(SecretReferences(document.profiles, os.environ), notes=list(document.notes))
         self._outputs = OutputImport(registry, os.environ)
 
     def read(self, path: Path, only: Sequence[str]) -> Imported:
