@@ -84,12 +84,6 @@ def _built(plugin: ComputePlugin[Any], fields: Mapping[str, Any]) -> ComputeConf
     return _whole(ComputeConfig, data, own=frozenset(), open_connection=True)
 
 
-def connection_keys(schema: type[BaseModel]) -> list[str]:
-    """The keys of `connection` a plugin's model knows, in its order."""
-    keys = _keys(schema)
-    return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
-
-
 def may_be_blank(plugin: ComputePlugin[Any], key: str) -> bool:
     """Whether a key of `connection` holds a text or nothing: dbt takes an empty one for nothing."""
     schema = _schema_of(plugin)

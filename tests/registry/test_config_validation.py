@@ -14,7 +14,6 @@ from floe_monitor.compute import ComputeConfig, DuckDBComputeConfig
 from floe_monitor.registry.config_validation import (
     ConfigProblems,
     build_config,
-    connection_keys,
 )
 
 EXPRESSION = "{{ env_var('PORT') }}"
@@ -111,8 +110,6 @@ def test_a_field_name_is_no_key_where_it_has_an_alias() -> None:
     assert problems(Whole, {"host": "h", "schema_": "s"}) == [
         "connection.schema_: unknown key; did you mean 'schema'?"
     ]
-    assert connection_keys(Whole) == ["host", "port", "schema", "attach"]
-    assert connection_keys(ConnectionOnly) == ["host", "port"]
 
 
 def test_problems_are_located_where_they_were_written() -> None:
