@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from floe_monitor.cli.terminal import CliError, suggestion
+from floe_monitor.cli.terminal import CliError, unknown
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def pick(targets: dict[str, Target], names: Sequence[str]) -> list[Target]:
     """The targets named, each once and in the order given; all if none is named."""
     for name in names:
         if name not in targets:
-            raise CliError(f"no target {name!r}{suggestion(name, targets)}")
+            raise unknown("no target", name, targets)
     if not targets:
         raise CliError(
             "no targets are configured", "Add one under `targets:`; docs/configuration.md shows how."

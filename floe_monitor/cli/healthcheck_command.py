@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -13,6 +14,10 @@ from floe_monitor.cli.terminal import NO, OK, CliError, note, write
 
 _MOST_BYTES = 65_536
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+class _NoAnswerError(Exception):
+    """Its text is the reason."""
 
 
 def healthcheck(
@@ -30,9 +35,8 @@ def healthcheck(
     route = "/readyz" if ready else "/healthz"
     try:
         status, said = _ask(host, port, route, timeout)
-    except OSError as error:
-        reason = error.strerror or f"no answer within {timeout:g} s"
-        note(f"no answer from {host} port {port}: {reason.lower()}")
+    except _NoAnswerError as error:
+        note(f"no answer from {host} port {port}: {error}")
         return NO
     if status == 200:
         write(said or "ok")
@@ -59,18 +63,37 @@ def _address(config: ConfigOption) -> tuple[str, int]:
 def _ask(host: str, port: int, route: str, timeout: float) -> tuple[int, str]:
     """Status and text of one answer. A proxy that the environment names is for other hosts than this one.
 
-    Raises `OSError`; one without a reason where the time is over.
+    Raises `_NoAnswerError`.
     """
-    import http.client  # the other commands do without
+    from floe_monitor.compute.deadline import Deadline  # the other commands do without
+    from floe_monitor.compute.errors import ComputeError, ComputeTimeoutError
+    from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
+    from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
+    from floe_monitor.compute.toolkit.dialling import dial
+    from floe_monitor.compute.toolkit.http_address import Origin
+    from floe_monitor.compute.toolkit.http_client import HttpClient
 
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    client = HttpClient(
+        partial(dial, calls=BlockingCalls(), driver_gives_up=timeout), proxy_for=lambda *_: None
+    )
+    headers = {"Host": f"localhost:{port}", "Accept": "text/plain"}
     try:
-        connection.request("GET", route, headers={"host": f"localhost:{port}", "accept": "text/plain"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(_MOST_BYTES).decode("utf-8", "replace")
-    except TimeoutError:
-        raise OSError from None
-    except http.client.HTTPException as error:
-        raise OSError(0, f"what answers is no floe-monitor ({type(error).__name__})") from None
+        answer = client.request(
+            "GET",
+            f"{Origin('http', host, port)}{route}",
+            headers,
+            deadline=Deadline.after(timeout),
+            body_limit=_MOST_BYTES,
+            cut_body=True,
+        )
+    except ComputeTimeoutError:
+        raise _NoAnswerError(f"no answer within {timeout:g} s") from None
+    except (ComputeError, OSError) as error:
+        # Before the reason stands where, which the command says itself.
+        reason = str(error.strerror if isinstance(error, OSError) else error).rpartition(": ")[2]
+        reason = reason[:1].lower() + reason[1:]
+        foreign = "what answers is no floe-monitor: " if isinstance(error, ProtocolError) else ""
+        raise _NoAnswerError(f"{foreign}{reason}") from None
     finally:
-        connection.close()
+        client.close()
+    return answer.status, answer.body.decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from floe_monitor.cli.options import (
     TargetArgument,
     TargetArguments,
 )
-from floe_monitor.cli.terminal import OK, CliError, console, note, suggestion, write
+from floe_monitor.cli.terminal import OK, CliError, console, note, unknown, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +71,8 @@ def show_plugin(name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
     registry = discover()
     entries = [entry for entry in registry.entries() if entry.name == name]
     if not entries:
-        raise CliError(
-            registry.get(name).problem or f"no plugin {name!r}{suggestion(name, registry.names())}"
-        )
+        problem = registry.get(name).problem
+        raise CliError(problem) if problem else unknown("no plugin", name, registry.names())
     write("\n\n".join("\n".join(_description(entry)) for entry in entries))
     return OK
 
@@ -159,7 +158,7 @@ def resources(
         said = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
         raise CliError(f"{plugin}: its resources of size {size} are none: {said}") from None
     except ValueError:
-        raise CliError(f"no workload size {size!r}{suggestion(size, WORKLOAD_PRESETS)}") from None
+        raise unknown("no workload size", size, WORKLOAD_PRESETS) from None
     lines = ["resources:"]
     for kind in ("request", "limit"):
         lines += [

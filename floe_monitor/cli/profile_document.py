@@ -44,9 +44,8 @@ class Unquoted(str):
 class Document:
     """`profiles` by name. `notes`: what a reader may not expect, each with its line."""
 
-    def __init__(self, profiles: dict[Any, Any], text: str, notes: list[str]) -> None:
+    def __init__(self, profiles: dict[Any, Any], notes: list[str]) -> None:
         self.profiles = profiles
-        self.text = text
         self.notes = notes
 
 
@@ -70,7 +69,7 @@ def read_document(path: Path) -> Document:
         raise CliError(f"{path} has more than {_MAX_EXPRESSIONS} expressions")
     if sum(map(_outputs, profiles.values())) > _MAX_OUTPUTS:
         raise CliError(f"{path} has more than {_MAX_OUTPUTS} outputs")
-    return Document(profiles, text, reader.notes)
+    return Document(profiles, reader.notes)
 
 
 def _outputs(profile: Any) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.cli.output_import import OutputImport, RefusedError
 from floe_monitor.cli.profile_document import read_document
 from floe_monitor.cli.secret_references import SecretReferences
-from floe_monitor.cli.terminal import NO, OK, CliError, note, suggestion, write
+from floe_monitor.cli.terminal import NO, OK, CliError, note, unknown, write
 from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor.credentials.masking import redacted
 from floe_monitor.domain.plurals import counted
@@ -112,7 +112,7 @@ def read_profiles(path: Path, only: Sequence[str], registry: PluginRegistry) -> 
     for name in only:
         if name not in document.profiles:
             known = [key for key in document.profiles if isinstance(key, str)]
-            raise CliError(f"{path} has no profile {name!r}{suggestion(name, known)}")
+            raise unknown(f"{path} has no profile", name, known)
     return _Import(document, registry).read(path, only)
 
 
@@ -121,7 +121,7 @@ class _Import:
 
     def __init__(self, document: Document, registry: PluginRegistry) -> None:
         self._document = document
-        self._found = Imported(SecretReferences(document.text, os.environ), notes=list(document.notes))
+        self._found = Imported(SecretReferences(document.profiles, os.environ), notes=list(document.notes))
         self._outputs = OutputImport(registry, os.environ)
 
     def read(self, path: Path, only: Sequence[str]) -> Imported:

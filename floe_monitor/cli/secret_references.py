@@ -18,6 +18,7 @@ from floe_monitor.compute.toolkit.env_references import (
     is_template,
     parse_expression,
     sole_variable,
+    variables_in,
 )
 from floe_monitor.credentials.literal_secrets import is_literal_secret, literal_secrets
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
 
     from floe_monitor.credentials.literal_secrets import Path
-
-_NAMED = re.compile(r"""env_var\(\s{0,9}['"](\w{1,256})""")
 
 
 class SecretReferences:
@@ -36,11 +35,12 @@ class SecretReferences:
     gives a literal default, keeps its name.
     """
 
-    def __init__(self, text: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, profiles: Mapping[Any, Any], environ: Mapping[str, str]) -> None:
+        """`profiles` are all of the file: a variable that one of them names stands for no literal."""
         self.made: dict[str, None] = {}
         self.values: dict[str, str] = {}
         self._defaults: dict[str, str] = {}
-        self._taken = set(_NAMED.findall(text))
+        self._taken = set(_variables_of(profiles))
         self._environ = environ
 
     @contextmanager
@@ -120,6 +120,18 @@ class SecretReferences:
         while name in self._taken or (name in self.made and self.values.get(name) != value):
             name += "_"
         return name
+
+
+def _variables_of(value: Any) -> Iterator[str]:
+    """Every variable that a text within the value names."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _variables_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _variables_of(item)
+    elif isinstance(value, str):
+        yield from variables_in(value)
 
 
 def _copied(value: Any) -> Any:

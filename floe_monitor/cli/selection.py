@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_monitor.cli.configuration import load_targets, pick
-from floe_monitor.cli.terminal import CliError, suggestion
+from floe_monitor.cli.terminal import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def _of_profiles(
     kept = {each.name: each.targets for each in loaded.settings.profiles}
     for name in profile:
         if name not in kept:
-            raise CliError(f"the configuration keeps no profile {name!r}{suggestion(name, kept)}")
+            raise unknown("the configuration keeps no profile", name, kept)
     wanted: set[str] = set()
     for name in profile:
         targets = kept[name]

@@ -79,16 +79,12 @@ def console(stream: IO[str] | None = None) -> Console:
     )
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'dev'?`, or the words there are; empty where there are none."""
-    from floe_monitor.compute.toolkit.suggestions import nearest  # noqa: PLC0415 - pydantic comes with it
+def unknown(what: str, word: str, known: Iterable[str]) -> CliError:
+    """As `no target 'dve'; did you mean 'dev'?`."""
+    from floe_monitor.compute.toolkit.suggestions import suggestion  # noqa: PLC0415 - pydantic comes with it
 
-    words = list(known)
-    near = nearest(word, words, cutoff=0.5)
-    if near is not None:
-        return f"; did you mean {near!r}?"
-    shown = ", ".join(words[:10]) + (" …" if len(words) > 10 else "")
-    return f"; there is: {shown}" if words else ""
+    hint = suggestion(word, known)
+    return CliError(f"{what} {word!r}; {hint}" if hint else f"{what} {word!r}")
 
 
 def _encodable(text: str, stream: IO[str]) -> str:

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TypeCure:
-    """What an error type usually means, and what to do then."""
-
-    usually: str
-    do: str
-
-
-@dataclass(frozen=True, slots=True)
 class MessageCure:
     """As `says`, a part of messages shown to people; `pattern` finds it."""
 
@@ -37,40 +29,17 @@ def _kind(says: str, pattern: str, do: str) -> MessageCure:
 
 
 BY_TYPE = {
-    ErrorType.TIMEOUT: TypeCure(
-        "an engine that accepts and does not answer; a deadline too short",
-        "compare the duration panel with `probe.timeout`; look at the engine",
+    ErrorType.TIMEOUT: "compare the duration panel with `probe.timeout`; look at the engine",
+    ErrorType.CONNECTION: "reach it from the same pod or node; then the engine's own logs",
+    ErrorType.AUTHENTICATION: "rotate the credential; no restart is needed where it is a file",
+    ErrorType.PERMISSION: "restore the grant that the message names",
+    ErrorType.CONFIGURATION: (
+        "correct what the message names; `floe-monitor config check` finds what shows without the engine"
     ),
-    ErrorType.CONNECTION: TypeCure(
-        "engine down, name or route wrong, TLS refused",
-        "reach it from the same pod or node; then the engine's own logs",
-    ),
-    ErrorType.AUTHENTICATION: TypeCure(
-        "expired or wrong credential", "rotate the credential; no restart is needed where it is a file"
-    ),
-    ErrorType.PERMISSION: TypeCure(
-        "a role, schema or warehouse the user may not use", "restore the grant that the message names"
-    ),
-    ErrorType.CONFIGURATION: TypeCure(
-        "a key that cannot work, a missing variable or file",
-        "correct what the message names; `floe-monitor config check` finds what shows without the engine",
-    ),
-    ErrorType.QUERY: TypeCure(
-        "engine up, but `SELECT 1` or its like fails",
-        "look at the engine's own state: disk, memory, recovery",
-    ),
-    ErrorType.EXTENSION: TypeCure(
-        "an extension of the engine is missing or does not load",
-        "install it where dbt looks for it; see the engine's page",
-    ),
-    ErrorType.CATALOG: TypeCure(
-        "a catalog or its warehouse is unreachable or not there",
-        "ask the catalog with the same credentials",
-    ),
-    ErrorType.PLUGIN: TypeCure(
-        "the plugin is missing, or broke its contract",
-        "the log line has the correlation id; report it to the plugin's author",
-    ),
+    ErrorType.QUERY: "look at the engine's own state: disk, memory, recovery",
+    ErrorType.EXTENSION: "install it where dbt looks for it; see the engine's page",
+    ErrorType.CATALOG: "ask the catalog with the same credentials",
+    ErrorType.PLUGIN: "the log line has the correlation id; report it to the plugin's author",
 }
 
 BY_MESSAGE = (
@@ -148,5 +117,5 @@ def cure_for(result: ProbeResult) -> str | None:
         return None
     known = next((kind.do for kind in BY_MESSAGE if kind.pattern.search(result.message)), None)
     if known is None and result.error_type is not None:
-        known = BY_TYPE[result.error_type].do
+        known = BY_TYPE[result.error_type]
     return None if known is None else known.replace("`", "")

@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from floe_monitor.compute.models import ComputeConfig
 from floe_monitor.compute.redaction.detection import is_public_key, secrets_in
+from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.problems import Problem
@@ -61,16 +62,11 @@ class ConfigProblems(Exception):  # noqa: N818 - it is the collection that is ra
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def is_expression(value: object) -> bool:
-    """Whether this is dbt's `{{ env_var(…) }}`, whole or in part."""
-    return isinstance(value, str) and "{{" in value and "env_var" in value
-
-
 def build_config(plugin: ComputePlugin[ConfigT], fields: Mapping[str, Any]) -> ConfigT:
     """The configuration a plugin's methods take, from a target's keys; raises `ConfigProblems`.
 
     A plugin whose model extends `ComputeConfig` gets an instance of it; any other gets a plain
-    `ComputeConfig` whose `connection` its model, if any, has approved. An `env_var` expression is let
+    `ComputeConfig` whose `connection` its model, if any, has approved. An expression of dbt's is let
     through where the model wants another type: it is what `generate_dbt_profile` has to write down.
     """
     return cast("ConfigT", _built(plugin, fields))
@@ -86,12 +82,6 @@ def _built(plugin: ComputePlugin[Any], fields: Mapping[str, Any]) -> ComputeConf
         return _whole(schema, data, own=own, open_connection=not own)
     _approve_connection(schema, data["connection"])
     return _whole(ComputeConfig, data, own=frozenset(), open_connection=True)
-
-
-def connection_keys(schema: type[BaseModel]) -> list[str]:
-    """The keys of `connection` a plugin's model knows, in its order."""
-    keys = _keys(schema)
-    return [key for key in keys if key not in _COMMON] if issubclass(schema, ComputeConfig) else list(keys)
 
 
 def may_be_blank(plugin: ComputePlugin[Any], key: str) -> bool:
@@ -170,7 +160,8 @@ def _validate(schema: type[BaseModel], data: Any) -> BaseModel | Exception:
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        if not any(is_expression(detail["input"]) for detail in error.errors(include_url=False)):
+        given = (detail["input"] for detail in error.errors(include_url=False))
+        if not any(isinstance(value, str) and is_template(value) for value in given):
             return error
     except Exception as error:  # noqa: BLE001 - a validator is the plugin's code
         return error
@@ -182,13 +173,13 @@ def _validate(schema: type[BaseModel], data: Any) -> BaseModel | Exception:
 
 @lru_cache(maxsize=64)
 def _lenient(schema: type[BaseModel]) -> type[BaseModel]:
-    """`schema`, but a field that rejects an `env_var` expression takes it as it is."""
+    """`schema`, but a field that rejects an expression of dbt's takes it as it is."""
 
     def let_expressions_through(value: Any, handler: Any) -> Any:
         try:
             return handler(value)
         except ValueError:
-            if is_expression(value):
+            if isinstance(value, str) and is_template(value):
                 return value
             raise
 

@@ -8,7 +8,6 @@ every change asked for by a browser.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from floe_monitor.compute.toolkit.blocking_calls import is_address
 from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Guard:
         return None
 
     def _trusted(self, host: str) -> bool:
-        return not host or host in self._names or host.endswith(".localhost") or _is_address(host)
+        return not host or host in self._names or host.endswith(".localhost") or is_address(host)
 
 
 def _authority(origin: str) -> str:
@@ -102,11 +102,3 @@ def _host_name(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return header.partition(":")[0].rstrip(".").lower()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

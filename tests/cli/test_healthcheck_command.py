@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -84,7 +86,18 @@ def test_no_answer_is_one_line(call: Any, place: Path) -> None:
         (place / "floe-monitor.yaml").write_text(f"http: {{port: {port}}}\n")
         done = call("healthcheck")
     assert done.code == 1
-    assert "what answers is no floe-monitor" in done.err
+    assert "what answers is no floe-monitor: the answer is no HTTP (BadStatusLine)" in done.err
+
+
+def test_the_time_is_that_of_the_whole_answer(call: Any, place: Path) -> None:
+    """One that drips in answers each wait in time: this one would take ten seconds."""
+    answer = said("200 OK", b"o" * 160)
+    with answering(answer) as (upstream, _), FaultProxy(upstream, Fault.DRIP, rate=20) as proxy:
+        (place / "floe-monitor.yaml").write_text(f"http: {{port: {proxy.port}}}\n")
+        done = call("healthcheck", "--timeout", "500ms")
+        assert proxy.answered < len(answer)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"no answer from 127.0.0.1 port {proxy.port}: no answer within 0.5 s\n"
 
 
 def test_what_else_the_configuration_holds_does_not_matter(

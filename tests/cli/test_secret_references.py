@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from floe_monitor.cli.secret_references import SecretReferences
 
 
-def references(environ: dict[str, str] | None = None) -> SecretReferences:
-    return SecretReferences("", environ or {})
+def references(
+    environ: dict[str, str] | None = None, profiles: dict[str, Any] | None = None
+) -> SecretReferences:
+    return SecretReferences(profiles or {}, environ or {})
 
 
 def test_a_literal_is_what_its_variable_comes_to() -> None:
@@ -57,3 +63,24 @@ def test_names_that_look_alike_stay_apart() -> None:
     second = secrets.replaced({"password": "two"}, "a.b")
     assert first != second
     assert sorted(secrets.values.values()) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "env_var('DBT_ENV_SECRET_DEV_PASSWORD')",
+        'env_var( "DBT_ENV_SECRET_DEV_PASSWORD" )',
+        "env_var(var='DBT_ENV_SECRET_DEV_PASSWORD')",
+        "env_var(default='x', var='DBT_ENV_SECRET_DEV_PASSWORD')",
+        "env_var('DBT_ENV_SECRET_DEV_' 'PASSWORD')",
+        "env_var(var='DBT_ENV_SECRET_DEV_PASSWORD') | no_such_filter",
+    ],
+)
+def test_a_variable_that_the_file_names_stands_for_no_literal(call: str) -> None:
+    """However the call is written, and in whichever profile: two secrets would share one variable."""
+    output = {"password": "plain", "token": "{{ " + call + " }}"}
+    secrets = references(profiles={"p": {"outputs": {"dev": output}, "list": [output]}})
+    assert secrets.replaced({"password": "plain"}, "dev") == {
+        "password": "{{ env_var('DBT_ENV_SECRET_DEV_PASSWORD_') }}"
+    }
+    assert secrets.values == {"DBT_ENV_SECRET_DEV_PASSWORD_": "plain"}

@@ -26,9 +26,8 @@ def table(heading: str) -> list[str]:
 
 def test_the_runbook_has_the_same_words() -> None:
     assert list(BY_TYPE) == list(ErrorType)
-    assert table("| `error_type` | Usually | Do |") == [
-        f"| `{kind}` | {cure.usually} | {cure.do} |" for kind, cure in BY_TYPE.items()
-    ]
+    rows = [row.strip("| ").split(" | ") for row in table("| `error_type` | Usually | Do |")]
+    assert [(kind, do) for kind, _, do in rows] == [(f"`{kind}`", do) for kind, do in BY_TYPE.items()]
     assert table("| The message says | Do |") == [f"| {kind.says} | {kind.do} |" for kind in BY_MESSAGE]
 
 

@@ -60,7 +60,7 @@ class BlockingCalls:
 
         Raises `ComputeTimeoutError` after `timeout` seconds, `ComputeConnectionError` for an unknown name.
         """
-        if _is_address(name):
+        if is_address(name):
             return [name]
         try:
             found = self.run(
@@ -115,6 +115,15 @@ class _Call(Generic[_T]):
             self.error = error
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, without brackets, rather than a name to be looked up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def family_of(address: str) -> socket.AddressFamily:
     """Of an address that `resolve` gave."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -127,11 +136,3 @@ def _shortage_behind(error: OSError) -> MonitorResourceError | None:
     except OSError as shortage:
         return resource_error_in(shortage)
     return resource_error_in(error)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

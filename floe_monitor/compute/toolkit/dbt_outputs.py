@@ -48,6 +48,20 @@ def secret_of(config: ComputeConfig, key: str) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
+def connection_without(secrets: Iterable[str], data: object) -> dict[str, Any]:
+    """The `connection` in what a model is validated from, before that; empty where it has none.
+
+    Raises `ValueError` that names the first of `secrets` in it: a literal one would go into the profile.
+    """
+    connection = data.get("connection") if isinstance(data, dict) else None
+    if not isinstance(connection, dict):
+        return {}
+    for key in secrets:
+        if key in connection:
+            raise ValueError(f"{key} belongs under `credentials`, by reference")
+    return connection
+
+
 def output_of(
     config: ComputeConfig,
     adapter: str,

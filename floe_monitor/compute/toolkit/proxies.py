@@ -53,10 +53,16 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int | None = None, *, as_requests: bool = True) -> Proxy | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or the system's settings, name for that host.
+    """As `proxy_value`, parsed. Raises `ComputeConfigurationError` for no address."""
+    value = proxy_value(scheme, host, port, as_requests=as_requests)
+    return None if value is None else parse_proxy(value, f"{scheme.upper()}_PROXY")
+
+
+def proxy_value(scheme: str, host: str, port: int | None = None, *, as_requests: bool = True) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or the system's settings, name as the proxy for that host.
 
     As urllib reads them; with `as_requests` also as the requests library does, which knows ALL_PROXY, and in
-    NO_PROXY networks (`10.0.0.0/8`) and names with a port. Raises `ComputeConfigurationError` for no address.
+    NO_PROXY networks (`10.0.0.0/8`) and names with a port. The text as it was given, with a password perhaps.
     """
     found = getproxies()
     value = found.get(scheme) or (found.get("all") if as_requests else None)
@@ -64,7 +70,7 @@ def proxy_for(scheme: str, host: str, port: int | None = None, *, as_requests: b
         return None
     if as_requests and _is_excepted(host, port, found.get("no", "")):
         return None
-    return parse_proxy(value, f"{scheme.upper()}_PROXY")
+    return value
 
 
 def parse_proxy(value: str, what: str) -> Proxy:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 LONGEST = 128
 """Characters of the unknown word that are compared: comparing is quadratic, the word untrusted input."""
+MOST_SHOWN = 40
+"""Of the known words: there may be a thousand targets."""
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -25,4 +27,5 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     near = nearest(word, words)
     if near is not None:
         return f"did you mean {near!r}?"
-    return f"known: {', '.join(words)}" if words else ""
+    shown = ", ".join(words[:MOST_SHOWN]) + (" …" if len(words) > MOST_SHOWN else "")
+    return f"known: {shown}" if words else ""

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import secret_of
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, secret_of
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -123,16 +123,12 @@ class BigQueryConfig(ReusingConfig):
     @model_validator(mode="before")
     @classmethod
     def _secrets_apart(cls, data: Any) -> Any:
-        connection = data.get("connection") if isinstance(data, dict) else None
-        if not isinstance(connection, dict):
-            return data
+        connection = connection_without(SECRETS, data)
         if connection.get("method") == "external-oauth-wif":
             raise ValueError(
                 "method external-oauth-wif is not supported: dbt's requests to the identity provider have no "
                 "time limit; use method oauth with a credential configuration file"
             )
-        if found := [key for key in SECRETS if key in connection]:
-            raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
         keyfile = connection.get("keyfile_json")
         if isinstance(keyfile, str) and "as_native" not in keyfile:
             raise ValueError(

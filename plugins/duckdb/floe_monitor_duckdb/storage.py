@@ -29,7 +29,6 @@ _MAGIC = b"DUCK"
 _ENCRYPTED = 1
 _NO_BLOCK = (1 << 64) - 1
 _BLOCK_ID = (1 << 56) - 1
-_SUB_BLOCKS = 64
 _FACTOR = 0xBF58476D1CE4E5B9
 _SEED = 5381
 _WORD = (1 << 64) - 1
@@ -184,9 +183,3 @@ def _read_active(header: bytes, version: int, written_by: str, file_size: int) -
 
 def _pointer(value: int) -> BlockPointer | None:
     return None if value == _NO_BLOCK else BlockPointer(value & _BLOCK_ID, value >> 56)
-
-
-def sub_block(block: bytes, index: int) -> bytes:
-    """One of the 64 parts into which a metadata block is divided, after the block's checksum."""
-    size = (len(block) - 8) // _SUB_BLOCKS & ~7
-    return block[8 + index * size : 8 + (index + 1) * size]

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -71,9 +72,7 @@ class PostgresConfig(ReusingConfig):
     @model_validator(mode="before")
     @classmethod
     def _password_apart(cls, data: Any) -> Any:
-        connection = data.get("connection") if isinstance(data, dict) else None
-        if isinstance(connection, dict) and (found := [key for key in PASSWORD_KEYS if key in connection]):
-            raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
+        connection_without(PASSWORD_KEYS, data)
         return data
 
     @model_validator(mode="after")

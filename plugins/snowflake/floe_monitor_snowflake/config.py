@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -108,19 +109,13 @@ class SnowflakeConfig(ReusingConfig):
     @model_validator(mode="before")
     @classmethod
     def _secrets_apart(cls, data: Any) -> Any:
-        connection = data.get("connection") if isinstance(data, dict) else None
-        if isinstance(connection, dict):
-            for key in SECRETS:
-                if key in connection:
-                    raise ValueError(f"{key} belongs under `credentials`, by reference")
-            for key in ("oauth_client_id", "oauth_client_secret"):
-                if key in connection:
-                    raise ValueError(f"{key}: {_NO_REFRESH}")
-            for key in ("workload_identity_provider", "workload_identity_entra_resource"):
-                if key in connection:
-                    raise ValueError(
-                        f"{key}: workload_identity is refused: {_NOBODY_THERE['workload_identity']}"
-                    )
+        connection = connection_without(SECRETS, data)
+        for key in ("oauth_client_id", "oauth_client_secret"):
+            if key in connection:
+                raise ValueError(f"{key}: {_NO_REFRESH}")
+        for key in ("workload_identity_provider", "workload_identity_entra_resource"):
+            if key in connection:
+                raise ValueError(f"{key}: workload_identity is refused: {_NOBODY_THERE['workload_identity']}")
         return data
 
     @field_validator("authenticator")

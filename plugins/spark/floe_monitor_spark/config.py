@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -139,9 +140,7 @@ class SparkConfig(ReusingConfig):
     @model_validator(mode="before")
     @classmethod
     def _secrets_apart(cls, data: Any) -> Any:
-        connection = data.get("connection") if isinstance(data, dict) else None
-        if isinstance(connection, dict) and (found := [key for key in SECRET_KEYS if key in connection]):
-            raise ValueError(f"{found[0]} belongs under `credentials`, by reference")
+        connection_without(SECRET_KEYS, data)
         return data
 
     @model_validator(mode="after")

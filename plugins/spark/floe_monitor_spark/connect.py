@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from floe_monitor.compute import ComputeConfigurationError, Validation, deadline
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import split_url
 from floe_monitor.compute.toolkit.http_client import HttpClient
-from floe_monitor.compute.toolkit.proxies import open_tunnel, proxy_for
+from floe_monitor.compute.toolkit.proxies import open_tunnel, parse_proxy, proxy_value
 from floe_monitor.compute.toolkit.tls import tls_context
 from floe_monitor_spark.cluster import Cluster, ClusterSession
 from floe_monitor_spark.config import SECRET_KEYS
@@ -193,10 +192,10 @@ def _proxy_for(host: str) -> Proxy | None:
 
     It speaks plain HTTP to a proxy of whatever scheme, on port 443 where none is given.
     """
-    proxy = proxy_for("https", host, as_requests=False)
-    if proxy is None:
+    value = proxy_value("https", host, as_requests=False)
+    if value is None:
         return None
-    given = urlsplit(getproxies()["https"])
+    proxy, given = parse_proxy(value, "HTTPS_PROXY"), urlsplit(value)
     if not given.hostname or (given.username and given.password is None):
         raise ComputeConfigurationError(
             "HTTPS_PROXY: dbt's driver takes http://host:port or http://user:password@host:port, and fails "

@@ -14,6 +14,8 @@ def test_without_a_near_word_all_are_named() -> None:
     assert suggestion("pth", ["path", "port"]) == "did you mean 'path'?"
     assert suggestion("zzz", ["path", "alias"]) == "known: alias, path"
     assert suggestion("zzz", []) == ""
+    many = [f"target_{number:04}" for number in range(1_000)]
+    assert suggestion("zzz", many) == f"known: {', '.join(many[:40])} …"
 
 
 def test_a_long_word_costs_no_more_than_a_short_one() -> None:

@@ -7,9 +7,9 @@ a value that is still a dbt expression is taken as it is.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor_duckdb.iceberg import aws
 from floe_monitor_duckdb.iceberg.catalog import OAUTH, PREFIX, Catalog, CatalogError
 from floe_monitor_duckdb.iceberg.consistency import (
@@ -154,9 +154,8 @@ def _normalized(options: Mapping[str, Any]) -> dict[str, Any]:
         if lower in {"type", "secret", "read_only"}:
             raise CatalogError(("options", key), f"write `{lower}` beside `options`, not in it")
         if lower not in _KNOWN:
-            near = difflib.get_close_matches(lower, sorted(_KNOWN), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(_KNOWN))}"
-            raise CatalogError(("options", key), f"unknown option of an Iceberg catalog{hint}")
+            hint = suggestion(lower, _KNOWN)
+            raise CatalogError(("options", key), f"unknown option of an Iceberg catalog; {hint}")
         if item is None:
             continue
         name = ALIASES.get(lower, lower)
