@@ -16,6 +16,7 @@ from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,13 +62,6 @@ def told(result: ConnectionResult) -> dict[str, str]:
 
 def logins(standin: StandIn) -> int:
     return sum(path == "/token" for _, path, _, _ in standin.state.requests)
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 # ------------------------------------------------------------ while all is well

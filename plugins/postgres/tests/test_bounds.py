@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def test_frozen_in_the_middle_of_a_query(probe: Probe, proxy: FaultProxy, server
         assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
         assert result.checks[-1].name in {"session", "query"}
         # statement_timeout ends what the server still waits for, though nobody tells it.
-        _settled(lambda: "active" not in server.states())
+        settled(lambda: "active" not in server.states())
 
 
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(probe: Probe, server: Any) -> None:
@@ -62,10 +62,3 @@ def test_an_address_that_refuses_costs_nothing(probe: Probe) -> None:
     result = probe(host="127.0.0.9,127.0.0.1")
     assert result.status is ConnectionStatus.HEALTHY
     assert "127.0.0.9" in result.warnings[0]
-
-
-def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +11,7 @@ from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +46,6 @@ def backends(server: Any) -> list[int]:
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'floe-monitor' ORDER BY 1"
     )
     return [pid for (pid,) in found]
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_one_connection_serves_many_and_ends_with_the_plugin(again: Any, plugin: Any, server: Any) -> None:

@@ -22,6 +22,7 @@ from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +47,6 @@ def again(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> Call
         return result
 
     return run
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def held(result: ConnectionResult) -> list[str]:

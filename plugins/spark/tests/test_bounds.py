@@ -15,6 +15,7 @@ from floe_monitor_spark.errors import ServerError
 from floe_monitor.compute import ConnectionStatus, ErrorType, MonitorResourceError
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def test_faults_of_the_network(
         result = validate(target, TIMEOUT)
         assert result.status is ConnectionStatus.UNHEALTHY
         assert result.error_type is kind, result
-    _settled(lambda: threading.active_count() < threads and _descriptors() <= before)
+    settled(lambda: threading.active_count() < threads and _descriptors() <= before)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +221,3 @@ def test_a_session_is_closed_on_the_server(probe: Probe, standin: Any) -> None:
 
 def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
-
-
-def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
