@@ -11,7 +11,7 @@ from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from tests.harness.polling import settled
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,12 +76,14 @@ def test_a_terminated_backend_is_replaced_within_the_probe(again: Any, server: A
     assert backends(server) != [first]
 
 
-def test_a_frozen_connection_is_replaced_within_the_probe(again: Any, server: Any) -> None:
+def test_a_frozen_connection_is_replaced_within_the_probe(again: Any, server: Any, unhurried: Any) -> None:
     with FaultProxy(server.port) as proxy:
         again(port=proxy.port)
-        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
-        threading.Timer(0.6, proxy.set, [Fault.PASS]).start()
-        result = again(timeout=1.5, port=proxy.port)
+        # What is open has had its bytes, and freezes until another connection is tried.
+        proxy.set(Fault.HANG_AFTER, after=0)
+        before = proxy.accepted
+        with once(lambda: proxy.accepted > before, lambda: proxy.set(Fault.PASS)):
+            result = again(timeout=unhurried(1.5), port=proxy.port)
         assert result.status is HEALTHY, result
         proxy.set(Fault.FREEZE)
         assert again(timeout=0.6, port=proxy.port).error_type is ErrorType.TIMEOUT

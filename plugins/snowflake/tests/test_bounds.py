@@ -17,7 +17,7 @@ from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from tests.harness.polling import settled
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,14 +104,17 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
 
 
 def test_frozen_in_the_middle_of_a_query(
-    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any
+    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any, unhurried: Any
 ) -> None:
     probe()
-    standin.account.slow = 0.2
-    freeze = threading.Timer(0.5, proxy.set, [Fault.FREEZE])
-    freeze.start()
-    with within(1.0):
-        result = probe(timeout=1.0, port=proxy.port)
+    timeout, asked = unhurried(1.0), len(standin.requests)
+    standin.account.slow = timeout / 5
+
+    def is_queried() -> bool:
+        return "/queries/v1/query-request" in standin.requests[asked:]
+
+    with once(is_queried, lambda: proxy.set(Fault.FREEZE)), within(timeout):
+        result = probe(timeout=timeout, port=proxy.port)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
     assert result.checks[-1].name in {"query", "database", "schema"}
     settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
