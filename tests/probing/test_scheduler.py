@@ -63,10 +63,13 @@ async def test_nothing_to_watch_is_ready_at_once() -> None:
         assert monitor.state.first_round_done
 
 
-async def test_hung_targets_cost_the_others_nothing(make_targets: MakeTargets, lab: Any) -> None:
+async def test_hung_targets_cost_the_others_nothing(
+    make_targets: MakeTargets, lab: Any, unhurried: Any
+) -> None:
     monitor = Monitor()
+    timeout = unhurried(0.1)
     behaviours = {f"well{n}": "healthy" for n in range(8)} | {f"hung{n}": "hang" for n in range(3)}
-    async with monitor.watching(make_targets(behaviours, interval=0.25, timeout=0.1)):
+    async with monitor.watching(make_targets(behaviours, interval=2.5 * timeout, timeout=timeout)):
         await monitor.until(lambda: all(len(monitor.results(f"well{n}")) >= 5 for n in range(8)))
         await monitor.until(lambda: all(monitor.skips(f"hung{n}")["stuck"] >= 3 for n in range(3)))
         for number in range(3):
@@ -76,13 +79,15 @@ async def test_hung_targets_cost_the_others_nothing(make_targets: MakeTargets, l
         assert monitor.state.workers["lab"].stuck == 3
         # A late tick is a machine's that stood still; one without a slot would be the hung ones'.
         assert all(not monitor.skips(f"well{n}").keys() - {"late", "running"} for n in range(8))
+        released = time.time()
         lab.FOREVER.set()
-        await monitor.until(lambda: sum(isinstance(e, LateReturn) for e in monitor.events) == 3)
+        await monitor.until(lambda: sum(isinstance(e, LateReturn) for e in monitor.events) >= 3)
         await monitor.until(lambda: all(len(monitor.results(f"hung{n}")) >= 2 for n in range(3)))
         assert monitor.state.workers["lab"].stuck == 0
         # A result from another age is never reported: the second one is a fresh probe's.
-        assert monitor.results("hung0")[1].result.message == "from another age"
-        assert monitor.results("hung0")[1].result.duration < 0.1
+        second = monitor.results("hung0")[1].result
+        assert second.message == "from another age"
+        assert second.started_at > released
 
 
 async def test_a_tick_during_a_probe_is_skipped_not_queued(make_targets: MakeTargets) -> None:
@@ -108,17 +113,21 @@ async def test_a_target_without_a_slot_grows_stale(make_targets: MakeTargets, la
         await monitor.until(lambda: monitor.state.targets["starved"].status is HealthStatus.HEALTHY)
 
 
-async def test_waiting_for_a_slot_is_not_in_the_latency(make_targets: MakeTargets) -> None:
+async def test_waiting_for_a_slot_is_not_in_the_latency(make_targets: MakeTargets, unhurried: Any) -> None:
     monitor = Monitor(limit=1, per_plugin=1)
-    targets = make_targets({f"t{n}": {"behave": "sleep", "seconds": 0.15} for n in range(4)}, timeout=0.3)
+    seconds = unhurried(0.15)
+    timeout = 2 * seconds
+    targets = make_targets(
+        {f"t{n}": {"behave": "sleep", "seconds": seconds} for n in range(4)}, timeout=timeout
+    )
     async with monitor.watching(targets):
         await monitor.until(lambda: monitor.state.first_round_done)
     waits = sorted(e.slot_wait for e in monitor.events if isinstance(e, ProbeStarted))
-    assert waits[-1] > 0.3
+    assert waits[-1] > timeout, "the last one waits for three others"
     for name in targets:
         [finished] = monitor.results(name)
         assert finished.result.status.value == "healthy"
-        assert finished.result.duration < 0.3
+        assert finished.result.duration < waits[-1]
 
 
 async def test_an_unchanged_target_keeps_everything_over_a_reload(make_targets: MakeTargets) -> None:

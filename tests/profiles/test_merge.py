@@ -10,8 +10,12 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from conftest import NOTHING_MAY_SKIP
 from floe_monitor.profiles.merge import MergeRefusedError, merge, read
 from floe_monitor.profiles.yaml_text import equal
+
+EXAMPLES, FEWER_EXAMPLES = (120, 50) if NOTHING_MAY_SKIP else (60, 25)
+"""All of them in the gate, half in other runs."""
 
 OURS: dict[str, Any] = {
     "target": "dev",
@@ -93,7 +97,7 @@ def files(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(files(), wanteds)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(FOREIGN, OURS)
 @example("a: |+\n  x\n\n", OURS)
 @example("ours: {}", OURS)
@@ -119,7 +123,7 @@ def test_ours_is_as_wanted_the_rest_as_it_was_and_again_changes_nothing(
 
 @pytest.mark.slow
 @given(wanteds, wanteds)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FEWER_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_from_any_version_to_any_other_without_touching_a_neighbour(
     one: dict[str, Any], two: dict[str, Any]
 ) -> None:

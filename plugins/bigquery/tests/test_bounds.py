@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def nothing_is_left() -> Iterator[None]:
     """The worker of every fault returned: no thread and no descriptor stays behind."""
     threads, descriptors = threading.active_count(), _descriptors()
     yield
-    _settled(lambda: threading.active_count() <= threads and _descriptors() <= descriptors)
+    settled(lambda: threading.active_count() <= threads and _descriptors() <= descriptors)
 
 
 @pytest.fixture
@@ -177,10 +177,3 @@ def _as_expected(result: ConnectionResult, kind: ErrorType, checks: set[str]) ->
 
 def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
-
-
-def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)

@@ -16,6 +16,7 @@ from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,13 +62,6 @@ def told(result: ConnectionResult) -> dict[str, str]:
 
 def logins(standin: StandIn) -> int:
     return sum(path == "/token" for _, path, _, _ in standin.state.requests)
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 # ------------------------------------------------------------ while all is well
@@ -155,15 +149,17 @@ def test_a_connection_that_was_reset_is_replaced_within_the_probe(again: Again, 
         assert (result.checks[-1].name, result.error_type) == ("network", ErrorType.CONNECTION), result
 
 
-def test_a_frozen_connection_is_replaced_within_the_probe(again: Again, standin: StandIn) -> None:
+def test_a_frozen_connection_is_replaced_within_the_probe(
+    again: Again, standin: StandIn, unhurried: Any
+) -> None:
     with FaultProxy(standin.port) as proxy:
         given = {"api_endpoint": f"http://127.0.0.1:{proxy.port}"}
         again(**given)
-        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
-        turn = threading.Timer(0.7, proxy.set, [Fault.PASS])
-        turn.start()
-        result = again(timeout=1.5, **given)
-        turn.join()
+        # What is open has had its bytes, and freezes until another connection is tried.
+        proxy.set(Fault.HANG_AFTER, after=0)
+        before = proxy.accepted
+        with once(lambda: proxy.accepted > before, lambda: proxy.set(Fault.PASS)):
+            result = again(timeout=unhurried(1.5), **given)
         assert result.status is HEALTHY, result
         assert (told(result)["network"], logins(standin)) == ("", 1)
         proxy.set(Fault.FREEZE)

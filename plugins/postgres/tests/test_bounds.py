@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,27 +31,33 @@ def proxy(server: Any) -> Iterator[FaultProxy]:
         yield proxy
 
 
-def test_frozen_in_the_middle_of_a_query(probe: Probe, proxy: FaultProxy, server: Any) -> None:
+def test_frozen_in_the_middle_of_a_query(
+    probe: Probe, proxy: FaultProxy, server: Any, unhurried: Any
+) -> None:
     """The lock holds the query up until the network is frozen: no answer can come any more."""
     import psycopg
+
+    def waits_for_the_lock() -> bool:
+        ours = "SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'floe-monitor'"
+        return ("Lock",) in server.execute(ours)
 
     with psycopg.connect(
         host=str(server.directory), port=server.port, user="postgres", dbname="analytics"
     ) as holder:
         holder.execute("LOCK TABLE pg_catalog.pg_namespace IN ACCESS EXCLUSIVE MODE")
-        freeze = threading.Timer(TIMEOUT / 2, proxy.set, [Fault.FREEZE])
-        freeze.start()
-        result = probe(timeout=TIMEOUT, port=proxy.port)
-        freeze.join()
+        with once(waits_for_the_lock, lambda: proxy.set(Fault.FREEZE)):
+            result = probe(timeout=unhurried(TIMEOUT), port=proxy.port)
         assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
         assert result.checks[-1].name in {"session", "query"}
         # statement_timeout ends what the server still waits for, though nobody tells it.
-        _settled(lambda: "active" not in server.states())
+        settled(lambda: "active" not in server.states())
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(probe: Probe, server: Any) -> None:
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    probe: Probe, server: Any, unhurried: Any
+) -> None:
     with FaultProxy(fault=Fault.BLACKHOLE, host="127.0.0.9", port=server.port):
-        result = probe(timeout=2 * TIMEOUT, host="127.0.0.9,127.0.0.1")
+        result = probe(timeout=unhurried(2 * TIMEOUT), host="127.0.0.9,127.0.0.1")
     assert result.status is ConnectionStatus.HEALTHY
     assert "127.0.0.9" in result.warnings[0]
     assert "dbt waits there for 10 s at every connection" in result.warnings[0]
@@ -62,10 +67,3 @@ def test_an_address_that_refuses_costs_nothing(probe: Probe) -> None:
     result = probe(host="127.0.0.9,127.0.0.1")
     assert result.status is ConnectionStatus.HEALTHY
     assert "127.0.0.9" in result.warnings[0]
-
-
-def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +11,7 @@ from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +48,6 @@ def backends(server: Any) -> list[int]:
     return [pid for (pid,) in found]
 
 
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_one_connection_serves_many_and_ends_with_the_plugin(again: Any, plugin: Any, server: Any) -> None:
     assert again().checks[0].message == ""
     (first,) = backends(server)
@@ -83,12 +76,14 @@ def test_a_terminated_backend_is_replaced_within_the_probe(again: Any, server: A
     assert backends(server) != [first]
 
 
-def test_a_frozen_connection_is_replaced_within_the_probe(again: Any, server: Any) -> None:
+def test_a_frozen_connection_is_replaced_within_the_probe(again: Any, server: Any, unhurried: Any) -> None:
     with FaultProxy(server.port) as proxy:
         again(port=proxy.port)
-        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
-        threading.Timer(0.6, proxy.set, [Fault.PASS]).start()
-        result = again(timeout=1.5, port=proxy.port)
+        # What is open has had its bytes, and freezes until another connection is tried.
+        proxy.set(Fault.HANG_AFTER, after=0)
+        before = proxy.accepted
+        with once(lambda: proxy.accepted > before, lambda: proxy.set(Fault.PASS)):
+            result = again(timeout=unhurried(1.5), port=proxy.port)
         assert result.status is HEALTHY, result
         proxy.set(Fault.FREEZE)
         assert again(timeout=0.6, port=proxy.port).error_type is ErrorType.TIMEOUT

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,7 @@ from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.testing import silent_names
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def test_faults_where_tls_is_to_begin(
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
     # A reset may overtake the end of the connecting.
     assert check is None or result.checks[-1].name == check
-    _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
+    settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
 @pytest.mark.process
@@ -104,17 +104,20 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
 
 
 def test_frozen_in_the_middle_of_a_query(
-    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any
+    plugin: Any, probe: Probe, proxy: FaultProxy, standin: StandIn, within: Any, unhurried: Any
 ) -> None:
     probe()
-    standin.account.slow = 0.2
-    freeze = threading.Timer(0.5, proxy.set, [Fault.FREEZE])
-    freeze.start()
-    with within(1.0):
-        result = probe(timeout=1.0, port=proxy.port)
+    timeout, asked = unhurried(1.0), len(standin.requests)
+    standin.account.slow = timeout / 5
+
+    def is_queried() -> bool:
+        return "/queries/v1/query-request" in standin.requests[asked:]
+
+    with once(is_queried, lambda: proxy.set(Fault.FREEZE)), within(timeout):
+        result = probe(timeout=timeout, port=proxy.port)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, ErrorType.TIMEOUT), result
     assert result.checks[-1].name in {"query", "database", "schema"}
-    _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
+    settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
 def test_a_login_that_comes_too_late_is_closed(plugin: Any, probe: Probe, standin: StandIn) -> None:
@@ -122,7 +125,7 @@ def test_a_login_that_comes_too_late_is_closed(plugin: Any, probe: Probe, standi
     standin.account.slow = 0.5
     result = probe(timeout=0.3)
     assert result.error_type is ErrorType.TIMEOUT
-    _settled(lambda: len(standin.logins) == 2 and standin.sessions == {} and not _threads())
+    settled(lambda: len(standin.logins) == 2 and standin.sessions == {} and not _threads())
 
 
 def test_many_at_once_against_a_hang(plugin: Any, probe: Probe, within: Any) -> None:
@@ -141,7 +144,7 @@ def test_many_at_once_against_a_hang(plugin: Any, probe: Probe, within: Any) -> 
         for thread in threads:
             thread.join()
         assert len(in_time) == 16
-        _settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
+        settled(lambda: plugin.driver_threads.abandoned == 0 and not _threads())
 
 
 _TWO_ADDRESSES = f"""
@@ -269,10 +272,3 @@ def test_a_prepared_validation_imports_nothing(standin: StandIn) -> None:
 
 def _threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("snowflake-session")]
-
-
-def _settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)

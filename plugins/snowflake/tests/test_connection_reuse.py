@@ -22,6 +22,7 @@ from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,13 +47,6 @@ def again(plugin: Any, keys: Callable[..., dict[str, Any]], within: Any) -> Call
         return result
 
     return run
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def held(result: ConnectionResult) -> list[str]:
@@ -229,12 +223,17 @@ def test_a_broken_connection_costs_nothing(again: Any, standin: StandIn) -> None
         assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONNECTION)
 
 
-def test_a_frozen_session_is_replaced_within_the_probe(again: Any, plugin: Any, standin: StandIn) -> None:
+def test_a_frozen_session_is_replaced_within_the_probe(
+    again: Any, plugin: Any, standin: StandIn, unhurried: Any
+) -> None:
+    timeout = unhurried(1.5)
     with FaultProxy(standin.port) as proxy:
-        again(timeout=1.5, port=proxy.port)
-        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
-        threading.Timer(0.6, proxy.set, [Fault.PASS]).start()
-        result = again(timeout=1.5, port=proxy.port)
+        again(timeout=timeout, port=proxy.port)
+        # What is open has had its bytes, and freezes until another connection is tried.
+        proxy.set(Fault.HANG_AFTER, after=0)
+        before = proxy.accepted
+        with once(lambda: proxy.accepted > before, lambda: proxy.set(Fault.PASS)):
+            result = again(timeout=timeout, port=proxy.port)
         assert (result.status, held(result)) == (HEALTHY, []), result
         proxy.set(Fault.FREEZE)
         result = again(timeout=0.6, port=proxy.port)

@@ -78,6 +78,29 @@ class TestHttp(Http, ValidationConformance):
         }
 
 
+class TestNosasl(Thrift, NetworkConformance):
+    """Without a login: the first answer is the session's."""
+
+    @pytest.fixture
+    def healthy_config(self, keys_of: Any, serve: Any) -> Given:
+        fields: Given = keys_of("NOSASL", serve("NOSASL").port)
+        return fields
+
+
+@pytest.mark.gate
+class TestTls(Thrift, NetworkConformance, ValidationConformance):
+    """Thrift within TLS, which only `use_ssl` asks for: faults before, in and after the handshake."""
+
+    @pytest.fixture
+    def healthy_config(self, keys_of: Any, serve: Any) -> Given:
+        fields: Given = keys_of("TLS", serve("TLS").port)
+        return fields
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys) -> Mapping[str, Given]:
+        return {"no TLS there": keys(use_ssl=True), "closed port": keys(port=1, use_ssl=True)}
+
+
 class TestKeptThrift(Thrift, KeptConnectionConformance):
     """The session is the connection's."""
 

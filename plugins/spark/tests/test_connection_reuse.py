@@ -14,6 +14,7 @@ from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,13 +56,6 @@ def again(
 
 def names(result: ConnectionResult) -> list[str]:
     return [check.name for check in result.checks]
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -123,12 +117,14 @@ def test_a_reset_connection_is_replaced_within_the_probe(again: Any, server: Any
 
 
 @pytest.mark.parametrize("way", ["SASL", "HTTPS"])
-def test_a_frozen_session_is_replaced_within_the_probe(again: Any, server: Any) -> None:
+def test_a_frozen_session_is_replaced_within_the_probe(again: Any, server: Any, unhurried: Any) -> None:
     with FaultProxy(server.port) as proxy:
         again(port=proxy.port)
-        proxy.set(Fault.HANG_AFTER, after=0)  # what is open has had its bytes, and freezes
-        threading.Timer(0.5, proxy.set, [Fault.PASS]).start()
-        result = again(timeout=1.5, port=proxy.port)
+        # What is open has had its bytes, and freezes until another connection is tried.
+        proxy.set(Fault.HANG_AFTER, after=0)
+        before = proxy.accepted
+        with once(lambda: proxy.accepted > before, lambda: proxy.set(Fault.PASS)):
+            result = again(timeout=unhurried(1.5), port=proxy.port)
         assert (result.status, result.checks[0].message) == (HEALTHY, ""), result
         proxy.set(Fault.FREEZE)
         result = again(timeout=0.6, port=proxy.port)

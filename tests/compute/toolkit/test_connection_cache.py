@@ -22,9 +22,10 @@ from floe_monitor.compute.toolkit.connection_cache import (
     reusing,
 )
 from floe_monitor.compute.toolkit.endpoints import Endpoint, still_lead_there
+from tests.harness.polling import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class Line:
@@ -42,13 +43,6 @@ class Line:
 
 def kept(line: Line, max_age: float = 60.0) -> CachedConnection[Line]:
     return CachedConnection(line, time.monotonic(), max_age)
-
-
-def settled(condition: Callable[[], bool], seconds: float = 5) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.fixture

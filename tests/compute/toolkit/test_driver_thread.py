@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
 import pytest
 
 from floe_monitor.compute.deadline import Deadline
 from floe_monitor.compute.errors import ComputeTimeoutError
 from floe_monitor.compute.toolkit.driver_thread import DriverThreads
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.harness.polling import settled
 
 _word: ContextVar[str] = ContextVar("word")
-
-
-def settled(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_calls_run_in_order_on_one_thread_with_the_callers_context() -> None:
