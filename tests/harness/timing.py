@@ -13,19 +13,23 @@ import pytest
 from floe_monitor.testing.punctuality import Control, shared_control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 
 LINUX = sys.platform == "linux"
 
 
+def pytest_sessionfinish() -> None:
+    """The plugins' kit uses the control without the fixture."""
+    if shared_control.cache_info().currsize:
+        shared_control().__exit__()
+        shared_control.cache_clear()
+
+
 @pytest.fixture(scope="session")
-def control() -> Iterator[Control]:
-    control = shared_control()  # the plugins' kit uses it too
-    yield control
-    control.__exit__()
-    shared_control.cache_clear()
+def control() -> Control:
+    return shared_control()
 
 
 @pytest.fixture
