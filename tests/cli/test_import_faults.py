@@ -20,6 +20,8 @@ SNOWFLAKE = "type: snowflake, account: acme, user: u, database: d, warehouse: w,
 BROWSER = f"{SNOWFLAKE}, authenticator: externalbrowser"
 KEY = base64.b64encode(b'{"private_key": "-----BEGIN PRIVATE KEY-----\\ncanary77aa"}').decode()
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def write(place: Path) -> Any:

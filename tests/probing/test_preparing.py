@@ -61,7 +61,7 @@ async def test_it_costs_the_deadline_nothing(
     result = await probe(target)
     assert result.message.startswith("gave up with "), "the preparation alone takes longer than the deadline"
     given = float(result.message.removeprefix("gave up with ").split()[0])
-    assert 0 < given <= timeout
+    assert 0 < given < timeout + 0.001  # it is rounded to milliseconds
     assert result.duration < preparing
 
 

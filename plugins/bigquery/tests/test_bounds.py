@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Probe = Callable[..., ConnectionResult]
 
+pytestmark = pytest.mark.slow  # each waits for a deadline
+
 TIMEOUT = 0.6
 LOOPBACK = "http://127.0.0.1"
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     Probe = Callable[..., ConnectionResult]
 
+pytestmark = pytest.mark.slow  # each waits for a deadline
+
 TIMEOUT = 0.6
 
 
