@@ -25,18 +25,18 @@ STARTED = "HiveThriftServer2 started"
 
 def unavailable(*, build: bool | None = None) -> str | None:
     """Why there can be no server here; None where there can. `build` allows the download, else the
-    environment does: FLOE_MONITOR_CI=1 or FLOE_MONITOR_SPARK=1."""
+    environment does: FLOE_MONITOR_CI=1 or FLOE_TEST_SPARK=1."""
     if shutil.which("java") is None:
         return "Spark needs Java: apt-get install default-jre-headless"
     if build is None:
-        build = "1" in {os.environ.get("FLOE_MONITOR_CI"), os.environ.get("FLOE_MONITOR_SPARK")}
+        build = "1" in {os.environ.get("FLOE_MONITOR_CI"), os.environ.get("FLOE_TEST_SPARK")}
     if build:
         try:
             environments.built("spark.txt")
         except subprocess.CalledProcessError as error:
             return f"pip cannot install requirements/spark.txt: exit status {error.returncode}"
     elif not (ENVIRONMENT / "pins.sha256").exists():
-        return "a real Spark is a download of 430 MB: set FLOE_MONITOR_SPARK=1 to have it"
+        return "a real Spark is a download of 430 MB: set FLOE_TEST_SPARK=1 to have it"
     return None
 
 
