@@ -10,6 +10,7 @@ import anyio
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Attempt, Runner
+from floe_monitor.probing.signal_wakeup import waking_on_signals
 from floe_monitor.probing.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Prober:
 def open_prober(workers: WorkerSettings) -> Iterator[Prober]:
     prober = Prober(workers)
     try:
-        with withholding_output():
+        with withholding_output(), waking_on_signals():
             yield prober
     finally:
         prober.close()

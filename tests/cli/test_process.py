@@ -49,6 +49,17 @@ def test_ctrl_c_is_130_and_quiet(process: Any, configure: Any, tmp_path: Path) -
     assert (running.returncode, err.strip()) == (130, "interrupted")
 
 
+@pytest.mark.parametrize("command", ["check", "wait"])
+def test_ctrl_c_is_noticed_by_a_loop_that_waits_already(process: Any, configure: Any, command: str) -> None:
+    connection = {"behave": "interrupt_and_hang"}
+    configure(
+        {"hung": {**HUNG, "connection": connection, "probe": {"timeout": "120s", "isolation": "thread"}}}
+    )
+    running = process(command)
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, err.strip()) == (130, "interrupted")
+
+
 @pytest.mark.parametrize("moment", ["importing", "in a library's own words"])
 def test_ctrl_c_before_anything_runs_is_130_and_quiet(place: Path, moment: str) -> None:
     raising = "raise KeyboardInterrupt\n"

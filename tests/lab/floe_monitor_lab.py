@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -145,6 +146,13 @@ def _sleep(config: ComputeConfig) -> ConnectionResult:
 def _hang(config: ComputeConfig) -> ConnectionResult:
     FOREVER.wait()
     return _result(ConnectionStatus.HEALTHY, "from another age")
+
+
+def _interrupt_and_hang(config: ComputeConfig) -> ConnectionResult:
+    """Ctrl-C, noticed by this thread's system call and not by that of the main thread."""
+    time.sleep(0.5)  # the event loop waits by now
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    return _hang(config)
 
 
 def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
@@ -473,6 +481,7 @@ BEHAVIOURS: dict[str, Any] = {
     "segfault": _segfault,
     "os_exit": _os_exit,
     "spawn_and_hang": _spawn_and_hang,
+    "interrupt_and_hang": _interrupt_and_hang,
     "lack_descriptors": _lack_descriptors,
     "lack_memory": _raising(MemoryError),
     "exhaust_descriptors": _exhaust_descriptors,
