@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,10 @@ settings.register_profile("gate", derandomize=True, database=None, print_blob=Tr
 settings.register_profile("explore", max_examples=1_000, print_blob=True)
 settings.load_profile(os.environ.get("FLOE_MONITOR_EXAMPLES", "gate"))
 """The gate tries the same examples every time; `FLOE_MONITOR_EXAMPLES=explore` looks for new ones."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background jobs ignore SIGINT, and so do the programs that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOTHING_MAY_SKIP = os.environ.get("FLOE_MONITOR_CI") == "1"
 """Where every program is installed, a skipped test hides a fault."""
