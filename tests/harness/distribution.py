@@ -25,6 +25,7 @@ SHARING = {
 LONGEST = (
     "spark",
     "lakehouse",
+    "tests/deploy/test_built_image.py",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
     "tests/testing/test_kit_on_networks.py",
