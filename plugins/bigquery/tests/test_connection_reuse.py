@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from conformance.bigquery_standin import EVERYTHING, StandIn, new_account
+from conformance.bigquery_answers import EVERYTHING
+from conformance.bigquery_standin import StandIn, new_account
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
