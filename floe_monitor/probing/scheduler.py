@@ -254,6 +254,8 @@ class Scheduler:
     ) -> None:
         target = watched.target
         try:
+            if not self._is_current(watched):  # replaced before this task's first turn
+                raise asyncio.CancelledError
             if target.entry.plugin is None:
                 result = self._runner.without_worker(attempt, trigger)
             else:

@@ -276,6 +276,21 @@ async def test_reloads_while_slots_are_short_leave_nothing_behind(
         assert len(monitor.scheduler._due) == 2  # only what is watched is still to come
 
 
+async def test_a_target_replaced_before_its_probe_has_begun_is_not_probed(
+    make_targets: MakeTargets, lab: Any
+) -> None:
+    monitor = Monitor(limit=1, per_plugin=1)
+    async with monitor.watching(make_targets({"dev": "unhealthy"}, timeout=1, interval=600)):
+        await monitor.until(lambda: monitor.results("dev"))
+        lab.CALLS.clear()
+        asked = asyncio.create_task(monitor.scheduler.validate("dev"))
+        await asyncio.sleep(0)  # the probe's task exists and has had no turn
+        assert monitor.scheduler._watched["dev"].attempt is not None
+        monitor.scheduler.apply(make_targets({"dev": "healthy"}, timeout=1, interval=600))
+        assert (await asked).message == "fine"
+        assert set(lab.CALLS) == {"healthy"}
+
+
 async def test_validate_outlives_a_reload_and_does_not_wait_for_ever(
     make_targets: MakeTargets, lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
