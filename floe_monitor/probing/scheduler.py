@@ -253,9 +253,10 @@ class Scheduler:
         trigger: Trigger,
     ) -> None:
         target = watched.target
+        if not self._is_current(watched):  # replaced before this task's first turn
+            future.cancel()
+            return
         try:
-            if not self._is_current(watched):  # replaced before this task's first turn
-                raise asyncio.CancelledError
             if target.entry.plugin is None:
                 result = self._runner.without_worker(attempt, trigger)
             else:
