@@ -243,7 +243,8 @@ class Validation:
 
     def _name(self, error: Exception) -> Failure:
         current = deadline.current()
-        named = isinstance(error, ComputeTimeoutError) and str(error)  # says what was waited for
+        # What the toolkit's own waits raise at the deadline says what they waited for.
+        named = isinstance(error, ComputeTimeoutError) and str(error)
         if current is not None and current.expired and not named:
             return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
         if isinstance(error, ComputeError):
