@@ -169,6 +169,8 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: .inf", "threads is no whole number"),
         ("type: duckdb, threads: [1]", "threads is no whole number"),
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
+        ("type: duckdb, threads: \"{{ env_var('PATH').x }}\"", "threads: the expression over PATH comes to"),
+        ("type: \"{{ env_var('PATH').__init__ }}\"", "type: the expression over PATH comes to"),
         ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
         (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
         ("type: duckdb, path: ''", "path: string should have at least 1 character"),
