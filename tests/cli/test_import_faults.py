@@ -199,6 +199,22 @@ def test_an_output_that_is_no_target_is_named_and_the_rest_is_imported(
     assert list(yaml.safe_load((place / "floe-monitor.yaml").read_text())["targets"]) == ["ok"]
 
 
+@pytest.mark.parametrize("name", ["", f"x://u:{CANARY}@h", f"password={CANARY}"])
+def test_a_profile_that_no_configuration_can_name(call: Any, place: Path, name: str) -> None:
+    profiles = {
+        name: {"outputs": {"dev": {"type": "duckdb"}}},
+        "shop": {"outputs": {"ok": {"type": "duckdb"}}},
+    }
+    (place / "profiles.yml").write_text(yaml.safe_dump(profiles, sort_keys=False))
+    said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
+    assert said.code == 1
+    assert "not carried over: profile " in said.err
+    assert "give it another" in said.err
+    assert CANARY not in said.out + said.err + (place / "floe-monitor.yaml").read_text()
+    assert call("config", "check").code == 0
+    assert call("profiles", "diff").code == 0
+
+
 def test_names_that_are_no_text(call: Any, place: Path) -> None:
     (place / "profiles.yml").write_text(
         f"2024: {{outputs: {{dev: {{{DUCK}}}}}}}\nshop: {{outputs: {{1: {{{DUCK}}}, dev: {{{DUCK}}}}}}}\n"
