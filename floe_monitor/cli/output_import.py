@@ -221,6 +221,16 @@ class OutputImport:
         raise RefusedError("it has too many keys that the plugin does not know")
 
 
+def refusal_of_profile(name: str) -> str | None:
+    """Why no configuration can name this profile, as `config check` would say it."""
+    try:
+        ProfileSettings(name=name, path="profiles.yml")
+    except ValueError:
+        return "its name can be that of no profile: give it another"
+    found = next(iter(find_literals({"profiles": [{"name": name}]})), None)
+    return None if found is None else "its name holds a secret: give it another"
+
+
 def _literals(name: str, fields: dict[str, Any]) -> Iterator[Problem]:
     for found in find_literals({"targets": {name: fields}}):
         yield Problem(None, found.message, found.path, found.hint)

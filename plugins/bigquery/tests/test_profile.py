@@ -40,6 +40,13 @@ def test_the_least() -> None:
     }
 
 
+def test_a_project_that_is_left_to_the_default_credentials() -> None:
+    output = {"type": "bigquery", "method": "oauth", "dataset": "marts", "threads": 4}
+    assert regenerate(PLUGIN.import_dbt_output(output)) == output
+    with pytest.raises(ComputeConfigurationError, match="project is missing"):
+        PLUGIN.import_dbt_output({**output, "method": "service-account", "keyfile": "/k.json"})
+
+
 def test_a_private_key_goes_into_its_place_as_an_expression() -> None:
     key = "{{ env_var('BQ_KEY') }}"
     output = generate(
@@ -178,7 +185,7 @@ def test_old_names_become_todays() -> None:
         ("service_account_json", {"keyfile_json": {"private_key": "canary"}}, "keyfile_json.private_key"),
         ("oauth", {"hostname": "canary"}, "hostname"),
         ("oauth", {"connection_reuse": True}, "connection_reuse"),
-        ("oauth", {"project": None}, "project"),
+        ("oauth_secrets_token", {"project": None}, "project"),
         ("oauth", {"retries": 1, "job_retries": 2}, "retries and job_retries"),
         ("oauth", {"workload_pool_provider_path": "x"}, "external-oauth-wif"),
     ],
@@ -195,7 +202,7 @@ def test_what_cannot_be_carried_over_is_named(example: str, changes: dict[str, A
         ({"method": None}, {}, "method"),
         ({"method": "service_account"}, {}, "method"),
         ({"method": "external-oauth-wif"}, {}, "no time limit"),
-        ({"project": None}, {}, "missing: project"),
+        ({"method": "service-account", "keyfile": "/k.json", "project": None}, {}, "missing: project"),
         ({"dataset": None}, {}, "missing: dataset"),
         ({"database": "other"}, {}, "project and database are the same"),
         ({"schema": "other"}, {}, "dataset and schema are the same"),
