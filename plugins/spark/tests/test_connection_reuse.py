@@ -203,23 +203,6 @@ def test_any_other_parameter_takes_another_session(again: Any, server: Any, chan
 
 
 @pytest.mark.parametrize("way", ["SASL", "HTTPS"])
-def test_two_at_once_never_share(again: Any, server: Any) -> None:
-    results: list[ConnectionResult] = []
-
-    def run() -> None:
-        for _ in range(10):
-            results.append(again())  # noqa: PERF401 - those made before a failure count
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [result.status for result in results] == [HEALTHY] * 40
-    settled(lambda: server.sessions == 1)
-
-
-@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
 def test_shutdown_does_not_wait_for_a_server_that_hangs(
     again: Any, plugin: Any, server: Any, within: Any
 ) -> None:
