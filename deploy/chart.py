@@ -170,27 +170,30 @@ def _without_helm(node: Any) -> None:
             _without_helm(value)
 
 
-def made() -> dict[Path, str]:
-    """Every made file, as it should be."""
-    plain = {
-        directory.parent / "manifests.yaml": manifests(directory.parent)
-        for directory in sorted(KUBERNETES.rglob("values.yaml"))
-    }
+def chart_files() -> dict[Path, str]:
+    """What is made of the values, as it should be."""
     return {
         CHART / "values.yaml": values_yaml(),
         CHART / "values.schema.json": values_schema(),
         CHART / "README.md": readme(),
-        **plain,
     }
 
 
+def plain_files() -> dict[Path, str]:
+    """What helm makes of the chart as it stands, as it should be."""
+    directories = sorted(path.parent for path in KUBERNETES.rglob("values.yaml"))
+    return {directory / "manifests.yaml": manifests(directory) for directory in directories}
+
+
 def main() -> None:
-    # Before the manifests: they are made with them.
-    (CHART / "values.yaml").write_text(values_yaml())
-    (CHART / "values.schema.json").write_text(values_schema())
-    for path, text in made().items():
+    for path, text in chart_files().items():
         path.write_text(text)
-        print(path.relative_to(DEPLOY.parent))
+    if shutil.which("helm") is None:
+        raise SystemExit(
+            "the manifests of deploy/kubernetes need helm, which is not installed; the chart is written"
+        )
+    for path, text in plain_files().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

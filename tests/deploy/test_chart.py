@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -15,17 +16,44 @@ from deploy.chart import CHART, DBT_JOB, with_dependencies
 from deploy.chart_values import Values
 from tests.deploy.branches import branches, unreached
 from tests.deploy.chart_variants import JOBS, TARGET, VARIANTS, Manifest
-from tests.deploy.charts import OPENSHIFT, helm, need_helm
+from tests.deploy.charts import OPENSHIFT, helm, need_helm, render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.process
 def test_what_is_made_of_the_values_is_as_it_would_be_made() -> None:
-    need_helm()
-    differ = [path for path, text in chart.made().items() if path.read_text() != text]
+    differ = [path for path, text in chart.chart_files().items() if path.read_text() != text]
     assert not differ, "run `make chart`"
+
+
+@pytest.mark.process
+def test_the_manifests_are_as_they_would_be_made_of_the_chart() -> None:
+    need_helm()
+    differ = [path for path, text in chart.plain_files().items() if path.read_text() != text]
+    assert not differ, "run `make chart`"
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_lint_is_content(starts_processes: None, variant: str) -> None:
+    need_helm()
+    done = helm("lint", "--strict", str(CHART), values=VARIANTS[variant])
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.gate
+def test_the_packaged_chart_is_the_one_that_is_tested(starts_processes: None, tmp_path: Path) -> None:
+    """With what its links lead to, and without what is no part of it."""
+    need_helm()
+    packaged = helm("package", str(CHART), "--destination", str(tmp_path))
+    assert packaged.returncode == 0, packaged.stderr
+    [archive] = tmp_path.glob("*.tgz")
+    values = VARIANTS["scraped"]
+    assert render(archive, values) == render(CHART, values)
+    with tarfile.open(archive) as found:
+        names = found.getnames()
+    assert not [name for name in names if "test" in name.rpartition("/")[2] or name.endswith(".py")]
 
 
 def test_every_value_says_what_it_is_for() -> None:
