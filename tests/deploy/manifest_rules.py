@@ -1,13 +1,17 @@
-"""What manifests are held to besides Kubernetes' own schemas: the operator's, and pod security."""
+"""What manifests are held to besides Kubernetes' own schemas: the operator's, pod security, and checkov."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from typing import TYPE_CHECKING
 
 from conformance import environments
 from tests.deploy.chart_variants import Manifest
 from tests.deploy.charts import containers
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _OPERATOR = """
 import json
@@ -70,3 +74,27 @@ def beyond_restricted(pod: Manifest) -> list[str]:
         }
         found += [f"container {each['name']}: {key}" for key, kept in wanted.items() if not kept]
     return found
+
+
+WAIVED = {
+    "CKV_K8S_15": "an image pulled at every start: tags of versions never move, and a digest cannot",
+    "CKV_K8S_35": "Secrets as files alone: profiles.yml has env_var(), which dbt reads from variables",
+}
+"""Checkov's policies that the chart breaks, and why."""
+
+
+def broken_policies(folder: Path) -> set[str]:
+    """Checkov's, by `NUMBER OBJECT`, of the manifests in a folder. It is asked offline."""
+    checkov = environments.built("checkov.txt") / "bin" / "checkov"
+    options = ["--framework", "kubernetes", "--compact", "--quiet", "--skip-download", "--output", "json"]
+    waived = ["--skip-check", ",".join(WAIVED)]
+    done = subprocess.run(
+        [checkov, *options, *waived, "--directory", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    assert found["summary"]["passed"] > 50, done.stderr
+    return {f"{each['check_id']} {each['resource']}" for each in found["results"]["failed_checks"]}

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import jsonschema
 import kubernetes_validate
 import pytest
 
 from conformance import environments
-from tests.deploy.chart_variants import Manifest
-from tests.deploy.charts import Rendered, containers, kind, monitor, monitor_pod, pods
-from tests.deploy.manifest_rules import beyond_restricted, operator_schemas
+from deploy.chart import CHART
+from tests.deploy.chart_variants import VARIANTS, Manifest
+from tests.deploy.charts import (
+    Rendered,
+    containers,
+    kind,
+    monitor,
+    monitor_pod,
+    need_helm,
+    pods,
+    render,
+)
+from tests.deploy.manifest_rules import beyond_restricted, broken_policies, operator_schemas
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NEWEST = kubernetes_validate.latest_version()
 MINORS = [f"1.{int(NEWEST.split('.')[1]) - age}" for age in range(4)]
@@ -98,3 +112,35 @@ def test_a_privileged_pod_is_seen(rendered: Rendered) -> None:
     }
     said = " ".join(beyond_restricted(pod))
     assert all(word in said for word in ("hostPID", "hostPath", "privileged", "drop", "add", "Escalation"))
+
+
+@pytest.mark.gate
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mode", ["deployment", "daemonset", "statefulset"])
+def test_checkovs_policies_are_kept(starts_processes: None, tmp_path: Path, mode: str) -> None:
+    need_helm()
+    if reason := environments.unwanted("checkov.txt"):
+        pytest.skip(reason)
+    values = {
+        **VARIANTS["postgres"],
+        "mode": mode,
+        "image": {"digest": f"sha256:{'a' * 64}"},
+        "test": {"enabled": False},  # a pod that ends needs no probes
+    }
+    manifests = render(CHART, values, "--namespace", "floe")
+    (tmp_path / "rendered.json").write_text(
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    )
+    assert not broken_policies(tmp_path)
+
+
+@pytest.mark.gate
+@pytest.mark.timeout(400)
+def test_checkov_sees_a_privileged_container(rendered: Rendered, tmp_path: Path) -> None:
+    if reason := environments.unwanted("checkov.txt"):
+        pytest.skip(reason)
+    workload = json.loads(json.dumps(kind(rendered["duckdb"], "Deployment")))
+    workload["spec"]["template"]["spec"]["containers"][0]["securityContext"]["privileged"] = True
+    (tmp_path / "rendered.json").write_text(json.dumps(workload))
+    assert f"CKV_K8S_16 Deployment.default.{workload['metadata']['name']}" in broken_policies(tmp_path)
