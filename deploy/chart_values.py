@@ -128,7 +128,7 @@ class PrometheusRule(Part):
     enabled: bool = Field(False, description="The alert and recording rules of deploy/prometheus.")
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
     disabled: list[str] = Field(
-        [], description="Alerts to leave out; `FloeMonitorAbsent` where monitors run beside jobs alone."
+        [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
     runbook_base: str = Field("", description="Put before `runbook_url`, which is a path in the repository.")
@@ -199,7 +199,7 @@ class Values(Part):
     )
     config_change: Literal["reload", "restart"] = Field(
         "reload",
-        description="The daemon reloads a changed ConfigMap within a minute; or new pods, by its checksum.",
+        description="On a changed `config`: the daemon reloads it within a minute; or there are new pods.",
     )
     secrets: list[MountedSecret] = Field(
         [],

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from deploy.chart import CHART
 
+ROOT = Path(__file__).parents[2]
+
 Manifest = dict[str, Any]
+ALERTS = [
+    rule["alert"]
+    for path in sorted((ROOT / "deploy" / "prometheus").glob("*.yaml"))
+    for group in (yaml.safe_load(path.read_text()) or {}).get("groups", ())
+    for rule in group["rules"]
+    if "alert" in rule
+]
+"""Names, in the order of the rules. One variant leaves out the first, one all but the last."""
 TARGET: Manifest = {"targets": {"dev": {"plugin": "duckdb", "connection": {"path": ":memory:"}}}}
 SECRET = {"name": "ware.house", "env": {"WAREHOUSE_PASSWORD": "password"}}
 PEER = {"podSelector": {"matchLabels": {"app": "ingress"}}}
@@ -111,7 +122,7 @@ VARIANTS: dict[str, Manifest] = {
         "podMonitor": {"enabled": True, "spec": {"sampleLimit": 1000}},
         "prometheusRule": {
             "enabled": True,
-            "disabled": ["FloeMonitorAbsent"],
+            "disabled": ALERTS[:1],
             "ruleLabels": {"team": "core"},
             "runbookBase": "https://wiki.example/floe/",
             "extraGroups": [{"name": "own", "rules": [_RULE]}],
@@ -162,6 +173,8 @@ VARIANTS: dict[str, Manifest] = {
         "networkPolicy": {"enabled": False},
         "test": {"enabled": False},
     },
+    "closed": {"config": TARGET, "networkPolicy": {"scraperNamespaces": []}, "test": {"enabled": False}},
+    "balanced": {"config": TARGET, "mode": "daemonset", "service": {"type": "LoadBalancer"}},
     "without a test": {"config": TARGET, "test": {"enabled": False}},
     "host": {"config": TARGET, "mode": "daemonset", "hostNetwork": True},
 }
@@ -180,7 +193,7 @@ JOBS: dict[str, Manifest] = {
         "extraVolumeMounts": [_MOUNT],
         "tolerations": [{"operator": "Exists"}],
         "podMonitor": {"enabled": True},
-        "prometheusRule": {"enabled": True, "disabled": ["FloeMonitorAbsent"]},
+        "prometheusRule": {"enabled": True, "disabled": ALERTS[:-1]},
     },
 }
 """Values of our chart within the one of the example."""

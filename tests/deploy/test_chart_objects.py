@@ -13,7 +13,7 @@ from deploy.chart import CHART
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
 from floe_monitor.settings.models import Settings
-from tests.deploy.chart_variants import TARGET, Manifest
+from tests.deploy.chart_variants import ALERTS, TARGET, Manifest
 from tests.deploy.charts import (
     OPENSHIFT,
     Rendered,
@@ -26,13 +26,6 @@ from tests.deploy.charts import (
 )
 
 ROOT = Path(__file__).parents[2]
-ALERTS = [
-    rule["alert"]
-    for path in sorted((ROOT / "deploy" / "prometheus").glob("*.yaml"))
-    for group in (yaml.safe_load(path.read_text()) or {}).get("groups", ())
-    for rule in group["rules"]
-    if "alert" in rule
-]
 
 
 @pytest.mark.parametrize(("engine", "lines"), [("duckdb", 9), ("postgres", 19)])
@@ -112,6 +105,15 @@ def test_selectors_find_the_pods_and_nothing_else(rendered: Rendered) -> None:
     assert labels_of_spread(rendered) == kind(rendered["placement"], "Deployment")["spec"]["selector"]
 
 
+def test_a_policy_without_peers_lets_in_nobody(rendered: Rendered) -> None:
+    assert kind(rendered["closed"], "NetworkPolicy")["spec"]["ingress"] == []
+    for manifests in rendered.values():
+        for each in manifests:
+            if each["kind"] == "NetworkPolicy":
+                assert each["spec"]["policyTypes"][0] == "Ingress"
+                assert all(rule["from"] for rule in each["spec"]["ingress"])
+
+
 def labels_of_spread(rendered: Rendered) -> Manifest:
     [constraint] = monitor_pod(rendered["placement"])["spec"]["topologySpreadConstraints"]
     selector: Manifest = constraint["labelSelector"]
@@ -147,20 +149,22 @@ def test_openshift_chooses_the_user() -> None:
 
 
 def test_every_alert_is_there_but_those_left_out(rendered: Rendered) -> None:
-    def rules(variant: str) -> dict[str, Manifest]:
+    def rules(variant: str) -> list[Manifest]:
         groups = kind(rendered[variant], "PrometheusRule")["spec"]["groups"]
-        return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+        return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
-    assert list(rules("scraped plainly")) == ALERTS
+    plain = rules("scraped plainly")
+    assert [rule["alert"] for rule in plain] == ALERTS
     assert len(ALERTS) > 5
-    shaped = rules("scraped")
-    assert set(shaped) == {*ALERTS, "Own"} - {"FloeMonitorAbsent"}
-    for name in set(shaped) - {"Own"}:
-        assert shaped[name]["labels"]["team"] == "core"
-        url = shaped[name]["annotations"]["runbook_url"]
-        assert url.startswith("https://wiki.example/floe/docs/operations.md#")
-        plain = rules("scraped plainly")[name]
-        assert shaped[name]["expr"] == plain["expr"]
+    *shaped, own = rules("scraped")
+    assert own["alert"] == "Own"
+    kept = [rule for rule in plain if rule["alert"] != ALERTS[0]]
+    for rule, found in zip(kept, shaped, strict=True):
+        assert found["expr"] == rule["expr"]
+        assert found["labels"] == {**rule["labels"], "team": "core"}
+        url = f"https://wiki.example/floe/{rule['annotations']['runbook_url']}"
+        assert found["annotations"] == {**rule["annotations"], "runbook_url": url}
+    assert [rule["alert"] for rule in rules("job that waits")] == ALERTS[-1:]  # and no group is left empty
 
 
 def test_every_dashboard_is_there_as_it_is(rendered: Rendered) -> None:
