@@ -40,7 +40,7 @@ _TABLE = """<!-- made by make certify -->
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of the page's table. Sizes in bytes, times in seconds, the least of several starts; `cpu` until ready."""
+    """Of the page's table. Sizes in bytes; seconds, the least of several starts, those of CPU until ready."""
 
     engines: str
     size: int

@@ -1,9 +1,9 @@
 """Lets one relative link work in the repository and on the site.
 
-README, CHANGELOG and CONTRIBUTING lie at the repository's root, the chart's README with the chart, and their
-links are relative to that; on the site they are part of pages of `docs/`. Links into them lead to those pages,
-links out of them are made relative to the page. What else of the repository a page links to, Sphinx offers as a
-download.
+README, CHANGELOG and CONTRIBUTING lie at the repository's root, the chart's README with the chart; links in
+them are relative to that. On the site they are part of pages of `docs/`: links into them lead to those
+pages, links out of them are made relative to the page. What else of the repository a page links to is a
+download there.
 """
 
 from __future__ import annotations
