@@ -49,6 +49,7 @@ def show_config(
     output: Annotated[TextFormat, typer.Option("--format", "-f", help="Output format.")] = TextFormat.YAML,
 ) -> int:
     """Print the configuration in force, defaults and environment included, secrets hidden."""
+    from floe_monitor.compute.redaction.redactor import MASK
     from floe_monitor.credentials.masking import redacted
 
     loaded, targets = load_targets(config)
@@ -58,6 +59,10 @@ def show_config(
     shown = {key: redacted(value) for key, value in settings.items()}
     # A target may be called `token`: its name must not hide it.
     shown["targets"] = {name: redacted(value) for name, value in settings["targets"].items()}
+    shown["http"] |= {
+        "tokens": {name: {**token, "hash": MASK} for name, token in settings["http"]["tokens"].items()},
+        "users": settings["http"]["users"],
+    }
     write(_json(shown) if output is TextFormat.JSON else _yaml(shown))
     return OK
 

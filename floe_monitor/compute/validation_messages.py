@@ -31,6 +31,7 @@ _WORDS = {
     "string_too_long": "is too long",
     "dict_type": "must be a mapping",
     "list_type": "must be a list",
+    "too_long": "has too many entries",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
 }

@@ -12,7 +12,8 @@ from floe_monitor.settings.crosschecks import cross_check
 from floe_monitor.settings.environment import EnvironmentSource
 from floe_monitor.settings.error_messages import explain
 from floe_monitor.settings.file_modes import referenced_files
-from floe_monitor.settings.models import HttpSettings, Settings
+from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.settings.models import Settings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 from floe_monitor.settings.sources import Reading

@@ -22,13 +22,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from floe_monitor.domain import forked_child
-from floe_monitor.web.descriptor_reserve import DescriptorReserve
+from floe_monitor.web.tls import Handshakes
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from floe_monitor.web.descriptor_reserve import DescriptorReserve
 
 _READ = 16_384
 """Bytes taken from a socket at once, and so what a connection holds unparsed."""
@@ -62,15 +63,22 @@ class Limits:
             reserve=max(2, min(most.reserve, descriptors // 16)),
         )
 
+    @classmethod
+    def for_health(cls, descriptors: int) -> Limits:
+        """Of a listener for health alone, which a kubelet and a few others ask."""
+        connections = max(4, min(32, descriptors // 32))
+        return cls(connections=connections, reserve=max(2, connections // 4), keep_alive=10)
+
 
 class Connections(ServerState):
     """All connections of one server, and of those that wait for their client what they wait for, each longest
     first: that it takes an answer (`stalled`), for its next request (`kept`), or its first one (`fresh`)."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, descriptors: DescriptorReserve) -> None:
         super().__init__()
         self.limits = limits
-        self.descriptors = DescriptorReserve()
+        self.descriptors = descriptors
+        self.handshakes = Handshakes()
         self.stalled: dict[BoundedProtocol, None] = {}
         self.kept: dict[BoundedProtocol, None] = {}
         self.fresh: dict[BoundedProtocol, None] = {}
@@ -135,8 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _PacedFlow(transport, self._unparsed)
-        transport.max_size = _READ  # type: ignore[attr-defined]  # of asyncio's socket transports
+        _read_little(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
+        self.server_state.handshakes.end(self._descriptor)
         forked_child.close_in_child(self._descriptor)
         self.server_state.fresh[self] = None
         self.server_state.make_room()
@@ -283,6 +292,16 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.disconnected = True
         self.transport.close()
+
+
+def _read_little(transport: Any) -> None:
+    """Have asyncio take `_READ` bytes at once, and with TLS give back its 256 KiB for each connection."""
+    transport.max_size = _READ
+    encrypted = getattr(transport, "_ssl_protocol", None)
+    if encrypted is not None:
+        encrypted.max_size = _READ
+        encrypted._ssl_buffer = bytearray(_READ)  # noqa: SLF001 - asyncio has no public way
+        encrypted._ssl_buffer_view = memoryview(encrypted._ssl_buffer)  # noqa: SLF001 - as above
 
 
 def _number(value: bytes) -> int:

@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from floe_monitor.credentials.hashing import new_token, token_hash
+from floe_monitor.web.entrance import Entrance
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+LOOPBACK = Entrance("loopback", "127.0.0.1")
 
 
 def connect(app: Any, base: str = "http://127.0.0.1:9464") -> httpx.AsyncClient:
@@ -15,7 +21,7 @@ def connect(app: Any, base: str = "http://127.0.0.1:9464") -> httpx.AsyncClient:
 
 @pytest.fixture
 async def local(surface: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with connect(surface.app(host="127.0.0.1")) as client:
+    async with connect(surface.app(LOOPBACK)) as client:
         yield client
 
 
@@ -62,7 +68,7 @@ async def test_our_own_page_and_scripts_can_act(surface: Any, local: httpx.Async
 
 
 async def test_a_rebound_name_reads_nothing_from_a_loopback_listener(surface: Any) -> None:
-    async with connect(surface.app(host="127.0.0.1"), "http://evil.example:9464") as client:
+    async with connect(surface.app(LOOPBACK), "http://evil.example:9464") as client:
         for path in ("/metrics", "/api/v1/targets", "/"):
             assert (await client.get(path)).status_code == 403
         own = {"origin": "http://evil.example:9464", "sec-fetch-site": "same-origin"}
@@ -77,14 +83,20 @@ async def test_local_names_pass(local: httpx.AsyncClient, host: str) -> None:
 
 
 async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_ones(surface: Any) -> None:
-    app = surface.app(host="0.0.0.0", loopback=False, allowed_hosts=("monitor.example",))  # noqa: S104 - nothing is bound
+    token = new_token()
+    app = surface.app(
+        Entrance("network", "0.0.0.0"),  # noqa: S104 - nothing is bound
+        allowed_hosts=["monitor.example"],
+        tokens={"ci": {"hash": token_hash(token), "scopes": ["act"]}},
+    )
+    right = {"authorization": f"Bearer {token}"}
     for host, allowed in (("10.0.0.7:9464", True), ("monitor.example", True), ("other.example", False)):
         async with connect(app, f"http://{host}") as client:
             assert (await client.get("/metrics")).status_code == 200
             own = {"origin": f"http://{host}", "sec-fetch-site": "same-origin"}
-            answer = await client.post("/-/reload", headers=own)
+            answer = await client.post("/-/reload", headers=own | right)
             assert answer.status_code == (200 if allowed else 403)
-            assert (await client.post("/-/reload")).status_code == 200
+            assert (await client.post("/-/reload", headers=right)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -106,7 +118,7 @@ async def test_a_proxy_may_change_the_host(
     surface: Any, host: str, origin: str, site: str | None, allowed: bool
 ) -> None:
     headers = {"host": host, "origin": origin, **({"sec-fetch-site": site} if site else {})}
-    async with connect(surface.app(allowed_hosts=("monitor.example",))) as client:
+    async with connect(surface.app(LOOPBACK, allowed_hosts=["monitor.example"])) as client:
         answer = await client.post("/-/reload", headers=headers)
     assert answer.status_code == (200 if allowed else 403)
     if not allowed and site != "same-site":
