@@ -128,3 +128,48 @@ async def test_a_proxy_may_change_the_host(
 
 async def test_an_origin_that_is_none_is_another_one(local: httpx.AsyncClient) -> None:
     assert (await local.post("/-/reload", headers={"origin": "http://[::1"})).status_code == 403
+
+
+async def test_the_external_pages_origin_is_our_own_whatever_the_proxy_passes_on(surface: Any) -> None:
+    app = surface.app(LOOPBACK, external_url="https://tools.example:8443/floe")
+    async with connect(app, "http://127.0.0.1:9464") as client:
+        for origin, status in (
+            ("https://tools.example:8443", 200),
+            ("https://TOOLS.example:8443", 200),
+            ("http://tools.example:8443", 403),
+            ("https://tools.example", 403),
+        ):
+            assert (await client.post("/-/reload", headers={"origin": origin})).status_code == status, origin
+        # Read under its name, as a proxy passes it on, on loopback.
+        assert (await client.get("/", headers={"host": "tools.example:8443"})).status_code == 200
+
+
+async def test_a_path_prefix_may_come_along_or_be_cut_off(surface: Any) -> None:
+    app = surface.app(LOOPBACK, external_url="https://tools.example/floe/monitor")
+    async with connect(app) as client:
+        for prefix in ("", "/floe/monitor"):
+            for path in (
+                "/",
+                "/healthz",
+                "/metrics",
+                "/api/v1/targets/dev",
+                "/targets/dev",
+                "/assets/page.css",
+            ):
+                assert (await client.get(prefix + path)).status_code == 200, prefix + path
+            assert (await client.post(f"{prefix}/-/reload")).status_code == 200
+        moved = await client.get("/floe/monitor")
+        assert (moved.status_code, moved.headers["location"]) == (308, "https://tools.example/floe/monitor/")
+        for path in ("/floe", "/floe/monitors", "/floe/monitor/floe/monitor/x"):
+            assert (await client.get(path)).status_code == 404
+        page = (await client.get("/floe/monitor/nowhere/at/all", headers={"accept": "text/html"})).text
+        assert 'href="../../assets/page.css' in page
+
+
+async def test_a_prefix_opens_no_door(surface: Any) -> None:
+    app = surface.app(Entrance("network"), external_url="https://tools.example/floe")
+    async with connect(app) as client:
+        for path in ("/floe/api/v1/targets", "/floe//healthz", "/floe/healthz/", "/floe/assets"):
+            assert (await client.get(path)).status_code == 401, path
+        assert (await client.post("/floe/-/reload")).status_code == 401
+        assert (await client.get("/floe/healthz")).status_code == 200
