@@ -67,8 +67,12 @@ def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
         tuple(files.watched),
         files.digest,
         reading.locate,
-        (*files.opened, *referenced_files(reading.document)),
+        (*files.opened, *referenced_files(reading.document), *_certificate(settings.http)),
     )
+
+
+def _certificate(http: HttpSettings) -> tuple[str, ...]:
+    return (http.tls.certificate, http.tls.key) if http.tls is not None else ()
 
 
 def load_http(path: Path, environ: Mapping[str, str]) -> HttpSettings:

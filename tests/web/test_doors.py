@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from floe_monitor.credentials.hashing import PasswordHash, new_token, token_hash
 from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.web.authentication import Authenticator
+from floe_monitor.web.doors import Doors, Refusal
 from floe_monitor.web.entrance import Entrance
 
 if TYPE_CHECKING:
@@ -39,8 +43,12 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
+def basic_value(text: str) -> str:
+    return "Basic " + b64encode(text.encode()).decode()
+
+
 def basic(user: str, password: str) -> dict[str, str]:
-    return {"authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+    return {"authorization": basic_value(f"{user}:{password}")}
 
 
 DOORS: dict[str, Any] = {
@@ -125,9 +133,9 @@ def _with_users(app: Any, doors: Any) -> Any:
     return ready
 
 
-@pytest.mark.parametrize("given", CREDENTIALS)
-async def test_from_outside(surface: Any, doored: Any, given: str) -> None:
-    headers, expected = CREDENTIALS[given]
+@pytest.mark.parametrize("credential", CREDENTIALS)
+async def test_from_outside(surface: Any, doored: Any, credential: str) -> None:
+    headers, expected = CREDENTIALS[credential]
     async with doored(rate_limit={"failures": 100}) as client:
         found = {name: (await ask(client, name, headers)).status_code for name in ROUTES}
     assert found == OPEN | expected
@@ -366,3 +374,43 @@ async def until(client: httpx.AsyncClient, headers: Any, status: int) -> None:
 @pytest.fixture(autouse=True)
 def _warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
+
+
+TEXT = st.text(st.characters(max_codepoint=255), max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    authorization=st.lists(
+        st.one_of(TEXT, TEXT.map("Bearer {}".format), TEXT.map("Basic {}".format), TEXT.map(basic_value)),
+        max_size=2,
+    ),
+    forwarded=st.lists(TEXT, max_size=3),
+    user=st.lists(TEXT, max_size=2),
+    peer=st.sampled_from(["127.0.0.1", "198.51.100.7", "::1", "", None]),
+)
+def test_nothing_that_can_be_sent_acts_or_raises(
+    authorization: list[str], forwarded: list[str], user: list[str], peer: str | None
+) -> None:
+    fields = [
+        *((b"authorization", each) for each in authorization),
+        *((b"x-forwarded-for", each) for each in forwarded),
+        *((b"x-forwarded-user", each) for each in user),
+    ]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/-/reload",
+        "client": (peer, 1) if peer is not None else None,
+        "headers": [(name, value.encode("latin-1")) for name, value in fields],
+        "state": dict(NETWORK.state),
+    }
+
+    async def admitted() -> Any:
+        doors = Doors(HttpSettings.model_validate({**DOORS, "proxy": PROXY}), Authenticator({"ANNA": HASH}))
+        await doors._authenticator.read_users()
+        return await doors.admit(scope)
+
+    found = anyio.run(admitted)
+    assert isinstance(found, Refusal)
+    assert found.status in (401, 403, 429)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import asyncio.sslproto
 import contextlib
 import logging
 import os
@@ -185,7 +185,17 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(pair: 
     pair.write(issue())
     plain = pair.key.with_suffix(".plain")
     pair.key.rename(plain)
-    command = [openssl, "pkey", "-in", plain, "-aes128", "-passout", "pass:hunter2", "-out", pair.key]
+    command: list[str | Path] = [
+        openssl,
+        "pkey",
+        "-in",
+        plain,
+        "-aes128",
+        "-passout",
+        "pass:hunter2",
+        "-out",
+        pair.key,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     with pytest.raises(CertificateError, match="is encrypted; `openssl pkey -in"):
         pair.load()
