@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _READ = 16_384
 """Bytes taken from a socket at once, and so what a connection holds unparsed."""
 
+_WRITE = 65_536
+"""Bytes of answers that may wait for the client, as asyncio has it without TLS."""
+
 _SLICE = 1_024
 """Bytes parsed at once: a parser cannot be stopped between two requests of one slice."""
 
@@ -143,7 +146,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _PacedFlow(transport, self._unparsed)
-        _read_little(transport)
+        _hold_little(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
         self.server_state.handshakes.end(self._descriptor)
         forked_child.close_in_child(self._descriptor)
@@ -294,11 +297,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _read_little(transport: Any) -> None:
-    """Have asyncio take `_READ` bytes at once, and with TLS give back its 256 KiB for each connection."""
+def _hold_little(transport: Any) -> None:
+    """Have asyncio take `_READ` bytes at once. With TLS it would keep 256 KiB of each connection to read
+    into, 256 KiB that nobody has asked for yet, and 512 KiB that the client does not take."""
     transport.max_size = _READ
     encrypted = getattr(transport, "_ssl_protocol", None)
     if encrypted is not None:
+        transport.set_read_buffer_limits(_READ)
+        transport.set_write_buffer_limits(_WRITE)
         encrypted.max_size = _READ
         encrypted._ssl_buffer = bytearray(_READ)  # noqa: SLF001 - asyncio has no public way
         encrypted._ssl_buffer_view = memoryview(encrypted._ssl_buffer)  # noqa: SLF001 - as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio.sslproto
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -274,3 +275,43 @@ async def test_a_large_answer_arrives_whole_and_a_large_body_is_refused(surface:
             assert (await client.get("/metrics")).content == surface.page.body
             assert (await client.post("/-/reload", content=b"y" * 200_000)).status_code == 413
             assert (await client.get("/healthz")).text == "ok\n"
+
+
+async def test_a_client_that_takes_no_answer_is_not_read_from(surface: Any, pair: Pair) -> None:
+    """What it sends stays with it, as without TLS: here some 100 KiB are held for it, not megabytes."""
+    pair.write(issue())
+    requests = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300
+    async with encrypted(surface.app(), pair.load()) as port:
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        plain.connect(("127.0.0.1", port))
+        greedy = await anyio.to_thread.run_sync(
+            lambda: client_context().wrap_socket(plain, server_hostname="localhost")
+        )
+        greedy.setblocking(False)
+        sent = refused = 0
+        with contextlib.closing(greedy):
+            while sent < 64_000_000 and refused < 100:
+                try:
+                    sent += greedy.send(requests)
+                    refused = 0
+                except ssl.SSLWantWriteError:
+                    refused += 1
+                await anyio.sleep(0.001 if refused else 0)
+            assert 0 < sent < 16_000_000
+            held = [held_for(each) for each in gc.get_objects() if is_open(each)]
+            assert len(held) == 1
+            assert held[0] < 200_000
+            await show(port)
+
+
+def is_open(each: Any) -> bool:
+    encrypted_by = isinstance(each, asyncio.sslproto._SSLProtocolTransport) and each._ssl_protocol
+    return bool(encrypted_by and getattr(encrypted_by, "_transport", None))
+
+
+def held_for(transport: Any) -> int:
+    """Bytes read and not asked for, and written and not sent."""
+    encrypted_by = transport._ssl_protocol
+    return int(encrypted_by._get_read_buffer_size() + encrypted_by._get_write_buffer_size())
