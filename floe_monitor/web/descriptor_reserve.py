@@ -6,12 +6,8 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from floe_monitor.compute.toolkit.headroom import descriptor_limit
-
-if TYPE_CHECKING:
-    from floe_monitor.web.tls import Handshakes
 
 KEPT = 32
 """How many; a sixteenth of the limit where that is less."""
@@ -57,20 +53,12 @@ class ReservingSocket(socket.socket):
     """
 
     reserve: DescriptorReserve | None = None
-    handshakes: Handshakes | None = None
-    """Where connections are encrypted: they are told of here until they can be."""
     _failed = False
 
     def accept(self) -> tuple[socket.socket, object]:
         if self._failed:
             self._failed = False
             raise BlockingIOError
-        accepted = self._accept_with_reserve()
-        if self.handshakes is not None:
-            self.handshakes.begin(accepted[0])
-        return accepted
-
-    def _accept_with_reserve(self) -> tuple[socket.socket, object]:
         try:
             return super().accept()
         except OSError as error:

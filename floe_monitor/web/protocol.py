@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from floe_monitor.domain import forked_child
-from floe_monitor.web.tls import Handshakes
+from floe_monitor.web.tls import READ, Handshakes
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from floe_monitor.web.descriptor_reserve import DescriptorReserve
-
-_READ = 16_384
-"""Bytes taken from a socket at once, and so what a connection holds unparsed."""
 
 _WRITE = 65_536
 """Bytes of answers that may wait for the client, as asyncio has it without TLS."""
@@ -148,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow = _PacedFlow(transport, self._unparsed)
         _hold_little(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
-        self.server_state.handshakes.end(self._descriptor)
+        self.server_state.handshakes.end(self)
         forked_child.close_in_child(self._descriptor)
         self.server_state.fresh[self] = None
         self.server_state.make_room()
@@ -298,16 +295,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _hold_little(transport: Any) -> None:
-    """Have asyncio take `_READ` bytes at once. With TLS it would keep 256 KiB of each connection to read
-    into, 256 KiB that nobody has asked for yet, and 512 KiB that the client does not take."""
-    transport.max_size = _READ
-    encrypted = getattr(transport, "_ssl_protocol", None)
-    if encrypted is not None:
-        transport.set_read_buffer_limits(_READ)
+    """Have asyncio take little at once. With TLS it would keep 256 KiB of each connection that nobody has
+    asked for yet, and 512 KiB that the client does not take."""
+    transport.max_size = READ
+    if transport.get_extra_info("sslcontext") is not None:
+        transport.set_read_buffer_limits(READ)
         transport.set_write_buffer_limits(_WRITE)
-        encrypted.max_size = _READ
-        encrypted._ssl_buffer = bytearray(_READ)  # noqa: SLF001 - asyncio has no public way
-        encrypted._ssl_buffer_view = memoryview(encrypted._ssl_buffer)  # noqa: SLF001 - as above
 
 
 def _number(value: bytes) -> int:

@@ -16,9 +16,11 @@ from uvicorn import Config
 
 from floe_monitor.web.descriptor_reserve import DescriptorReserve
 from floe_monitor.web.protocol import BoundedProtocol, Connections, Limits
-from floe_monitor.web.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
+from floe_monitor.web.tls import TlsProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskStatus
     from starlette.types import ASGIApp
 
@@ -83,23 +85,25 @@ async def _start(service: Service, state: Connections) -> list[asyncio.Server]:
     loop = asyncio.get_running_loop()
     servers = []
     for listener in service.listeners:
-        certificate = listener.certificate
-        tls: dict[str, Any] = {}
-        if certificate is not None:
-            tls = {
-                "ssl": certificate.context,
-                "ssl_handshake_timeout": HANDSHAKE_SECONDS,
-                "ssl_shutdown_timeout": SHUTDOWN_SECONDS,
-            }
-
-        def connect(app_state: dict[str, object] = listener.entrance.state) -> asyncio.Protocol:
-            return BoundedProtocol(config=config, server_state=state, app_state=app_state, _loop=loop)
-
+        connect = _connector(listener, config, state, loop)
         for held in listener.sockets:
             held.reserve = state.descriptors
-            held.handshakes = state.handshakes if certificate is not None else None
-            servers.append(await loop.create_server(connect, sock=held, **tls))
+            servers.append(await loop.create_server(connect, sock=held))
     return servers
+
+
+def _connector(
+    listener: Listener, config: Config, state: Connections, loop: asyncio.AbstractEventLoop
+) -> Callable[[], asyncio.BaseProtocol]:
+    """What makes the protocol of each connection that is accepted."""
+    app_state, certificate = listener.entrance.state, listener.certificate
+
+    def plain() -> BoundedProtocol:
+        return BoundedProtocol(config=config, server_state=state, app_state=app_state, _loop=loop)
+
+    if certificate is None:
+        return plain
+    return lambda: TlsProtocol(loop, plain(), certificate.context, state.handshakes)
 
 
 async def _close(servers: list[asyncio.Server], states: list[Connections], grace: float) -> None:
