@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -37,6 +38,9 @@ def check_config(config: ConfigOption = None) -> int:
         raise CliError(f"the configuration {find_config(config)} cannot work here:", *problems)
     for warning in exposed_files(loaded.trusted):
         note(f"warning: {warning}")
+    for name, token in loaded.settings.http.tokens.items():
+        if token.has_ended(datetime.now(UTC)):
+            note(f"warning: the token {name!r} ended at {token.expires} and opens nothing")
     files = ", ".join(map(str, loaded.files))
     kept = len(loaded.settings.profiles)
     write(f"ok: {counted(len(targets), 'target')}, {counted(kept, 'profile')} in {files}")

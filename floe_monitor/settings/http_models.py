@@ -118,6 +118,9 @@ class TokenSettings(Model):
     scopes: Scopes = Field(description="read: page and API; metrics: /metrics; act: validate and reload")
     expires: Moment | None = Field(default=None, description="When it ends: a date, or a time with its zone")
 
+    def has_ended(self, now: datetime) -> bool:
+        return self.expires is not None and self.expires <= now
+
 
 class UserSettings(Model):
     """A user of basic authentication. `floe-monitor password` makes the hash."""

@@ -79,8 +79,8 @@ class Authenticator:
             (bytes.fromhex(token.hash.removeprefix("sha256:")), name) for name, token in http.tokens.items()
         ]
         for name, token in http.tokens.items():
-            if token.expires is not None and token.expires <= self._now():
-                log.warning("token %r ended at %s and opens nothing", name, token.expires.isoformat())
+            if token.has_ended(self._now()):
+                log.warning("token %r ended at %s and opens nothing", name, token.expires)
 
     async def read_users(self) -> None:
         """Read every password's hash again. One that cannot be read lets nobody in; the log says so once."""
@@ -116,9 +116,9 @@ class Authenticator:
         settings = self._http.tokens.get(equal[0]) if equal and self._http is not None else None
         if settings is None:
             raise RefusedError("this token is not known here; `floe-monitor token NAME` makes one")
-        if settings.expires is not None and settings.expires <= self._now():
+        if settings.has_ended(self._now()):
             raise RefusedError(
-                f"the token {equal[0]!r} ended at {settings.expires.isoformat()}; "
+                f"the token {equal[0]!r} ended at {settings.expires}; "
                 f"make a new one with `floe-monitor token {equal[0]}`"
             )
         return Identity(f"token {equal[0]}", frozenset(settings.scopes))

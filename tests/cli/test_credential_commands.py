@@ -39,6 +39,14 @@ def test_a_token_reads_unless_more_is_asked_for(call: Any) -> None:
     assert "scopes: [read]}" in call("token", "ci").err
 
 
+def test_the_check_names_a_token_that_has_ended(call: Any, place: Path) -> None:
+    entry = f'{{hash: "{token_hash("any")}", scopes: [read], expires: 2026-01-31}}'
+    (place / "floe-monitor.yaml").write_text(f"http: {{tokens: {{ci: {entry}}}}}\n")
+    done = call("config", "check")
+    assert done.code == 0
+    assert done.err == "warning: the token 'ci' ended at 2026-01-31 00:00:00+00:00 and opens nothing\n"
+
+
 def test_what_is_no_token_is_refused(call: Any) -> None:
     for words, problem in (
         (("a b",), "'a b' is no name"),

@@ -220,7 +220,7 @@ async def test_refusals_say_what_to_do(doored: Any) -> None:
         assert "the scope act" in (await ask(client, "reload")).json()["detail"]
         ended = (await ask(client, "api", bearer(TOKENS["ended"]))).json()["detail"]
         assert ended == (
-            "the token 'ended' ended at 2026-01-31T12:00:00+00:00; "
+            "the token 'ended' ended at 2026-01-31 12:00:00+00:00; "
             "make a new one with `floe-monitor token ended`"
         )
         lacking = (await ask(client, "reload", bearer(TOKENS["reader"]))).json()["detail"]
