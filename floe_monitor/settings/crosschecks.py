@@ -28,6 +28,16 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
     yield from _limits(settings, locate)
     yield from _tokens(settings, locate)
+    yield from _unused(settings, locate)
+
+
+def _unused(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    http = settings.http
+    if http.tls is not None and http.socket is not None and http.socket.only:
+        path: KeyPath = ("http", "tls")
+        yield Problem(
+            locate(path), "encrypts nothing: with http.socket.only, host and port are not used", path
+        )
 
 
 def _tokens(settings: Settings, locate: Locator) -> Iterator[Problem]:

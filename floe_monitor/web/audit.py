@@ -63,7 +63,7 @@ class Audit:
                     action,
                     target,
                     by=state.get("actor", "anonymous"),
-                    client=state.get("client", "unknown"),
+                    client=state.get("client") or (scope.get("client") or ("unix",))[0],
                     outcome=state.get("outcome") or _outcome(status),
                     status=status,
                 )

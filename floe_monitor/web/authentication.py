@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.env_references import UnresolvedError
 from floe_monitor.credentials.hashing import (
     MOST_PASSWORD,
@@ -83,7 +84,10 @@ class Authenticator:
                 log.warning("token %r ended at %s and opens nothing", name, token.expires)
 
     async def read_users(self) -> None:
-        """Read every password's hash again. One that cannot be read lets nobody in; the log says so once."""
+        """Read every password's hash again. One that cannot be read lets nobody in; the log says so once.
+
+        `MonitorResourceError` where a file cannot be opened for want of descriptors: the former hold.
+        """
         if self._http is None:
             return
         users = dict(self._http.users)
@@ -106,6 +110,9 @@ class Authenticator:
             try:
                 found[name] = PasswordHash.parse(user.password_hash.reference.read(self._environ))
             except (UnresolvedError, HashFormatError) as error:
+                shortage = resource_error_in(error)
+                if shortage is not None:
+                    raise shortage from None
                 found[name] = error
         return found
 

@@ -14,7 +14,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
 from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity, wanted_scope
 from floe_monitor.web.audit import set_actor
 from floe_monitor.web.authentication import BusyError, RefusedError, parse_basic
@@ -52,6 +52,8 @@ class Refusal(NamedTuple):
     """Seconds after which to ask again."""
     known: bool = True
     """Whether it is known who asks; else the answer says how to prove it."""
+    wrong: bool = False
+    """Whether a credential was given that is not taken."""
 
 
 class Doors:
@@ -82,7 +84,7 @@ class Doors:
             self._changed = anyio.Event()
             try:
                 await self._authenticator.read_users()
-            except RuntimeError as error:  # no thread can be started: the next turn reads
+            except (RuntimeError, MonitorResourceError) as error:  # the next turn reads
                 if resource_error_in(error) is None:
                     raise
             with anyio.move_on_after(interval()):
@@ -104,6 +106,9 @@ class Doors:
         if is_open:
             return Identity("local", frozenset(), known=False)
         if isinstance(found, Refusal):
+            if found.wrong:
+                self._failures.take(client.key)
+                log.warning("refused a credential from %s: %s", client.address, found.detail)
             return found
         return self._judged(found, wanted)
 
@@ -129,9 +134,7 @@ class Doors:
         try:
             return await self._compared(client, given)
         except RefusedError as error:
-            self._failures.take(client.key)
-            log.warning("refused a credential from %s: %s", client.address, error)
-            return Refusal(HTTPStatus.UNAUTHORIZED, str(error), known=False)
+            return Refusal(HTTPStatus.UNAUTHORIZED, str(error), known=False, wrong=True)
         except BusyError:
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many logins are under way", 1)
         except RuntimeError as error:

@@ -72,6 +72,12 @@ def test_one_token_has_one_name(refused: Callable[..., list[str]]) -> None:
     assert "http.tokens.b.hash: is the token 'a' again; make one more with `floe-monitor token`" in problem
 
 
+def test_a_certificate_for_nothing_is_refused(refused: Callable[..., list[str]]) -> None:
+    text = "http: {socket: {path: /run/x, only: true}, tls: {certificate: a, key: b}}\n"
+    (problem,) = refused(text)
+    assert problem.endswith("http.tls: encrypts nothing: with http.socket.only, host and port are not used")
+
+
 def test_a_token_may_be_called_like_a_secret(read: Callable[..., Any]) -> None:
     settings = read(
         f'http: {{tokens: {{ci-token: {{hash: "{HASH}", scopes: [read], expires: 2027-06-30}}}}, '
