@@ -1,4 +1,4 @@
-"""Middleware that tells of every act asked for: who, what, and what became of it."""
+"""Middleware that reports every act asked for: who, what, and the outcome."""
 
 from __future__ import annotations
 

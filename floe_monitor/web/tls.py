@@ -117,7 +117,7 @@ class ServerCertificate:
 
 
 class Handshakes:
-    """Connections whose handshake is under way: the protocol within is told of them only afterwards."""
+    """Connections whose handshake is under way: the protocol within learns of them only afterwards."""
 
     def __init__(self, most: int = MOST_HANDSHAKES) -> None:
         self._most = most
