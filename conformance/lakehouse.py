@@ -10,9 +10,12 @@ variables in another shell, for dbt on the profile that the daemon writes.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import json
 import os
 import random
+import secrets
 import shlex
 import signal
 import socket
@@ -37,12 +40,44 @@ CLIENT_SECRET = "it's, s3cret"  # noqa: S105 - of a server that lives for a minu
 NAMESPACE, TABLE = "shop", "orders"
 
 
-class Lakehouse:
-    """The server in a directory of its own. `catalog_port` and `store_port` are where it answers."""
+ROLE = "arn:aws:iam::000000000000:role/Vended"
+"""What a client assumes to be lent keys of the object store, where those are lent."""
+_ASSUMED = {
+    "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+    "policies": [
+        {
+            "name": "all",
+            "document": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}],
+            },
+        }
+    ],
+    "roles": [
+        {
+            "roleName": "Vended",
+            "roleArn": ROLE,
+            "trustPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["sts:AssumeRole"]}],
+            },
+            "attachedPolicies": ["all"],
+        }
+    ],
+}
 
-    def __init__(self, folder: Path) -> None:
+
+class Lakehouse:
+    """The server in a directory of its own. `catalog_port` and `store_port` are where it answers.
+
+    Where it `lends_keys`, the object store's port answers AssumeRole for `ROLE` too, with keys of a session
+    that are good for no more than the policy that comes with the request allows.
+    """
+
+    def __init__(self, folder: Path, *, lends_keys: bool = False) -> None:
         self._weed = environments.built(REQUIREMENTS) / "bin" / "weed"
         self._folder = folder
+        self._lends_keys = lends_keys
         self._process: subprocess.Popen[bytes] | None = None
         self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
 
@@ -85,6 +120,7 @@ class Lakehouse:
                     f"-s3.port.iceberg={self.catalog_port}",
                     "-s3.port.lance=0",
                     f"-tableBucket={WAREHOUSE}",
+                    *self._iam(),
                 ],
                 cwd=self._folder,
                 env={**os.environ, "AWS_ACCESS_KEY_ID": CLIENT_ID, "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET},
@@ -99,6 +135,16 @@ class Lakehouse:
                 tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"the lakehouse does not start:\n{tail}")
             time.sleep(0.1)
+
+    def _iam(self) -> list[str]:
+        if not self._lends_keys:
+            return []
+        path = self._folder / "iam.json"
+        path.touch(mode=0o600)
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        sts = {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "seaweedfs", "signingKey": key}
+        path.write_text(json.dumps({**_ASSUMED, "sts": sts}))
+        return [f"-s3.iam.config={path}"]
 
     def stop(self) -> None:
         """At once: an orderly end takes it up to ten seconds, and its data are thrown away."""
@@ -173,55 +219,69 @@ class Lakehouse:
 
     def add_client(self, name: str, secret: str) -> None:
         """A client that gets a token, and may look into another bucket than the warehouse."""
-        command = (
+        self._administer(
             f"s3.configure -access_key={name} -secret_key={secret} -user={name} -buckets=other "
-            "-actions=Read -apply\nexit\n"
+            "-actions=Read -apply"
         )
+
+    def add_bucket(self, name: str) -> None:
+        """One of the object store alone, which the catalog does not know."""
+        self._administer(f"s3.bucket.create -name={name}")
+
+    def _administer(self, command: str) -> None:
         subprocess.run(
             [str(self._weed), "shell", f"-master={LOOPBACK}:{self.master_port}"],
-            input=command.encode(),
+            input=f"{command}\nexit\n".encode(),
             capture_output=True,
             check=True,
             timeout=30,
         )
 
+    def keys(self) -> dict[str, str]:
+        """Of the object store, as a `CatalogConfig` has them among its credentials."""
+        return {"key_id": CLIENT_ID, "secret": CLIENT_SECRET, "region": "us-east-1"}
+
+    def store_options(self) -> dict[str, Any]:
+        """Of the object store, as a `CatalogConfig` has them among its options."""
+        return {"s3_endpoint": self.store, "s3_use_ssl": False, "s3_url_style": "path"}
+
     def fill(self, extension_directory: str | None = None) -> None:
-        """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin."""
-        import duckdb  # noqa: PLC0415 - only where it is used
-        from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
-
-        from floe_monitor.compute import CatalogConfig  # noqa: PLC0415 - only where it is used
-
-        config = CatalogConfig.model_validate(
+        """Create shop.orders and two rows in it."""
+        create_table(
             {
                 "catalog_uri": self.catalog_uri,
                 "catalog_name": WAREHOUSE,
                 "alias": "lake",
                 "oauth_server_uri": f"{self.catalog_uri}/v1/oauth/tokens",
-                "credentials": {
-                    "client_id": CLIENT_ID,
-                    "client_secret": CLIENT_SECRET,
-                    "key_id": CLIENT_ID,
-                    "secret": CLIENT_SECRET,
-                    "region": "us-east-1",
-                },
-                "options": {"s3_endpoint": self.store, "s3_use_ssl": False, "s3_url_style": "path"},
-            }
+                "credentials": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **self.keys()},
+                "options": self.store_options(),
+            },
+            extension_directory,
         )
-        statements = [
-            *DuckDBComputePlugin().get_catalog_attachment_sql(config),
-            f"CREATE SCHEMA IF NOT EXISTS lake.{NAMESPACE}",
-            f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
-            f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
-        ]
-        options: dict[str, str | bool | int | float | list[str]] = {}
-        if extension_directory is not None:
-            options["extension_directory"] = extension_directory
-        with duckdb.connect(":memory:", config=options) as connection:
-            for name in ("avro", "httpfs", "iceberg"):
-                extensions.load(connection, name)
-            for statement in statements:
-                connection.execute(statement)
+
+
+def create_table(catalog: Mapping[str, Any], extension_directory: str | None = None) -> None:
+    """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin; `catalog` are
+    the fields of a `CatalogConfig`."""
+    import duckdb  # noqa: PLC0415 - only where it is used
+    from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
+
+    from floe_monitor.compute import CatalogConfig  # noqa: PLC0415 - only where it is used
+
+    statements = [
+        *DuckDBComputePlugin().get_catalog_attachment_sql(CatalogConfig.model_validate(catalog)),
+        f"CREATE SCHEMA IF NOT EXISTS lake.{NAMESPACE}",
+        f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
+        f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
+    ]
+    options: dict[str, str | bool | int | float | list[str]] = {}
+    if extension_directory is not None:
+        options["extension_directory"] = extension_directory
+    with duckdb.connect(":memory:", config=options) as connection:
+        for name in ("avro", "httpfs", "iceberg"):
+            extensions.load(connection, name)
+        for statement in statements:
+            connection.execute(statement)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -39,8 +39,8 @@ _BOUNDS = {"http_timeout": 3, "http_retries": 0}
 """So that dbt need not be waited for longer than necessary."""
 
 
-def _config_options() -> dict[str, Any]:
-    return {**_BOUNDS, "extension_directory": _extension_directory()}
+def config_options() -> dict[str, Any]:
+    return {**_BOUNDS, "extension_directory": extension_directory()}
 
 
 _QUERY = """
@@ -67,7 +67,7 @@ def _lakehouse() -> Lakehouse:
 
 
 @cache
-def _extension_directory() -> str:
+def extension_directory() -> str:
     """One for all cases but that of a missing extension: installing them takes seconds of the first probe."""
     folder = tempfile.mkdtemp(prefix="extensions-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -81,7 +81,7 @@ def _started() -> Lakehouse:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(lakehouse.stop)
     lakehouse.start()
-    lakehouse.fill(_extension_directory())
+    lakehouse.fill(extension_directory())
     lakehouse.add_client(*_LIMITED)
     return lakehouse
 
@@ -132,7 +132,7 @@ def _lake(
             **({"probe_table": f"{NAMESPACE}.{TABLE}"} if read else {}),
             **(entry or {}),
         }
-        options_of_it = {} if hide_extension else _config_options()
+        options_of_it = {} if hide_extension else config_options()
         yield Situation(
             {"connection": {"secrets": [secret], "attach": [attach], "config_options": options_of_it}},
             credentials=credentials,
@@ -181,7 +181,7 @@ def _polaris(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001
             options["access_delegation_mode"] = "vended_credentials"
             attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
         yield Situation(
-            {"connection": {"attach": [attach], "config_options": _config_options()}},
+            {"connection": {"attach": [attach], "config_options": config_options()}},
             credentials=credentials,
             environment=environment,
         )
@@ -199,7 +199,7 @@ def _ministack_started() -> MiniStack:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(ministack.stop)
     ministack.start()
-    ministack.fill(_extension_directory())
+    ministack.fill(extension_directory())
     return ministack
 
 
@@ -272,7 +272,7 @@ def _signed(
     if read:
         attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
     return Situation(
-        {"connection": {"secrets": [secret], "attach": [attach], "config_options": _config_options()}},
+        {"connection": {"secrets": [secret], "attach": [attach], "config_options": config_options()}},
         credentials={"store.secret": STORE_SECRET, **({"store.session_token": SESSION} if session else {})},
         environment={STORE_SECRET: key, **({SESSION: session[0]} if session else {})},
     )
@@ -308,7 +308,7 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     )
 
 
-def _probed(situation: Situation) -> str:
+def probed(situation: Situation) -> str:
     """The table that is watched, where one is: `dbt run` reads it."""
     [attach] = situation.fields["connection"]["attach"]
     return f"{attach['alias']}.{attach['probe_table']}" if "probe_table" in attach else ""
@@ -323,7 +323,7 @@ ENGINE = Engine(
     requirements="dbt-duckdb.txt",
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
-    source=_probed,
+    source=probed,
     about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one with OAuth2, unless the row "
     "says otherwise. MiniStack 1.5.33 is an emulator of AWS that verifies signatures, keys, rights and the "
     "region of a bucket; Polaris and AWS are stand-ins by their documentation. A failure of a catalog is "
