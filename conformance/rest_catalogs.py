@@ -1,0 +1,118 @@
+"""Two more Iceberg REST catalogs on loopback, of others than the rest: Nessie, and Iceberg's own for tests.
+
+Neither wants credentials, and Iceberg's gives a token to any client that asks. Nessie has its prefix among the
+defaults, encoded, of a branch and a warehouse; Iceberg's has none, and pages that it takes the size of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from conformance.java_server import JavaServer
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, create_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conformance.lakehouse import Lakehouse
+
+BUCKET = "catalogs"
+WAREHOUSE = "floe"
+REGION = "us-east-1"
+
+
+class RestCatalog(JavaServer):
+    """One with a bucket named `BUCKET` in this object store, to whose keys the configuration leads clients."""
+
+    path: ClassVar[str] = ""
+
+    def __init__(self, folder: Path, store: Lakehouse) -> None:
+        super().__init__(folder)
+        self._store = store
+
+    @property
+    def uri(self) -> str:
+        """What clients are configured with."""
+        return f"http://{LOOPBACK}:{self.port}{self.path}"
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": CLIENT_ID,
+            "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET,
+            "AWS_REGION": REGION,
+        }
+
+    def _ready_uri(self) -> str:
+        return f"{self.uri}/v1/config"
+
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """The options of an attach; the keys of the store are the client's own."""
+        return {
+            "endpoint": self.uri,
+            "authorization_type": "none",
+            "access_delegation_mode": "none",
+            **changes,
+        }
+
+    def fill(self, extension_directory: str | None = None) -> None:
+        """Create shop.orders and two rows in it."""
+        create_table(
+            {
+                "catalog_uri": self.uri,
+                "catalog_name": WAREHOUSE,
+                "alias": "lake",
+                "credentials": self._store.keys(),
+                "options": {
+                    **self._store.store_options(),
+                    "authorization_type": "none",
+                    "access_delegation_mode": "none",
+                },
+            },
+            extension_directory,
+        )
+
+
+class Nessie(RestCatalog):
+    name = "nessie"
+    path = "/iceberg"
+
+    def _arguments(self) -> list[str]:
+        s3 = "nessie.catalog.service.s3.default-options"
+        settings = {
+            "quarkus.http.host": LOOPBACK,
+            "quarkus.http.port": self.port,
+            "quarkus.management.host": LOOPBACK,
+            "quarkus.management.port": self._second_port,
+            "nessie.catalog.default-warehouse": WAREHOUSE,
+            f"nessie.catalog.warehouses.{WAREHOUSE}.location": f"s3://{BUCKET}/nessie",
+            f"{s3}.endpoint": f"http://{self._store.store}",
+            f"{s3}.path-style-access": "true",
+            f"{s3}.region": REGION,
+            f"{s3}.auth-type": "APPLICATION_GLOBAL",
+            f"{s3}.request-signing-enabled": "false",
+        }
+        return [
+            *(f"-D{key}={item}" for key, item in settings.items()),
+            "-jar",
+            *map(str, (self._target / "lib").glob("nessie-quarkus-*-runner.jar")),
+        ]
+
+
+class IcebergRest(RestCatalog):
+    name = "iceberg-rest"
+
+    def _arguments(self) -> list[str]:
+        properties = {
+            "warehouse": f"s3://{BUCKET}/iceberg-rest",
+            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+            "http-client.type": "apache",
+            "s3.endpoint": f"http://{self._store.store}",
+            "s3.path-style-access": "true",
+        }
+        return [
+            "-cp",
+            str(self._target / "lib" / "*"),
+            str(self._target.parent / "Server.java"),
+            str(self.port),
+            *(f"{key}={item}" for key, item in properties.items()),
+        ]
