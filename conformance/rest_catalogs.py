@@ -1,12 +1,12 @@
-"""Two more Iceberg REST catalogs on loopback, of others than the rest: Nessie, and Iceberg's own for tests.
+"""Two Iceberg REST catalogs on loopback that want no credentials: Nessie, and Iceberg's own for tests.
 
-Neither wants credentials, and Iceberg's gives a token to any client that asks. Nessie has its prefix among the
-defaults, encoded, of a branch and a warehouse; Iceberg's has none, and pages that it takes the size of.
+Nessie's prefix is among the defaults, encoded, and made of a branch and a warehouse. Iceberg's has none,
+gives a token to any client that asks, and does not mind which warehouse is meant. Both heed a page's size.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from conformance.java_server import JavaServer
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, create_table
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 BUCKET = "catalogs"
 WAREHOUSE = "floe"
 REGION = "us-east-1"
+OPEN = {"authorization_type": "none", "access_delegation_mode": "none"}
+"""The options of an attach, beside `endpoint`."""
 
 
 class RestCatalog(JavaServer):
-    """One with a bucket named `BUCKET` in this object store, to whose keys the configuration leads clients."""
+    """One with a bucket named `BUCKET` in the object store, whose keys it does not lend."""
 
     path: ClassVar[str] = ""
 
@@ -45,15 +47,6 @@ class RestCatalog(JavaServer):
     def _ready_uri(self) -> str:
         return f"{self.uri}/v1/config"
 
-    def options(self, **changes: Any) -> dict[str, Any]:
-        """The options of an attach; the keys of the store are the client's own."""
-        return {
-            "endpoint": self.uri,
-            "authorization_type": "none",
-            "access_delegation_mode": "none",
-            **changes,
-        }
-
     def fill(self, extension_directory: str | None = None) -> None:
         """Create shop.orders and two rows in it."""
         create_table(
@@ -62,11 +55,7 @@ class RestCatalog(JavaServer):
                 "catalog_name": WAREHOUSE,
                 "alias": "lake",
                 "credentials": self._store.keys(),
-                "options": {
-                    **self._store.store_options(),
-                    "authorization_type": "none",
-                    "access_delegation_mode": "none",
-                },
+                "options": {**self._store.store_options(), **OPEN},
             },
             extension_directory,
         )
