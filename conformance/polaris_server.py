@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from conformance.java_server import JavaServer
-from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, ROLE, create_table
+from conformance.java_server import REGION, JavaServer
+from conformance.lakehouse import LOOPBACK, create_table
+from conformance.lending_lakehouse import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from conformance.lakehouse import Lakehouse
+    from conformance.lending_lakehouse import LendingLakehouse
 
 ROOT = ("root", "s3cr3t")
 REALM, OTHER_REALM, BRIEF_REALM = "POLARIS", "OTHER", "BRIEF"
@@ -31,19 +32,16 @@ MANAGES = ("CATALOG_MANAGE_CONTENT",)
 class PolarisServer(JavaServer):
     """Principals, roles and catalogs are made by methods, which raise `urllib.error.HTTPError`."""
 
-    name: ClassVar[str] = "polaris"
+    name = "polaris"
+    path = "/api/catalog"
 
-    def __init__(self, folder: Path, store: Lakehouse) -> None:
-        """The store is one that lends keys, and has a bucket named `BUCKET`."""
+    def __init__(self, folder: Path, store: LendingLakehouse) -> None:
+        """The store has a bucket named `BUCKET`."""
         super().__init__(folder)
         self._store = store
 
     @property
-    def uri(self) -> str:
-        """What clients are configured with."""
-        return f"http://{LOOPBACK}:{self.port}/api/catalog"
-
-    def _arguments(self) -> list[str]:
+    def arguments(self) -> list[str]:
         settings = {
             "quarkus.http.port": self.port,
             "quarkus.management.port": self._second_port,
@@ -56,16 +54,6 @@ class PolarisServer(JavaServer):
             "-jar",
             str(self._target / "quarkus-app" / "quarkus-run.jar"),
         ]
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": CLIENT_ID,
-            "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET,
-            "AWS_REGION": "us-east-1",
-        }
-
-    def _ready_uri(self) -> str:
-        return f"{self.uri}/v1/config"
 
     def token(self, client: tuple[str, str] = ROOT, *, realm: str = REALM) -> str:
         form = {
@@ -116,7 +104,7 @@ class PolarisServer(JavaServer):
                 "allowedLocations": [location],
                 "endpoint": f"http://{self._store.store}",
                 "pathStyleAccess": True,
-                "region": "us-east-1",
+                "region": REGION,
                 "stsEndpoint": f"http://{self._store.store}",
                 "roleArn": ROLE,
                 **storage,

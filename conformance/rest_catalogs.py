@@ -6,10 +6,10 @@ gives a token to any client that asks, and does not mind which warehouse is mean
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from conformance.java_server import JavaServer
-from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, create_table
+from conformance.java_server import REGION, JavaServer
+from conformance.lakehouse import LOOPBACK, create_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 BUCKET = "catalogs"
 WAREHOUSE = "floe"
-REGION = "us-east-1"
 OPEN = {"authorization_type": "none", "access_delegation_mode": "none"}
 """The options of an attach, beside `endpoint`."""
 
@@ -26,26 +25,9 @@ OPEN = {"authorization_type": "none", "access_delegation_mode": "none"}
 class RestCatalog(JavaServer):
     """One with a bucket named `BUCKET` in the object store, whose keys it does not lend."""
 
-    path: ClassVar[str] = ""
-
     def __init__(self, folder: Path, store: Lakehouse) -> None:
         super().__init__(folder)
         self._store = store
-
-    @property
-    def uri(self) -> str:
-        """What clients are configured with."""
-        return f"http://{LOOPBACK}:{self.port}{self.path}"
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": CLIENT_ID,
-            "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET,
-            "AWS_REGION": REGION,
-        }
-
-    def _ready_uri(self) -> str:
-        return f"{self.uri}/v1/config"
 
     def fill(self, extension_directory: str | None = None) -> None:
         """Create shop.orders and two rows in it."""
@@ -65,7 +47,8 @@ class Nessie(RestCatalog):
     name = "nessie"
     path = "/iceberg"
 
-    def _arguments(self) -> list[str]:
+    @property
+    def arguments(self) -> list[str]:
         s3 = "nessie.catalog.service.s3.default-options"
         settings = {
             "quarkus.http.host": LOOPBACK,
@@ -89,8 +72,10 @@ class Nessie(RestCatalog):
 
 class IcebergRest(RestCatalog):
     name = "iceberg-rest"
+    path = ""
 
-    def _arguments(self) -> list[str]:
+    @property
+    def arguments(self) -> list[str]:
         properties = {
             "warehouse": f"s3://{BUCKET}/iceberg-rest",
             "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",

@@ -13,7 +13,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import environments
-from conformance.bigquery_standin import EVERYTHING, LOOPBACK, StandIn, new_account, refusal
+from conformance.bigquery_answers import EVERYTHING, refusal
+from conformance.bigquery_standin import LOOPBACK, StandIn, new_account
 from conformance.cases import Case, Engine, Situation
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 

@@ -15,8 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import maven
 from conformance.cases import Case, Engine, Situation
-from conformance.engines.iceberg import config_options, direct, extension_directory, probed
-from conformance.lakehouse import NAMESPACE, TABLE, Lakehouse
+from conformance.engines.iceberg import direct, probed
+from conformance.iceberg_situations import (
+    ID,
+    SECRET,
+    STORE_SECRET,
+    TOKEN,
+    config_options,
+    extension_directory,
+)
+from conformance.lakehouse import NAMESPACE, TABLE
+from conformance.lending_lakehouse import LendingLakehouse
 from conformance.polaris_server import (
     BRIEF_REALM,
     BUCKET,
@@ -31,7 +40,6 @@ from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-ID, SECRET, TOKEN, STORE_SECRET = "LAKE_ID", "LAKE_SECRET", "LAKE_TOKEN", "STORE_SECRET"
 CATALOG = "floe"
 _WRONG = "wrong"
 _starting = threading.Lock()
@@ -42,7 +50,7 @@ class Furnished:
     """The server that the cases share, and who may do what in it: pairs of client ID and secret."""
 
     server: PolarisServer
-    store: Lakehouse
+    store: LendingLakehouse
     dbt: tuple[str, str]
     other: tuple[str, str]
     brief: tuple[str, str]
@@ -58,7 +66,7 @@ def furnished() -> Furnished:
 def _furnished() -> Furnished:
     folder = Path(tempfile.mkdtemp(prefix="polaris-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    store = Lakehouse(folder / "store", lends_keys=True)
+    store = LendingLakehouse(folder / "store")
     atexit.register(store.stop)
     store.start()
     store.add_bucket(BUCKET)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import maven
 from conformance.cases import Case, Engine, Situation
-from conformance.engines.iceberg import config_options, direct, extension_directory, probed
+from conformance.engines.iceberg import direct, probed
+from conformance.iceberg_situations import SECRET, STORE_SECRET, config_options, extension_directory
 from conformance.lakehouse import NAMESPACE, TABLE, Lakehouse
 from conformance.rest_catalogs import BUCKET, OPEN, WAREHOUSE, IcebergRest, Nessie, RestCatalog
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
@@ -22,7 +23,6 @@ from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SECRET, STORE_SECRET = "LAKE_SECRET", "STORE_SECRET"
 _starting = threading.Lock()
 
 

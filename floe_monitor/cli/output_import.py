@@ -21,6 +21,7 @@ from floe_monitor.compute.toolkit.env_references import (
     parse_expression,
     sole_variable,
 )
+from floe_monitor.compute.validation_messages import UNKNOWN_KEY
 from floe_monitor.credentials.references import as_reference
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.profiles.render import render
@@ -241,7 +242,7 @@ def _is_removable(problem: Problem, fields: Any, plugin: ComputePlugin[Any]) -> 
         return False
     value = _at(fields, path)
     blank = len(path) == 2 and value == "" and may_be_blank(plugin, str(path[1]))
-    return blank or (value is not None and problem.message == "unknown key")
+    return blank or (value is not None and problem.message == UNKNOWN_KEY)
 
 
 def _at(value: Any, path: KeyPath) -> Any:

@@ -244,7 +244,8 @@ class Validation:
     def _name(self, error: Exception) -> Failure:
         current = deadline.current()
         # What the toolkit's own waits raise at the deadline says what they waited for.
-        if current is not None and current.expired and not isinstance(error, ComputeTimeoutError):
+        named = isinstance(error, ComputeTimeoutError) and str(error)
+        if current is not None and current.expired and not named:
             return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
         if isinstance(error, ComputeError):
             return Failure(error.error_type, str(error))

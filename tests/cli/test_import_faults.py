@@ -172,8 +172,8 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: \"{{ env_var('PATH').x }}\"", "threads: the expression over PATH comes to"),
         ("type: \"{{ env_var('PATH').__init__ }}\"", "type: the expression over PATH comes to"),
         ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
-        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
-        ("type: duckdb, path: ''", "path: string should have at least 1 character"),
+        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: must be a whole number"),
+        ("type: duckdb, path: ''", "path: must not be empty"),
         (
             "type: bigquery, method: service-account-json, project: p, dataset: d, keyfile_json: x",
             "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text",

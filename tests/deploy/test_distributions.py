@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy import distributions
+from tests.harness.locked import needs_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,9 @@ def test_there_is_a_plugin_of_each_engine() -> None:
     assert tuple(distributions.plugins()) == ENGINES
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", [pytest.param(engine, marks=needs_locked(*DRIVERS[engine])) for engine in ENGINES]
+)
 def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine: str) -> None:
     pins = distributions.read_lock(distributions.LOCK)
     names = distributions.needed(engine, pins)

@@ -10,6 +10,7 @@ from floe_monitor_bigquery import BigQueryComputePlugin
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from tests.harness.dbt_outputs import OutputGenerator
 
 PLUGIN = BigQueryComputePlugin()
 TOKEN = "{{ env_var('BQ_TOKEN') }}"
@@ -23,21 +24,8 @@ KEY = {"private_key": "canary"}
 INLINE = {"method": "service-account-json"}
 REFRESH = {"client_id": "c", "token_uri": "https://oauth2.googleapis.com/token"}
 REFRESH_SECRETS = {"refresh_token": "canary-refresh", "client_secret": "canary-secret"}
-
-
-def generate(
-    connection: dict[str, Any], credentials: dict[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
-    fields = {"plugin": "bigquery", "connection": connection, "credentials": credentials or {}, **more}
-    return PLUGIN.generate_dbt_profile(build_config(PLUGIN, fields))
-
-
-def regenerate(imported: dict[str, Any]) -> dict[str, Any]:
-    credentials = {
-        key: f"{{{{ env_var('{reference['env']}') }}}}"
-        for key, reference in imported.get("credentials", {}).items()
-    }
-    return generate(imported["connection"], credentials, threads=imported["threads"])
+OUTPUTS = OutputGenerator(PLUGIN)
+generate, regenerate = OUTPUTS.generate, OUTPUTS.regenerate
 
 
 def test_the_least() -> None:
