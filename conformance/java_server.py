@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import urllib.error
 import urllib.request
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from conformance import maven
-from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, free_ports
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class JavaServer(ServerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._target = maven.built(self.name)
-        self.port, self._second_port = _free_port(), _free_port()
+        self.port, self._second_port = free_ports(2)
 
     @property
     @abstractmethod
@@ -65,10 +64,3 @@ class JavaServer(ServerProcess):
             return error.code < 500
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

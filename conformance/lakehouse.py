@@ -43,7 +43,7 @@ class Lakehouse(ServerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._weed = environments.built(REQUIREMENTS) / "bin" / "weed"
-        self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
+        self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = free_ports(5)
 
     @property
     def catalog_uri(self) -> str:
@@ -208,7 +208,7 @@ def create_table(catalog: Mapping[str, Any], extension_directory: str | None = N
             connection.execute(statement)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Each free, and the one 10,000 above too: the server listens on both."""
     found: list[int] = []
     while len(found) < count:

@@ -106,7 +106,7 @@ def _polaris(
     name, client = "dbt", found.dbt
     with ExitStack() as stack:
         if roles is not None:
-            name = f"p{time.monotonic_ns()}"
+            name = f"dbt-{time.time_ns()}"
             client = found.server.add_principal(name, roles)
         if change is not None and not watched:
             client = change(found.server, name, client) or client
@@ -165,15 +165,15 @@ def _own_keys(folder: Path) -> Iterator[Situation]:
 
 
 @contextmanager
-def _realm(folder: Path, *, realm: str | None) -> Iterator[Situation]:
-    """A client of the other realm, whose requests name this one."""
+def _realm(folder: Path, *, realm: str | None, token: bool = False) -> Iterator[Situation]:
+    """A client of the other realm, or a `token` of it, whose requests to the catalog name this one."""
     found = furnished()
     with _polaris(folder, read=False) as situation:
         [attach] = situation.fields["connection"]["attach"]
         secret = {
             "type": "iceberg",
             "name": "polaris",
-            "client_id": found.other[0],
+            **({} if token else {"client_id": found.other[0]}),
             "oauth2_server_uri": f"{found.server.uri}/v1/oauth/tokens",
             **({"extra_http_headers": {REALM_HEADER: realm}} if realm else {}),
         }
@@ -184,8 +184,8 @@ def _realm(folder: Path, *, realm: str | None) -> Iterator[Situation]:
         }
         yield Situation(
             {"connection": connection},
-            credentials={"polaris.client_secret": SECRET},
-            environment={SECRET: found.other[1]},
+            credentials={"polaris.token" if token else "polaris.client_secret": SECRET},
+            environment={SECRET: _of_another_realm(found) if token else found.other[1]},
         )
 
 
@@ -210,7 +210,7 @@ def _of_another_realm(found: Furnished) -> str:
 
 
 def _of_a_dropped_principal(found: Furnished) -> str:
-    name = f"p{time.monotonic_ns()}"
+    name = f"dbt-{time.time_ns()}"
     token = found.server.token(found.server.add_principal(name, ["dbt"]))
     _drop_principal(found.server, name, ("", ""))
     return token
@@ -238,7 +238,7 @@ def _rotate(
 def _dropped_while_watched(folder: Path) -> Iterator[Situation]:
     """A catalog of the case's own, without a table: one with any is not dropped."""
     server = furnished().server
-    catalog = f"c{time.monotonic_ns()}"
+    catalog = f"floe-{time.time_ns()}"
     server.add_catalog(catalog)
     server.add_role(catalog, catalog, MANAGES)
     with _polaris(folder, roles=(catalog,), entry={"path": catalog}, read=False) as situation:
@@ -276,7 +276,10 @@ ENGINE = Engine(
         _case("all well, in the platform's spelling, one role named", _platform),
         _case("all well, with keys of its own", _own_keys),
         _case("all well, no table to read", partial(_polaris, read=False)),
-        _case("all well, in a realm that is named", partial(_realm, realm=OTHER_REALM)),
+        _case(
+            "all well, a token of another realm, which is named",
+            partial(_realm, realm=OTHER_REALM, token=True),
+        ),
         _case("wrong secret", partial(_polaris, secret=_WRONG)),
         _case("wrong secret, required", partial(_polaris, secret=_WRONG, entry={"required": True})),
         _case("expired token", partial(_token, make=_expired)),
@@ -292,8 +295,9 @@ ENGINE = Engine(
         _case("may list, and not read", partial(_polaris, roles=("lister",))),
         _case("missing warehouse", partial(_polaris, entry={"path": "nope"})),
         _case("missing warehouse, required", partial(_polaris, entry={"path": "nope", "required": True})),
-        _case("realm not named", partial(_realm, realm=None)),
-        _case("realm that is not there", partial(_realm, realm="nope")),
+        _case("another realm, not named", partial(_realm, realm=None)),
+        _case("another realm, named: not to the token endpoint", partial(_realm, realm=OTHER_REALM)),
+        _case("realm that is not there", partial(_realm, realm="nope", token=True)),
         _case("no such table", partial(_polaris, entry={"probe_table": f"{NAMESPACE}.nothing"})),
         _case(
             "secret rotated, the former one in use",
