@@ -34,8 +34,7 @@ class Certificates:
     def warnings(self) -> list[str]:
         if self._roots is None:
             return [
-                "the server's certificate is verified neither here nor by dbt: the login goes to whoever answers "
-                "there; set cert"
+                "neither dbt nor a probe verifies the server's certificate: the login goes to whoever answers"
             ]
         if self._cert is not True and self._roots != self._cert:
             return [f"dbt's driver takes the roots in {self._roots}, of {_variable()}, in place of cert"]

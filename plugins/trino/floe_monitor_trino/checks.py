@@ -157,8 +157,10 @@ class _Examination:
             self._session.run(f"explain (type validate) create {kind} {name} as select 1 as id")
 
     def _try_to_create_schema(self, check: Check) -> None:
-        """Have the access control asked, which `EXPLAIN` does not do about a schema: in a transaction in which
-        Trino lets nothing be written."""
+        """Have the access control asked, which `EXPLAIN` does not do about a schema.
+
+        In a transaction in which Trino lets nothing be written.
+        """
         if not self._session.keeps_to_transactions():
             check.warn(
                 "whether dbt may create the schema is not to be seen: what stands before Trino drops headers"
