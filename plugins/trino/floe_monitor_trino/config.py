@@ -177,6 +177,9 @@ class TrinoConfig(ReusingConfig):
             raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
         given = {key for key in EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
         without_use = sorted(given - set(OF_METHOD.get(self.method, EVERY_METHODS)))
+        if without_use == ["http_scheme"]:
+            # Its value is not repeated in messages, and would be found in the key's name.
+            raise ValueError(f"the scheme is of no use with method: {self.method}, which always uses TLS")
         if without_use:
             raise ValueError(f"{', '.join(without_use)}: of no use with method: {self.method}")
         missing = [key for key in _NEEDED.get(self.method, ()) if key not in given]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeConfigurationError, Validation, deadline
+from floe_monitor.compute import ComputeConfigurationError, ComputeError, Validation, deadline
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import Origin, split_url
@@ -72,7 +72,7 @@ class Connector:
             self._route = Route.of(self._config)
             self._headers = session_headers(self._config)
             self._certificates.read(self.deadline)
-        except ComputeConfigurationError:
+        except (ComputeError, OSError):
             with self.validation.check("network"):
                 raise
 

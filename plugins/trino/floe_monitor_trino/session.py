@@ -65,13 +65,16 @@ class _Page:
     """Of those, the seconds before its resource group let it begin."""
     received: float
 
-    @property
-    def waits(self) -> bool:
-        """Whether the coordinator itself has just said that the statement has not begun for some time."""
-        fresh = time.monotonic() - self.received <= _FRESH
-        return self.state in _WAITING and self.elapsed >= _WAITED and fresh
+    def given_up(self) -> TrinoError | None:
+        """What its last answer says of a statement whose time is over; None where that tells nothing now.
 
-    def waiting_error(self) -> WaitingError:
+        It does where the coordinator itself has just said so, of a statement that it has had for some time: a
+        statement is in such states for a moment too, and then what ends the wait is silence.
+        """
+        if self.elapsed < _WAITED or time.monotonic() - self.received > _FRESH:
+            return None
+        if self.state not in _WAITING:
+            return UnfinishedError(self.state)
         if self.state == "WAITING_FOR_RESOURCES" or self.queued < self.elapsed / 2:
             return WaitingError("the query waits for workers: fewer are active than the coordinator wants")
         return WaitingError(
@@ -146,13 +149,13 @@ class Session:
         except BaseException as error:
             if page is not None and page.next_uri is not None:
                 self._cancel(page.next_uri)
-                if isinstance(error, ComputeTimeoutError) and page.waits:
-                    raise page.waiting_error() from error
+                if isinstance(error, ComputeTimeoutError) and (told := page.given_up()):
+                    raise told from error
             raise
 
     def _pause(self, seconds: float, until: Deadline, page: _Page) -> None:
         if until.expired:
-            raise page.waiting_error() if page.waits else UnfinishedError(page.state)
+            raise page.given_up() or UnfinishedError(page.state)
         if seconds:
             time.sleep(min(seconds, until.remaining()))
 

@@ -1,0 +1,118 @@
+"""The contract, as any plugin is held to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from conformance.trino_standin import PASSWORD, basic
+from floe_monitor.testing import (
+    ComputePluginConformance,
+    Given,
+    KeptConnectionConformance,
+    NetworkConformance,
+    ValidationConformance,
+)
+from floe_monitor.testing.fault_proxy import LOOPBACK
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from conformance.trino_server import TrinoServer
+    from conformance.trino_standin import StandIn
+
+    Keys = Callable[..., dict[str, Any]]
+
+
+class Trino:
+    plugin_name = "trino"
+    driver_modules: ClassVar[Sequence[str]] = ("trino", "requests", "certifi")
+    host_key: ClassVar[str | None] = "host"
+    overrun_seconds = 0.1
+    fault_deadline_seconds: ClassVar[float] = 0.5
+    deadline_seconds: ClassVar[float] = 5.0
+
+
+class TestHttp(Trino, ComputePluginConformance):
+    @pytest.fixture
+    def healthy_config(self, keys: Keys) -> Given:
+        return keys(
+            session_properties={"query_max_run_time": "1h"}, roles={"memory": "builder"}, client_tags=["dbt"]
+        )
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys, launch: Callable[..., StandIn]) -> Mapping[str, Given]:
+        return {
+            "closed port": keys(port=1),
+            "unknown host": keys(host="nowhere.invalid"),
+            "no TLS there": keys(http_scheme="https"),
+            "starting": keys(port=launch(starting=True).port),
+            "no such catalog": keys(database="nowhere"),
+            "a page of something else": keys(port=launch(status=404).port),
+        }
+
+
+class Https(Trino):
+    """With a password, under a root of its own."""
+
+    @pytest.fixture
+    def healthy_config(
+        self, keys: Keys, launch: Callable[..., StandIn], tls: ssl.SSLContext, root: Path
+    ) -> Given:
+        port = launch(tls=tls, logins=frozenset({basic("dbt")})).port
+        return keys({"password": PASSWORD}, method="ldap", port=port, cert=str(root))
+
+
+class TestHttps(Https, ValidationConformance):
+    host_key = None
+
+    @pytest.fixture
+    def broken_configs(
+        self, keys: Keys, healthy_config: dict[str, Any], standin: StandIn
+    ) -> Mapping[str, Given]:
+        connection = healthy_config["connection"]
+        return {
+            "wrong password": keys({"password": "wrong battery"}, **connection),
+            "roots of others": keys({"password": PASSWORD}, **{**connection, "cert": True}),
+            "no TLS there": keys({"password": PASSWORD}, **{**connection, "port": standin.port}),
+        }
+
+
+@pytest.mark.gate
+class TestFaultsOfHttps(Https, NetworkConformance):
+    """Faults before, in and after the handshake."""
+
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        return super().pointed_at(keys, host if host == LOOPBACK else "localhost", port)
+
+
+class TestKept(Trino, KeptConnectionConformance):
+    """One connection for several probes."""
+
+    @pytest.fixture
+    def healthy_config(self, keys: Keys) -> Given:
+        return keys()
+
+
+@pytest.mark.gate
+@pytest.mark.timeout(600)
+class TestRealServer(Trino, ComputePluginConformance):
+    """The same, before the server that the stand-in stands for."""
+
+    fault_deadline_seconds = 2.0
+    deadline_seconds = 30.0
+
+    @pytest.fixture
+    def healthy_config(self, keys: Keys, trino: TrinoServer) -> Given:
+        return keys(port=trino.port)
+
+    @pytest.fixture
+    def broken_configs(self, keys: Keys, trino: TrinoServer) -> Mapping[str, Given]:
+        return {
+            "may not query": keys(port=trino.port, user="no_query"),
+            "no such catalog": keys(port=trino.port, database="nowhere"),
+            "reads only": keys(port=trino.port, user="reader"),
+        }
