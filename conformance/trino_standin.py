@@ -49,6 +49,8 @@ class State:
     catalogs: Mapping[str, str] = field(default_factory=lambda: {"memory": "memory", "tpch": "tpch"})
     """Connector by catalog."""
     schemas: frozenset[str] = frozenset({"marts"})
+    required_workers: int = 1
+    nodes: int = 1
     refused: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """Trino's errorName, errorType and message, by what a statement contains."""
     status: int | None = None
@@ -259,4 +261,8 @@ def _rows(state: State, statement: str) -> list[list[Any]]:
         return [] if connector is None else [[named[1], named[1], connector]]
     if ".information_schema.schemata" in statement and named:
         return [[named[1]]] if named[1] in state.schemas else []
+    if statement.startswith("show session"):
+        return [["required_workers_count", str(state.required_workers), "1", "integer", "…"]]
+    if "system.runtime.nodes" in statement:
+        return [[state.nodes]]
     return [[True]] if statement.startswith("explain") else [[1]]

@@ -96,6 +96,10 @@ class _Examination:
         self._schema = config.schema_.lower()
 
     def run(self) -> None:
+        with self._beyond_debug("workers") as check:
+            self._judge_workers(check)
+        if check.status is not ConnectionStatus.HEALTHY:
+            return
         with self._beyond_debug("catalog") as check:
             self._judge_catalog(check)
         if check.status is not ConnectionStatus.HEALTHY:
@@ -121,6 +125,28 @@ class _Examination:
             _limited(check),
         ):
             yield check
+
+    def _judge_workers(self, check: Check) -> None:
+        """Whether dbt's queries begin. A probe's own read no table, and begin with a single worker.
+
+        How many have to be active is a session property, whose default is the coordinator's configuration.
+        """
+        rows = self._session.run("show session like 'required_workers_count'")
+        wanted = str(rows[0][1]) if rows and len(rows[0]) > 1 else ""
+        if not wanted.isdecimal() or int(wanted) <= 1:
+            return
+        try:
+            rows = self._session.run("select count(*) from system.runtime.nodes where state = 'active'")
+        except QueryError as error:
+            check.warn(f"whether the {wanted} workers that queries wait for are active is not shown: {error}")
+            return
+        active = rows[0][0] if rows and rows[0] else None
+        if isinstance(active, int) and active < int(wanted):
+            check.degrade(
+                f"the coordinator wants {wanted} workers before a query of tables begins, and no more than "
+                f"{active} are active: dbt's queries wait for the others",
+                ErrorType.QUERY,
+            )
 
     def _judge_catalog(self, check: Check) -> None:
         """By `system.metadata`, which dbt reads too, for materialized views."""

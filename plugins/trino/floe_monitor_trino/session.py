@@ -144,8 +144,8 @@ class Session:
                 self._refuse_plain_text(page.next_uri)
                 self._pause(next(pauses), until, page)
                 answer = self._send("GET", page.next_uri, until, waiting_for, more)
-        except QueryError:
-            raise
+        except (QueryError, PlainTextError):
+            raise  # the one has ended, and of the other nothing more is said
         except BaseException as error:
             if page is not None and page.next_uri is not None:
                 self._cancel(page.next_uri)

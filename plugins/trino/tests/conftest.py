@@ -108,8 +108,9 @@ def probe(
 ) -> Callable[..., ConnectionResult]:
     """Validate as the daemon does, with the result held to its deadline."""
 
-    def run(timeout: float = 5.0, **changes: Any) -> ConnectionResult:
-        config, timeout = build_config(plugin, keys(**changes)), unhurried(timeout)
+    def run(timeout: float | None = None, **changes: Any) -> ConnectionResult:
+        config = build_config(plugin, keys(**changes))
+        timeout = unhurried(5.0) if timeout is None else timeout
         with within(timeout), running_until(Deadline.after(timeout)):
             return plugin.validate_connection(config)
 

@@ -25,7 +25,7 @@ HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 NO_NODES = ("NO_NODES_AVAILABLE", "INSUFFICIENT_RESOURCES", "No nodes available to run query")
 SHUTTING_DOWN = ("SERVER_SHUTTING_DOWN", "INTERNAL_ERROR", "Server is shutting down")
 FORBIDDEN = ("PERMISSION_DENIED", "USER_ERROR", "Access Denied: Cannot execute query")
-ALL = ["network", "server", "query", "catalog", "schema", "write"]
+ALL = ["network", "server", "query", "workers", "catalog", "schema", "write"]
 
 
 def names(result: ConnectionResult) -> list[str]:
@@ -37,6 +37,7 @@ def test_all_well(probe: Probe, standin: StandIn) -> None:
     assert (result.status, result.warnings, names(result)) == (HEALTHY, [], ALL)
     assert standin.state.statements == [
         "select 1 as id",
+        "show session like 'required_workers_count'",
         "select * from system.metadata.catalogs where catalog_name = 'memory'",
         "select schema_name from \"memory\".information_schema.schemata where schema_name = 'marts'",
         'explain (type validate) create table "memory"."marts".floe_monitor_probe as select 1 as id',
@@ -44,7 +45,7 @@ def test_all_well(probe: Probe, standin: StandIn) -> None:
     ]
     assert standin.state.cancelled == []
     # Every answer was read to its end: a statement that is left half read stays with the coordinator.
-    assert sum(path.startswith("GET /v1/statement") for path in standin.state.paths) == 2 * 5
+    assert sum(path.startswith("GET /v1/statement") for path in standin.state.paths) == 2 * 6
 
 
 def test_the_session_is_dbts(probe: Probe, standin: StandIn) -> None:
@@ -172,6 +173,26 @@ def test_answers_that_are_not_the_coordinators(
     assert (result.status, result.error_type, names(result)[-1]) == (status, error_type, "query"), result
 
 
+@pytest.mark.parametrize(("nodes", "status"), [(2, DEGRADED), (3, HEALTHY), (4, HEALTHY)])
+def test_fewer_workers_than_wanted(
+    probe: Probe, standin: StandIn, nodes: int, status: ConnectionStatus
+) -> None:
+    standin.state.required_workers, standin.state.nodes = 3, nodes
+    result = probe()
+    assert (result.status, names(result)[-1]) == (status, "workers" if status is DEGRADED else "write")
+    if status is DEGRADED:
+        assert "wants 3 workers" in result.message
+        assert "no more than 2 are active" in result.message
+
+
+def test_nodes_that_may_not_be_seen(probe: Probe, standin: StandIn) -> None:
+    standin.state.required_workers = 3
+    standin.state.refused["system.runtime"] = FORBIDDEN
+    result = probe()
+    assert (result.status, len(result.warnings)) == (HEALTHY, 1)
+    assert "the 3 workers" in result.warnings[0]
+
+
 # ---------------------------------------------------------------- a schema that is not there
 
 
@@ -243,10 +264,12 @@ def test_a_password_that_http_cannot_carry(probe: Probe) -> None:
 def test_a_galaxy_cluster_is_not_woken(
     probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
     system = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **kw: system("127.0.0.1", *rest, **kw))
+
+    def here(_: Any, *rest: Any, **options: Any) -> Any:
+        return system("127.0.0.1", *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
     host = "acme-lake.trino.galaxy.starburst.io"
     result = probe(host=host, user="dbt")
     assert (result.status, names(result)[-1]) == (DEGRADED, "asleep")
