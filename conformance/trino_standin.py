@@ -36,6 +36,8 @@ DENIED = (
 _UNKNOWN_TRANSACTION = ("UNKNOWN_TRANSACTION", "USER_ERROR", "Unknown transaction ID: {}. Possibly expired?")
 _READ_ONLY = ("READ_ONLY_VIOLATION", "USER_ERROR", "Cannot execute write in a read-only transaction")
 _NONE = "NONE"
+_COLUMN = {"name": "column", "type": "varchar", "typeSignature": {"rawType": "varchar", "arguments": []}}
+"""dbt's driver looks at the signature; the plugin at neither."""
 
 
 @dataclass
@@ -230,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
                 page |= {"error": {**error, "errorCode": 1}}
                 stats["state"], last = "FAILED", 1
             else:
-                page |= {"columns": [{"name": "_col0", "type": "varchar"}], "data": query.rows}
+                page |= {"columns": [_COLUMN] * len(query.rows[0] if query.rows else [0]), "data": query.rows}
         if number < last or state.stuck is not None:
             site = state.next_site or f"{self.owner.scheme}://{self.headers['host']}"
             page["nextUri"] = f"{site}/v1/statement/queued/{name}/{number + 1}"

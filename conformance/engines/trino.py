@@ -195,6 +195,7 @@ ENGINE = Engine(
         Case("connection closed at once", partial(_fault, fault=Fault.HALF_CLOSE)),
         Case("hangs after the first answers", partial(_fault, fault=Fault.HANG_AFTER, after=700), waits=True),
         Case("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1), waits=True),
+        Case("stand-in: all well", _standin),
         Case("stand-in: coordinator starting", partial(_standin, starting=True)),
         Case("stand-in: answers 503", partial(_standin, status=503)),
         Case("stand-in: answers 502", partial(_standin, status=502)),

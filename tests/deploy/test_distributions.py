@@ -18,13 +18,14 @@ from deploy import distributions
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark")
+ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark", "trino")
 DRIVERS = {
     "bigquery": {"google-auth"},
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "snowflake": {"snowflake-connector-python"},
     "spark": {"pyhive", "thrift", "pure-sasl", "thrift-sasl"},
+    "trino": set(),
 }
 
 
