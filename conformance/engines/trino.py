@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import shutil
 import ssl
 import tempfile
 import threading
@@ -66,7 +67,7 @@ def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG00
 
 @contextmanager
 def _https(
-    folder: Path,  # noqa: ARG001
+    folder: Path,
     *,
     password: str | None = PASSWORD,
     token: Callable[[TrinoServer], str] | None = None,
@@ -85,7 +86,7 @@ def _https(
             "client_private_key": str(real.client_key),
         }
         login = {"method": "certificate", "user": None, **files}
-    roots = str(real.authority)
+    roots = str(shutil.copy(real.authority, folder / "roots.pem"))
     found = _situation(real.tls_port, **{"host": "localhost", "cert": roots, **login, **changes})
     yield replace(found, environment={**found.environment, "REQUESTS_CA_BUNDLE": roots}) if bundle else found
 

@@ -105,7 +105,7 @@ class _Examination:
         if check.status is not ConnectionStatus.HEALTHY:
             return
         with self._beyond_debug("schema") as check:
-            exists = self._look_for_schema(check)
+            exists = self._has_schema()
         if check.status is not ConnectionStatus.HEALTHY:
             return
         with self._beyond_debug("write") as check:
@@ -168,13 +168,11 @@ class _Examination:
                 ErrorType.CONFIGURATION,
             )
 
-    def _look_for_schema(self, check: Check) -> bool:
+    def _has_schema(self) -> bool:
         rows = self._session.run(
             f"select schema_name from {_quoted(self._catalog)}.information_schema.schemata "  # noqa: S608
             f"where schema_name = {_literal(self._schema)}"
         )
-        if not rows:
-            check.warn(f"schema {self._config.schema_!r} is not there; dbt creates it")
         return bool(rows)
 
     def _validate_creation(self) -> None:
@@ -187,9 +185,10 @@ class _Examination:
 
         In a transaction in which Trino lets nothing be written.
         """
+        missing = f"schema {self._config.schema_!r} is not there; "
         if not self._session.keeps_to_transactions():
             check.warn(
-                "whether dbt may create the schema is not to be seen: what stands before Trino drops headers"
+                f"{missing}whether dbt may create it is not shown: what stands before Trino drops headers"
             )
             return
         transaction = self._session.begin_reading()
@@ -202,6 +201,7 @@ class _Examination:
         finally:
             with suppress(TrinoError, ComputeError):
                 self._session.run_within(transaction, "rollback")
+        check.warn(f"{missing}dbt creates it")
 
 
 def _quoted(name: str) -> str:
