@@ -169,7 +169,7 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: .inf", "threads is no whole number"),
         ("type: duckdb, threads: [1]", "threads is no whole number"),
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
-        ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
+        ("type: exasol, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'exasol' is installed"),
         (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
         ("type: duckdb, path: ''", "path: string should have at least 1 character"),
         (
