@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from conformance.trino_server import TrinoServer
     from conformance.trino_standin import StandIn
 
     Keys = Callable[..., dict[str, Any]]
@@ -95,24 +94,3 @@ class TestKept(Trino, KeptConnectionConformance):
     @pytest.fixture
     def healthy_config(self, keys: Keys) -> Given:
         return keys()
-
-
-@pytest.mark.gate
-@pytest.mark.timeout(600)
-class TestRealServer(Trino, ComputePluginConformance):
-    """The same, before the server that the stand-in stands for."""
-
-    fault_deadline_seconds = 2.0
-    deadline_seconds = 30.0
-
-    @pytest.fixture
-    def healthy_config(self, keys: Keys, trino: TrinoServer) -> Given:
-        return keys(port=trino.port)
-
-    @pytest.fixture
-    def broken_configs(self, keys: Keys, trino: TrinoServer) -> Mapping[str, Given]:
-        return {
-            "may not query": keys(port=trino.port, user="no_query"),
-            "no such catalog": keys(port=trino.port, database="nowhere"),
-            "reads only": keys(port=trino.port, user="reader"),
-        }

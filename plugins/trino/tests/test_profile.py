@@ -10,7 +10,10 @@ from floe_monitor_trino import TrinoComputePlugin
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import UnknownKeysError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from tests.harness.dbt_outputs import OutputGenerator
 
+PLUGIN = TrinoComputePlugin()
+OUTPUTS = OutputGenerator(PLUGIN)
 BASE = {"host": "trino.example", "port": 8443, "database": "lake", "schema": "marts"}
 PASSWORD = "{{ env_var('TRINO_PASSWORD') }}"
 
@@ -25,8 +28,7 @@ def target(credentials: dict[str, str] | None = None, **connection: Any) -> dict
 
 
 def generated(fields: dict[str, Any], **more: Any) -> dict[str, Any]:
-    plugin = TrinoComputePlugin()
-    return plugin.generate_dbt_profile(build_config(plugin, {**fields, **more}))
+    return OUTPUTS.generate(fields["connection"], fields["credentials"], **more)
 
 
 def test_a_profile_without_a_login() -> None:
@@ -103,13 +105,8 @@ def test_the_limit_of_a_query_is_a_session_property() -> None:
     ],
 )
 def test_import_and_back(output: dict[str, Any]) -> None:
-    plugin = TrinoComputePlugin()
     given = {"type": "trino", "host": "h", "port": 443, "schema": "marts", "threads": 2, **output}
-    fields = plugin.import_dbt_output(given)
-    variables = {
-        key: f"{{{{ env_var('{each['env']}') }}}}" for key, each in fields.get("credentials", {}).items()
-    }
-    again = generated({"plugin": "trino", **fields, "credentials": variables})
+    again = OUTPUTS.regenerate(PLUGIN.import_dbt_output(given))
     assert again == {"method": "none", **given}
 
 
@@ -123,7 +120,7 @@ def test_import_and_back(output: dict[str, Any]) -> None:
 )
 def test_keys_that_dbt_ignores_are_named(output: dict[str, Any], keys: tuple[str, ...]) -> None:
     with pytest.raises(UnknownKeysError) as error:
-        TrinoComputePlugin().import_dbt_output({"type": "trino", **BASE, **output})
+        PLUGIN.import_dbt_output({"type": "trino", **BASE, **output})
     assert error.value.keys == keys
 
 
@@ -139,7 +136,7 @@ def test_keys_that_dbt_ignores_are_named(output: dict[str, Any], keys: tuple[str
 )
 def test_what_cannot_be_imported(output: dict[str, Any], reason: str) -> None:
     with pytest.raises(ComputeConfigurationError, match=reason):
-        TrinoComputePlugin().import_dbt_output({"type": "trino", **BASE, **output})
+        PLUGIN.import_dbt_output({"type": "trino", **BASE, **output})
 
 
 @pytest.mark.parametrize(
@@ -166,4 +163,4 @@ def test_what_cannot_be_imported(output: dict[str, Any], reason: str) -> None:
 )
 def test_what_cannot_be_a_target(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigProblems, match=reason):
-        build_config(TrinoComputePlugin(), fields)
+        build_config(PLUGIN, fields)
