@@ -63,6 +63,8 @@ class State:
     """Whether its resource group is what a stuck statement waits for, not workers."""
     next_site: str | None = None
     """Where answers say that the next page is; None: where the request was sent to, as Trino does it."""
+    moved: tuple[int, str] | None = None
+    """Status and Location of the answer to each statement."""
     drops_transactions: bool = False
     """Whether the header with a transaction's id never arrives, as behind some gateways."""
     statements: list[str] = field(default_factory=list)
@@ -164,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(info)
         elif state.logins and self.headers.get("authorization") not in state.logins:
             self._send(401, b"Access Denied: Invalid credentials", "text/plain;charset=utf-8")
+        elif self.path == "/v1/statement" and state.moved is not None:
+            self._send(state.moved[0], b"", headers={"Location": state.moved[1]})
         elif self.path == "/v1/statement":
             state.statements.append(body)
             state.headers.append({name.lower(): value for name, value in self.headers.items()})

@@ -19,7 +19,7 @@ from floe_monitor_trino.certificates import Certificates
 from floe_monitor_trino.config import SECRETS
 from floe_monitor_trino.errors import classify
 from floe_monitor_trino.session import Session
-from floe_monitor_trino.session_headers import session_headers
+from floe_monitor_trino.session_headers import secret_headers, session_headers
 
 if TYPE_CHECKING:
     import ssl
@@ -61,6 +61,7 @@ class Connector:
         self.deadline = deadline.with_margin()
         secrets = {key: secret_of(config, key) for key in SECRETS}
         self.validation = Validation(classify, [secret for secret in secrets.values() if secret])
+        self.validation.hide(*secret_headers(config))
         self._config, self._calls, self._secrets = config, calls, secrets
         self._certificates = Certificates(config, calls)
         self._route: Route

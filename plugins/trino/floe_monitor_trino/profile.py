@@ -41,7 +41,7 @@ def generate(config: TrinoConfig) -> dict[str, Any]:
     output = output_of(config, "trino", _KEYS, SECRETS)
     if config.scheme == "http" and "cert" not in config.model_fields_set:
         output.pop("cert")  # the default of a new target: over HTTP there is none to verify
-    if config.properties and isinstance(output.get("session_properties", {}), dict):
+    if isinstance(output.get("session_properties", {}), dict) and config.properties:
         output["session_properties"] = config.properties
     return output
 

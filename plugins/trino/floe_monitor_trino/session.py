@@ -10,9 +10,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, Deadline
 from floe_monitor.compute.toolkit.http_address import split_url
+from floe_monitor.compute.toolkit.http_client import MOST_REDIRECTS
 from floe_monitor_trino.errors import (
     HttpStatusError,
     PlainTextError,
@@ -39,6 +41,7 @@ _FRESH = 1.5
 """Seconds after which a statement's last state is not its state any more: the coordinator has gone silent."""
 _QUICK_PAGES = 16
 _WAITING = frozenset({"QUEUED", "WAITING_FOR_RESOURCES", "DISPATCHING"})
+_KEEPING_THE_METHOD = frozenset({307, 308})
 _STARTED_TRANSACTION = "X-Trino-Started-Transaction-Id"
 _TRANSACTION = "X-Trino-Transaction-Id"
 _UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -48,7 +51,6 @@ _UNKNOWN = "00000000-0000-0000-0000-000000000000"
 class Info:
     """What `/v1/info` says, which needs no login; of anything but Trino nothing."""
 
-    status: int = 200
     starting: bool = False
     coordinator: bool = True
     version: str = ""
@@ -134,7 +136,7 @@ class Session:
         transaction, page = None, None
         pauses = _pauses()
         try:
-            answer = self._send("POST", f"{self._site}/v1/statement", until, waiting_for, more, sql.encode())
+            answer = self._post(sql, until, waiting_for, more)
             while True:
                 page = _page_in(answer)
                 rows += page.rows
@@ -152,6 +154,19 @@ class Session:
                 if isinstance(error, ComputeTimeoutError) and (told := page.given_up()):
                     raise told from error
             raise
+
+    def _post(self, sql: str, until: Deadline, waiting_for: str, more: Mapping[str, str]) -> HttpAnswer:
+        """Sent again where a redirect keeps the method, as the library below dbt's driver does it."""
+        url, login = f"{self._site}/v1/statement", True
+        for _ in range(MOST_REDIRECTS):
+            answer = self._send("POST", url, until, waiting_for, more, sql.encode(), login=login)
+            place = answer.headers.get("location")
+            if answer.status not in _KEEPING_THE_METHOD or not place:
+                return answer
+            before, url = url, urljoin(url, place)
+            self._refuse_plain_text(url)
+            login = login and split_url(before)[0] == split_url(url)[0]
+        return answer
 
     def _pause(self, seconds: float, until: Deadline, page: _Page) -> None:
         if until.expired:
@@ -178,13 +193,18 @@ class Session:
         waits_for: str,
         more: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        *,
+        login: bool = True,
     ) -> HttpAnswer:
         self._client.waits_for = waits_for
+        headers = {**self._headers, **(more or {})}
+        if not login:
+            headers.pop("Authorization", None)
         with translated():
             return self._client.request(
                 method,
                 url,
-                {**self._headers, **(more or {})},
+                headers,
                 body,
                 deadline=until,
                 follow_redirects=method == "GET",
@@ -249,11 +269,10 @@ def _page_in(answer: HttpAnswer) -> _Page:
 
 def _info_in(answer: HttpAnswer) -> Info:
     if answer.status != 200:
-        return Info(answer.status)
+        return Info()
     found = _parsed(answer.body)
     version = found.get("nodeVersion")
     return Info(
-        200,
         found.get("starting") is True,
         found.get("coordinator") is not False,
         str(version.get("version", ""))[:100] if isinstance(version, dict) else "",

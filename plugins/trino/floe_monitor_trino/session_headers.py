@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SOURCE = f"dbt-trino-floe-monitor-{__version__}"
 """Begins as dbt's own does (`dbt-trino-1.11.0`): selectors of resource groups that are written for dbt put a
 probe where dbt's statements go, so that it waits in the same queue."""
+_PROVING = re.compile(r"auth|token|secret|password|credential|cookie|key", re.IGNORECASE)
 _CAPABILITIES = "PARAMETRIC_DATETIME,SESSION_AUTHORIZATION"
 
 
@@ -45,6 +47,11 @@ def session_headers(config: TrinoConfig) -> dict[str, str]:
         headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
         headers["Authorization"] = login
     return headers
+
+
+def secret_headers(config: TrinoConfig) -> list[str]:
+    """Values of the target's own headers that prove who asks."""
+    return [value for name, value in (config.http_headers or {}).items() if _PROVING.search(name)]
 
 
 def _authorization(config: TrinoConfig) -> str | None:

@@ -109,6 +109,32 @@ def test_answers_are_followed_to_another_address_as_dbt_does(
     assert len(standin.state.paths) == 2 * 6
 
 
+@pytest.mark.parametrize(("status", "verdict"), [(307, HEALTHY), (308, HEALTHY), (302, UNHEALTHY)])
+def test_redirects_that_keep_the_method_are_followed_as_dbt_does(
+    probe: Probe, launch: Callable[..., StandIn], standin: StandIn, status: int, verdict: ConnectionStatus
+) -> None:
+    """As of an ingress that leads from one port to another."""
+    before = launch(moved=(status, f"http://127.0.0.1:{standin.port}/v1/statement"))
+    assert probe(port=before.port).status is verdict
+    assert len(standin.state.statements) == (6 if verdict is HEALTHY else 0)
+
+
+def test_a_redirect_takes_no_login_to_another_address(
+    probe: Probe, launch: Callable[..., StandIn], tls: ssl.SSLContext, root: Path, standin: StandIn
+) -> None:
+    elsewhere = launch(tls=tls)
+    before = launch(tls=tls, moved=(308, f"https://localhost:{elsewhere.port}/v1/statement"))
+    target = {"method": "ldap", "host": "localhost", "port": before.port, "cert": str(root)}
+    probe(credentials={"password": PASSWORD}, **target)
+    assert elsewhere.state.headers
+    assert all("authorization" not in headers for headers in elsewhere.state.headers)
+    before.state.moved = (308, f"http://127.0.0.1:{standin.port}/v1/statement")
+    assert probe(credentials={"password": PASSWORD}, **target).status is DEGRADED
+    before.state.moved = (308, "/v1/statement")
+    assert probe(credentials={"password": PASSWORD}, **target).status is UNHEALTHY
+    assert standin.state.paths == []
+
+
 @pytest.mark.parametrize("site", ["http://nowhere.invalid", "ftp://127.0.0.1", "http://"])
 def test_answers_that_lead_nowhere(probe: Probe, standin: StandIn, site: str) -> None:
     standin.state.next_site = site

@@ -89,6 +89,11 @@ def test_the_limit_of_a_query_is_a_session_property() -> None:
     )
 
 
+def test_session_properties_that_are_one_expression() -> None:
+    whole = "{{ env_var('PROPERTIES') | as_native }}"
+    assert generated(target(session_properties=whole))["session_properties"] == whole
+
+
 @pytest.mark.parametrize(
     "output",
     [

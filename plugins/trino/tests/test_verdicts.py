@@ -262,6 +262,13 @@ def test_a_password_that_http_cannot_carry(probe: Probe) -> None:
     assert "Latin-1" in result.message
 
 
+def test_secrets_of_headers_are_hidden(probe: Probe, standin: StandIn) -> None:
+    standin.state.refused["select 1"] = ("GENERIC_USER_ERROR", "USER_ERROR", "odd: canary-0123, marts")
+    result = probe(http_headers={"X-Trino-Gateway-Token": "canary-0123", "X-Team": "marts"})
+    assert "canary-0123" not in result.message
+    assert "marts" in result.message
+
+
 def test_a_galaxy_cluster_is_not_woken(
     probe: Probe, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
