@@ -29,8 +29,13 @@ class Artifact:
     @property
     def file(self) -> Path:
         """Where Maven keeps it."""
-        folder = Path.home() / ".m2" / "repository" / self.group.replace(".", "/") / self.name / self.version
+        folder = _repository() / self.group.replace(".", "/") / self.name / self.version
         return folder / f"{self.name}-{self.version}.{self.packaging}"
+
+
+def _repository() -> Path:
+    """Maven's usual one. It is given to Maven too, for which a home is what the system says, not HOME."""
+    return Path.home() / ".m2" / "repository"
 
 
 def unavailable() -> str | None:
@@ -40,11 +45,14 @@ def unavailable() -> str | None:
 
 def fetched(artifact: Artifact) -> Path:
     """The file, downloaded where it is not there yet. Raises `RuntimeError` with Maven's words."""
-    command = ["mvn", "-q", "-B", _PLUGIN, f"-Dartifact={artifact.coordinates}", "-Dtransitive=false"]
+    command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={_repository()}", _PLUGIN]
+    command += [f"-Dartifact={artifact.coordinates}", "-Dtransitive=false"]
     said = ""
     for _ in range(_ATTEMPTS):
         if _is_whole(artifact):
             return artifact.file
+        if problem := unavailable():
+            raise RuntimeError(f"{artifact.coordinates}: {problem}")
         artifact.file.unlink(missing_ok=True)
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         said = done.stdout[-2000:]
