@@ -68,10 +68,11 @@ class Connector:
         self._headers: dict[str, str]
 
     def prepare(self) -> None:
-        """Before all else: both are part of the key."""
+        """Before all else: all of it is part of the key."""
         try:
             self._route = Route.of(self._config)
             self._headers = session_headers(self._config)
+            self.validation.hide(self._headers.get("Authorization", "").rpartition(" ")[2])
             self._certificates.read(self.deadline)
         except (ComputeError, OSError):
             with self.validation.check("network"):
@@ -79,17 +80,12 @@ class Connector:
 
     @property
     def key(self) -> bytes:
-        """Differs wherever anything does that a connection proves: where it leads, what TLS trusts."""
+        """Differs wherever anything does that a kept session has: its way, what TLS trusts, who asks."""
         proxy = self._route.proxy
         login = None if proxy is None else proxy.authorization
-        proves = [
-            self._config.model_dump_json(),
-            self._secrets,
-            str(proxy),
-            login,
-            self._certificates.version,
-        ]
-        return hashlib.sha256(json.dumps(proves).encode(errors="surrogatepass")).digest()
+        parts = [self._config.model_dump_json(), self._secrets, self._headers, str(proxy), login]
+        parts.append(self._certificates.version)
+        return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).digest()
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
+from floe_monitor.compute.toolkit.netrc_file import authorization_for
 from floe_monitor_trino.version import __version__
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _authorization(config: TrinoConfig) -> str | None:
     if config.method == "jwt":
         return f"Bearer {secret_of(config, 'jwt_token')}"
     if config.method != "ldap":
-        return None
+        return authorization_for(config.host)
     try:
         pair = f"{config.user}:{secret_of(config, 'password')}".encode("latin-1")
     except UnicodeEncodeError:

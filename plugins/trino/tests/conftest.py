@@ -30,7 +30,8 @@ ENVIRONMENT = (
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
 

@@ -256,6 +256,28 @@ def test_whose_session_it_is(
     assert "x-trino-user" not in standin.state.headers[-1]
 
 
+def logins_seen(standin: StandIn) -> set[str]:
+    return {headers["authorization"] for headers in standin.state.headers}
+
+
+def test_a_netrc_login_is_sent_as_requests_sends_it(probe: Probe, standin: StandIn, tmp_path: Path) -> None:
+    for password in ("canary", "another-canary"):
+        (tmp_path / "netrc").write_text(f"default login somebody password {password}\n")
+        standin.state.headers.clear()
+        probe(http_headers={"Authorization": "Bearer own"}, connection_reuse=True)
+        assert logins_seen(standin) == {basic("somebody", password)}
+
+
+def test_a_netrc_login_does_not_take_the_place_of_a_targets(
+    probe: Probe, tmp_path: Path, launch: Callable[..., StandIn], tls: ssl.SSLContext, root: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password canary\n")
+    standin = launch(tls=tls)
+    place = {"host": "localhost", "port": standin.port, "cert": str(root)}
+    probe(credentials={"password": PASSWORD}, method="ldap", **place)
+    assert logins_seen(standin) == {basic("dbt")}
+
+
 def test_a_password_that_http_cannot_carry(probe: Probe) -> None:
     result = probe(credentials={"password": "пароль"}, method="ldap", http_scheme=None)
     assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION)
