@@ -14,7 +14,6 @@ from floe_monitor.testing import (
     NetworkConformance,
     ValidationConformance,
 )
-from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
@@ -83,9 +82,6 @@ class TestHttps(Https, ValidationConformance):
 @pytest.mark.gate
 class TestFaultsOfHttps(Https, NetworkConformance):
     """Faults before, in and after the handshake."""
-
-    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
-        return super().pointed_at(keys, host if host == LOOPBACK else "localhost", port)
 
 
 class TestKept(Trino, KeptConnectionConformance):
