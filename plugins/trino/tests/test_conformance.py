@@ -84,6 +84,7 @@ class TestFaultsOfHttps(Https, NetworkConformance):
     """Faults before, in and after the handshake."""
 
 
+@pytest.mark.gate
 class TestKept(Trino, KeptConnectionConformance):
     """One connection for several probes."""
 
