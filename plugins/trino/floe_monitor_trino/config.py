@@ -84,7 +84,9 @@ class TrinoConfig(ReusingConfig):
     http_headers: dict[str, str] | None = Field(default=None, description="HTTP headers of every request")
     client_tags: list[Text] | None = Field(default=None, description="Tags that resource groups may look at")
     session_properties: dict[str, Any] | None = Field(
-        default=None, description="Session properties of dbt's statements, and of the probe's"
+        default=None,
+        description="Session properties of dbt's statements, and of the probe's; unset: query_max_run_time, "
+        "by timeout_seconds",
     )
     prepared_statements_enabled: bool | None = Field(
         default=None, description="Whether dbt prepares statements with parameters; unset: it does"
@@ -131,12 +133,11 @@ class TrinoConfig(ReusingConfig):
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The session properties of dbt's statements. `timeout_seconds`, where it is given, is one: dbt-trino
-        has no key for it."""
-        limit = {}
-        if "timeout_seconds" in self.model_fields_set:
-            limit["query_max_run_time"] = f"{self.timeout_seconds}s"
-        return {**limit, **(self.session_properties or {})}
+        """The session properties of dbt's statements: as given, null included; of a target that does not give
+        any, `timeout_seconds`, for which dbt-trino has no key."""
+        if "session_properties" in self.model_fields_set:
+            return self.session_properties or {}
+        return {"query_max_run_time": f"{self.timeout_seconds}s"}
 
     @field_validator("method", mode="before")
     @classmethod

@@ -32,17 +32,16 @@ _KEYS = (
     "suppress_cert_warning", "starburst_url", "starburst_client_id", "starburst_secret_key",
     "starburst_metadata_failure_strategy", "starburst_max_column_batch_size",
 )  # fmt: skip
-_UNSET_ON_IMPORT = ("cert",)
+_UNSET_ON_IMPORT = ("cert", "session_properties")
 """Keys that a new target writes by default; an imported profile without them stays without."""
 
 
 def generate(config: TrinoConfig) -> dict[str, Any]:
     """The output block; a value of `connection` stands in it as it was given."""
-    output = output_of(config, "trino", _KEYS, SECRETS)
+    defaults = {"session_properties": config.properties}
+    output = output_of(config, "trino", _KEYS, SECRETS, defaults)
     if config.scheme == "http" and "cert" not in config.model_fields_set:
         output.pop("cert")  # the default of a new target: over HTTP there is none to verify
-    if isinstance(output.get("session_properties", {}), dict) and config.properties:
-        output["session_properties"] = config.properties
     return output
 
 

@@ -15,6 +15,7 @@ from tests.harness.dbt_outputs import OutputGenerator
 PLUGIN = TrinoComputePlugin()
 OUTPUTS = OutputGenerator(PLUGIN)
 BASE = {"host": "trino.example", "port": 8443, "database": "lake", "schema": "marts"}
+LIMIT = {"query_max_run_time": "3600s"}
 PASSWORD = "{{ env_var('TRINO_PASSWORD') }}"
 
 
@@ -41,6 +42,7 @@ def test_a_profile_without_a_login() -> None:
         "database": "lake",
         "schema": "marts",
         "threads": 8,
+        "session_properties": LIMIT,
     }
 
 
@@ -77,16 +79,18 @@ def test_a_whole_profile() -> None:
 )
 def test_a_new_target_has_the_certificate_verified(secrets: dict[str, str], login: dict[str, Any]) -> None:
     output = generated(target(secrets, **{"user": None, **login}))
-    assert output == {"type": "trino", **BASE, **login, **secrets, "cert": True, "threads": 4}
+    more = {"cert": True, "session_properties": LIMIT, "threads": 4}
+    assert output == {"type": "trino", **BASE, **login, **secrets, **more}
 
 
 def test_the_limit_of_a_query_is_a_session_property() -> None:
-    """dbt-trino has no key for it."""
+    """dbt-trino has no key for it. Whoever gives session properties gives it there."""
     assert generated(target(), timeout_seconds=600)["session_properties"] == {"query_max_run_time": "600s"}
-    own = target(session_properties={"query_max_run_time": "5m", "join_max_broadcast_table_size": "1GB"})
-    assert (
-        generated(own, timeout_seconds=600)["session_properties"] == own["connection"]["session_properties"]
-    )
+    own = {"join_max_broadcast_table_size": "1GB"}
+    assert generated(target(session_properties=own), timeout_seconds=600)["session_properties"] == own
+    none = target()
+    none["connection"]["session_properties"] = None
+    assert "session_properties" not in generated(none)
 
 
 def test_session_properties_that_are_one_expression() -> None:
