@@ -18,11 +18,13 @@ SHARING = {
     "plugins/postgres/": "postgres",
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
+    "plugins/trino/tests/test_real_": "trino",
 }
 """By the beginning of a test's identifier: files that use one server."""
 
 LONGEST = (
     "spark",
+    "trino",
     "lakehouse",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
@@ -32,6 +34,8 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/trino/tests/test_conformance.py",
+    "plugins/trino/tests/test_bounds.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",
     "plugins/duckdb/tests/test_conformance.py",
