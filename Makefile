@@ -76,6 +76,8 @@ setup: $(VENV)/dev.done
 
 environments: $(VENV)/dev.done
 	$(BIN)/python -m conformance.environments
+	$(BIN)/python -m conformance.maven
+	$(BIN)/python -m conformance.trino_server
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak

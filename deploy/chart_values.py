@@ -111,6 +111,7 @@ class ServiceMonitor(Part):
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
     relabelings: list[Object] = Field([], description="After the one that sets `node`.")
     metric_relabelings: list[Object] = Field([], description="For samples.")
+    endpoint: Object = Field({}, description="Further fields of its endpoint (`authorization`, `tlsConfig`).")
     spec: Object = Field({}, description="Further fields of its spec (`sampleLimit`, …).")
 
 
@@ -121,6 +122,7 @@ class PodMonitor(Part):
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
     relabelings: list[Object] = Field([], description="After the one that sets `node`.")
     metric_relabelings: list[Object] = Field([], description="For samples.")
+    endpoint: Object = Field({}, description="Further fields of its endpoint (`authorization`, `tlsConfig`).")
     spec: Object = Field({}, description="Further fields of its spec.")
 
 

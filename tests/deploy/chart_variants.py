@@ -154,6 +154,11 @@ VARIANTS: dict[str, Manifest] = {
         },
         "networkPolicy": {"ingressFrom": [PEER], "egress": [{"to": [PEER]}]},
     },
+    "encrypted": {
+        "config": {**TARGET, "http": {"tls": {"certificate": "/tls/tls.crt", "key": "/tls/tls.key"}}},
+        "serviceMonitor": {"enabled": True, "endpoint": {"tlsConfig": {"insecureSkipVerify": True}}},
+    },
+    "health apart": {"config": {**TARGET, "http": {"health": {"port": 9465}}}},
     "plain ingress": {"config": TARGET, "ingress": {"enabled": True, "hosts": ["floe.example"]}},
     "route": {
         "config": TARGET,

@@ -12,6 +12,7 @@ import yaml
 from deploy.chart import CHART
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
+from floe_monitor.settings.loading import load_http
 from floe_monitor.settings.models import Settings
 from tests.deploy.chart_variants import ALERTS, TARGET, Manifest
 from tests.deploy.charts import (
@@ -68,6 +69,22 @@ def test_the_pod_listens_where_it_is_asked(rendered: Rendered) -> None:
         assert start["failureThreshold"] * start["periodSeconds"] > 2 * settings.probe.timeout
     assert settings_of(rendered["ingress"]).http.allowed_hosts == ["floe.example"]
     assert settings_of(rendered["route"]).http.allowed_hosts == ["floe.example"]
+
+
+def test_probes_and_scrapes_follow_the_listeners(rendered: Rendered) -> None:
+    encrypted, apart = rendered["encrypted"], rendered["health apart"]
+    [endpoint] = kind(encrypted, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True}
+    ports = {each["name"]: each["containerPort"] for each in monitor(apart)["ports"]}
+    assert ports["health"] == settings_of(apart).http.health.port  # type: ignore[union-attr]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert monitor(encrypted)[probe]["httpGet"]["scheme"] == "HTTPS"
+        assert monitor(apart)[probe]["httpGet"]["port"] == "health"
+    [pod] = [each for each in encrypted if each["kind"] == "Pod"]
+    [container] = pod["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert load_http(ROOT / "deploy" / "docker" / "floe-monitor.yaml", environment).tls is not None
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,13 @@ SHARING = {
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
     "tests/deploy/test_chart": "chart",
+    "plugins/trino/tests/test_real_": "trino",
 }
 """By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
 LONGEST = (
     "spark",
+    "trino",
     "lakehouse",
     "tests/deploy/test_built_image.py",
     "plugins/duckdb/tests/test_hammer.py",
@@ -34,6 +36,8 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/trino/tests/test_conformance.py",
+    "plugins/trino/tests/test_bounds.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",
     "plugins/duckdb/tests/test_conformance.py",

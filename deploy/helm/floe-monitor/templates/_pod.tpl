@@ -55,6 +55,18 @@
 {{- end }}
 {{- end -}}
 
+{{/* A probe as the listeners of the configuration want it asked. Takes a dict: probe, context. */}}
+{{- define "floe-monitor.probe" -}}
+{{- $probe := deepCopy .probe -}}
+{{- $http := default (dict) .context.Values.config.http -}}
+{{- if and $probe.httpGet $http.health -}}
+{{- $_ := set $probe.httpGet "port" "health" -}}
+{{- else if and $probe.httpGet $http.tls -}}
+{{- $_ := set $probe.httpGet "scheme" "HTTPS" -}}
+{{- end -}}
+{{- toYaml $probe -}}
+{{- end -}}
+
 {{- define "floe-monitor.container" -}}
 name: floe-monitor
 image: {{ include "floe-monitor.image" . | quote }}
@@ -74,17 +86,20 @@ envFrom:
 {{- end }}
 ports:
   - {name: http, containerPort: {{ include "floe-monitor.port" . }}, protocol: TCP}
-startupProbe:
-  {{- if eq .Values.mode "sidecar" }}
-  {{- $ready := dict "httpGet" (dict "path" "/readyz" "port" "http") "failureThreshold" 60 }}
-  {{- mergeOverwrite (deepCopy .Values.startupProbe) $ready | toYaml | nindent 2 }}
-  {{- else }}
-  {{- toYaml .Values.startupProbe | nindent 2 }}
+  {{- with dig "http" "health" nil .Values.config }}
+  - {name: health, containerPort: {{ .port }}, protocol: TCP}
   {{- end }}
+{{- $start := .Values.startupProbe }}
+{{- if eq .Values.mode "sidecar" }}
+{{- $ready := dict "httpGet" (dict "path" "/readyz" "port" "http") "failureThreshold" 60 }}
+{{- $start = mergeOverwrite (deepCopy $start) $ready }}
+{{- end }}
+startupProbe:
+  {{- include "floe-monitor.probe" (dict "probe" $start "context" .) | nindent 2 }}
 livenessProbe:
-  {{- toYaml .Values.livenessProbe | nindent 2 }}
+  {{- include "floe-monitor.probe" (dict "probe" .Values.livenessProbe "context" .) | nindent 2 }}
 readinessProbe:
-  {{- toYaml .Values.readinessProbe | nindent 2 }}
+  {{- include "floe-monitor.probe" (dict "probe" .Values.readinessProbe "context" .) | nindent 2 }}
 {{- with .Values.lifecycle }}
 lifecycle:
   {{- toYaml . | nindent 2 }}

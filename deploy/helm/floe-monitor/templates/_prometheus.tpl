@@ -1,20 +1,26 @@
 {{/* What is scraped, and by which rules it is judged. */}}
 
-{{/* One endpoint. Takes `serviceMonitor` or `podMonitor`. The exporter's own `target` is to stay: honorLabels. */}}
+{{/* One endpoint. Takes a dict: monitor (`serviceMonitor` or `podMonitor`), context. The exporter's own `target` is to stay: honorLabels. */}}
 {{- define "floe-monitor.endpoint" -}}
 port: http
 path: /metrics
-interval: {{ .interval }}
-scrapeTimeout: {{ .scrapeTimeout }}
+interval: {{ .monitor.interval }}
+scrapeTimeout: {{ .monitor.scrapeTimeout }}
 honorLabels: true
+{{- if dig "http" "tls" nil .context.Values.config }}
+scheme: https
+{{- end }}
 relabelings:
   - {sourceLabels: [__meta_kubernetes_pod_node_name], targetLabel: node}
-  {{- with .relabelings }}
+  {{- with .monitor.relabelings }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with .metricRelabelings }}
+{{- with .monitor.metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .monitor.endpoint }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

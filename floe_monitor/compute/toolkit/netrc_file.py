@@ -1,7 +1,8 @@
-"""Logins of a .netrc file, which the library below dbt's driver puts in place of the token.
+"""Logins of a .netrc file, which the requests library puts in place of what its caller gave.
 
-The requests library looks into the file for every request, and the login of a host, or that of `default`,
-replaces whatever `Authorization` the caller has set: dbt is refused then, and so must a probe be.
+It looks into the file for every request that has no login of requests' own, and the one of a host, or that of
+`default`, replaces whatever `Authorization` the caller has set: a server that refuses dbt then must refuse a
+probe too.
 """
 
 from __future__ import annotations
