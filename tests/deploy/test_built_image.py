@@ -92,7 +92,7 @@ def running(
     """A daemon with a DuckDB and an Iceberg target, and its log."""
     memory = {"path": ":memory:"}
     configuration = {
-        "http": {"host": "0.0.0.0", "port": port},  # noqa: S104 - as in a pod
+        "http": {"host": "0.0.0.0", "port": port, "public_read": True},  # noqa: S104 - as in a pod
         "log": {"format": "json"},
         "profiles": [{"name": "project", "path": f"{DATA}/profiles.yml", "target": "dev"}],
         "targets": {
