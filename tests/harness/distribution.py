@@ -19,13 +19,15 @@ SHARING = {
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
     "plugins/trino/tests/test_real_": "trino",
+    "tests/deploy/test_chart": "chart",
 }
-"""By the beginning of a test's identifier: files that use one server."""
+"""By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
 LONGEST = (
     "spark",
     "trino",
     "lakehouse",
+    "tests/deploy/test_built_image.py",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
     "tests/testing/test_kit_on_networks.py",
@@ -51,6 +53,7 @@ LONGEST = (
     "tests/e2e/test_shortage.py",
     "tests/testing/test_punctuality.py",
     "tests/deploy/test_ci.py",
+    "chart",
     "tests/profiles/test_processes.py",
     "tests/cli/test_import_corpus.py",
     "tests/harness/test_distribution.py",
