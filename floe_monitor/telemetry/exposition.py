@@ -14,13 +14,14 @@ from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.instruments import Instrument, Kind
-from floe_monitor.telemetry.state_metrics import Rows, state_rows
+from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from prometheus_client import CollectorRegistry, Metric
 
@@ -40,13 +41,31 @@ PER_TARGET = (
     table.TARGET_LAST_VALIDATION,
     table.TARGET_LAST_SUCCESS,
     table.TARGET_CHECK,
+    table.TARGET_VALIDATIONS,
+    table.TARGET_ERROR,
     table.TARGET_INTERVAL,
+    table.TARGET_OBJECTIVE,
     table.TARGET_INFO,
 )
 """In the order of the texts of one target."""
-_STATUS, _UP, _FAILURES, _CHANGES, _DURATION, _VALIDATION, _SUCCESS, _CHECK, _INTERVAL, _INFO = (
-    instrument.name for instrument in PER_TARGET
-)
+(
+    _STATUS,
+    _UP,
+    _FAILURES,
+    _CHANGES,
+    _DURATION,
+    _VALIDATION,
+    _SUCCESS,
+    _CHECK,
+    _VALIDATIONS,
+    _ERROR,
+    _INTERVAL,
+    _OBJECTIVE,
+    _INFO,
+) = (instrument.name for instrument in PER_TARGET)
+_FIXED = 3
+"""How many of them, the last ones, hold for the Target."""
+_SECONDS = table.TARGET_RESULT_SECONDS.name
 
 
 def escape(value: str) -> str:
@@ -69,18 +88,26 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
 
 class _Rendered(NamedTuple):
     """One target's text, a piece for each of `PER_TARGET`. `labels` holds for the Target, the rest for the
-    snapshot."""
+    snapshot. The line of the result in force changes at every scrape: `running` is its start, and its value
+    the clock's time and `offset`."""
 
     snapshot: TargetSnapshot
     labels: str
     pieces: tuple[str, ...]
+    settled: str
+    running: str
+    offset: float
+
+    def result_seconds(self, now: float) -> str:
+        return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
 
 
-def _fixed(target: Target, labels: str) -> tuple[str, str]:
+def _fixed(target: Target, labels: str) -> tuple[str, ...]:
     named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
     named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
         f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
         f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
     )
 
@@ -95,6 +122,7 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         duration = f"{_DURATION}{labels} {last.duration}\n"
         validation = f"{_VALIDATION}{labels} {last.finished_at:.3f}\n"
         checks = _check_lines(snapshot, labels) if last.checks else ""
+    reason = None if last is None or snapshot.stale else error_type_of(last)
     return (
         f"{_STATUS}{labels} {status.value}\n",
         f"{_UP}{labels} {up}\n",
@@ -104,7 +132,22 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         validation,
         "" if success is None else f"{_SUCCESS}{labels} {success:.3f}\n",
         checks,
+        f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
+        "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
     )
+
+
+def _seconds(snapshot: TargetSnapshot, labels: str) -> tuple[str, str, float]:
+    """All three series exist from the start: `rate()` does not see what a new counter begins with."""
+    known = snapshot.availability
+    settled, running, offset = "", "", 0.0
+    for status, seconds in zip(ConnectionStatus, known.settled, strict=True):
+        start = f'{_SECONDS}{labels[:-1]},status="{status.value}"}} '
+        if status is known.current:
+            running, offset = start, seconds - known.since
+        else:
+            settled += f"{start}{seconds:.3f}\n"
+    return settled, running, offset
 
 
 def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
@@ -159,11 +202,16 @@ class MetricsPage:
 
     def _target_families(self, *, openmetrics: bool) -> Iterator[bytes]:
         """Encoded family by family: no other thread waits long, and no second copy of the page is made."""
-        columns = zip(*[rendered.pieces for rendered in self._refresh()], strict=True)
+        targets = self._refresh()
+        columns = zip(*[rendered.pieces for rendered in targets], strict=True)
         for instrument, column in zip(PER_TARGET, columns, strict=False):
             yield _encode(header(instrument, openmetrics=openmetrics) + "".join(column))
+        if targets:
+            now = self._monotonic()
+            seconds = "".join([rendered.result_seconds(now) for rendered in targets])
+            yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
 
-    def _refresh(self) -> Iterable[_Rendered]:
+    def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
         for snapshot in self._state.view():
             name = snapshot.target.name
@@ -172,7 +220,8 @@ class MetricsPage:
                 known = self._meet(snapshot)
             elif known.snapshot is not snapshot:
                 labels = known.labels
-                known = _Rendered(snapshot, labels, _varying(snapshot, labels) + known.pieces[-2:])
+                pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
+                known = _Rendered(snapshot, labels, pieces, *_seconds(snapshot, labels))
             new[name] = known
         self._cache = new
         return new.values()
@@ -181,7 +230,7 @@ class MetricsPage:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         fixed = _fixed(target, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, *_seconds(snapshot, labels))
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)

@@ -139,6 +139,34 @@ TARGET_CHANGES = Instrument(
     labels=_TARGET,
     description="Changes of the target's status since it was configured; learning the first is none",
 )
+TARGET_VALIDATIONS = Instrument(
+    name="floe_compute_target_validations_total",
+    kind=Kind.COUNTER,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="Validations of the target, whatever they found",
+)
+TARGET_RESULT_SECONDS = Instrument(
+    name="floe_compute_target_result_seconds_total",
+    kind=Kind.COUNTER,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "status"),
+    description="How long single results stood, each from one validation to the next",
+)
+TARGET_OBJECTIVE = Instrument(
+    name="floe_compute_target_slo_objective_ratio",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="Configured share of the time in which dbt is to be able to work with the target",
+)
+TARGET_ERROR = Instrument(
+    name="floe_compute_target_error",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "error_type"),
+    description="1 for the reason of the last validation, where it found something wrong; absent else",
+)
 TARGET_INTERVAL = Instrument(
     name="floe_compute_target_interval_seconds",
     kind=Kind.GAUGE,
@@ -294,6 +322,10 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_LAST_SUCCESS,
     TARGET_FAILURES,
     TARGET_CHANGES,
+    TARGET_VALIDATIONS,
+    TARGET_RESULT_SECONDS,
+    TARGET_OBJECTIVE,
+    TARGET_ERROR,
     TARGET_INTERVAL,
     TARGET_CHECK,
     TARGET_INFO,

@@ -146,7 +146,7 @@ class Watched:
         )
         before = self.state.targets["warehouse"]
         health, transition = advance(before.health, status, time.time(), Thresholds())
-        self.state.targets["warehouse"] = before.after(result, health, keep=5)
+        self.state.targets["warehouse"] = before.after(result, health, keep=5, now=0.0)
         self.sink.handle(ProbeFinished(result, health, transition))
 
 

@@ -53,7 +53,7 @@ def test_the_example_shows_every_key(model: type[BaseModel]) -> None:
 
 def test_the_example_states_the_defaults() -> None:
     settings = load(ROOT / "config" / "example.yaml", {}).settings
-    for section in ("probe", "workers", "http", "reload", "log", "otlp", "history", "shutdown_grace"):
+    for section in ("probe", "slo", "workers", "http", "reload", "log", "otlp", "history", "shutdown_grace"):
         assert getattr(settings, section) == getattr(Settings(), section), section
 
 
@@ -69,12 +69,17 @@ def default_of(field: FieldInfo) -> str:
         return "empty"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    return f"`{default:g}s`" if isinstance(default, float) else f"`{default}`"
+    unit = "" if "ercentage" in str(field.description) else "s"
+    return f"`{default:g}{unit}`" if isinstance(default, float) else f"`{default}`"
 
 
 @pytest.mark.parametrize(
     "model",
-    [model for model in MODELS if model not in (models.Model, models.TargetProbeSettings)],
+    [
+        model
+        for model in MODELS
+        if model not in (models.Model, models.TargetProbeSettings, models.TargetSloSettings)
+    ],
     ids=lambda model: model.__name__,
 )
 def test_the_reference_has_every_key_with_its_default_and_meaning(model: type[BaseModel]) -> None:
@@ -83,6 +88,10 @@ def test_the_reference_has_every_key_with_its_default_and_meaning(model: type[Ba
         for key, field in model.model_fields.items()
     ]
     assert "\n".join(rows) in REFERENCE
+
+
+def test_a_targets_own_slo_has_the_keys_of_the_common_one() -> None:
+    assert models.TargetSloSettings.model_fields.keys() == models.SloSettings.model_fields.keys()
 
 
 def test_a_targets_own_probe_has_the_keys_of_the_common_one() -> None:
