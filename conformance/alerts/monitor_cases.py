@@ -106,6 +106,17 @@ WARNINGS = (
         ],
         interval=60,
     ),
+    Case(
+        "FloeMonitorNotProbing: the validation of its only target hangs, which is UNHEALTHY",
+        [
+            up("a", "1x140"),
+            status("a", "1x20 3x119", target="x"),
+            series("floe_compute_target_last_validation_timestamp_seconds", "0+60x20 1200x119", instance="a", target="x", plugin="pg"),
+            series("floe_compute_target_interval_seconds", "60x140", instance="a", target="x", plugin="pg"),
+        ],
+        [quiet("FloeMonitorNotProbing", 0, 6000, every=60), firing("FloeTargetUnhealthy", 2400, 6000, every=300)],
+        interval=60,
+    ),
     warning("FloeWorkersStuck", "floe_monitor_workers_stuck", "0x9 1x5 0x9 2x20 0x20", (2160, 2640), 2820, plugin="pg"),
     warning(
         "FloeProbesSkipped", "floe_monitor_probes_skipped_total", "0x20 2x20 2+1x30 33x40",

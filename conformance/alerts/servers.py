@@ -133,6 +133,10 @@ class Servers:
                 process.wait()
         self.pager.close()
 
+    @property
+    def prometheus_pid(self) -> int:
+        return self._processes[-1].pid
+
     def discover(self, job: str, addresses: Sequence[str]) -> None:
         """From now on Prometheus looks for the job's monitors here."""
         new = self._folder / f"{job}.new"

@@ -59,13 +59,15 @@ def outages(parameters: Parameters) -> list[Alert]:
             min by ({MONITOR_LABELS}) (
               time() - floe_compute_target_last_validation_timestamp_seconds
               - 5 * floe_compute_target_interval_seconds
+              unless on ({MONITOR_LABELS}, target, plugin) floe_compute_target_status == 3
             ) > 120""",
             wait="2m",
             severity="page",
             summary=f"floe-monitor on {INSTANCE} answers, but probes nothing",
             description="Probing has made no progress for {{ $value | humanizeDuration }} more than it "
             "should.",
-            why="The scheduler stands still, or even the target least overdue is long overdue.",
+            why="The scheduler stands still, or even the target least overdue is long overdue. A validation "
+            "that hangs has made its target UNHEALTHY, and is no fault of the scheduler.",
         ),
     ]
 

@@ -16,8 +16,8 @@ _NONE = (0.0,) * len(ConnectionStatus)
 class Availability:
     """Seconds by single result, each from one result to the next. Times are `time.monotonic`.
 
-    `current` is the result in force since `since`; None before the first one, and once it is too old to
-    say anything. `settled` has the seconds of those before it, best status first.
+    `current` is what results have found since `since`; None before the first one, and once the last is too
+    old to say anything. `settled` has the seconds before that, best status first.
     """
 
     results: int = 0
@@ -30,7 +30,9 @@ class Availability:
         return settled + max(0.0, now - self.since) if status is self.current else settled
 
     def after(self, status: ConnectionStatus, now: float) -> Availability:
-        """With one more result, in force from `now` on."""
+        """With one more result, in force from `now` on. One like the last settles nothing."""
+        if status is self.current:
+            return Availability(self.results + 1, self.settled, status, self.since)
         return Availability(self.results + 1, self.stopped(now).settled, status, now)
 
     def stopped(self, now: float) -> Availability:

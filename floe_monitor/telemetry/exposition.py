@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry, Metric
 
+    from floe_monitor.domain.availability import Availability
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.targets import Target
     from floe_monitor.telemetry.prometheus import PrometheusSink
@@ -86,20 +87,30 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{unit}"
 
 
-class _Rendered(NamedTuple):
-    """One target's text, a piece for each of `PER_TARGET`. `labels` holds for the Target, the rest for the
-    snapshot. The line of the result in force changes at every scrape: `running` is its start, and its value
-    the clock's time and `offset`."""
+class _Seconds(NamedTuple):
+    """The lines of a target's result seconds. That of the result in force changes at every scrape: `running`
+    is its start, and its value the clock's time and `offset`."""
 
-    snapshot: TargetSnapshot
-    labels: str
-    pieces: tuple[str, ...]
+    known: Availability
     settled: str
     running: str
     offset: float
 
-    def result_seconds(self, now: float) -> str:
+    def at(self, now: float) -> str:
         return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
+
+    def hold_for(self, later: Availability) -> bool:
+        return self.known.settled is later.settled and self.known.current is later.current
+
+
+class _Rendered(NamedTuple):
+    """One target's text, a piece for each of `PER_TARGET`. `labels` holds for the Target, the rest for the
+    snapshot."""
+
+    snapshot: TargetSnapshot
+    labels: str
+    pieces: tuple[str, ...]
+    seconds: _Seconds
 
 
 def _fixed(target: Target, labels: str) -> tuple[str, ...]:
@@ -137,9 +148,8 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
     )
 
 
-def _seconds(snapshot: TargetSnapshot, labels: str) -> tuple[str, str, float]:
+def _seconds(known: Availability, labels: str) -> _Seconds:
     """All three series exist from the start: `rate()` does not see what a new counter begins with."""
-    known = snapshot.availability
     settled, running, offset = "", "", 0.0
     for status, seconds in zip(ConnectionStatus, known.settled, strict=True):
         start = f'{_SECONDS}{labels[:-1]},status="{status.value}"}} '
@@ -147,7 +157,7 @@ def _seconds(snapshot: TargetSnapshot, labels: str) -> tuple[str, str, float]:
             running, offset = start, seconds - known.since
         else:
             settled += f"{start}{seconds:.3f}\n"
-    return settled, running, offset
+    return _Seconds(known, settled, running, offset)
 
 
 def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
@@ -208,7 +218,7 @@ class MetricsPage:
             yield _encode(header(instrument, openmetrics=openmetrics) + "".join(column))
         if targets:
             now = self._monotonic()
-            seconds = "".join([rendered.result_seconds(now) for rendered in targets])
+            seconds = "".join([rendered.seconds.at(now) for rendered in targets])
             yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
 
     def _refresh(self) -> Collection[_Rendered]:
@@ -221,7 +231,10 @@ class MetricsPage:
             elif known.snapshot is not snapshot:
                 labels = known.labels
                 pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
-                known = _Rendered(snapshot, labels, pieces, *_seconds(snapshot, labels))
+                seconds = known.seconds
+                if not seconds.hold_for(snapshot.availability):
+                    seconds = _seconds(snapshot.availability, labels)
+                known = _Rendered(snapshot, labels, pieces, seconds)
             new[name] = known
         self._cache = new
         return new.values()
@@ -230,7 +243,8 @@ class MetricsPage:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         fixed = _fixed(target, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, *_seconds(snapshot, labels))
+        seconds = _seconds(snapshot.availability, labels)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)
