@@ -14,9 +14,7 @@ GONE = (
         "missed scrapes of half a minute, then down for ten minutes",
         [up("a", "1x19 0x1 1x20 0x40 1x60")],
         [
-            quiet(DOWN, 0, 660),
-            firing(DOWN, 690, 1500),
-            quiet(DOWN, 1575, 2000),
+            quiet(DOWN, 0, 2000),
             quiet(ALL_DOWN, 0, 660),
             firing(ALL_DOWN, 690, 1500),
             quiet(ALL_DOWN, 1575, 2000),
@@ -28,7 +26,7 @@ GONE = (
         [firing(DOWN, 60, 2400), quiet(ALL_DOWN, 0, 2400)],
     ),
     Case(
-        "the only one never started", [up("a", "0x200")], [firing(DOWN, 60, 2400), firing(ALL_DOWN, 60, 2400)]
+        "the only one never started", [up("a", "0x200")], [quiet(DOWN, 0, 2400), firing(ALL_DOWN, 60, 2400)]
     ),
     Case(
         "down for three days",
@@ -47,12 +45,46 @@ GONE = (
                 instance="a",
             ),
         ],
-        [firing(DOWN, 300, 1500), quiet(DOWN, 2160, 2200)],
+        [firing(DOWN, 300, 1500), quiet(DOWN, 1590, 2200), quiet(ALL_DOWN, 0, 2200)],
     ),
     Case(
         "a crash loop with pauses of five minutes does not resolve between",
         [up("a", "0x20 1x2 0x20 1x2 0x20 1x2 0x20 1x60"), up("b", "1x150")],
         [firing(DOWN, 60, 1600), quiet(DOWN, 1770, 2100)],
+    ),
+    Case(
+        "a crash loop of the only one is one page",
+        [
+            up("a", "0" + " 0 0 1 0" * 20 + " 1x60"),
+            series(STARTED, "_" + "".join(f" _ _ {60 * n} stale" for n in range(1, 21)) + " 1230x60", instance="a"),
+        ],
+        [firing(DOWN, 300, 1500), quiet(DOWN, 1590, 2200), quiet(ALL_DOWN, 0, 2200)],
+    ),
+    Case(
+        "a crash loop that no scrape sees down",
+        [
+            up("a", "1x160"),
+            series(STARTED, "5x20 " + " ".join(f"{300 + 30 * n}x1" for n in range(1, 16)) + " 800x80", instance="a"),
+        ],
+        [firing(DOWN, 450, 1050), quiet(DOWN, 1200, 2000)],
+    ),
+    Case(
+        "both go down, the second a scrape later, and come back so: nobody is told of one",
+        [up("a", "1x39 0x40 1x60"), up("b", "1x40 0x40 1x60")],
+        [quiet(DOWN, 0, 2000), quiet(ALL_DOWN, 0, 645), firing(ALL_DOWN, 675, 1500), quiet(ALL_DOWN, 1575, 2000)],
+    ),
+    Case(
+        "both go down, the second later, and come back: each page resolves",
+        [up("a", "1x39 0x40 1x60"), up("b", "1x45 0x34 1x60")],
+        [
+            quiet(DOWN, 0, 630), firing(DOWN, 660, 1500), quiet(DOWN, 1575, 2000),
+            firing(ALL_DOWN, 750, 1500), quiet(ALL_DOWN, 1575, 2000),
+        ],
+    ),
+    Case(
+        "both go down, and one stays away: it is told by itself",
+        [up("a", "1x39 0x40 1x60"), up("b", "1x39 0x100")],
+        [quiet(DOWN, 0, 1230), firing(DOWN, 1275, 2000), quiet(ALL_DOWN, 1575, 2000)],
     ),
     Case(
         "two restarts are no crash loop",
@@ -64,7 +96,7 @@ GONE = (
         [Series('up{job="node",instance="n"}', "1x100"), up("a", "_x40 1x60")],
         [quiet(ABSENT, 0, 285), firing(ABSENT, 315, 585), quiet(ABSENT, 630, 1500)],
     ),
-)
+)  # fmt: skip
 
 
 def warning(alert: str, name: str, values: str, fires: tuple[int, int], resolved: int, **labels: str) -> Case:

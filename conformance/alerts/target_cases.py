@@ -88,7 +88,7 @@ GONE = (
         [up("a", "1x39 0x15 1x60"), status("a", "1x19 3x19 stale _x15 0 3x9 1x40")],
         [
             firing(UNHEALTHY, 315, 1005), quiet(UNHEALTHY, 1050, 1200),
-            firing(ALL_DOWN, 645, 840), firing(DOWN, 645, 840),
+            firing(ALL_DOWN, 645, 840), quiet(DOWN, 0, 1200),
         ],
     ),
     Case(

@@ -12,35 +12,57 @@ if TYPE_CHECKING:
 INSTANCE = "{{ $labels.instance }}"
 
 
+def is_firing(alert: str, labels: str) -> str:
+    return f'on ({labels}) ALERTS{{alertname="{alert}", alertstate="firing"}}'
+
+
 def outages(parameters: Parameters) -> list[Alert]:
     up = f'up{{job=~"{parameters.job}"}}'
     starts = f'process_start_time_seconds{{job=~"{parameters.job}"}}'
+    down = f"max by ({MONITOR_LABELS}) ({up} == bool 0) > 0"
+    this, all_down = (
+        is_firing("FloeMonitorDown", MONITOR_LABELS),
+        is_firing("FloeMonitorsAllDown", JOB_LABELS),
+    )
     return [
         Alert(
             name="FloeMonitorDown",
             expr=f"""
-            max by ({MONITOR_LABELS}) ({up} == bool 0) > 0
+            {down} and on ({JOB_LABELS}) {up} == 1
             or
-            max by ({MONITOR_LABELS}) (changes({starts}[10m])) > 2""",
+            max by ({MONITOR_LABELS}) (changes({starts}[10m]) > 2 and changes({starts}[5m]) > 0)
+              unless {this}
+              unless {all_down}
+            or
+            (
+              {down}
+              or
+              max by ({MONITOR_LABELS}) (changes({starts}[30s])) > 0
+            )
+              and {this}""",
             wait="45s",
             keep="5m",
             severity="page",
             summary=f"floe-monitor on {INSTANCE} does not answer, or does not stay up",
             description="What it alone watches is not watched; its last verdicts are held.",
-            why="Whether it ever ran does not matter. Kubernetes waits up to five minutes between restarts: "
-            "for so long it "
-            "must have been up before a crash loop counts as ended.",
+            why="Down while another of its job lives, whether it ever ran or not; or started more than twice "
+            "in ten minutes; or, once it fires, down or started again. Kubernetes waits up to five minutes "
+            "between restarts: for so long it must have been up.",
         ),
         Alert(
             name="FloeMonitorsAllDown",
-            expr=f"group by ({JOB_LABELS}) ({up}) unless on ({JOB_LABELS}) {up} == 1",
+            expr=f"""
+            group by ({JOB_LABELS}) ({up})
+            unless on ({JOB_LABELS}) {up} == 1
+            unless on ({JOB_LABELS})
+              count by ({JOB_LABELS}) (ALERTS{{alertname="FloeMonitorDown", alertstate="firing"}})
+              == count by ({JOB_LABELS}) ({up})""",
             wait="45s",
             keep="5m",
             severity="page",
             summary="No floe-monitor of {{ $labels.job }} answers",
             description="Nobody watches: what fires is the last that was seen.",
-            why="Waits and keeps like FloeMonitorDown, which it inhibits, so that both end at once and both "
-            "are told.",
+            why="Unless each of them has been told by itself, as a lone one that crashes again and again.",
         ),
         Alert(
             name="FloeMonitorAbsent",

@@ -99,19 +99,9 @@ def test_alerts_are_routed_by_severity_and_team(labels: list[str], receiver: str
     assert done.stdout.strip() == receiver, done.stderr
 
 
-def test_what_inhibits_and_what_is_inhibited_end_at_once() -> None:
-    """Else the resolve of an alert that has paged would never be sent."""
-    by_name = {rule["alert"]: rule for rule in alerts()}
-    routing = yaml.safe_load((DEPLOY / "alertmanager.yaml").read_text())
-    for inhibition in routing["inhibit_rules"]:
-        source, inhibited = (
-            re.fullmatch(r'alertname = "(\w+)"', inhibition[side][0])
-            for side in ("source_matchers", "target_matchers")
-        )
-        assert source
-        assert inhibited
-        for key in ("for", "keep_firing_for"):
-            assert by_name[source[1]][key] == by_name[inhibited[1]][key]
+def test_nothing_is_inhibited() -> None:
+    """The resolve of an alert that has paged, and ends while it is inhibited, would never be sent."""
+    assert yaml.safe_load((DEPLOY / "alertmanager.yaml").read_text())["inhibit_rules"] == []
 
 
 def cases_hold(cases: Iterable[promtool.Case], rules_file: Path, folder: Path) -> tuple[bool, str]:
