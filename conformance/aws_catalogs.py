@@ -11,15 +11,14 @@ import json
 import os
 import random
 import re
-import subprocess
-import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from conformance import environments
 from conformance.lakehouse import LOOPBACK, NAMESPACE, TABLE, WAREHOUSE, is_free
+from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,30 +30,18 @@ ARN = f"arn:aws:s3tables:{REGION}:{ACCOUNT}:bucket/{WAREHOUSE}"
 _ALLOWED = ["glue:*", "s3tables:*", "s3:*"]
 
 
-class MiniStack:
+class MiniStack(ServerProcess):
     """The server, with a client that has every right in `keys` and one without any in `powerless`.
 
     A pair is key ID and secret; `session` has a token as well.
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._program = environments.built(REQUIREMENTS) / "bin" / "ministack"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
         self.port = next(port for port in iter(_a_port, 0) if is_free(port))
         self.keys = self.powerless = ("", "")
         self.session = ("", "", "")
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # told to end while it starts, say: nothing may stay behind
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def uri(self) -> str:
@@ -65,9 +52,13 @@ class MiniStack:
         """By the name of its region, which alone has it mind the region of a signature as AWS does."""
         return f"s3.{REGION}.localhost:{self.port}"
 
-    def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        environment = {
+    @property
+    def command(self) -> list[str]:
+        return [str(self._program)]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        mine = {
             "AUTH": "true",
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
@@ -77,31 +68,13 @@ class MiniStack:
             "IOT_MTLS_ENABLED": "0",
             "TMPDIR": str(self._folder),
         }
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._program)],
-                cwd=self._folder,
-                env={name: item for name, item in os.environ.items() if "AWS" not in name} | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        give_up = time.monotonic() + 40
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > give_up:
-                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"MiniStack does not start:\n{tail}")
-            time.sleep(0.1)
+        return {name: item for name, item in os.environ.items() if "AWS" not in name} | mine
+
+    def start(self) -> None:
+        super().start()
         self._furnish()
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
-
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             self._ask("sts", {"Action": "GetCallerIdentity", "Version": "2011-06-15"})
         except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ class Situation:
     program of the project answers in the server's place: it accepts every statement that it was written to
     accept, so that a `dbt run` against it would show nothing about the engine. `former_names` are names
     with the address that each had when the target was validated once before, which keeps its connection.
+    `credential_files` has the file of a credential that the monitor reads from one; dbt knows the variable.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -27,6 +29,7 @@ class Situation:
     environment: Mapping[str, str] = field(default_factory=dict)
     stand_in: bool = False
     former_names: Mapping[str, str] = field(default_factory=dict)
+    credential_files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Case:
     `ordinary_user` has both sides bound by file permissions even where this runs as root. `timeout` is the
     probe's deadline in seconds. `waits` says that dbt waits until it is given up: such cases cost little, so
     that several run beside the others. `builds` is false where the target is configured to read only, so that
-    no `dbt run` can be asked of it.
+    no `dbt run` can be asked of it. `warned` is true where `dbt run` fails at its table, which a warning has
+    to name: what dbt will build, the monitor does not know. `apart` has dbt build table and view at once.
     """
 
     name: str
@@ -45,6 +49,13 @@ class Case:
     timeout: float = 5.0
     waits: bool = False
     builds: bool = True
+    warned: bool = False
+    apart: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Of the names of what `dbt run` builds: the same in each run of the case, for the page's sake."""
+        return f"{zlib.crc32(self.name.encode()):08x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -119,8 +118,7 @@ def prepare(folder: Path, output: Mapping[str, Any]) -> None:
 
 
 def _variables(case: Case, source: str) -> list[str]:
-    names = f"{zlib.crc32(case.name.encode()):08x}"  # the same in each run of the case, for the page's sake
-    return ["--vars", json.dumps({"case": names, "source": source})]
+    return ["--vars", json.dumps({"case": case.suffix, "source": source, "apart": case.apart})]
 
 
 def reason(text: str) -> str:

@@ -19,12 +19,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from conformance import environments
+from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,25 +37,13 @@ CLIENT_SECRET = "it's, s3cret"  # noqa: S105 - of a server that lives for a minu
 NAMESPACE, TABLE = "shop", "orders"
 
 
-class Lakehouse:
+class Lakehouse(ServerProcess):
     """The server in a directory of its own. `catalog_port` and `store_port` are where it answers."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._weed = environments.built(REQUIREMENTS) / "bin" / "weed"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
         self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # told to end while it starts, say: nothing may stay behind
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def catalog_uri(self) -> str:
@@ -65,49 +53,31 @@ class Lakehouse:
     def store(self) -> str:
         return f"{LOOPBACK}:{self.store_port}"
 
-    def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    str(self._weed),
-                    "mini",
-                    f"-dir={self._folder}",
-                    f"-ip={LOOPBACK}",
-                    f"-ip.bind={LOOPBACK}",
-                    "-master.telemetry=false",
-                    "-admin.ui=false",
-                    "-webdav=false",
-                    f"-master.port={self.master_port}",
-                    f"-volume.port={self._volume}",
-                    f"-filer.port={self._filer}",
-                    f"-s3.port={self.store_port}",
-                    f"-s3.port.iceberg={self.catalog_port}",
-                    "-s3.port.lance=0",
-                    f"-tableBucket={WAREHOUSE}",
-                ],
-                cwd=self._folder,
-                env={**os.environ, "AWS_ACCESS_KEY_ID": CLIENT_ID, "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        give_up = time.monotonic() + 40
-        while not self._is_ready():
-            if self._process.poll() is not None or time.monotonic() > give_up:
-                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"the lakehouse does not start:\n{tail}")
-            time.sleep(0.1)
+    @property
+    def command(self) -> list[str]:
+        return [
+            str(self._weed),
+            "mini",
+            f"-dir={self._folder}",
+            f"-ip={LOOPBACK}",
+            f"-ip.bind={LOOPBACK}",
+            "-master.telemetry=false",
+            "-admin.ui=false",
+            "-webdav=false",
+            f"-master.port={self.master_port}",
+            f"-volume.port={self._volume}",
+            f"-filer.port={self._filer}",
+            f"-s3.port={self.store_port}",
+            f"-s3.port.iceberg={self.catalog_port}",
+            "-s3.port.lance=0",
+            f"-tableBucket={WAREHOUSE}",
+        ]
 
-    def stop(self) -> None:
-        """At once: an orderly end takes it up to ten seconds, and its data are thrown away."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+    @property
+    def variables(self) -> dict[str, str]:
+        return {**os.environ, "AWS_ACCESS_KEY_ID": CLIENT_ID, "AWS_SECRET_ACCESS_KEY": CLIENT_SECRET}
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether the warehouse is there: the catalog answers before it is."""
         try:
             token = self.token()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.forked import obey_permissions
 from floe_monitor.compute import ComputeConfigurationError, ConnectionStatus, Deadline, deadline
+from floe_monitor.credentials.references import Reference
+from floe_monitor.credentials.resolver import CredentialError, Resolver
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.discovery import discover
 from floe_monitor.registry.foreign_plugin import adapt_result, prepare
@@ -35,16 +37,17 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if entry.plugin is None:
         raise SystemExit(entry.problem)
     fields = {"plugin": request["plugin"], **request["fields"]}
-    names = request["credentials"]
-    expressions = {key: f"{{{{ env_var('{name}') }}}}" for key, name in names.items()}
-    values = {key: os.environ.get(name, "") for key, name in names.items()}
+    files = request["credential_files"]
+    references = {key: Reference(name, files.get(key)) for key, name in request["credentials"].items()}
+    resolver = Resolver("conformance", fields, references)
+    profile = None
     try:
-        profile = entry.plugin.generate_dbt_profile(
-            build_config(entry.plugin, {**fields, "credentials": expressions})
-        )
-        config = build_config(entry.plugin, {**fields, "credentials": values})
+        profile = entry.plugin.generate_dbt_profile(build_config(entry.plugin, resolver.profile_fields()))
+        config = resolver.resolve(entry.plugin).config
+    except CredentialError as error:
+        return _refused("unhealthy", error, profile)
     except (ConfigProblems, ComputeConfigurationError) as error:
-        return {"status": "refused", "message": str(error), "error_type": "configuration", "profile": None}
+        return _refused("refused", error, None)
     prepare(entry.plugin, config)
     if request["former_names"]:
         with _answering(request["former_names"]):
@@ -62,6 +65,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "checks": {check.name: check.status.value for check in result.checks},
         "profile": profile,
     }
+
+
+def _refused(status: str, error: Exception, profile: dict[str, Any] | None) -> dict[str, Any]:
+    """What cannot be probed: as the daemon has it, of the configuration."""
+    return {"status": status, "message": str(error), "error_type": "configuration", "profile": profile}
 
 
 def _validated(plugin: ComputePlugin[Any], config: ComputeConfig, timeout: float) -> ConnectionResult:

@@ -43,24 +43,30 @@ CREATE ROLE single LOGIN PASSWORD {pw} CONNECTION LIMIT 1;
 CREATE ROLE read_only LOGIN PASSWORD {pw};
 ALTER ROLE read_only SET default_transaction_read_only = on;
 CREATE ROLE hurried LOGIN PASSWORD {pw};
-ALTER ROLE hurried SET statement_timeout = '50ms';
+ALTER ROLE hurried SET statement_timeout = '5ms';
 CREATE ROLE cut_off LOGIN PASSWORD {pw};
-ALTER ROLE cut_off SET idle_in_transaction_session_timeout = '50ms';
+ALTER ROLE cut_off SET idle_in_transaction_session_timeout = '5ms';
 CREATE ROLE builders;
 CREATE ROLE others;
 GRANT builders TO reader;
 CREATE DATABASE analytics OWNER dbt;
 CREATE DATABASE closed;
 REVOKE CONNECT ON DATABASE closed FROM PUBLIC;
-CREATE DATABASE refusing ALLOW_CONNECTIONS false
+CREATE DATABASE refusing ALLOW_CONNECTIONS false;
+CREATE DATABASE narrow OWNER dbt CONNECTION LIMIT 1
 """
 _SCHEMAS = """
 CREATE SCHEMA marts AUTHORIZATION dbt;
-GRANT ALL ON SCHEMA marts TO builders, read_only, hurried, cut_off;
+GRANT ALL ON SCHEMA marts TO builders, read_only;
 GRANT USAGE ON SCHEMA marts TO reader;
 GRANT USAGE, CREATE ON SCHEMA marts TO certified;
 CREATE SCHEMA shared AUTHORIZATION dbt;
 CREATE TABLE shared.orders (id int);
+CREATE SCHEMA AUTHORIZATION builders;
+CREATE SCHEMA AUTHORIZATION cut_off;
+CREATE SCHEMA AUTHORIZATION hurried;
+CREATE SCHEMA AUTHORIZATION single;
+CREATE SCHEMA taken AUTHORIZATION dbt;
 CREATE SCHEMA twice AUTHORIZATION dbt;
 CREATE SCHEMA "Twice" AUTHORIZATION dbt
 """

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 RULE = (
     "HEALTHY: `dbt run` builds a table and a view; where the server is a stand-in or the target is read "
-    "only, `dbt debug` passes. UNHEALTHY: `dbt debug` fails. DEGRADED: dbt works with a limitation, or not "
-    "at this moment, and the message says which. What is not HEALTHY names its reason."
+    "only, `dbt debug` passes; where a relation of a model is another role's, `dbt run` fails at it and a "
+    "warning names it. UNHEALTHY: `dbt debug` fails. DEGRADED: dbt works with a limitation, or not at this "
+    "moment, and the message says which. What is not HEALTHY names its reason."
 )
 _LANES = {False: 2, True: 4}
 """Cases at once: those that work, and beside them those in which dbt only waits."""
@@ -50,17 +51,24 @@ class Row:
     dbt_seconds: float = 0.0
     direct: str = ""
     """What a query of one's own says."""
+    relation: str = ""
+    """Where a warning has to name what `dbt run` fails at: its name."""
 
     @property
     def agrees(self) -> bool:
         """By `RULE`; a target that is refused before it is probed counts as UNHEALTHY."""
         if self.status == "healthy":
-            return self.dbt_passed
+            return self.dbt_passed or self._is_warned_of
         if not self.message or (self.status == "unhealthy" and not self.error_type):
             return False
         if self.status == "degraded":
             return True
         return not self.dbt_passed or (self.direct != "" and not self.direct.startswith("reads"))
+
+    @property
+    def _is_warned_of(self) -> bool:
+        named = self.relation != "" and self.relation in self.dbt_reason
+        return named and any(self.relation in warning for warning in self.warnings)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "agrees": self.agrees}
@@ -128,6 +136,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 "ordinary_user": case.ordinary_user,
                 "timeout": case.timeout,
                 "former_names": dict(situation.former_names),
+                "credential_files": dict(situation.credential_files),
             }
             answer = _ours(request, environment)
             dbts, debug_passed = ask_dbt(engine, case, situation, answer, runner, work, environment)
@@ -145,6 +154,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             debug_passed=debug_passed,
             dbt_seconds=dbts.seconds,
             direct=_portable(direct, folder),
+            relation=f"built_table_{case.suffix}" if case.warned else "",
         )
 
 

@@ -177,8 +177,9 @@ def test_docstrings_and_the_seeds_model_may_name_engines() -> None:
 
 def test_modules_stay_small() -> None:
     """One responsibility each. The limit is above the habit (250), so that no line is saved for its sake."""
-    sources = [*(REPOSITORY / "floe_monitor").rglob("*.py"), *(p for d in PLUGINS for p in d.rglob("*.py"))]
+    packages = [REPOSITORY / "floe_monitor", REPOSITORY / "conformance", *PLUGINS]
+    sources = [path for package in packages for path in package.rglob("*.py")]
     long = {
-        str(p.relative_to(REPOSITORY)): n for p in sources if (n := len(p.read_text().splitlines())) > 400
+        str(p.relative_to(REPOSITORY)): n for p in sources if (n := len(p.read_text().splitlines())) > 350
     }
     assert long == {}

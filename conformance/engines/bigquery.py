@@ -13,7 +13,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import environments
-from conformance.bigquery_standin import EVERYTHING, LOOPBACK, StandIn, new_account, refusal
+from conformance.bigquery_answers import EVERYTHING, refusal
+from conformance.bigquery_standin import LOOPBACK, StandIn, new_account
 from conformance.cases import Case, Engine, Situation
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -133,6 +134,18 @@ def _default(folder: Path, *, stored: bool) -> Iterator[Situation]:
 
 
 @contextmanager
+def _no_project(folder: Path, *, named: str) -> Iterator[Situation]:
+    """No `project`; the key file of the default credentials names `named`."""
+    path = folder / "default.json"
+    with _standing() as standin:
+        path.write_text(
+            json.dumps({**_account()[0], "token_uri": f"{standin.url}/token", "project_id": named})
+        )
+        environment = {"GOOGLE_APPLICATION_CREDENTIALS": str(path), "GOOGLE_CLOUD_PROJECT": ""}
+        yield _situation(standin.url, {}, environment, method="oauth", project=None)
+
+
+@contextmanager
 def _google(folder: Path, *, trusted: bool = True, impersonate: str | None = None) -> Iterator[Situation]:
     """At Google's own addresses, through a proxy that answers for them."""
     import trustme  # noqa: PLC0415 - only where cases run
@@ -186,6 +199,7 @@ ENGINE = Engine(
         Case("all well, a service account's key", _account_json),
         Case("all well, a key file", _account_file),
         Case("all well, application default credentials", partial(_default, stored=True)),
+        Case("all well, their project", partial(_no_project, named="analytics")),
         Case("all well, Google's addresses through a proxy", _google),
         Case("all well, impersonation", partial(_google, impersonate=ACCOUNT)),
         Case("all well, priority batch", partial(_token, priority="batch")),
@@ -204,6 +218,7 @@ ENGINE = Engine(
         Case("no key file", partial(_account_file, content=None)),
         Case("a key file without a key", partial(_account_file, content='{"type": "service_account"}')),
         Case("no application default credentials", partial(_default, stored=False)),
+        Case("no project, and none of theirs", partial(_no_project, named="")),
         Case("no right to impersonate", partial(_google, impersonate="boss@example.org")),
         Case("unknown project", partial(_token, project="nothing")),
         Case("quota exceeded", partial(_token, state=_answering(403, "quotaExceeded"))),

@@ -125,6 +125,36 @@ def _leave_role(pooler: Pooler) -> None:
 
 
 @contextmanager
+def _options(folder: Path, options: str) -> Iterator[Situation]:
+    with _server(folder, user="reader", schema="builders") as found:
+        yield replace(found, environment={**found.environment, "PGOPTIONS": options})
+
+
+@contextmanager
+def _built_by_another(folder: Path) -> Iterator[Situation]:  # noqa: ARG001
+    """The table that `dbt run` is to build is there, of the server's first user."""
+    with building:
+        cluster = plain()
+    cluster.execute(f"CREATE TABLE taken.built_table_{_BUILT_BY_ANOTHER.suffix} (amount int)", "analytics")
+    yield _situation(cluster.port, schema="taken")
+
+
+_BUILT_BY_ANOTHER = Case(
+    "schema there, with the model's table of another owner", _built_by_another, warned=True
+)
+
+
+@contextmanager
+def _password_file(folder: Path, content: bytes) -> Iterator[Situation]:
+    """The variable of the profile is not set: none can have this content."""
+    with building:
+        cluster = plain()
+    (folder / "password").write_bytes(content)
+    files = {"password": str(folder / "password")}
+    yield replace(_situation(cluster.port), environment={}, credential_files=files)
+
+
+@contextmanager
 def _kept(folder: Path, host: str, former: str) -> Iterator[Situation]:  # noqa: ARG001
     """A connection is kept to `former`, where `host` led; the name leads now where the system's files say."""
     with building:
@@ -160,7 +190,10 @@ ENGINE = Engine(
     cases=(
         Case("all well", _server),
         Case("all well, several schemas in search_path", partial(_server, search_path="marts, public")),
-        Case("all well, a role", partial(_server, user="reader", role="builders")),
+        Case("all well, a role", partial(
+            _server, user="reader", role="builders", schema="builders",
+        )),
+        Case("all well, a role in PGOPTIONS", partial(_options, options="-c role=builders")),
         Case("all well, the second of two hosts", partial(_server, host="127.0.0.9,127.0.0.1")),
         Case("all well, by host name", partial(_server, host="localhost")),
         Case("two hosts, the first starting up", partial(_hosts, hosts="127.0.0.3,127.0.0.1")),
@@ -183,16 +216,29 @@ ENGINE = Engine(
         Case("schema missing, no right to create it", partial(_server, user="reader", schema="forbidden")),
         Case("schema there, no right to create in it", partial(_server, user="reader")),
         Case("schema there, with a table of another owner", partial(_server, schema="shared")),
+        _BUILT_BY_ANOTHER,
         Case("schema's name begins with pg_", partial(_server, schema="pg_marts")),
         Case("schema's name has 64 bytes", partial(_server, schema="m" * 64)),
         Case("schema's name has a quote", partial(_server, schema="dbt's")),
         Case("two schemas that differ in case alone", partial(_server, schema="twice")),
         Case("default_transaction_read_only", partial(_server, user="read_only")),
-        Case("statement_timeout of 50 ms", partial(_server, user="hurried")),
-        Case("idle_in_transaction_session_timeout of 50 ms", partial(_server, user="cut_off")),
-        Case("fewer connections than threads", partial(_server, user="single", threads=4)),
+        Case("statement_timeout of 5 ms", partial(
+            _server, user="hurried", schema="hurried",
+        )),
+        Case("idle_in_transaction_session_timeout of 5 ms", partial(
+            _server, user="cut_off", schema="cut_off",
+        )),
+        Case("fewer connections than threads", partial(
+            _server, user="single", schema="single", threads=4,
+        ), apart=True),
+        Case("fewer connections of the database than threads", partial(
+            _server, dbname="narrow", threads=4,
+        ), apart=True),
         Case("a hot standby", partial(_server, which=standby)),
         Case("wrong password", partial(_server, password="wrong")),  # noqa: S106
+        Case("password file with NUL bytes", partial(
+            _password_file, content=PASSWORD.encode("utf-16-le"),
+        )),
         Case("no password", partial(_server, password=None)),
         Case("password expired", partial(_server, user="expired")),
         Case("unknown user", partial(_server, user="nobody")),

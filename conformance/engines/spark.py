@@ -167,6 +167,6 @@ ENGINE = Engine(
         Case("stand-in: all well, TLS", _tls),
         Case("stand-in: a cluster, all well", partial(_tls, http=True)),
         Case("stand-in: a cluster, wrong token", partial(_tls, http=True, token="wrong")),  # noqa: S106
-        Case("stand-in: a cluster, asleep", partial(_tls, http=True, state="TERMINATED")),
+        Case("stand-in: a cluster, terminated", partial(_tls, http=True, state="TERMINATED")),
     ),
 )  # fmt: skip

@@ -70,6 +70,7 @@ INTERNAL = {
     "floe_monitor.compute.toolkit.process_state": _DAEMON,
     "floe_monitor.compute.toolkit.suggestions": _DAEMON,
     "floe_monitor.compute.toolkit.worker_thread": "behind `driver_thread`",
+    "floe_monitor.compute.validation_messages": _DAEMON,
     "floe_monitor.testing.audit": _KIT,
     "floe_monitor.testing.control_process": "the process behind `punctuality`",
     "floe_monitor.testing.description": _PASSED_ON,

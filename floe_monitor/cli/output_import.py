@@ -21,6 +21,7 @@ from floe_monitor.compute.toolkit.env_references import (
     parse_expression,
     sole_variable,
 )
+from floe_monitor.compute.validation_messages import UNKNOWN_KEY
 from floe_monitor.credentials.references import as_reference
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.profiles.render import render
@@ -220,6 +221,16 @@ class OutputImport:
         raise RefusedError("it has too many keys that the plugin does not know")
 
 
+def refusal_of_profile(name: str) -> str | None:
+    """Why no configuration can name this profile, as `config check` would say it."""
+    try:
+        ProfileSettings(name=name, path="profiles.yml")
+    except ValueError:
+        return "its name can be that of no profile: give it another"
+    found = next(iter(find_literals({"profiles": [{"name": name}]})), None)
+    return None if found is None else "its name holds a secret: give it another"
+
+
 def _literals(name: str, fields: dict[str, Any]) -> Iterator[Problem]:
     for found in find_literals({"targets": {name: fields}}):
         yield Problem(None, found.message, found.path, found.hint)
@@ -231,7 +242,7 @@ def _is_removable(problem: Problem, fields: Any, plugin: ComputePlugin[Any]) -> 
         return False
     value = _at(fields, path)
     blank = len(path) == 2 and value == "" and may_be_blank(plugin, str(path[1]))
-    return blank or (value is not None and problem.message == "unknown key")
+    return blank or (value is not None and problem.message == UNKNOWN_KEY)
 
 
 def _at(value: Any, path: KeyPath) -> Any:

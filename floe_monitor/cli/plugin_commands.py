@@ -142,6 +142,7 @@ def resources(
     from pydantic import ValidationError
 
     from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements
+    from floe_monitor.compute.validation_messages import describe
     from floe_monitor.registry.discovery import discover
     from floe_monitor.registry.foreign_plugin import resource_requirements
 
@@ -155,7 +156,7 @@ def resources(
         spec = ask(size)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
-        said = f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+        said = f"{'.'.join(map(str, wrong['loc']))}: {describe(wrong)}"
         raise CliError(f"{plugin}: its resources of size {size} are none: {said}") from None
     except ValueError:
         raise unknown("no workload size", size, WORKLOAD_PRESETS) from None

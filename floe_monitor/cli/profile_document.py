@@ -11,12 +11,11 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from yaml.events import ScalarEvent, SequenceStartEvent
 
 from floe_monitor.cli.terminal import CliError
 from floe_monitor.credentials.masking import redacted
 from floe_monitor.profiles.yaml_text import MAX_CHARACTERS, MAX_DEPTH, UnreadableTextError, describe, load
-from floe_monitor.settings.yaml_composer import Composer, Fault
+from floe_monitor.settings.yaml_reader import TAG, YamlReader
 from floe_monitor.settings.yaml_scalars import scalar
 
 if TYPE_CHECKING:
@@ -25,11 +24,8 @@ if TYPE_CHECKING:
 _MAX_VALUES = 20_000
 _MAX_EXPRESSIONS = 1000
 _MAX_OUTPUTS = 500
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _resolver = yaml.resolver.Resolver()
-_TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = {"int", "float", "bool", "null"}
-_MERGE = object()
 _SHOWN = 60
 
 
@@ -54,14 +50,14 @@ def read_document(path: Path) -> Document:
     text = _read(path)
     reader = _Reader(path)
     try:
-        reader.compose(_Loader(text))
+        reader.compose(reader.loader(text))
     except yaml.YAMLError as error:
         raise CliError(f"{path}{_place(error)}: not YAML: {describe(error)}") from None
     try:
         load(text)  # what is beyond the composer: a 13th month, a tag on what it does not fit
     except UnreadableTextError as error:
         raise CliError(f"{path}: not YAML that dbt can read: {error}") from None
-    root = reader.root
+    root = reader.root.value if reader.root is not None else None
     if not isinstance(root, dict):
         raise CliError(f"{path} is not a profiles.yml: it has no profiles")
     profiles = {name: body for name, body in root.items() if name != "config"}
@@ -102,99 +98,39 @@ def _place(error: Any) -> str:
     return f":{mark.line + 1}:{mark.column + 1}" if mark else ""
 
 
-class _Open:
-    """A mapping or list that is being read."""
+class _Reader(YamlReader):
+    """As dbt reads it, for which any scalar may be a key."""
 
-    __slots__ = ("is_list", "key", "merged", "value")
+    no_tag = "has a tag that dbt does not understand"
 
-    def __init__(self, *, is_list: bool) -> None:
-        self.is_list = is_list
-        self.value: Any = [] if is_list else {}
-        self.key: Any = None
-        self.merged: list[dict[Any, Any]] = []
-
-
-_FAULTS = {
-    Fault.SECOND_DOCUMENT: "is a second document: one file holds one",
-    Fault.TOO_DEEP: f"is nested more than {MAX_DEPTH} deep",
-    Fault.TOO_MANY_VALUES: "holds too many values once its aliases are written out",
-    Fault.UNDEFINED_ALIAS: "the alias has no anchor before it",
-}
-
-
-class _Reader(Composer[Any, _Open]):
     def __init__(self, path: Path) -> None:
         super().__init__(MAX_DEPTH, _MAX_VALUES)
         self.notes: list[str] = []
         self._path = path
 
-    def scalar(self, event: Any) -> Any:
-        text, tag = event.value, event.tag
-        plain = event.implicit[0] and tag is None
-        if tag not in (None, "!"):
-            return self._tagged(event, tag, text)
-        if not plain:
-            return text
-        if text == "<<":
-            return _MERGE
+    def key(self, event: Any) -> Any:
+        return self.value(event, is_plain=event.implicit[0] and event.tag is None)
+
+    def repeated(self, event: Any, key: Any, first_line: int) -> None:  # noqa: ARG002 - the reader's own
+        shown = redacted(str(key))[:_SHOWN]
+        line = event.start_mark.line + 1
+        self.notes.append(f"line {line}: the key {shown!r} is given twice; dbt takes the last")
+
+    def plain(self, text: str) -> Any:
         value = scalar(text)
-        if isinstance(value, str):
-            tag = _resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-            return text if tag == f"{_TAG}str" else Unquoted(text)
-        return value
+        if not isinstance(value, str) or text == "<<":
+            return value
+        tag = _resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        return text if tag == f"{TAG}str" else Unquoted(text)
 
-    def alias(self, event: Any, value: Any) -> Any:
-        # None is what an empty value is, too.
-        if value is None and any(frame.anchor == event.anchor for frame in self._frames):
-            raise self._error(event, "contains itself")
-        return value
-
-    def open(self, event: Any) -> _Open:
-        is_list = isinstance(event, SequenceStartEvent)
-        if event.tag not in (None, "!", f"{_TAG}{'seq' if is_list else 'map'}"):
-            raise self._error(event, "has a tag that dbt does not understand")
-        return _Open(is_list=is_list)
-
-    def close(self, collection: _Open, event: Any) -> Any:  # noqa: ARG002 - the composer's own
-        for merged in collection.merged:
-            collection.value.update({k: v for k, v in merged.items() if k not in collection.value})
-        return collection.value
-
-    def add(self, parent: _Open, value: Any, event: Any) -> None:
-        if parent.is_list:
-            parent.value.append("<<" if value is _MERGE else value)
-        elif parent.key is None:
-            if not isinstance(event, ScalarEvent):
-                raise self._error(event, "a key must be text")
-            mark: Any = event.start_mark
-            parent.key = (value, mark.line + 1)
-        else:
-            (key, line), parent.key = parent.key, None
-            if key is _MERGE:
-                self._merge(parent, value, event)
-                return
-            if key in parent.value:
-                shown = redacted(str(key))[:_SHOWN]
-                self.notes.append(f"line {line}: the key {shown!r} is given twice; dbt takes the last")
-            parent.value[key] = "<<" if value is _MERGE else value
-
-    def fault(self, event: Any, fault: Fault) -> CliError:
-        return self._error(event, _FAULTS[fault])
-
-    def _tagged(self, event: Any, tag: str, text: str) -> Any:
-        kind = tag.removeprefix(_TAG)
+    def tagged(self, event: Any) -> Any:
+        kind = event.tag.removeprefix(TAG)
         if kind == "str":
-            return text
+            return event.value
         if kind not in _PLAIN_TAGS:
-            raise self._error(event, "has a tag that dbt does not understand")
-        return scalar(text)
+            raise self.error(event, self.no_tag)
+        return scalar(event.value)
 
-    def _merge(self, parent: _Open, value: Any, event: Any) -> None:
-        merged = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, dict) for item in merged):
-            raise self._error(event, "<< takes a mapping or a list of mappings")
-        parent.merged.extend(merged)
-
-    def _error(self, event: Any, message: str) -> CliError:
+    def error(self, event: Any, message: str) -> CliError:
         mark = event.start_mark
         return CliError(f"{self._path}:{mark.line + 1}:{mark.column + 1}: {message}")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.cli.output_import import OutputImport, RefusedError
+from floe_monitor.cli.output_import import OutputImport, RefusedError, refusal_of_profile
 from floe_monitor.cli.profile_document import read_document
 from floe_monitor.cli.secret_references import SecretReferences
 from floe_monitor.cli.terminal import NO, OK, CliError, note, unknown, write
@@ -134,6 +134,8 @@ class _Import:
             outputs = body["outputs"]
             if not isinstance(name, str):
                 self._lose(str(name), None, "its name is no text: put it in quotes")
+            elif (refusal := refusal_of_profile(name)) is not None:
+                self._lose(name, None, refusal)
             elif not isinstance(outputs, dict):
                 self._lose(name, None, "it has no outputs")
             else:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from floe_monitor.compute import deadline
-from floe_monitor.compute.errors import ComputeError, resource_error_in
+from floe_monitor.compute.errors import ComputeError, ComputeTimeoutError, resource_error_in
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 from floe_monitor.compute.redaction.redactor import Redactor
 
@@ -243,7 +243,9 @@ class Validation:
 
     def _name(self, error: Exception) -> Failure:
         current = deadline.current()
-        if current is not None and current.expired:
+        # What the toolkit's own waits raise at the deadline says what they waited for.
+        named = isinstance(error, ComputeTimeoutError) and str(error)
+        if current is not None and current.expired and not named:
             return Failure(ErrorType.TIMEOUT, f"no answer within the time allowed ({type(error).__name__})")
         if isinstance(error, ComputeError):
             return Failure(error.error_type, str(error))

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import WORKLOAD_PRESETS, CatalogConfig, ComputeConfig, ResourceSpec
+from floe_monitor.compute.validation_messages import describe_without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -209,10 +210,9 @@ def _converted(plugin: ComputePlugin[Any], config: ComputeConfig) -> ComputeConf
         given = {name: getattr(config, name) for name in config.model_fields_set}
         converted: ComputeConfig = plugin.config_model.model_validate(given)
     except ValidationError as error:
-        # pydantic's own text repeats values; location and rule are enough.
         problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+            f"{'.'.join(map(str, detail['loc'])) or 'target'}: {describe_without_values(detail)}"
+            for detail in error.errors(include_url=False)
         ]
         raise ComputeConfigurationError("; ".join(problems)) from None
     return converted

@@ -124,7 +124,7 @@ class _Daemon:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
         try:
-            with withholding_output(self._tell_of_output, of_everyone=True):
+            with withholding_output(self._report_output, of_everyone=True):
                 anyio.run(self._main, announce)
         except Exception as error:  # noqa: BLE001 - logged by class and place, and reported by the exit status
             for cause in _causes(error):
@@ -260,7 +260,7 @@ class _Daemon:
         time.sleep(self._graces.get() + 0.5)
         os._exit(0)
 
-    def _tell_of_output(self, count: int) -> None:
+    def _report_output(self, count: int) -> None:
         self._log.warning("output of plugins is withheld: it may hold a credential", characters=count)
 
     def _flush(self) -> None:

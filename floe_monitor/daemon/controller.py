@@ -66,15 +66,15 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSe
     return loaded, targets
 
 
-def tell_of_exposed_files(loaded: LoadedSettings) -> None:
+def report_exposed_files(loaded: LoadedSettings) -> None:
     """In a thread of its own: a credential's file may lie on a file system that hangs."""
 
-    def tell() -> None:
+    def report() -> None:
         for warning in itertools.islice(exposed_files(loaded.trusted), NAMES_SHOWN):
             log.warning("%s", warning)
 
     with suppress(RuntimeError):  # no thread can be started: the next reload tells
-        threading.Thread(target=tell, name="file-modes", daemon=True).start()
+        threading.Thread(target=report, name="file-modes", daemon=True).start()
 
 
 class Controller:
@@ -99,7 +99,7 @@ class Controller:
         self._pool = pool
         self._synchronizer = synchronizer
         self._publish = publish
-        tell_of_exposed_files(loaded)
+        report_exposed_files(loaded)
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
 
@@ -172,7 +172,7 @@ class Controller:
     def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
         former, settings = self._loaded.settings, loaded.settings
         self._loaded = loaded
-        tell_of_exposed_files(loaded)
+        report_exposed_files(loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)

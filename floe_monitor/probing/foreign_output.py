@@ -17,30 +17,30 @@ from floe_monitor.compute.redaction.current import current_redactor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TELL_EVERY = 60.0
+REPORT_EVERY = 60.0
 """Seconds between two reports of output that was withheld."""
 NAMES = ("stdout", "stderr", "__stdout__", "__stderr__")
 
 
 class Withheld:
-    """How much was withheld. `tell` gets the count, at once, then every minute at most; from any thread."""
+    """How much was withheld. `report` gets the count, at once, then every minute at most; from any thread."""
 
-    def __init__(self, tell: Callable[[int], None] | None = None) -> None:
+    def __init__(self, report: Callable[[int], None] | None = None) -> None:
         self.count = 0
         """Characters or bytes."""
-        self._tell = tell
-        self._told_at = float("-inf")
+        self._report = report
+        self._reported_at = float("-inf")
         self._lock = threading.Lock()
 
     def add(self, length: int) -> int:
         with self._lock:
             self.count += length
             now = time.monotonic()
-            due = self._tell is not None and length > 0 and now - self._told_at >= TELL_EVERY
+            due = self._report is not None and length > 0 and now - self._reported_at >= REPORT_EVERY
             if due:
-                self._told_at = now
-        if due and self._tell is not None:
-            self._tell(self.count)
+                self._reported_at = now
+        if due and self._report is not None:
+            self._report(self.count)
         return length
 
 
@@ -73,13 +73,13 @@ class _Guarded:
 
 @contextmanager
 def withholding_output(
-    tell: Callable[[int], None] | None = None, *, of_everyone: bool = False
+    report: Callable[[int], None] | None = None, *, of_everyone: bool = False
 ) -> Iterator[Withheld]:
     """Withhold what plugins print in validations; with `of_everyone`, what anybody prints.
 
     A driver's own threads are known by nothing; the daemon withholds all: its log goes past the streams.
     """
-    withheld = Withheld(tell)
+    withheld = Withheld(report)
     former: dict[str, TextIO | None] = {name: getattr(sys, name) for name in NAMES}
 
     def is_foreign() -> bool:

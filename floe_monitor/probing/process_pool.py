@@ -28,6 +28,8 @@ from floe_monitor.probing.channel import Channel, MessageError
 from floe_monitor.probing.invocation import RaisedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from floe_monitor.compute.checks import CheckLog
     from floe_monitor.credentials.resolver import Resolved
 
@@ -201,6 +203,11 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
+        """One that has ended stays a zombie, which keeps its number, until `kill` is done with its group."""
+        if sys.platform == "linux" and self._process.returncode is None:
+            with contextlib.suppress(ChildProcessError):
+                options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+                return os.waitid(os.P_PID, self._process.pid, options) is None
         return self._process.poll() is None
 
     def wait_ready(self, ready_by: float) -> None:
@@ -250,19 +257,22 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill the process with everything that it has started, and reap it."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(
-                self._process.pid, signal.SIGSTOP
-            )  # it starts nothing more, and keeps what it has adopted
         if self.alive:
+            # It starts nothing more, and keeps what it has adopted.
+            self._signal(os.kill, signal.SIGSTOP)
             process_tree.kill_descendants(self._process.pid)
         else:
             process_tree.kill_marked(self._mark)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(os.killpg, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         self._close_channel()
+
+    def _signal(self, send: Callable[[int, int], None], number: signal.Signals) -> None:
+        """Nothing once it was waited for: its number may be another program's by then."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                send(self._process.pid, number)
 
     def _close_channel(self) -> None:
         forked_child.release(self._channel.fileno())
@@ -292,10 +302,13 @@ class WorkerProcess:
                 return kind, value
 
     def _ended(self) -> WorkerProcessError | MonitorResourceError:
-        try:
-            code = self._process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
+        until = time.monotonic() + 1
+        while self.alive and time.monotonic() < until:
+            time.sleep(0.01)
+        if self.alive:
             return WorkerProcessError("the worker process closed its connection")
+        self.kill()  # while its number is still its own: what it has left in its group goes with it
+        code = self._process.returncode
         if code == SHORTAGE_STATUS:
             return MonitorResourceError("the monitor has no more threads, memory or file descriptors")
         if code < 0:

@@ -193,7 +193,7 @@ class Runner:
                 return validate_with(plugin, resolved, target.entry.distribution)
 
         # A context of its own: what a plugin sets in one validation is not there in the next.
-        return lambda: Context().run(_telling_shortage, validate)
+        return lambda: Context().run(_naming_shortage, validate)
 
     def _in_process(self, attempt: Attempt, span: SpanHandle) -> Callable[[], ConnectionResult]:
         loop = asyncio.get_running_loop()
@@ -222,7 +222,7 @@ class Runner:
                     (self._processes.release if reusable else self._processes.discard)(process)
             return result
 
-        return lambda: _telling_shortage(validate)
+        return lambda: _naming_shortage(validate)
 
     @contextlib.contextmanager
     def _preparing(self, attempt: Attempt, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
@@ -268,7 +268,7 @@ class Runner:
         )
 
 
-def _telling_shortage(validate: Callable[[], ConnectionResult]) -> ConnectionResult:
+def _naming_shortage(validate: Callable[[], ConnectionResult]) -> ConnectionResult:
     """In the worker: what is raised for want of the monitor's own means is a `MonitorResourceError`."""
     try:
         return validate()

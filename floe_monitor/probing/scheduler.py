@@ -253,6 +253,9 @@ class Scheduler:
         trigger: Trigger,
     ) -> None:
         target = watched.target
+        if not self._is_current(watched):  # replaced before this task's first turn
+            future.cancel()
+            return
         try:
             if target.entry.plugin is None:
                 result = self._runner.without_worker(attempt, trigger)

@@ -7,25 +7,21 @@ repeat a value: any value may be a secret in the wrong place.
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model, field_validator
-from pydantic_core import core_schema
 
 from floe_monitor.compute.models import ComputeConfig
-from floe_monitor.compute.redaction.detection import is_public_key, secrets_in
 from floe_monitor.compute.toolkit.env_references import is_template
 from floe_monitor.compute.toolkit.suggestions import suggestion
+from floe_monitor.compute.validation_messages import REQUIRED, UNKNOWN_KEY, describe_without_values
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-
-    from pydantic_core import ErrorDetails
 
     from floe_monitor.compute.plugin import ComputePlugin, ConfigT
     from floe_monitor.registry.problems import KeyPath
@@ -41,11 +37,6 @@ _TARGET_KEYS = _COMMON | {
     "output_without",
 }
 """What any target may have; for the nearest key only, the daemon's settings check these."""
-_MISSING = "missing"
-_UNKNOWN = "unknown key"
-_ECHOING = frozenset({"value_error", "assertion_error", "union_tag_invalid", "union_tag_not_found"})
-_SILENT = frozenset(get_args(core_schema.ErrorType)) - _ECHOING
-"""Kinds of pydantic's own errors whose text has no part of the input."""
 
 
 class ConfigProblems(Exception):  # noqa: N818 - it is the collection that is raised
@@ -53,11 +44,13 @@ class ConfigProblems(Exception):  # noqa: N818 - it is the collection that is ra
 
     def __init__(self, problems: Collection[Problem]) -> None:
         # A key that is missing because it is misspelt is one problem, not two.
-        unknown = {(problem.path[:-1], problem.hint) for problem in problems if problem.message == _UNKNOWN}
+        unknown = {
+            (problem.path[:-1], problem.hint) for problem in problems if problem.message == UNKNOWN_KEY
+        }
         self.problems = tuple(
             problem
             for problem in problems
-            if problem.message != _MISSING or (problem.path[:-1], _meant(problem.path)) not in unknown
+            if problem.message != REQUIRED or (problem.path[:-1], _meant(problem.path)) not in unknown
         )
         super().__init__("\n".join(map(str, self.problems)))
 
@@ -202,43 +195,12 @@ def _explain(error: Exception | BaseModel, schema: type[BaseModel], data: Any) -
         path = _real_path(detail["loc"], data)
         if detail["type"] == "extra_forbidden":
             problem = _unknown(path, str(path[-1]), _keys_at(schema, path[:-1]))
-        elif detail["type"] == "missing":
-            problem = Problem(None, _MISSING, path)
         else:
-            problem = Problem(None, _message(detail), path)
+            message = foreign_plugin.clean_text(describe_without_values(detail), limit=300)
+            problem = Problem(None, message, path)
         if (problem.path, problem.message) not in seen:
             seen.add((problem.path, problem.message))
             yield problem
-
-
-def _message(detail: ErrorDetails) -> str:
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if detail["type"] not in _SILENT:
-        given = detail["input"]
-        plugin = given.get("plugin") if isinstance(given, dict) else None
-        for leaf in sorted(_leaves(given), key=len, reverse=True):
-            if leaf == plugin or (leaf not in message and repr(leaf) not in message):
-                continue
-            # A short value is looked for as a word alone: else a 5 would blot the 15 of the rule.
-            edge = r"\b" if len(leaf) < 4 and leaf.isalnum() else ""
-            message = re.sub(rf"{re.escape(repr(leaf))}|{edge}{re.escape(leaf)}{edge}", "***", message)
-    message = message[:1].lower() + message[1:]
-    return foreign_plugin.clean_text(message.replace("input should be", "should be"), limit=300)
-
-
-def _leaves(value: object, key: str = "") -> Iterator[str]:
-    """What a message must not repeat: of one value all, for its place says which; of a mapping what may be a
-    secret, as a user's name or an authenticator is none."""
-    if isinstance(value, dict):
-        for below, item in value.items():
-            yield from _leaves(item, str(below))
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _leaves(item, key)
-    elif hasattr(value, "get_secret_value"):
-        yield from _leaves(value.get_secret_value(), key)
-    elif value is not None and not isinstance(value, bool) and str(value):
-        yield from secrets_in(str(value)) if is_public_key(key) else [str(value)]
 
 
 def _real_path(location: tuple[str | int, ...], data: Any) -> KeyPath:
@@ -296,7 +258,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _unknown(path: KeyPath, key: str, known: Collection[str]) -> Problem:
-    return Problem(None, _UNKNOWN, path, suggestion(str(key), known))
+    return Problem(None, UNKNOWN_KEY, path, suggestion(str(key), known))
 
 
 def _meant(path: KeyPath) -> str:

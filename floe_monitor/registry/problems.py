@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from floe_monitor.compute.redaction.detection import secrets_in
+from floe_monitor.compute.redaction.redactor import MASK
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,11 +15,20 @@ KeyPath = tuple[str | int, ...]
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """A path as people write it: `connection.attach[0].path`."""
+    """A path as people write it, for messages: `connection.attach[0].path`.
+
+    Without the secrets in a key: `{password=…}`, for one, is a key without a value.
+    """
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        text += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if text else _shown(part)
     return text
+
+
+def _shown(key: str) -> str:
+    for secret in secrets_in(key):
+        key = key.replace(secret, MASK)
+    return key
 
 
 @dataclass(frozen=True, slots=True)

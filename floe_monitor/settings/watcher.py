@@ -95,13 +95,13 @@ class ConfigWatcher:
                     self.problem = None
                     yield any(matters(path) for _, path in changes)
             except (OSError, RuntimeError, MonitorResourceError) as error:
-                self._tell(f"files cannot be watched ({type(error).__name__}): polling instead")
+                self._report(f"files cannot be watched ({type(error).__name__}): polling instead")
         deadline = anyio.current_time() + RETRY_SECONDS
         while anyio.current_time() < deadline:
             await anyio.sleep(pause)
             yield False
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if self.problem is None:
             log.warning(problem)
         self.problem = problem

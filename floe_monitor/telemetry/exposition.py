@@ -227,7 +227,7 @@ class MetricsPage:
             name = snapshot.target.name
             known = old.get(name)
             if known is None or known.snapshot.target is not snapshot.target:
-                known = self._meet(snapshot)
+                known = self._render(snapshot)
             elif known.snapshot is not snapshot:
                 labels = known.labels
                 pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
@@ -239,7 +239,7 @@ class MetricsPage:
         self._cache = new
         return new.values()
 
-    def _meet(self, snapshot: TargetSnapshot) -> _Rendered:
+    def _render(self, snapshot: TargetSnapshot) -> _Rendered:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         fixed = _fixed(target, labels)

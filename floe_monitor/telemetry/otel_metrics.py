@@ -2,62 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Observation
 
-from floe_monitor.domain.events import (
-    LateReturn,
-    ProbeFinished,
-    ProbeStarted,
-    ProfileGenerated,
-    ProfileReconciled,
-    TickSkipped,
-)
 from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry.event_metrics import FED, EventMetrics
 from floe_monitor.telemetry.instruments import Kind
-from floe_monitor.telemetry.state_metrics import error_type_of, state_rows
+from floe_monitor.telemetry.state_metrics import state_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter
 
-    from floe_monitor.domain.events import Event, ProbeResult
+    from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.instruments import Instrument
 
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
 
-class Recorder:
+class Recorder(EventMetrics):
     """Records events; the counterpart of `PrometheusSink`."""
 
     def __init__(self, meter: Meter) -> None:
+        super().__init__()
         self._meter = meter
-        self._durations = self._histogram(table.VALIDATION_DURATION)
-        self._errors = self._counter(table.VALIDATION_ERRORS)
-        self._generation = self._histogram(table.PROFILE_GENERATION)
-        self._late = self._counter(table.LATE_RETURNS)
-        self._skipped = self._counter(table.PROBES_SKIPPED)
-        self._lag = self._histogram(table.SCHEDULE_LAG)
-        self._wait = self._histogram(table.SLOT_WAIT)
-        self._writes = self._counter(table.PROFILE_WRITES)
-        self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            ProbeFinished: self._finished,
-            ProbeStarted: self._started,
-            TickSkipped: self._skip,
-            LateReturn: self._late_return,
-            ProfileGenerated: self._generated,
-            ProfileReconciled: self._reconciled,
-        }
+        self._counters = {each.name: self._counter(each) for each in FED if each.kind is Kind.COUNTER}
+        self._histograms = {each.name: self._histogram(each) for each in FED if each.kind is Kind.HISTOGRAM}
 
-    def handle(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+    def observe(
+        self, instrument: Instrument, seconds: float, *labels: str, result: ProbeResult | None = None
+    ) -> None:
+        attributes = dict(zip(instrument.labels, labels, strict=True))
+        context = None if result is None else _context_of(result)
+        self._histograms[instrument.name].record(seconds * 1000, attributes, context)
+
+    def count(self, instrument: Instrument, number: int, *labels: str) -> None:
+        self._counters[instrument.name].add(number, dict(zip(instrument.labels, labels, strict=True)))
 
     def _histogram(self, instrument: Instrument) -> Histogram:
         assert instrument.otlp is not None  # noqa: S101 - every event-fed instrument has an OTLP name
@@ -73,34 +58,6 @@ class Recorder:
         return self._meter.create_counter(
             instrument.otlp, unit=instrument.otlp_unit, description=instrument.description
         )
-
-    def _finished(self, event: ProbeFinished) -> None:
-        result = event.result
-        plugin, status = result.plugin, result.status.value
-        self._durations.record(
-            result.duration * 1000, {"plugin": plugin, "status": status}, _context_of(result)
-        )
-        reason = error_type_of(result)
-        if reason is not None:
-            self._errors.add(1, {"plugin": plugin, "error_type": reason.value})
-
-    def _started(self, event: ProbeStarted) -> None:
-        if event.lag is not None:
-            self._lag.record(event.lag * 1000)
-        self._wait.record(event.slot_wait * 1000)
-
-    def _skip(self, event: TickSkipped) -> None:
-        self._skipped.add(event.count, {"plugin": event.plugin, "reason": event.reason})
-
-    def _late_return(self, event: LateReturn) -> None:
-        self._late.add(1, {"plugin": event.plugin})
-
-    def _generated(self, event: ProfileGenerated) -> None:
-        self._generation.record(event.duration * 1000, {"plugin": event.plugin})
-
-    def _reconciled(self, event: ProfileReconciled) -> None:
-        if event.result != "unchanged":
-            self._writes.add(1, {"profile": event.profile, "result": event.result})
 
 
 def _context_of(result: ProbeResult) -> Context | None:

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.domain.events import (
-    LateReturn,
-    ProbeFinished,
-    ProbeStarted,
-    ProfileGenerated,
-    ProfileReconciled,
-    SkipReason,
-    TickSkipped,
-)
+from floe_monitor.domain.events import SkipReason
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.state_metrics import error_type_of
+from floe_monitor.telemetry.event_metrics import FED, EventMetrics
+from floe_monitor.telemetry.instruments import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from floe_monitor.domain.events import Event, ProbeResult
+    from floe_monitor.domain.events import ProbeFinished, ProbeResult
     from floe_monitor.telemetry.instruments import Instrument
 
 EXEMPLAR_VALUE_LIMIT = 100
@@ -37,85 +28,53 @@ def _exemplar(result: ProbeResult) -> dict[str, str] | None:
     return None
 
 
-class PrometheusSink:
+class PrometheusSink(EventMetrics):
     """Counts events. `MetricsPage` renders its registry together with the state."""
 
     name = "prometheus"
 
     def __init__(self) -> None:
+        super().__init__()
         self.registry = CollectorRegistry()
-        self._durations = self._histogram(table.VALIDATION_DURATION)
-        self._errors = self._counter(table.VALIDATION_ERRORS)
-        self._generation = self._histogram(table.PROFILE_GENERATION)
-        self._late = self._counter(table.LATE_RETURNS)
-        self._skipped = self._counter(table.PROBES_SKIPPED)
-        self._lag = self._histogram(table.SCHEDULE_LAG)
-        self._wait = self._histogram(table.SLOT_WAIT)
-        self._writes = self._counter(table.PROFILE_WRITES)
+        self._families = {instrument.name: self._family(instrument) for instrument in FED}
+        self._series: dict[tuple[str, ...], Any] = {}
         ProcessCollector(registry=self.registry)
-        self._by_status: dict[tuple[str, ConnectionStatus], Histogram] = {}
-        self._handlers: dict[type[Any], Callable[[Any], None]] = {
-            ProbeFinished: self._finished,
-            ProbeStarted: self._started,
-            TickSkipped: self._skip,
-            LateReturn: self._late_return,
-            ProfileGenerated: self._generated,
-            ProfileReconciled: self._reconciled,
-        }
 
-    def handle(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+    def observe(
+        self, instrument: Instrument, seconds: float, *labels: str, result: ProbeResult | None = None
+    ) -> None:
+        self._one(instrument, labels).observe(seconds, None if result is None else _exemplar(result))
 
-    def _histogram(self, instrument: Instrument) -> Histogram:
-        return Histogram(
-            instrument.name,
-            instrument.description,
-            instrument.labels,
-            unit=instrument.unit,
-            buckets=instrument.buckets,
-            registry=self.registry,
-        )
-
-    def _counter(self, instrument: Instrument) -> Counter:
-        return Counter(instrument.name, instrument.description, instrument.labels, registry=self.registry)
+    def count(self, instrument: Instrument, number: int, *labels: str) -> None:
+        self._one(instrument, labels).inc(number)
 
     def _finished(self, event: ProbeFinished) -> None:
-        result = event.result
-        child = self._by_status.get((result.plugin, result.status))
-        if child is None:
-            child = self._meet(result)
-        child.observe(result.duration, _exemplar(result))
-        reason = error_type_of(result)
-        if reason is not None:
-            self._errors.labels(result.plugin, reason.value).inc()
+        plugin = event.result.plugin
+        if (table.LATE_RETURNS.name, plugin) not in self._series:
+            self._begin(plugin)
+        super()._finished(event)
 
-    def _meet(self, result: ProbeResult) -> Histogram:
-        """Begin a plugin's series at zero: `increase()` does not see what a new counter begins with."""
+    def _begin(self, plugin: str) -> None:
+        """A plugin's series begin at zero: `increase()` does not see what a new counter begins with."""
         for status in ConnectionStatus:
-            self._by_status[result.plugin, status] = self._durations.labels(result.plugin, status.value)
+            self._one(table.VALIDATION_DURATION, (plugin, status.value))
         for error_type in ErrorType:
-            self._errors.labels(result.plugin, error_type.value)
+            self._one(table.VALIDATION_ERRORS, (plugin, error_type.value))
         for reason in get_args(SkipReason):
-            self._skipped.labels(result.plugin, reason)
-        self._late.labels(result.plugin)
-        return self._by_status[result.plugin, result.status]
+            self._one(table.PROBES_SKIPPED, (plugin, reason))
+        self._one(table.LATE_RETURNS, (plugin,))
 
-    def _started(self, event: ProbeStarted) -> None:
-        if event.lag is not None:
-            self._lag.observe(event.lag)
-        self._wait.observe(event.slot_wait)
+    def _one(self, instrument: Instrument, labels: tuple[str, ...]) -> Any:
+        """The series with these labels; the client library takes longer to find it."""
+        key = (instrument.name, *labels)
+        found = self._series.get(key)
+        if found is None:
+            family = self._families[instrument.name]
+            found = self._series[key] = family.labels(*labels) if labels else family
+        return found
 
-    def _skip(self, event: TickSkipped) -> None:
-        self._skipped.labels(event.plugin, event.reason).inc(event.count)
-
-    def _late_return(self, event: LateReturn) -> None:
-        self._late.labels(event.plugin).inc()
-
-    def _generated(self, event: ProfileGenerated) -> None:
-        self._generation.labels(event.plugin).observe(event.duration)
-
-    def _reconciled(self, event: ProfileReconciled) -> None:
-        if event.result != "unchanged":
-            self._writes.labels(event.profile, event.result).inc()
+    def _family(self, instrument: Instrument) -> Histogram | Counter:
+        names = instrument.name, instrument.description, instrument.labels
+        if instrument.kind is Kind.COUNTER:
+            return Counter(*names, registry=self.registry)
+        return Histogram(*names, unit=instrument.unit, buckets=instrument.buckets, registry=self.registry)

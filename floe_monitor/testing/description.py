@@ -15,6 +15,7 @@ from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import WORKLOAD_PRESETS, CatalogConfig, ComputeConfig
 from floe_monitor.compute.plugin import ComputePlugin
 from floe_monitor.compute.quantities import parse_quantity
+from floe_monitor.compute.validation_messages import describe
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.foreign_plugin import (
     catalog_attachment_sql,
@@ -119,7 +120,7 @@ class DescriptionConformance(Kit):
             try:
                 spec = resource_requirements(plugin, size)
             except ValidationError as error:
-                fault(f"size {size}: {error.errors(include_url=False)[0]['msg']}")
+                fault(f"size {size}: {describe(error.errors(include_url=False)[0])}")
             for what in ("cpu", "memory", "ephemeral_storage"):
                 request, limit = getattr(spec, f"{what}_request"), getattr(spec, f"{what}_limit")
                 if parse_quantity(request) > parse_quantity(limit):

@@ -74,6 +74,8 @@ class FaultProxy:
         self._upstream_port = upstream_port
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
+        self._clients: set[socket.socket] = set()
+        """Those of `_open` that were accepted; the others lead upstream."""
         self._fillers: list[socket.socket] = []
         self._closed = False
         self.accepted = 0
@@ -103,6 +105,11 @@ class FaultProxy:
     @property
     def fault(self) -> Fault:
         return self._fault
+
+    @property
+    def open(self) -> int:
+        """Connections that were accepted and have not ended."""
+        return len(self._clients)
 
     def set(
         self,
@@ -182,6 +189,7 @@ class FaultProxy:
                 self._newest, self.newest_held = client, False
                 fault = self._fault
                 self._open.add(client)
+                self._clients.add(client)
             if fault is Fault.RESET or self._closed:
                 self._drop(client)
             elif fault is Fault.HALF_CLOSE:
@@ -269,6 +277,7 @@ class FaultProxy:
     def _drop(self, end: socket.socket) -> None:
         with self._changed:
             self._open.discard(end)
+            self._clients.discard(end)
             reset = self._fault is Fault.RESET
         _end(end, reset=reset)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -20,7 +21,7 @@ from floe_monitor.testing.kit import Given, build, fault, fields_of
 from floe_monitor.testing.network_faults import NetworkConformance, healthy_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from floe_monitor.compute.models import ComputeConfig
     from floe_monitor.compute.plugin import ComputePlugin
@@ -33,6 +34,10 @@ _ELSEWHERE = "127.0.0.2"
 """Where nobody listens."""
 _SECONDS = 10.0
 """The deadline of each probe; the refusal elsewhere takes none of it."""
+_SIDE_BY_SIDE, _IN_TURN = 4, 5
+"""Probes of one target at a time, and how often."""
+_UNTIL_CLOSED = 10.0
+"""Seconds within which connections that are not kept have ended, on a machine that is busy."""
 
 
 class KeptConnectionConformance(NetworkConformance):
@@ -55,9 +60,20 @@ class KeptConnectionConformance(NetworkConformance):
     def test_connection_is_kept(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """The tests of this class would prove nothing otherwise."""
         with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
-            made = asyncio.run(_made_by_the_second(prober, keys, proxy))
+            made = asyncio.run(_made_by_the_last(prober, keys, proxy))
         if made:
-            fault(f"the second probe of a target with connection_reuse makes {made} new connections")
+            fault(f"each further probe of a target with connection_reuse makes new connections: {made}")
+
+    def kept(self, proxy: FaultProxy) -> int:
+        """How many connections are kept now; override it where it is the server's sessions that count."""
+        return proxy.open
+
+    def test_parallel_probes_share_nothing(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
+        """Each has a connection to itself, and one of them is kept."""
+        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
+            problem = asyncio.run(_side_by_side(prober, keys, lambda: self.kept(proxy)))
+        if problem:
+            fault(f"probes of one target at the same time: {problem}")
 
     @pytest.mark.parametrize("address", [_ELSEWHERE, None], ids=["moved", "unknown"])
     def test_name_of_a_kept_connection(
@@ -92,11 +108,35 @@ class _Names:
         return self._system(self.address, *rest, **options)
 
 
-async def _made_by_the_second(prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> int:
+async def _made_by_the_last(prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> int:
+    """A pool of HTTP connections may have to grow by one before there is always one that is free."""
     await healthy_probe(prober, keys)
-    before = proxy.accepted
+    made = 1
+    for _ in range(_IN_TURN):
+        before = proxy.accepted
+        await healthy_probe(prober, keys)
+        if (made := proxy.accepted - before) == 0:
+            break
+    return made
+
+
+async def _side_by_side(prober: Prober, keys: Mapping[str, Any], kept: Callable[[], int]) -> str | None:
+    async def in_turn() -> None:
+        for _ in range(_IN_TURN):
+            await healthy_probe(prober, keys)
+
     await healthy_probe(prober, keys)
-    return proxy.accepted - before
+    by_one = kept()
+    try:
+        await asyncio.gather(*(in_turn() for _ in range(_SIDE_BY_SIDE)))
+    except RuntimeError as error:
+        return f"{error}: two of them may have used the same connection"
+    until = time.monotonic() + _UNTIL_CLOSED
+    while (now := kept()) > by_one:
+        if time.monotonic() > until:
+            return f"{now} connections stay open, where one probe leaves {by_one}: close those"
+        await asyncio.sleep(0.02)
+    return None
 
 
 async def _moving(prober: Prober, keys: Mapping[str, Any], names: _Names, address: str | None) -> str | None:

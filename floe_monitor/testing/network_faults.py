@@ -41,6 +41,7 @@ _SILENT_SECONDS = 30
 _TOLD_SECONDS = 10.0
 """The deadline, at least, at which a fault that the plugin is told of must not be called a timeout: it is
 told at once, but a busy machine may take longer than the deadline of a silent fault."""
+_HEALTHY_PROBES_IN_A_DEADLINE = 6
 _LATE_SECONDS = 30.0
 """After the deadline, where a server accepts late: no machine is so slow that it would come in time."""
 _SLOWER_THAN_THE_DEADLINE = 5
@@ -96,10 +97,12 @@ _OF_NEW_CONNECTIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """How many bytes a server sends in a healthy probe: in all, and on its longest connection."""
+    """How many bytes a server sends in a healthy probe, in all and on its longest connection, and how long
+    such a probe takes."""
 
     total: int
     longest: int
+    seconds: float
 
 
 async def healthy_conversation(prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> Conversation:
@@ -107,13 +110,14 @@ async def healthy_conversation(prober: Prober, keys: Mapping[str, Any], proxy: F
 
     Raises `RuntimeError` where the target is not well to begin with, or its server is not behind the proxy.
     """
-    before = 0
+    before, began = 0, 0.0
     for _ in range(2):
-        before, proxy.longest = proxy.answered, 0
+        before, proxy.longest, began = proxy.answered, 0, time.monotonic()
         await healthy_probe(prober, keys)
+    seconds = time.monotonic() - began
     if proxy.answered == before:
         raise RuntimeError("the healthy target does not connect to where the configuration was pointed")
-    return Conversation(proxy.answered - before, max(1, proxy.longest))
+    return Conversation(proxy.answered - before, max(1, proxy.longest), seconds)
 
 
 async def healthy_probe(
@@ -199,6 +203,7 @@ class NetworkConformance(Kit):
     """The key of `connection` that names the server; None for an engine that no network leads to."""
     port_key: ClassVar[str] = "port"
     fault_deadline_seconds: ClassVar[float] = 1.0
+    """Of each probe under a fault; more where a healthy one takes over a sixth of it (a busy machine)."""
     _conversations: ClassVar[dict[str, Conversation]]
     """By configuration: one is measured for all faults."""
 
@@ -230,13 +235,12 @@ class NetworkConformance(Kit):
     ) -> None:
         if self._has_no_network:
             return
-        anywhere = repr(self.pointed_at(_keys_of(config)[0], LOOPBACK, 1))
         with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
-            problem = asyncio.run(self._under(prober, keys, proxy, wanted, anywhere))
+            problem = asyncio.run(self._under(prober, keys, proxy, wanted))
         if problem:
             fault(f"the network {wanted}: {problem}")
 
-    def test_silent_name_service(self, config: ComputeConfig) -> None:
+    def test_silent_name_service(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """A look-up takes no timeout; the system's resolver gives up after ten seconds or more, here 30."""
         if self._has_no_network:
             return
@@ -244,10 +248,15 @@ class NetworkConformance(Kit):
             pytest.skip("this system does not let a network namespace be made (unshare)")
         keys, environ = _keys_of(config)
         _, port = self.server_of(keys)
+        try:
+            with self._behind_a_proxy(plugin, config) as (prober, proxied, proxy):
+                conversation = asyncio.run(self._conversation(prober, proxied, proxy))
+        except RuntimeError as error:
+            fault(f"{NAMELESS}: {error}")
         given = {
             "keys": self.pointed_at(keys, SILENT_HOST, port),
             "environ": environ,
-            "timeout": self.fault_deadline_seconds,
+            "timeout": self._deadline(conversation),
         }
         done = silent_names.run(
             _NAMELESS.replace("GIVEN", repr(json.dumps(given))), timeout=55, resolver_seconds=_SILENT_SECONDS
@@ -284,35 +293,36 @@ class NetworkConformance(Kit):
         with FaultProxy(port) as proxy, Prober(environ, plugin) as prober:
             yield prober, self.pointed_at(keys, LOOPBACK, proxy.port), proxy
 
+    async def _conversation(self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> Conversation:
+        """Measured once for targets that differ in where their server listens alone."""
+        anywhere = repr(self.pointed_at(keys, LOOPBACK, 1))
+        if anywhere not in self._conversations:
+            self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
+        return self._conversations[anywhere]
+
+    def _deadline(self, conversation: Conversation) -> float:
+        return max(self.fault_deadline_seconds, _HEALTHY_PROBES_IN_A_DEADLINE * conversation.seconds)
+
     async def _under(
-        self,
-        prober: Prober,
-        keys: Mapping[str, Any],
-        proxy: FaultProxy,
-        wanted: NetworkFault,
-        anywhere: str,
+        self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy, wanted: NetworkFault
     ) -> str | None:
-        """`anywhere` is the same for two targets that differ in where their server listens alone."""
-        timeout = self.fault_deadline_seconds
-        if not wanted.silent:
-            timeout = max(timeout, _TOLD_SECONDS)
         try:
-            if anywhere not in self._conversations:
-                self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
+            conversation = await self._conversation(prober, keys, proxy)
+            deadline_seconds = self._deadline(conversation)
+            timeout = deadline_seconds if wanted.silent else max(deadline_seconds, _TOLD_SECONDS)
             if keys.get("connection_reuse"):
                 # The deadline may be a part of what a kept connection was made with.
                 await healthy_probe(prober, keys, timeout)
         except RuntimeError as error:
             return str(error)
-        impose(proxy, wanted, self._conversations[anywhere], timeout)
+        impose(proxy, wanted, conversation, timeout)
         probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
         problem = problem_of(probe, timeout, silent=wanted.silent, reached=reached)
         if problem or wanted.silent:
             return problem
         # One that tries again and again keeps to the author's deadline too, whatever it calls it then.
-        timeout = self.fault_deadline_seconds
-        probe, reached = await probe_under(prober, keys, proxy, wanted, timeout)
-        return problem_of(probe, timeout, silent=None, reached=reached)
+        probe, reached = await probe_under(prober, keys, proxy, wanted, deadline_seconds)
+        return problem_of(probe, deadline_seconds, silent=None, reached=reached)
 
 
 def _keys_of(config: ComputeConfig) -> tuple[dict[str, Any], dict[str, str]]:

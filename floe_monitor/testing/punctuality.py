@@ -80,19 +80,19 @@ class Control:
     def begin(self, deadline: float) -> str:
         """A deadline (by `time.monotonic`) that the control has too; its name, for one of the next two."""
         name = f"{deadline:.9f}-{os.urandom(4).hex()}"
-        self._tell(f"begin {name} {deadline}")
+        self._send(f"begin {name} {deadline}")
         return name
 
     def drop(self, timing: str) -> None:
         """It was kept: nothing needs to be known."""
-        self._tell(f"drop {timing}")
+        self._send(f"drop {timing}")
 
     def allowed(self, timing: str, margin: float) -> float:
         """Seconds after the deadline that `margin` comes to on this machine, now. Not before the deadline."""
-        self._tell(f"answer {timing}")
+        self._send(f"answer {timing}")
         return margin + 2 * max(_COMPUTING, _PART * margin) * (self._answer(timing) - 1)
 
-    def _tell(self, words: str) -> None:
+    def _send(self, words: str) -> None:
         if self._process is None or self._process.stdin is None:
             raise RuntimeError("use `with Control() as control`")
         os.write(self._process.stdin.fileno(), f"{words}\n".encode())  # short enough never to be mixed up

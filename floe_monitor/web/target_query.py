@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.compute.toolkit.suggestions import hint, nearest
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.web.responses import ProblemError
@@ -101,5 +101,6 @@ def _number(key: str, values: dict[str, list[str]]) -> int:
 def _unknown(what: str, word: str, known: Iterable[str]) -> ProblemError:
     known = list(known)
     near = nearest(word, known)
-    hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
-    return ProblemError(HTTPStatus.BAD_REQUEST, f"unknown {what} {word[:128]!r}; {hint}", nearest=near)
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST, f"unknown {what} {word[:128]!r}; {hint(near, known)}", nearest=near
+    )

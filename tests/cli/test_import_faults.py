@@ -169,9 +169,11 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: duckdb, threads: .inf", "threads is no whole number"),
         ("type: duckdb, threads: [1]", "threads is no whole number"),
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
+        ("type: duckdb, threads: \"{{ env_var('PATH').x }}\"", "threads: the expression over PATH comes to"),
+        ("type: \"{{ env_var('PATH').__init__ }}\"", "type: the expression over PATH comes to"),
         ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
-        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: should be a valid integer"),
-        ("type: duckdb, path: ''", "path: string should have at least 1 character"),
+        (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: must be a whole number"),
+        ("type: duckdb, path: ''", "path: must not be empty"),
         (
             "type: bigquery, method: service-account-json, project: p, dataset: d, keyfile_json: x",
             "keyfile_json is a mapping of the key file's fields: dbt-bigquery refuses and prints a text",
@@ -195,6 +197,22 @@ def test_an_output_that_is_no_target_is_named_and_the_rest_is_imported(
     assert CANARY not in said.out + said.err
     assert call("config", "check").code == 0
     assert list(yaml.safe_load((place / "floe-monitor.yaml").read_text())["targets"]) == ["ok"]
+
+
+@pytest.mark.parametrize("name", ["", f"x://u:{CANARY}@h", f"password={CANARY}"])
+def test_a_profile_that_no_configuration_can_name(call: Any, place: Path, name: str) -> None:
+    profiles = {
+        name: {"outputs": {"dev": {"type": "duckdb"}}},
+        "shop": {"outputs": {"ok": {"type": "duckdb"}}},
+    }
+    (place / "profiles.yml").write_text(yaml.safe_dump(profiles, sort_keys=False))
+    said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
+    assert said.code == 1
+    assert "not carried over: profile " in said.err
+    assert "give it another" in said.err
+    assert CANARY not in said.out + said.err + (place / "floe-monitor.yaml").read_text()
+    assert call("config", "check").code == 0
+    assert call("profiles", "diff").code == 0
 
 
 def test_names_that_are_no_text(call: Any, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,4 +54,5 @@ def test_wait_for_the_outputs_of_a_profiles_file(call: Any, place: Path) -> None
     assert call("wait", "--profiles", "p.yml", "dev", "old", "--timeout", "60s").code == 1
     said = call("wait", "--profiles", "p.yml", "--timeout", "500ms", "--interval", "100ms")
     assert said.code == 1
-    assert said.err.splitlines()[-1].endswith("s: gone")
+    # A busy machine may not have come to the other by then.
+    assert re.search(r" s: (dev, )?gone$", said.err.splitlines()[-1])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from floe_monitor.compute import (
     ComputeConfigurationError,
+    ComputeTimeoutError,
     ConnectionStatus,
     Deadline,
     ErrorType,
@@ -100,6 +101,22 @@ def test_what_fails_past_the_deadline_is_a_timeout() -> None:
     with deadline.running_until(Deadline.after(0)), validation, validation.check("query"):
         raise ComputeConfigurationError("cancelled, says the driver")
     assert validation.result().error_type is ErrorType.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ComputeTimeoutError("no answer in time from 127.0.0.9"), "no answer in time from 127.0.0.9"),
+        (ComputeTimeoutError(""), "no answer within the time allowed (ComputeTimeoutError)"),
+        (OSError("closed"), "no answer within the time allowed (OSError)"),
+    ],
+)
+def test_past_the_deadline_a_timeout_keeps_its_words(error: Exception, message: str) -> None:
+    """They name what was waited for, however late the machine is."""
+    validation = Validation(classify)
+    with deadline.running_until(Deadline.after(-1)), validation, validation.check("connect"):
+        raise error
+    assert (validation.result().error_type, validation.result().message) == (ErrorType.TIMEOUT, message)
 
 
 def test_exceptions_outside_checks_are_not_swallowed() -> None:

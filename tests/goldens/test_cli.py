@@ -10,6 +10,7 @@ import pytest
 
 from tests.goldens.normaliser import Normaliser
 from tests.goldens.transcripts import HERE, Place, fill, judge, replay
+from tests.harness.locked import needs_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # many commands, on a machine that may be busy
 
 MANY_COMMANDS = {"catalog-sql", "config-faults", "help"}
+WORDED_BY = {"check": "duckdb", "usage": "typer", "help": "typer"}
+"""Distributions that have a part in what is shown."""
+
+
+def _marks(script: Path) -> list[pytest.MarkDecorator]:
+    marks = [pytest.mark.gate] if script.stem in MANY_COMMANDS else []
+    return [*marks, needs_locked(WORDED_BY[script.stem])] if script.stem in WORDED_BY else marks
+
+
 SCRIPTS = [
-    pytest.param(path, marks=[pytest.mark.gate] if path.stem in MANY_COMMANDS else [], id=path.stem)
-    for path in sorted((HERE / "cli").glob("*.txt"))
+    pytest.param(path, marks=_marks(path), id=path.stem) for path in sorted((HERE / "cli").glob("*.txt"))
 ]
 
 

@@ -11,6 +11,7 @@ from tests.goldens.collector import collecting
 from tests.goldens.daemon import running
 from tests.goldens.normaliser import Normaliser
 from tests.goldens.transcripts import HERE, fill, judge
+from tests.harness.locked import needs_locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ TARGETS = 6
 """Of `inputs/probed.yaml`."""
 
 
-@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("form", [pytest.param("console", marks=needs_locked("structlog")), "json"])
 def test_log_and_exit(form: str, tmp_path: Path) -> None:
     """Lines are sorted: probes end in any order."""
     fill(tmp_path)

@@ -355,11 +355,12 @@ def _no_message(config: ComputeConfig) -> ConnectionResult:
 
 
 def _leave_a_grandchild(config: ComputeConfig) -> ConnectionResult:
-    """One of a session of its own, whose parent has gone; `cleared`: without its environment as well. Its pid
-    is written to `file`. `then: exit` ends this process too."""
+    """One in a session of its own (not if `near`), whose parent has gone; `cleared`: without its environment
+    as well. Its pid is written to `file`. `then: exit` ends this process too."""
     script = f"sleep 600 & echo $! >{config.connection['file']}.new"
     environ: dict[str, str] | None = {} if config.connection.get("cleared") else None
-    subprocess.run(["/bin/sh", "-c", script], check=True, env=environ, start_new_session=True)
+    new = not config.connection.get("near")
+    subprocess.run(["/bin/sh", "-c", script], check=True, env=environ, start_new_session=new)
     Path(f"{config.connection['file']}.new").rename(config.connection["file"])
     if config.connection.get("then") == "exit":
         os._exit(7)

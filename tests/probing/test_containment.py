@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import signal
 import sys
 import threading
 import time
@@ -128,7 +130,15 @@ async def test_a_child_that_sends_no_whole_message_is_ended(
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose an orphan was")
-@pytest.mark.parametrize("more", [{}, {"cleared": True}, {"then": "exit"}], ids=["plain", "cleared", "died"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"cleared": True}, id="cleared"),
+        pytest.param({"then": "exit"}, id="died"),
+        pytest.param({"then": "exit", "cleared": True, "near": True}, id="died, cleared, same group"),
+    ],
+)
 async def test_what_a_child_leaves_in_other_sessions_ends_with_it(
     more: dict[str, Any], probe: Probe, make_target: MakeTarget, tmp_path: Path
 ) -> None:
@@ -153,6 +163,29 @@ async def test_what_a_child_leaves_ends_with_the_monitor(
     runner.close()
     await _until_ended(file.read_text().strip())
     await probing
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process that is looked at is waited for")
+def test_no_signal_reaches_who_has_the_number_of_a_process_that_ended(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = process_pool.WorkerProcess(process_pool.PluginAddress("lab", None))
+    pid = process._process.pid
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 60
+    while process.alive:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    os.kill(pid, 0)  # nobody else can have the number yet
+    process.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: sent.append(pid))
+    monkeypatch.setattr(os, "killpg", lambda pid, _: sent.append(pid))
+    process.kill()
+    assert sent == []
 
 
 async def _until_ended(pid: str) -> None:

@@ -113,13 +113,13 @@ def test_a_field_name_is_no_key_where_it_has_an_alias() -> None:
 
 
 def test_problems_are_located_where_they_were_written() -> None:
-    assert problems(Whole, {}) == ["connection.host: missing"]
+    assert problems(Whole, {}) == ["connection.host: is required"]
     assert problems(Whole, {"host": "h", "port": "x"})[0].startswith(
-        "connection.port: should be a valid integer"
+        "connection.port: must be a whole number"
     )
-    assert problems(Whole, port="x")[0].startswith("port: should be a valid integer")
-    assert problems(ConnectionOnly, {"host": []}) == ["connection.host: should be a valid string"]
-    assert problems(Whole, threads=65) == ["threads: should be less than or equal to 64"]
+    assert problems(Whole, port="x")[0].startswith("port: must be a whole number")
+    assert problems(ConnectionOnly, {"host": []}) == ["connection.host: must be text"]
+    assert problems(Whole, threads=65) == ["threads: must be less than or equal to 64"]
     nested = problems(Whole, {"host": "h", "attach": [{"pth": "x", "alias": "a"}]})
     assert "connection.attach[0].pth: unknown key; did you mean 'path'?" in nested
     assert not any("Attached" in text for text in nested)

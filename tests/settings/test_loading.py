@@ -110,6 +110,8 @@ profils: []
         ("targets: {a: {plugin: x, connection: {p: {env: A B}}}}\n", "is no name of an environment variable"),
         ("targets: {a: {plugin: x, credentials: {p: {}}}}\n", "give `env: NAME` or `file: PATH`"),
         ("targets: {a: {plugin: x, credentials: {p: {value: s3cret}}}}\n", "p.value: unknown key; known: "),
+        ("log: {password=s3cret}\n", "log.password=***: unknown key"),
+        ("http: {'x://u:s3cret@h': 1}\n", "http.x://u:***@h: unknown key"),
         ("otlp: {headers: {authorization: Bearer x}}\n", "a literal secret is refused"),
         ("otlp: {endpoint: 'http://u:s3cret@h'}\n", "a literal secret inside this value is refused"),
     ],

@@ -1,2 +1,2 @@
 {{ config(alias="built_view_" ~ var("case")) }}
-select amount from {{ ref("built_table") }}
+{% if var("apart") %}select 1 as amount{% else %}select amount from {{ ref("built_table") }}{% endif %}

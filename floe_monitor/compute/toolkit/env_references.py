@@ -51,7 +51,7 @@ class Expression:
 
         try:
             value = sandbox.render(self.template, {"env_var": env_var})
-            return _converted(value) if isinstance(value, sandbox.MarkedText) else value
+            return _plain(_converted(value) if isinstance(value, sandbox.MarkedText) else value)
         except UnresolvedError:
             raise
         except sandbox.LimitError:
@@ -222,6 +222,21 @@ def _try(sandbox: Any, template: Template) -> None:
 
 class _ConversionError(ValueError):
     """Its text is ours and safe to show."""
+
+
+def _plain(value: Any) -> Any:
+    """The value, made of YAML's own types alone. Jinja hands on whatever an expression names: methods, views,
+    and undefined attributes, which raise in the hands of whoever looks at them."""
+    kind = type(value)
+    if kind in (bool, int, float, type(None)):
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if kind in (list, tuple):
+        return kind(_plain(item) for item in value)
+    if kind is dict:
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    raise _ConversionError("comes to nothing that YAML has: no text, number, list or mapping")
 
 
 def _converted(value: MarkedText) -> Any:

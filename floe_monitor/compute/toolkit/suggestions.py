@@ -24,8 +24,13 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?`, or the known words where none is near."""
     words = sorted(known)
-    near = nearest(word, words)
+    return hint(nearest(word, words), words)
+
+
+def hint(near: str | None, known: Iterable[str]) -> str:
+    """The same where the nearest has been looked for already; the known words in the order given."""
     if near is not None:
         return f"did you mean {near!r}?"
+    words = list(known)
     shown = ", ".join(words[:MOST_SHOWN]) + (" …" if len(words) > MOST_SHOWN else "")
     return f"known: {shown}" if words else ""

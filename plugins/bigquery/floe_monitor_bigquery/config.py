@@ -45,7 +45,10 @@ class BigQueryConfig(ReusingConfig):
     method: Literal["oauth", "service-account", "service-account-json", "oauth-secrets"] = Field(
         description="How to authenticate; oauth means application default credentials"
     )
-    project: Name | None = Field(default=None, description="Project that holds the dataset")
+    project: Name | None = Field(
+        default=None,
+        description="Project that holds the dataset; unset: with method oauth, the default credentials' own",
+    )
     database: Name | None = Field(default=None, description="The same as project, as dbt allows")
     dataset: Name | None = Field(default=None, description="Dataset that dbt builds in")
     schema_: Name | None = Field(
@@ -142,7 +145,8 @@ class BigQueryConfig(ReusingConfig):
             names = f"{one} and {other.rstrip('_')}"
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{names} are the same key to dbt: give one")
-            if not getattr(self, one) and not getattr(self, other):
+            found_late = one == "project" and self.method == "oauth"
+            if not getattr(self, one) and not getattr(self, other) and not found_late:
                 raise ValueError(f"missing: {one}")
         unknown = sorted(self.credentials.keys() - set(SECRETS))
         if unknown:

@@ -12,6 +12,7 @@ from floe_monitor.compute import (
     ComputeConnectionError,
     ComputeTimeoutError,
     ConnectionStatus,
+    ErrorType,
     Validation,
     deadline,
 )
@@ -30,6 +31,7 @@ from floe_monitor_bigquery.credentials import (
     read_stored,
     refresh,
 )
+from floe_monitor_bigquery.default_project import default_project
 from floe_monitor_bigquery.errors import UnusableAnswerError, classify
 from floe_monitor_bigquery.session import Session
 from floe_monitor_bigquery.transport import Transport, new_client, roots
@@ -67,6 +69,20 @@ class Connector:
         with self.validation.check("credentials"):
             self._stored = read_stored(self._config)
             self._credentials = make_credentials(self._config, self._stored)
+            if not self._config.project_name and (project := default_project(self._stored)):
+                self._config = self._config.model_copy(update={"project": project})
+
+    def judgeable(self) -> BigQueryConfig | None:
+        """The configuration with its project; None, said in a check, where only a server knows that."""
+        if self._config.project_name:
+            return self._config
+        with self.validation.check("project") as check:
+            check.degrade(
+                "no `project` is given: dbt asks a server of Google's for it, the monitor does not, so that "
+                "what follows cannot be judged: give `project`",
+                ErrorType.CONFIGURATION,
+            )
+        return None
 
     @property
     def key(self) -> bytes:

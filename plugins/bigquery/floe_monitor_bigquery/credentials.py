@@ -74,7 +74,7 @@ def read_stored(config: BigQueryConfig) -> dict[str, Any] | None:
         return None
     if named := os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
         return _read(Path(named), "GOOGLE_APPLICATION_CREDENTIALS")
-    gclouds = _gcloud_directory() / "application_default_credentials.json"
+    gclouds = gcloud_directory() / "application_default_credentials.json"
     return _read(gclouds, "gcloud's credentials") if gclouds.is_file() else None
 
 
@@ -170,7 +170,7 @@ def _is_of_metadata_server(credentials: Any) -> bool:
     return type(credentials).__module__ == "google.auth.compute_engine.credentials"
 
 
-def _gcloud_directory() -> Path:
+def gcloud_directory() -> Path:
     if found := os.environ.get("CLOUDSDK_CONFIG"):
         return Path(found)
     # As google-auth does: a home that is not known stays `~`, where Path would raise.
@@ -180,16 +180,23 @@ def _gcloud_directory() -> Path:
 # ------------------------------------------------------------ files and their kinds
 
 
-def _read(path: Path, what: str) -> dict[str, Any]:
-    """A JSON object; opening neither waits for a writer's end of a pipe nor reads without end."""
+def read_text(path: Path, what: str) -> str:
+    """Opening neither waits for a writer's end of a pipe nor reads without end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ComputeConfigurationError(f"{what}: {path} is no file")
-            content = json.loads(file.read(MAX_FILE_BYTES))
+            return file.read(MAX_FILE_BYTES).decode()
     except OSError as error:
         raise ComputeConfigurationError(f"{what}: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ComputeConfigurationError(f"{what}: {path} is no UTF-8 text") from None
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = json.loads(read_text(path, what))
     except ValueError:
         raise ComputeConfigurationError(f"{what}: {path} holds no JSON") from None
     if not isinstance(content, dict):

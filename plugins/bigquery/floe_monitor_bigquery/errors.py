@@ -9,8 +9,8 @@ class AnsweredError(Exception):
     """An answer that is no success. `reason` is the API's own word, or OAuth's `error`."""
 
     def __init__(self, where: str, status: int, reason: str, message: str) -> None:
-        told = f"{reason}: {message}" if message else reason
-        super().__init__(f"{where} answered {status} {told}".strip())
+        said = f"{reason}: {message}" if message else reason
+        super().__init__(f"{where} answered {status} {said}".strip())
         self.where = where
         self.status = status
         self.reason = reason

@@ -41,5 +41,6 @@ class BigQueryComputePlugin(NetworkPlugin[BigQueryConfig]):
         with connector.validation as validation:
             connector.read_credentials()
             with connector.session(self.connections) as api:
-                examine(config, validation, api, connector.deadline)
+                if whole := connector.judgeable():
+                    examine(whole, validation, api, connector.deadline)
         return validation.result(f"dbt can work in dataset {config.dataset_name!r}")

@@ -73,7 +73,7 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(keyfile, dict) and "private_key" in keyfile:
         credentials["private_key"] = reference_of("keyfile_json.private_key", keyfile["private_key"])
         connection["keyfile_json"] = {key: value for key, value in keyfile.items() if key != "private_key"}
-    if not ("project" in connection or "database" in connection):
+    if not ("project" in connection or "database" in connection) and connection.get("method") != "oauth":
         raise ComputeConfigurationError("project is missing: dbt takes it from its environment; name it")
     _refuse_unknown(connection)
     return target_of(output, connection, credentials, _UNSET_ON_IMPORT)

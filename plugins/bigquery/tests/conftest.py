@@ -23,7 +23,8 @@ ACCOUNT = "dbt@analytics.iam.gserviceaccount.com"
 ENVIRONMENT = (
     "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "BIGQUERY_EMULATOR_HOST", "NO_GCE_CHECK",
     "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-    "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
+    "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT",
+    "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_ACTIVE_CONFIG_NAME",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
-from tests.harness.polling import settled
+from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,26 +67,22 @@ def test_broken_in_the_middle_of_a_probe(
     probe: Probe, proxy: FaultProxy, standin: StandIn, keyfile: dict[str, Any], fault: Fault, unhurried: Any
 ) -> None:
     """While the token endpoint, which is elsewhere, lets the probe wait."""
-    slow = threading.Event()
     credentials = {"private_key": keyfile.pop("private_key")}
     with FaultProxy(standin.port, Fault.FREEZE) as token:
         keyfile["token_uri"] = f"{LOOPBACK}:{token.port}/token"
 
         def turn() -> None:
-            slow.wait(unhurried(TIMEOUT) / 3)
             proxy.set(fault)
             token.set(Fault.PASS)
 
-        turner = threading.Thread(target=turn)
-        turner.start()
-        result = probe(
-            timeout=TIMEOUT,
-            credentials=credentials,
-            api_endpoint=f"{LOOPBACK}:{proxy.port}",
-            method="service-account-json",
-            keyfile_json=keyfile,
-        )
-        turner.join()
+        with once(lambda: token.held, turn):
+            result = probe(
+                timeout=2 * unhurried(TIMEOUT) if fault is Fault.FREEZE else 60,
+                credentials=credentials,
+                api_endpoint=f"{LOOPBACK}:{proxy.port}",
+                method="service-account-json",
+                keyfile_json=keyfile,
+            )
     expected = ErrorType.TIMEOUT if fault is Fault.FREEZE else ErrorType.CONNECTION
     _as_expected(result, expected, {"query"})
 

@@ -10,6 +10,7 @@ from floe_monitor_bigquery import BigQueryComputePlugin
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from tests.harness.dbt_outputs import OutputGenerator
 
 PLUGIN = BigQueryComputePlugin()
 TOKEN = "{{ env_var('BQ_TOKEN') }}"
@@ -23,21 +24,8 @@ KEY = {"private_key": "canary"}
 INLINE = {"method": "service-account-json"}
 REFRESH = {"client_id": "c", "token_uri": "https://oauth2.googleapis.com/token"}
 REFRESH_SECRETS = {"refresh_token": "canary-refresh", "client_secret": "canary-secret"}
-
-
-def generate(
-    connection: dict[str, Any], credentials: dict[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
-    fields = {"plugin": "bigquery", "connection": connection, "credentials": credentials or {}, **more}
-    return PLUGIN.generate_dbt_profile(build_config(PLUGIN, fields))
-
-
-def regenerate(imported: dict[str, Any]) -> dict[str, Any]:
-    credentials = {
-        key: f"{{{{ env_var('{reference['env']}') }}}}"
-        for key, reference in imported.get("credentials", {}).items()
-    }
-    return generate(imported["connection"], credentials, threads=imported["threads"])
+OUTPUTS = OutputGenerator(PLUGIN)
+generate, regenerate = OUTPUTS.generate, OUTPUTS.regenerate
 
 
 def test_the_least() -> None:
@@ -50,6 +38,13 @@ def test_the_least() -> None:
         "job_execution_timeout_seconds": 600,
         "job_retries": 1,
     }
+
+
+def test_a_project_that_is_left_to_the_default_credentials() -> None:
+    output = {"type": "bigquery", "method": "oauth", "dataset": "marts", "threads": 4}
+    assert regenerate(PLUGIN.import_dbt_output(output)) == output
+    with pytest.raises(ComputeConfigurationError, match="project is missing"):
+        PLUGIN.import_dbt_output({**output, "method": "service-account", "keyfile": "/k.json"})
 
 
 def test_a_private_key_goes_into_its_place_as_an_expression() -> None:
@@ -190,7 +185,7 @@ def test_old_names_become_todays() -> None:
         ("service_account_json", {"keyfile_json": {"private_key": "canary"}}, "keyfile_json.private_key"),
         ("oauth", {"hostname": "canary"}, "hostname"),
         ("oauth", {"connection_reuse": True}, "connection_reuse"),
-        ("oauth", {"project": None}, "project"),
+        ("oauth_secrets_token", {"project": None}, "project"),
         ("oauth", {"retries": 1, "job_retries": 2}, "retries and job_retries"),
         ("oauth", {"workload_pool_provider_path": "x"}, "external-oauth-wif"),
     ],
@@ -207,7 +202,7 @@ def test_what_cannot_be_carried_over_is_named(example: str, changes: dict[str, A
         ({"method": None}, {}, "method"),
         ({"method": "service_account"}, {}, "method"),
         ({"method": "external-oauth-wif"}, {}, "no time limit"),
-        ({"project": None}, {}, "missing: project"),
+        ({"method": "service-account", "keyfile": "/k.json", "project": None}, {}, "missing: project"),
         ({"dataset": None}, {}, "missing: dataset"),
         ({"database": "other"}, {}, "project and database are the same"),
         ({"schema": "other"}, {}, "dataset and schema are the same"),

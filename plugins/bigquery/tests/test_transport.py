@@ -16,7 +16,8 @@ import trustme
 from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
 from floe_monitor_bigquery.transport import MAX_BYTES, Transport, content_of, new_client, roots
 
-from conformance.bigquery_standin import StandIn, refusal
+from conformance.bigquery_answers import refusal
+from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 

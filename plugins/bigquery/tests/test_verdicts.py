@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from conformance.bigquery_standin import EVERYTHING, StandIn, refusal
+from conformance.bigquery_answers import EVERYTHING, refusal
+from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:

@@ -52,10 +52,10 @@ class TestConfiguration:
             ({"attach": [{"path": "x", "alias": "a; b"}]}, ("connection", "attach", 0, "alias"), "pattern"),
             ({"settings": {"a = 1; --": 1}}, ("connection", "settings", "a = 1; --"), "pattern"),
             ({"extensions": ["a'b"]}, ("connection", "extensions", 0), "pattern"),
-            ({"path": ""}, ("connection", "path"), "at least 1"),
+            ({"path": ""}, ("connection", "path"), "must not be empty"),
             ({"memory_limit": "1GB", "settings": {"memory_limit": "2GB"}}, (), "given twice"),
             ({"path": "/data/shop.duckdb", "database": "store"}, (), "derives from the path"),
-            ({"filesystems": [{"protocol": "s3"}]}, ("connection", "filesystems", 0, "fs"), "missing"),
+            ({"filesystems": [{"protocol": "s3"}]}, ("connection", "filesystems", 0, "fs"), "is required"),
             ({"plugins": [{"name": "excel"}]}, ("connection", "plugins", 0), ""),
             (
                 {"attach": [{"path": "x", "type": "sqlite", "options": {"type": "sqlite"}}]},

@@ -45,6 +45,15 @@ def defaults() -> dict[str, str]:
     return {each.keyword.decode(): each.val.decode() for each in options if each.val}
 
 
+def role_in_options(options: str) -> str | None:
+    """The role that `options` (or PGOPTIONS) has the server set for the session: `-c role=…`, `--role=…`."""
+    words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
+    joined = "\0".join(words).replace("-c\0", "-c")
+    settings = [word[2:].partition("=") for word in joined.split("\0") if word.startswith(("-c", "--"))]
+    roles = [value for name, given, value in settings if given and name.lower() == "role"]
+    return roles[-1] if roles else None
+
+
 @lru_cache(maxsize=1)
 def verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
     """libpq's `PQsetErrorVerbosity`, which psycopg does not export.

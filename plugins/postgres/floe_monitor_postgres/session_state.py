@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType
+from floe_monitor_postgres.libpq import defaults, role_in_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 class SessionState:
     logged_in_as: str
     acts_as: str
+    is_to_act_as: str
+    """The role that libpq's options set at the session's start, or who logged in."""
     process_id: int
     """What libpq was told of the server's process."""
     database: str
@@ -53,9 +56,11 @@ def questions(server_version: int) -> list[str]:
 
 def read_state(rows: Sequence[Row], session: Session) -> SessionState:
     (logged_in_as, acts_as), *shown = rows
+    options = session.parameters.get("options") or defaults().get("options", "")
     return SessionState(
         logged_in_as=logged_in_as or "",
         acts_as=acts_as or "",
+        is_to_act_as=role_in_options(options) or logged_in_as or "",
         process_id=session.process_id,
         database=session.parameters["dbname"],
         timeouts={name: value or "0" for name, (value,) in zip(_TIMEOUTS, shown, strict=False)},
@@ -64,10 +69,10 @@ def read_state(rows: Sequence[Row], session: Session) -> SessionState:
 
 def judge_session(config: PostgresConfig, state: SessionState, context: Context, check: Check) -> None:
     # A configured role is set anew in each session, by dbt too.
-    if config.role is None and state.acts_as != state.logged_in_as and not context.sets_a_role:
+    if config.role is None and state.acts_as != state.is_to_act_as and not context.sets_a_role:
         check.degrade(
-            f"the session acts as {state.acts_as!r}, not as {state.logged_in_as!r} who logged in: a pooler "
-            "lends sessions in which another client's SET ROLE still holds, so that dbt's rights vary",
+            f"the session acts as {state.acts_as!r}, not as {state.is_to_act_as!r}: a pooler lends "
+            "sessions in which another client's SET ROLE still holds, so that dbt's rights vary",
             ErrorType.PERMISSION,
         )
     if state.database != context.database:

@@ -101,19 +101,3 @@ def test_never_idle_past_its_limit_nor_older_than_allowed(again: Any, plugin: An
 def test_a_rotated_password_is_proved_anew(again: Any) -> None:
     assert again().status is HEALTHY
     assert again(password="old").error_type is ErrorType.AUTHENTICATION
-
-
-def test_two_at_once_never_share(again: Any, server: Any) -> None:
-    results: list[ConnectionResult] = []
-
-    def run() -> None:
-        for _ in range(10):
-            results.append(again())  # noqa: PERF401 - those made before a failure count
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [result.status for result in results] == [HEALTHY] * 40
-    settled(lambda: len(backends(server)) == 1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from tests.harness.dbt_outputs import OutputGenerator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,21 +22,8 @@ PLUGIN = PostgresComputePlugin()
 SECRET = "{{ env_var('WAREHOUSE_PASSWORD') }}"
 LEAST = {"host": "db.example.internal", "user": "dbt", "dbname": "analytics", "schema": "public"}
 FILES = {"sslcert": "/tls/c.pem", "sslkey": "/tls/c.key"}
-
-
-def generate(
-    connection: dict[str, Any], credentials: dict[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
-    fields = {"plugin": "postgres", "connection": connection, "credentials": credentials or {}, **more}
-    return PLUGIN.generate_dbt_profile(build_config(PLUGIN, fields))
-
-
-def regenerate(imported: dict[str, Any]) -> dict[str, Any]:
-    credentials = {
-        key: f"{{{{ env_var('{reference['env']}') }}}}"
-        for key, reference in imported.get("credentials", {}).items()
-    }
-    return generate(imported["connection"], credentials, threads=imported["threads"])
+OUTPUTS = OutputGenerator(PLUGIN)
+generate, regenerate = OUTPUTS.generate, OUTPUTS.regenerate
 
 
 def test_the_designs_example() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from floe_monitor_postgres.connect import Connector
 from floe_monitor_postgres.errors import ServerError
+from floe_monitor_postgres.libpq import role_in_options
 from floe_monitor_postgres.transaction import ReadOnlyTransaction
 
 from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
@@ -31,6 +32,33 @@ def altered(server: Any, what: str, setting: str, value: str) -> Iterator[None]:
         yield
     finally:
         server.execute(f"ALTER {what} RESET {setting}")
+
+
+@pytest.mark.parametrize(
+    ("options", "role"),
+    [
+        ("", None),
+        ("-c role=builders", "builders"),
+        ("-crole=builders", "builders"),
+        ("--role=builders", "builders"),
+        ("-c ROLE=two\\ words -c search_path=a,role=b", "two words"),
+        ("-c search_path=marts", None),
+        ("-c role=one --role=two", "two"),
+        ("-c", None),
+        ("role=builders", None),
+    ],
+)
+def test_the_role_that_options_name(options: str, role: str | None) -> None:
+    assert role_in_options(options) == role
+
+
+def test_a_role_that_the_environment_asks_for(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libpq passes it on for dbt as for the probe."""
+    assert probe(user="reader").status is DEGRADED, "without it there is no right to create"
+    monkeypatch.setenv("PGOPTIONS", "-c role=builders")
+    assert probe(user="reader").status is HEALTHY
+    # A configured search_path becomes the options of the connection, and libpq then leaves out the variable.
+    assert probe(user="reader", search_path="marts").status is DEGRADED
 
 
 @pytest.mark.parametrize("what", ["ROLE dbt", "DATABASE analytics", "ROLE dbt IN DATABASE analytics"])

@@ -9,7 +9,10 @@ import pytest
 from floe_monitor.testing import ComputePluginConformance, Given, KeptConnectionConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from conformance.snowflake_standin import StandIn
+    from floe_monitor.testing import FaultProxy
 
     Keys = Callable[..., dict[str, Any]]
 
@@ -43,3 +46,13 @@ class TestSnowflake(Target, ComputePluginConformance):
 
 class TestKept(Target, KeptConnectionConformance):
     """The session, which the driver keeps the connection of."""
+
+    @pytest.fixture(autouse=True)
+    def _sessions_are_not_shared(self, standin: StandIn) -> Iterator[None]:
+        standin.account.slow = 0.005
+        self._standin = standin
+        yield
+        assert standin.shared == 0
+
+    def kept(self, proxy: FaultProxy) -> int:
+        return len(self._standin.sessions)  # each with a pool of connections

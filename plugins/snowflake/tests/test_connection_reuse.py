@@ -306,22 +306,3 @@ def test_any_change_is_proved_anew(
     again()
     assert held(again(timeout, **changes)) == []
     assert len(standin.logins) == 2
-
-
-def test_two_at_once_never_share(again: Any, standin: StandIn) -> None:
-    standin.account.slow = 0.005
-    results: list[ConnectionResult] = []
-
-    def run() -> None:
-        for _ in range(6):
-            results.append(again())  # noqa: PERF401 - those made before a failure count
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [result.status for result in results] == [HEALTHY] * 24
-    assert any(held(result) for result in results)
-    assert standin.shared == 0
-    settled(lambda: len(standin.sessions) == 1)

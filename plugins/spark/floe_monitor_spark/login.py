@@ -60,6 +60,6 @@ def _logged_in(base: SocketTransport, client: Callable[[], PureSASLClient], mech
         transport.open()
     except TTransportException as error:
         # thrift_sasl puts the server's bytes into its own words.
-        told = re.sub(r"^Bad status: \d+ \(b(['\"])(.*)\1\)$", r"\2", one_line(error))
-        raise LoginRefusedError(f"the server refused the login: {told or 'without a reason'}") from error
+        said = re.sub(r"^Bad status: \d+ \(b(['\"])(.*)\1\)$", r"\2", one_line(error))
+        raise LoginRefusedError(f"the server refused the login: {said or 'without a reason'}") from error
     return transport

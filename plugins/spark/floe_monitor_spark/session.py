@@ -216,8 +216,8 @@ class Session:
         if status is None or status.statusCode is None:
             raise UnexpectedAnswerError("the answer has no status")
         if status.statusCode not in _SUCCESS:
-            told = status.errorMessage or f"refused with status {status.statusCode}"
-            raise ServerError(told, status.sqlState, status.infoMessages or ())
+            said = status.errorMessage or f"refused with status {status.statusCode}"
+            raise ServerError(said, status.sqlState, status.infoMessages or ())
         return answer
 
 

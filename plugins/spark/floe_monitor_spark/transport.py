@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from thrift.transport.TTransport import CReadableTransport, TTransportBase
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 200
 
 
-class BoundedTransport(TTransportBase):  # type: ignore[misc]  # thrift has no types
+class BoundedTransport(ABC, TTransportBase):  # type: ignore[misc]  # thrift has no types
     """Its waits end at `deadline`, and another validation gives it another one."""
 
     def __init__(self, carrier: BoundedSocket | HttpClient, deadline: Deadline) -> None:
@@ -57,9 +58,9 @@ class BoundedTransport(TTransportBase):  # type: ignore[misc]  # thrift has no t
         return self._carrier.endpoints
 
     @property
+    @abstractmethod
     def alive(self) -> bool:
         """Whether another call can be sent. Does not wait."""
-        raise NotImplementedError
 
     def renew(self, deadline: Deadline) -> None:
         """For another validation: its deadline, and the whole limit of bytes."""
@@ -107,7 +108,7 @@ class SocketTransport(BoundedTransport):
 class HttpTransport(BoundedTransport, CReadableTransport):  # type: ignore[misc]  # thrift has no types
     """Each message a POST, over a new connection wherever the last one has ended or failed."""
 
-    alive = True
+    alive = True  # the next message may have a new connection
 
     def __init__(self, client: HttpClient, deadline: Deadline, url: str, headers: Mapping[str, str]) -> None:
         super().__init__(client, deadline)

@@ -86,9 +86,11 @@ def test_in_the_middle_of_a_statement(
         assert result.latency_ms < UNREACHED * 500, "it was told at once"
 
 
-def test_a_look_at_the_schema_that_never_ends_is_a_limitation(probe: Probe, standin: Any, lab: Any) -> None:
+def test_a_look_at_the_schema_that_never_ends_is_a_limitation(
+    probe: Probe, standin: Any, lab: Any, unhurried: Callable[[float], float]
+) -> None:
     standin.answers.given["DESCRIBE"] = lab.STALL
-    result = probe(timeout=TIMEOUT)
+    result = probe(timeout=unhurried(TIMEOUT))
     assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT), result
 
 

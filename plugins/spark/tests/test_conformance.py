@@ -18,6 +18,8 @@ from floe_monitor.testing.fault_proxy import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from floe_monitor.testing import FaultProxy
+
     Keys = Callable[..., dict[str, Any]]
 
 
@@ -60,7 +62,8 @@ class Http(NetworkConformance):
 
     @pytest.fixture
     def healthy_config(self, http_keys: Keys, databricks: Any) -> Given:
-        return http_keys(databricks().port)
+        self._server = databricks()
+        return http_keys(self._server.port)
 
     def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
         """The certificate is for localhost."""
@@ -107,3 +110,6 @@ class TestKeptThrift(Thrift, KeptConnectionConformance):
 
 class TestKeptHttp(Http, KeptConnectionConformance):
     """The session outlives a connection."""
+
+    def kept(self, proxy: FaultProxy) -> int:
+        return int(self._server.sessions)

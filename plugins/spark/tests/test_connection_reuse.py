@@ -171,11 +171,12 @@ def test_never_idle_past_its_limit_nor_older_than_allowed(again: Any, server: An
 
 
 def test_used_all_the_time_it_still_grows_no_older_than_allowed(again: Any, server: Any) -> None:
-    until = time.monotonic() + 1
-    while time.monotonic() < until:
+    began = time.monotonic()
+    while len(server.seen.sessions) < 3:
         assert again(settings={"connection_max_age_seconds": 0.3}).status is HEALTHY
+        assert time.monotonic() < began + 60
         time.sleep(0.02)
-    assert 3 <= len(server.seen.sessions) <= 4
+    assert time.monotonic() > began + 0.6, "two have grown as old as they may"
     settled(lambda: server.sessions == 0)
 
 
@@ -200,23 +201,6 @@ def test_any_other_parameter_takes_another_session(again: Any, server: Any, chan
     again()
     assert again(**changes).checks[0].message == ""
     assert len(server.seen.sessions) == 2
-
-
-@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
-def test_two_at_once_never_share(again: Any, server: Any) -> None:
-    results: list[ConnectionResult] = []
-
-    def run() -> None:
-        for _ in range(10):
-            results.append(again())  # noqa: PERF401 - those made before a failure count
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [result.status for result in results] == [HEALTHY] * 40
-    settled(lambda: server.sessions == 1)
 
 
 @pytest.mark.parametrize("way", ["SASL", "HTTPS"])

@@ -11,27 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.registry.config_validation import ConfigProblems, build_config
+from floe_monitor.registry.config_validation import ConfigProblems
+from tests.harness.dbt_outputs import OutputGenerator
 
 PLUGIN = SparkComputePlugin()
 SECRET = "{{ env_var('SPARK_SECRET') }}"
 THRIFT = {"method": "thrift", "host": "spark.example.internal", "port": 10000, "schema": "marts"}
 HTTP = {"method": "http", "host": "org.example.com", "cluster": "0123-456789-abc", "schema": "marts"}
-
-
-def generate(
-    connection: dict[str, Any], credentials: dict[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
-    fields = {"plugin": "spark", "connection": connection, "credentials": credentials or {}, **more}
-    return PLUGIN.generate_dbt_profile(build_config(PLUGIN, fields))
-
-
-def regenerate(imported: dict[str, Any]) -> dict[str, Any]:
-    credentials = {
-        key: f"{{{{ env_var('{reference['env']}') }}}}"
-        for key, reference in imported.get("credentials", {}).items()
-    }
-    return generate(imported["connection"], credentials, threads=imported["threads"])
+OUTPUTS = OutputGenerator(PLUGIN)
+generate, regenerate = OUTPUTS.generate, OUTPUTS.regenerate
 
 
 def test_a_thrift_server() -> None:

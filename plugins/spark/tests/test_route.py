@@ -12,6 +12,7 @@ from thrift.transport.THttpClient import THttpClient
 
 from floe_monitor.compute import ErrorType
 from floe_monitor.registry.config_validation import build_config
+from tests.harness.locked import needs_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,8 @@ def test_the_server_and_path(host: str, route_of: Callable[..., Route]) -> None:
         "http://proxy.example:3128",
         "http://proxy.example",
         "https://proxy.example:3128",
-        "http://me:p%40ss@proxy.example:3128",
+        # thrift 0.20 fails on a proxy with a password, its successors do not
+        pytest.param("http://me:p%40ss@proxy.example:3128", marks=needs_locked("thrift")),
     ],
 )
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""Which event feeds which instruments of the table, with which labels: the same for every back end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.domain.events import (
+    LateReturn,
+    ProbeFinished,
+    ProbeStarted,
+    ProfileGenerated,
+    ProfileReconciled,
+    TickSkipped,
+)
+from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry.state_metrics import error_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.domain.events import Event, ProbeResult
+    from floe_monitor.telemetry.instruments import Instrument
+
+FED = (
+    table.VALIDATION_DURATION,
+    table.VALIDATION_ERRORS,
+    table.PROFILE_GENERATION,
+    table.LATE_RETURNS,
+    table.PROBES_SKIPPED,
+    table.SCHEDULE_LAG,
+    table.SLOT_WAIT,
+    table.PROFILE_WRITES,
+)
+
+
+class EventMetrics(ABC):
+    """A back end's counters and histograms. `labels` are values, in the order of the instrument's names."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            ProbeFinished: self._finished,
+            ProbeStarted: self._started,
+            TickSkipped: self._skipped,
+            LateReturn: self._returned_late,
+            ProfileGenerated: self._generated,
+            ProfileReconciled: self._reconciled,
+        }
+
+    def handle(self, event: Event) -> None:
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    @abstractmethod
+    def observe(
+        self, instrument: Instrument, seconds: float, *labels: str, result: ProbeResult | None = None
+    ) -> None:
+        """`result` is what an exemplar may name."""
+
+    @abstractmethod
+    def count(self, instrument: Instrument, number: int, *labels: str) -> None: ...
+
+    def _finished(self, event: ProbeFinished) -> None:
+        result = event.result
+        self.observe(
+            table.VALIDATION_DURATION, result.duration, result.plugin, result.status.value, result=result
+        )
+        reason = error_type_of(result)
+        if reason is not None:
+            self.count(table.VALIDATION_ERRORS, 1, result.plugin, reason.value)
+
+    def _started(self, event: ProbeStarted) -> None:
+        if event.lag is not None:
+            self.observe(table.SCHEDULE_LAG, event.lag)
+        self.observe(table.SLOT_WAIT, event.slot_wait)
+
+    def _skipped(self, event: TickSkipped) -> None:
+        self.count(table.PROBES_SKIPPED, event.count, event.plugin, event.reason)
+
+    def _returned_late(self, event: LateReturn) -> None:
+        self.count(table.LATE_RETURNS, 1, event.plugin)
+
+    def _generated(self, event: ProfileGenerated) -> None:
+        self.observe(table.PROFILE_GENERATION, event.duration, event.plugin)
+
+    def _reconciled(self, event: ProfileReconciled) -> None:
+        if event.result != "unchanged":
+            self.count(table.PROFILE_WRITES, 1, event.profile, event.result)
