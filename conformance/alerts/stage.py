@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from conformance.alerts.clocks import Clock
     from conformance.alerts.servers import Notified, Servers
 
-UNHEALTHY = "FloeTargetUnhealthy"
+UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
+DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
 
 
 class Stage:
@@ -57,7 +58,7 @@ class Stage:
             monitor.await_round(self.clock.seconds(60) + PATIENCE)
         self.discover(*monitors)
         # The state before the fault has to be seen for as long as it takes to page.
-        self._await(
+        self.wait_for(
             lambda: self._scraped(len(monitors)), "every monitor is scraped, and sees its targets well"
         )
         self.clock.sleep(60)
@@ -87,11 +88,15 @@ class Stage:
     def sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)
 
+    def settle(self) -> None:
+        """Time enough for a second page to come, if there is one."""
+        self.sleep(90)
+
     def until_paged(self, alert: str = UNHEALTHY, *, count: int = 1) -> None:
-        self._await(lambda: len(self.open(alert)) >= count, f"{alert} is paged")
+        self.wait_for(lambda: len(self.open(alert)) >= count, f"{alert} is paged")
 
     def until_resolved(self, alert: str = UNHEALTHY, *, count: int = 0) -> None:
-        self._await(lambda: len(self.open(alert)) <= count, f"{alert} is resolved")
+        self.wait_for(lambda: len(self.open(alert)) <= count, f"{alert} is resolved")
 
     def notified(self) -> list[Notified]:
         return [each for each in list(self._servers.pager.received) if each.labels.get("job") == self.job]
@@ -109,7 +114,7 @@ class Stage:
         unwell = self._servers.query(f'floe_compute_target_status{{job="{self.job}"}} != 1')
         return len(seen) == count and not unwell
 
-    def _await(self, condition: Callable[[], object], what: str) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
         until = time.monotonic() + self.clock.seconds(480) + PATIENCE
         while not condition():
             if time.monotonic() > until:
