@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.instruments import Instrument, Kind
+from floe_monitor.telemetry.instrument import Instrument, Kind
 from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import promql_parser
 import pytest
 
-from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
+from floe_monitor.telemetry.instrument import Kind
+from floe_monitor.telemetry.instruments import INSTRUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

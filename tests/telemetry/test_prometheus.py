@@ -18,7 +18,8 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
-from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind, Origin
+from floe_monitor.telemetry.instrument import Kind, Origin
+from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
