@@ -1,8 +1,8 @@
 """`python -m conformance.alerts`: promtool's cases of every alert, then the replay of outages.
 
 Real Prometheus, Alertmanager, daemons and engines; the rules and the routing are the shipped ones. On real
-clocks it takes a quarter of an hour and writes its table into docs/alerts.md; `--speed 5` divides every
-interval by five, and writes nothing. Exits 1 where a page was missing, false, late, or one too many.
+clocks it takes a quarter of an hour and writes its table into docs/alerts.md; `--speed 4` divides every
+interval by four, and writes nothing. Exits 1 where a page was missing, false, late, or one too many.
 """
 
 # ruff: noqa: T201 - a command line prints
