@@ -215,6 +215,26 @@ IDENTITY = (
         ],
     ),
     Case(
+        "two monitors see it fail for two reasons: both are told",
+        [
+            *(up(i, "1x60") for i in "ab"), *(status(i, "1x9 3x50") for i in "ab"),
+            of_target("floe_compute_target_error", "a", "_x10 1x50", error_type="timeout"),
+            of_target("floe_compute_target_error", "b", "_x10 1x50", error_type="connection"),
+        ],
+        [firing(UNHEALTHY, 165, 800)],
+        [
+            Described(
+                UNHEALTHY, 600, {"job": "floe", "target": "wh", "plugin": "pg", "severity": "page"},
+                {
+                    "summary": "wh (pg) is UNHEALTHY: connection or timeout",
+                    "description": "dbt cannot work with it. Seen by 2 of 2 monitors with a verdict.",
+                    "page_url": "http://a/targets/wh",
+                    "runbook_url": "https://floe-monitor.example.com/docs/alerts.html#floetargetunhealthy",
+                },
+            )
+        ],
+    ),
+    Case(
         "two monitors have the target under two teams, while a new configuration is rolled out",
         [
             *(up(i, "1x60") for i in "ab"), *(status(i, "1x9 3x50") for i in "ab"),

@@ -22,11 +22,16 @@ def asked(query: str) -> str:
     return f'printf "{text}" {" ".join([_VALUES] * count)} | query'
 
 
-REASONS = (
-    "{{ range " + asked("group by (error_type) (floe_compute_target_errorSELF)") + " }}"
-    ": {{ .Labels.error_type }}{{ end }}"
-    "{{ range " + asked("group by (check) (floe_compute_target_check_statusSELF == 3)") + " }}"
-    ", check {{ .Labels.check }}{{ end }}"
+def listed(query: str, label: str, heading: str) -> str:
+    """The label's values of a query's results, after a heading; nothing where there are none."""
+    return (
+        "{{ range $n, $found := " + asked(query) + f' | sortByLabel "{label}"' + " }}"
+        "{{ if $n }} or {{ else }}" + heading + "{{ end }}{{ $found.Labels." + label + " }}{{ end }}"
+    )
+
+
+REASONS = listed("group by (error_type) (floe_compute_target_errorSELF)", "error_type", ": ") + listed(
+    "group by (check) (floe_compute_target_check_statusSELF == 3)", "check", ", check "
 )
 """Asked for each time the alert is evaluated, and so no part of its identity."""
 
@@ -45,7 +50,8 @@ def page_url(parameters: Parameters) -> str:
     if "{instance}" not in url:
         return url
     shown = url.replace("{instance}", '{{ . | first | label "instance" }}')
-    return "{{ with " + asked("floe_compute_target_statusSELF > 1") + " }}" + shown + "{{ end }}"
+    asking = asked("floe_compute_target_statusSELF > 1") + ' | sortByLabel "instance"'
+    return "{{ with " + asking + " }}" + shown + "{{ end }}"
 
 
 def is_firing(alert: str) -> str:
@@ -168,10 +174,8 @@ def pages(parameters: Parameters) -> list[Alert]:
             wait="1m",
             keep="2m",
             severity="warning",
-            summary=f"{NAMED} is UNHEALTHY as seen from "
-            "{{ range "
-            + asked("floe_compute_target_statusSELF == 3")
-            + " }}{{ .Labels.instance }} {{ end }}only",
+            summary=f"{NAMED} is UNHEALTHY only as seen from"
+            + listed("floe_compute_target_statusSELF == 3", "instance", " "),
             description=f"Half of its monitors or more can work with it{REASONS}.",
             page_url=page_url(parameters),
             why="A held verdict continues the warning, but begins none. What an isolated monitor sees is one "
@@ -190,8 +194,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
             severity="warning",
             summary=f"{NAMED} has been DEGRADED for half an hour",
             description="dbt can work with it, but something it may need does not"
-            "{{ range " + asked("group by (check) (floe_compute_target_check_statusSELF == 2)") + " }}"
-            ", check {{ .Labels.check }}{{ end }}.",
+            + listed("group by (check) (floe_compute_target_check_statusSELF == 2)", "check", ", check ")
+            + ".",
             page_url=page_url(parameters),
         ),
         Alert(
