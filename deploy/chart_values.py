@@ -107,7 +107,7 @@ class HttpRoute(Part):
 class ServiceMonitor(Part):
     enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
-    interval: Duration = Field("30s", description="Time between scrapes.")
+    interval: Duration = Field("15s", description="Time between scrapes.")
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
     relabelings: list[Object] = Field([], description="After the one that sets `node`.")
     metric_relabelings: list[Object] = Field([], description="For samples.")
