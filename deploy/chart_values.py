@@ -131,7 +131,9 @@ class PrometheusRule(Part):
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
-    runbook_base: str = Field("", description="Put before `runbook_url`, which is a path in the repository.")
+    runbook_url: str = Field(
+        "", description="Where your people read docs/alerts.md; each alert adds its `#name`."
+    )
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 
 
