@@ -1,9 +1,9 @@
 """Lets one relative link work in the repository and on the site.
 
-README, CHANGELOG, CONTRIBUTING and SECURITY lie at the repository's root, the chart's README with the
-chart; links in them are relative to that. On the site they are part of pages of `docs/`: links into them
-lead to those pages, links out of them are made relative to the page. What else of the repository a page
-links to is a download there.
+README, CHANGELOG, CONTRIBUTING and SECURITY lie at the repository's root, the chart's README with the chart;
+links in them are relative to that. On the site they are part of pages of `docs/`: links into them lead to
+those pages, links out of them are made relative to the page. What else of the repository a page links to is
+a download there.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ SHARING = {
     "plugins/postgres/": "postgres",
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
-    "tests/deploy/test_chart": "chart",
     "plugins/trino/tests/test_real_": "trino",
+    "tests/deploy/test_chart": "chart",
 }
 """By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
