@@ -134,7 +134,7 @@ class PrometheusRule(Part):
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
     runbook_url: str = Field(
-        "", description="Where your people read docs/alerts.md; each alert adds its `#name`."
+        "", description="Where you have docs/alerts.md; each alert adds its `#name`."
     )
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 
