@@ -14,7 +14,7 @@ PARALLEL := -n 5
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak changelog docs dist chart certify lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist chart certify lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -81,6 +81,9 @@ environments: $(VENV)/dev.done
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
+
+replay: $(VENV)/dev.done ## play outages with a real Prometheus and Alertmanager, count the pages; writes docs/alerts.md
+	$(BIN)/python -m conformance.alerts $(REPLAY_ARGS)
 
 changelog: $(VENV)/dev.done ## show what changelog.d adds to the changelog
 	@$(BIN)/towncrier build --draft

@@ -11,7 +11,6 @@ import resource
 import statistics
 import sys
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,7 +56,7 @@ def refresh(state: MonitorState) -> None:
     for name, snapshot in state.targets.items():
         result = ProbeResult(name, "duckdb", healthy, 0.0123456789, now, "c0ffee", checks=checks)
         health = Health(HealthStatus.HEALTHY, now, 0, 5, 1)
-        state.targets[name] = replace(snapshot, last=result, health=health, last_success_at=now)
+        state.targets[name] = snapshot.after(result, health, 0, time.monotonic())
 
 
 def cpu_ms(run: Callable[[], object]) -> float:

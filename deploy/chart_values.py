@@ -107,7 +107,7 @@ class HttpRoute(Part):
 class ServiceMonitor(Part):
     enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
-    interval: Duration = Field("30s", description="Time between scrapes.")
+    interval: Duration = Field("15s", description="Time between scrapes.")
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
     relabelings: list[Object] = Field([], description="After the one that sets `node`.")
     metric_relabelings: list[Object] = Field([], description="For samples.")
@@ -131,7 +131,9 @@ class PrometheusRule(Part):
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
-    runbook_base: str = Field("", description="Put before `runbook_url`, which is a path in the repository.")
+    runbook_url: str = Field(
+        "", description="Where you have docs/alerts.md; each alert adds its `#name`."
+    )
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 
 

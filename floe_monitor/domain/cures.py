@@ -1,4 +1,4 @@
-"""What to do about a target that is not healthy: the tables of docs/operations.md, and what `check` suggests.
+"""What to do about a target that is not healthy: the tables of docs/alerts.md, and what `check` suggests.
 
 A message that is of a known kind has that kind's cure, any other that of its error type. Texts are Markdown.
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.health import Health, HealthStatus
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class TargetSnapshot:
     last_success_at: float | None = None
     history: tuple[ProbeResult, ...] = ()
     failures: tuple[ProbeResult, ...] = ()
+    availability: Availability = field(default_factory=Availability)
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
 
@@ -38,8 +40,9 @@ class TargetSnapshot:
     def status(self) -> HealthStatus:
         return self.health.status
 
-    def as_stale(self, at: float) -> TargetSnapshot:
-        """Unknown from `at` (Unix time) on; results to come decide anew, without the old ones."""
+    def as_stale(self, at: float, now: float) -> TargetSnapshot:
+        """Unknown from `at` (Unix time; `now` by `time.monotonic`) on; results to come decide anew, without
+        the old ones."""
         health = self.health
         known = health.status is not HealthStatus.UNKNOWN
         health = replace(
@@ -49,9 +52,10 @@ class TargetSnapshot:
             recent=(),
             status_changes=health.status_changes + known,
         )
-        return replace(self, health=health, stale=True)
+        return replace(self, health=health, stale=True, availability=self.availability.stopped(now))
 
-    def after(self, result: ProbeResult, health: Health, keep: int) -> TargetSnapshot:
+    def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
+        """`now` by `time.monotonic`."""
         failed = result.status is ConnectionStatus.UNHEALTHY
         return replace(
             self,
@@ -60,6 +64,7 @@ class TargetSnapshot:
             last_success_at=self.last_success_at if failed else result.finished_at,
             history=(*self.history, result)[-keep:] if keep else (),
             failures=(*self.failures, result)[-FAILURES_KEPT:] if failed else self.failures,
+            availability=self.availability.after(result.status, now),
             stale=False,
         )
 

@@ -15,6 +15,7 @@ from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import Place, Problem, dotted
+from floe_monitor.settings.models import SloSettings
 from floe_monitor.settings.problems import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "catalog", "output", "output_keys", "output_without"}
+_BESIDE_PROBING = {"labels", "slo", "catalog", "output", "output_keys", "output_without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Target:
     """OpenTelemetry's `db.system.name`; the plugin's name where there is no plugin to ask."""
     adapter_type: str = ""
     """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
+    objective: float = SloSettings().objective
+    """The percentage of the time in which dbt is to be able to work with it."""
     withheld: frozenset[str] = frozenset()
     """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
@@ -155,7 +158,7 @@ def build_targets(
 
     A missing or broken plugin is none: its target exists and reports it.
     """
-    builder = _Builder(settings.probe, registry, locate, os.environ if environ is None else environ)
+    builder = _Builder(settings, registry, locate, os.environ if environ is None else environ)
     targets = {name: builder.build(name, target) for name, target in settings.targets.items()}
     if builder.problems:
         raise ConfigurationError(builder.problems)
@@ -176,7 +179,7 @@ class _Builder:
 
     def __init__(
         self,
-        common: ProbeSettings,
+        common: Settings,
         registry: PluginRegistry,
         locate: Callable[[KeyPath], Place],
         environ: Mapping[str, str],
@@ -203,7 +206,8 @@ class _Builder:
                 config = self._checked(name, entry.plugin, resolver)
             if config is not None and not resolver.is_late:
                 memory.fixed = Resolved(config, Redactor(()))
-        policy = _policy(settings, self._common, entry, config)
+        policy = _policy(settings, self._common.probe, entry, config)
+        objective = settings.slo.objective
         fingerprint = _fingerprint(settings, entry, policy)
         system = foreign_plugin.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
         adapter = foreign_plugin.adapter_type(entry.plugin) if entry.plugin is not None else ""
@@ -217,6 +221,7 @@ class _Builder:
             self._environ,
             system,
             adapter,
+            self._common.slo.objective if objective is None else objective,
             _memory=memory,
         )
 

@@ -292,7 +292,7 @@ class Scheduler:
         if target.entry.plugin is not None:
             self._state.last_probed = time.monotonic()
         self._end_shortages([target.name])
-        self._state.targets[target.name] = snapshot.after(result, health, self.history)
+        self._state.targets[target.name] = snapshot.after(result, health, self.history, watched.since)
         self._awaiting_first.discard(target.name)
         self._note_first_round()
         self._publish(ProbeFinished(result, health, transition, target.db_system))
@@ -327,7 +327,7 @@ class Scheduler:
         snapshot = self._state.targets[watched.target.name]
         if snapshot.stale or now - watched.since <= STALE_INTERVALS * policy.interval + policy.timeout:
             return
-        self._state.targets[watched.target.name] = snapshot.as_stale(time.time())
+        self._state.targets[watched.target.name] = snapshot.as_stale(time.time(), now)
         self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
 
     def _count_hang(self, watched: _Watched) -> None:

@@ -5,7 +5,7 @@ Field descriptions are the reference: `config schema` and `docs/configuration.md
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -56,6 +56,23 @@ class TargetProbeSettings(Model):
     isolation: Isolation | None = Field(default=None, description="thread or process")
 
 
+Objective = Annotated[float, Field(gt=0, lt=100)]
+
+
+class SloSettings(Model):
+    """The service level of targets. A target's own `slo` overrides it."""
+
+    objective: Objective = Field(
+        default=99.5, description="Percentage of the time in which dbt is to be able to work with a target"
+    )
+
+
+class TargetSloSettings(Model):
+    """Overrides of `slo` for one target."""
+
+    objective: Objective | None = Field(default=None, description="Percentage of the time")
+
+
 class WorkerSettings(Model):
     limit: int = Field(default=32, ge=1, description="Slots in all")
     per_plugin: int = Field(default=16, ge=1, description="Slots of one plugin")
@@ -101,6 +118,7 @@ class TargetSettings(BaseModel):
     credentials: dict[str, CredentialReference] = Field(default_factory=dict, description="By reference")
     catalog: CatalogSettings | None = Field(default=None, description="A catalog for catalog-sql")
     probe: TargetProbeSettings = Field(default_factory=TargetProbeSettings, description="Overrides of probe")
+    slo: TargetSloSettings = Field(default_factory=TargetSloSettings, description="Overrides of slo")
     output: OutputName | None = Field(
         default=None, description="Name of its output in profiles.yml; the target's name if unset"
     )
@@ -177,6 +195,7 @@ class Settings(BaseSettings):
     )
 
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How targets are probed")
+    slo: SloSettings = Field(default_factory=SloSettings, description="Service level of targets")
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Slots for validations")
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="Metrics, health, API and status page"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from floe_monitor.domain.events import Event, ProbeResult
-    from floe_monitor.telemetry.instruments import Instrument
+    from floe_monitor.telemetry.instrument import Instrument
 
 FED = (
     table.VALIDATION_DURATION,

@@ -14,16 +14,18 @@ from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import instruments as table
-from floe_monitor.telemetry.instruments import Instrument, Kind
-from floe_monitor.telemetry.state_metrics import Rows, state_rows
+from floe_monitor.telemetry.instrument import Instrument, Kind
+from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from prometheus_client import CollectorRegistry, Metric
 
+    from floe_monitor.domain.availability import Availability
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.targets import Target
     from floe_monitor.telemetry.prometheus import PrometheusSink
@@ -40,13 +42,31 @@ PER_TARGET = (
     table.TARGET_LAST_VALIDATION,
     table.TARGET_LAST_SUCCESS,
     table.TARGET_CHECK,
+    table.TARGET_VALIDATIONS,
+    table.TARGET_ERROR,
     table.TARGET_INTERVAL,
+    table.TARGET_OBJECTIVE,
     table.TARGET_INFO,
 )
 """In the order of the texts of one target."""
-_STATUS, _UP, _FAILURES, _CHANGES, _DURATION, _VALIDATION, _SUCCESS, _CHECK, _INTERVAL, _INFO = (
-    instrument.name for instrument in PER_TARGET
-)
+(
+    _STATUS,
+    _UP,
+    _FAILURES,
+    _CHANGES,
+    _DURATION,
+    _VALIDATION,
+    _SUCCESS,
+    _CHECK,
+    _VALIDATIONS,
+    _ERROR,
+    _INTERVAL,
+    _OBJECTIVE,
+    _INFO,
+) = (instrument.name for instrument in PER_TARGET)
+_FIXED = 3
+"""How many of them, the last ones, hold for the Target."""
+_SECONDS = table.TARGET_RESULT_SECONDS.name
 
 
 def escape(value: str) -> str:
@@ -67,6 +87,22 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{unit}"
 
 
+class _Seconds(NamedTuple):
+    """The lines of a target's result seconds. That of the result in force changes at every scrape: `running`
+    is its start, and its value the clock's time and `offset`."""
+
+    known: Availability
+    settled: str
+    running: str
+    offset: float
+
+    def at(self, now: float) -> str:
+        return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
+
+    def hold_for(self, later: Availability) -> bool:
+        return self.known.settled is later.settled and self.known.current is later.current
+
+
 class _Rendered(NamedTuple):
     """One target's text, a piece for each of `PER_TARGET`. `labels` holds for the Target, the rest for the
     snapshot."""
@@ -74,13 +110,15 @@ class _Rendered(NamedTuple):
     snapshot: TargetSnapshot
     labels: str
     pieces: tuple[str, ...]
+    seconds: _Seconds
 
 
-def _fixed(target: Target, labels: str) -> tuple[str, str]:
+def _fixed(target: Target, labels: str) -> tuple[str, ...]:
     named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
     named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
         f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
         f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
     )
 
@@ -95,6 +133,7 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         duration = f"{_DURATION}{labels} {last.duration}\n"
         validation = f"{_VALIDATION}{labels} {last.finished_at:.3f}\n"
         checks = _check_lines(snapshot, labels) if last.checks else ""
+    reason = None if last is None or snapshot.stale else error_type_of(last)
     return (
         f"{_STATUS}{labels} {status.value}\n",
         f"{_UP}{labels} {up}\n",
@@ -104,7 +143,21 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         validation,
         "" if success is None else f"{_SUCCESS}{labels} {success:.3f}\n",
         checks,
+        f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
+        "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
     )
+
+
+def _seconds(known: Availability, labels: str) -> _Seconds:
+    """All three series exist from the start: `rate()` does not see what a new counter begins with."""
+    settled, running, offset = "", "", 0.0
+    for status, seconds in zip(ConnectionStatus, known.settled, strict=True):
+        start = f'{_SECONDS}{labels[:-1]},status="{status.value}"}} '
+        if status is known.current:
+            running, offset = start, seconds - known.since
+        else:
+            settled += f"{start}{seconds:.3f}\n"
+    return _Seconds(known, settled, running, offset)
 
 
 def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
@@ -159,11 +212,16 @@ class MetricsPage:
 
     def _target_families(self, *, openmetrics: bool) -> Iterator[bytes]:
         """Encoded family by family: no other thread waits long, and no second copy of the page is made."""
-        columns = zip(*[rendered.pieces for rendered in self._refresh()], strict=True)
+        targets = self._refresh()
+        columns = zip(*[rendered.pieces for rendered in targets], strict=True)
         for instrument, column in zip(PER_TARGET, columns, strict=False):
             yield _encode(header(instrument, openmetrics=openmetrics) + "".join(column))
+        if targets:
+            now = self._monotonic()
+            seconds = "".join([rendered.seconds.at(now) for rendered in targets])
+            yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
 
-    def _refresh(self) -> Iterable[_Rendered]:
+    def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
         for snapshot in self._state.view():
             name = snapshot.target.name
@@ -172,7 +230,11 @@ class MetricsPage:
                 known = self._render(snapshot)
             elif known.snapshot is not snapshot:
                 labels = known.labels
-                known = _Rendered(snapshot, labels, _varying(snapshot, labels) + known.pieces[-2:])
+                pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
+                seconds = known.seconds
+                if not seconds.hold_for(snapshot.availability):
+                    seconds = _seconds(snapshot.availability, labels)
+                known = _Rendered(snapshot, labels, pieces, seconds)
             new[name] = known
         self._cache = new
         return new.values()
@@ -181,7 +243,8 @@ class MetricsPage:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         fixed = _fixed(target, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed)
+        seconds = _seconds(snapshot.availability, labels)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)

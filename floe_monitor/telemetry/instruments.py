@@ -6,56 +6,11 @@ built from this table, and `docs/metrics.md` holds what `reference()` prints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    HISTOGRAM = "histogram"
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    INFO = "info"
-
-
-class Origin(StrEnum):
-    """Where the value comes from: counted as events happen, or read from the state when it is collected."""
-
-    EVENTS = "events"
-    TARGET = "target"
-    MONITOR = "monitor"
-
+from floe_monitor.telemetry.instrument import Instrument, Kind, Origin
 
 VALIDATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 GENERATION_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0)
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
-    """`name` is the Prometheus sample name; a histogram's is that of its family. `buckets` are in seconds."""
-
-    name: str
-    kind: Kind
-    origin: Origin
-    description: str
-    otlp: str | None = None
-    otlp_unit: str = "1"
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-
-    @property
-    def family(self) -> str:
-        """OpenMetrics' family name: counters and infos without their suffix."""
-        return self.name.removesuffix("_total").removesuffix("_info")
-
-    @property
-    def unit(self) -> str:
-        return "seconds" if self.family.endswith("_seconds") else ""
-
-    @property
-    def otlp_buckets(self) -> list[float]:
-        return [bound * 1000 for bound in self.buckets]
-
 
 _TARGET = ("target", "plugin")
 
@@ -138,6 +93,34 @@ TARGET_CHANGES = Instrument(
     origin=Origin.TARGET,
     labels=_TARGET,
     description="Changes of the target's status since it was configured; learning the first is none",
+)
+TARGET_VALIDATIONS = Instrument(
+    name="floe_compute_target_validations_total",
+    kind=Kind.COUNTER,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="Validations of the target, whatever they found",
+)
+TARGET_RESULT_SECONDS = Instrument(
+    name="floe_compute_target_result_seconds_total",
+    kind=Kind.COUNTER,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "status"),
+    description="How long single results stood, each from one validation to the next",
+)
+TARGET_OBJECTIVE = Instrument(
+    name="floe_compute_target_slo_objective_ratio",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="Configured share of the time in which dbt is to be able to work with the target",
+)
+TARGET_ERROR = Instrument(
+    name="floe_compute_target_error",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "error_type"),
+    description="1 for the reason of the last validation, where it found something wrong; absent else",
 )
 TARGET_INTERVAL = Instrument(
     name="floe_compute_target_interval_seconds",
@@ -294,6 +277,10 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_LAST_SUCCESS,
     TARGET_FAILURES,
     TARGET_CHANGES,
+    TARGET_VALIDATIONS,
+    TARGET_RESULT_SECONDS,
+    TARGET_OBJECTIVE,
+    TARGET_ERROR,
     TARGET_INTERVAL,
     TARGET_CHECK,
     TARGET_INFO,

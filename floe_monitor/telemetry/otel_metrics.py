@@ -10,7 +10,7 @@ from opentelemetry.metrics import Observation
 
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
-from floe_monitor.telemetry.instruments import Kind
+from floe_monitor.telemetry.instrument import Kind
 from floe_monitor.telemetry.state_metrics import state_rows
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.telemetry.instruments import Instrument
+    from floe_monitor.telemetry.instrument import Instrument
 
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 

@@ -10,11 +10,11 @@ from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.domain.events import SkipReason
 from floe_monitor.telemetry import instruments as table
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
-from floe_monitor.telemetry.instruments import Kind
+from floe_monitor.telemetry.instrument import Kind
 
 if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeFinished, ProbeResult
-    from floe_monitor.telemetry.instruments import Instrument
+    from floe_monitor.telemetry.instrument import Instrument
 
 EXEMPLAR_VALUE_LIMIT = 100
 """OpenMetrics allows 128 characters for the names and values of an exemplar together."""

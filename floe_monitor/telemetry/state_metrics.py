@@ -11,7 +11,7 @@ from floe_monitor.telemetry import instruments as table
 if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.telemetry.instruments import Instrument
+    from floe_monitor.telemetry.instrument import Instrument
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
 """Label values in the table's order, and the value."""

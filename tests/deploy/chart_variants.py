@@ -124,7 +124,7 @@ VARIANTS: dict[str, Manifest] = {
             "enabled": True,
             "disabled": ALERTS[:1],
             "ruleLabels": {"team": "core"},
-            "runbookBase": "https://wiki.example/floe/",
+            "runbookUrl": "https://wiki.example/floe",
             "extraGroups": [{"name": "own", "rules": [_RULE]}],
         },
         "dashboards": {"enabled": True, "namespace": "grafana", "annotations": {"grafana_folder": "dbt"}},

@@ -20,7 +20,7 @@ def result(status: ConnectionStatus, message: str, error_type: ErrorType | None 
 
 
 def table(heading: str) -> list[str]:
-    text = (DOCS / "operations.md").read_text()
+    text = (DOCS / "alerts.md").read_text()
     return text[text.index(heading) :].split("\n\n")[0].splitlines()[2:]
 
 

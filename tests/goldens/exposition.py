@@ -9,7 +9,7 @@ _SAMPLE = re.compile(
 )
 _MEASURED = re.compile(
     r"process_.*|.*_(sum|created)|.*_timestamp_seconds|floe_compute_target_last_duration_seconds"
-    r"|floe_monitor_scheduler_beat_age_seconds"
+    r"|floe_compute_target_result_seconds_total|floe_monitor_scheduler_beat_age_seconds"
 )
 """Samples whose value is a time or a resource."""
 _BOUND = re.compile(r'(?<=[{,])le="([^"]*)",?')

@@ -54,7 +54,7 @@ def test_the_example_shows_every_key(model: type[BaseModel]) -> None:
 
 def test_the_example_states_the_defaults() -> None:
     settings = load(ROOT / "config" / "example.yaml", {}).settings
-    for section in ("probe", "workers", "http", "reload", "log", "otlp", "history", "shutdown_grace"):
+    for section in ("probe", "slo", "workers", "http", "reload", "log", "otlp", "history", "shutdown_grace"):
         assert getattr(settings, section) == getattr(Settings(), section), section
 
 
@@ -68,23 +68,28 @@ def default_of(field: FieldInfo) -> str:
         return "unset"
     if default in ({}, []):
         return "empty"
-    return f"`{shown(default)}`"
+    unit = "" if "ercentage" in str(field.description) else "s"
+    return f"`{shown(default, unit)}`"
 
 
-def shown(default: Any) -> str:
+def shown(default: Any, unit: str) -> str:
     match default:
         case list():
             return f"[{', '.join(default)}]"
         case bool():
             return str(default).lower()
         case float():
-            return f"{default:g}s"
+            return f"{default:g}{unit}"
     return str(default)
 
 
 @pytest.mark.parametrize(
     "model",
-    [model for model in MODELS if model not in (fields.Model, models.TargetProbeSettings)],
+    [
+        model
+        for model in MODELS
+        if model not in (fields.Model, models.TargetProbeSettings, models.TargetSloSettings)
+    ],
     ids=lambda model: model.__name__,
 )
 def test_the_reference_has_every_key_with_its_default_and_meaning(model: type[BaseModel]) -> None:
@@ -93,6 +98,10 @@ def test_the_reference_has_every_key_with_its_default_and_meaning(model: type[Ba
         for key, field in model.model_fields.items()
     ]
     assert "\n".join(rows) in REFERENCE
+
+
+def test_a_targets_own_slo_has_the_keys_of_the_common_one() -> None:
+    assert models.TargetSloSettings.model_fields.keys() == models.SloSettings.model_fields.keys()
 
 
 def test_a_targets_own_probe_has_the_keys_of_the_common_one() -> None:

@@ -52,7 +52,7 @@ class World:
         snapshot = TargetSnapshot(target)
         if result is not None:
             status = HealthStatus.of(result.status)
-            snapshot = snapshot.after(result, Health(status=status, since=1.0, **health), keep=3)
+            snapshot = snapshot.after(result, Health(status=status, since=1.0, **health), keep=3, now=0.0)
         self.state.targets[target.name] = snapshot
         return snapshot
 

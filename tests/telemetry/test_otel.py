@@ -33,7 +33,8 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
-from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind
+from floe_monitor.telemetry.instrument import Kind
+from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.otel_config import Scrubber, plan
 from floe_monitor.telemetry.otel_export import build_otel
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus
+from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -18,7 +18,8 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
-from floe_monitor.telemetry.instruments import INSTRUMENTS, Kind, Origin
+from floe_monitor.telemetry.instrument import Kind, Origin
+from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
@@ -88,10 +89,64 @@ def test_a_stale_target_is_unknown_in_all_its_checks(world: World, make_result: 
     page = MetricsPage(world.state, PrometheusSink(), "1")
     snapshot = world.add(world.target(), make_result())
     assert samples(page)[key("floe_compute_target_status", target="dev", plugin="duckdb")] == 1
-    world.state.targets["dev"] = snapshot.as_stale(5.0)
+    world.state.targets["dev"] = snapshot.as_stale(5.0, 0.0)
     stale = samples(page)
     assert stale[key("floe_compute_target_status", target="dev", plugin="duckdb")] == 0
     assert stale[key("floe_compute_target_check_status", target="dev", plugin="duckdb", check="query")] == 0
+
+
+def test_the_result_in_force_counts_at_every_scrape(world: World, make_result: MakeResult) -> None:
+    clock = 100.0
+    page = MetricsPage(world.state, PrometheusSink(), "1", monotonic=lambda: clock)
+
+    def seconds() -> dict[str, float]:
+        name = "floe_compute_target_result_seconds_total"
+        return {
+            dict(labels)["status"]: value for (found, labels), value in samples(page).items() if found == name
+        }
+
+    snapshot = world.add(world.target())
+    assert seconds() == {"healthy": 0, "degraded": 0, "unhealthy": 0}
+
+    def found(status: ConnectionStatus) -> None:
+        nonlocal snapshot
+        snapshot = snapshot.after(make_result(status), snapshot.health, keep=1, now=clock)
+        world.state.targets["dev"] = snapshot
+
+    found(HEALTHY)
+    clock = 107.0
+    assert seconds() == {"healthy": 7, "degraded": 0, "unhealthy": 0}
+    found(UNHEALTHY)
+    clock = 110.5
+    assert seconds() == {"healthy": 7, "degraded": 0, "unhealthy": 3.5}
+    clock = 111.0
+    assert seconds() == {"healthy": 7, "degraded": 0, "unhealthy": 4}
+    world.state.targets["dev"] = snapshot.as_stale(1.0, clock)
+    clock = 200.0
+    assert seconds() == {"healthy": 7, "degraded": 0, "unhealthy": 4}
+    assert samples(page)[key("floe_compute_target_validations_total", target="dev", plugin="duckdb")] == 2
+
+
+def test_the_reason_of_the_last_result_is_a_series_while_it_holds(
+    world: World, make_result: MakeResult
+) -> None:
+    page = MetricsPage(world.state, PrometheusSink(), "1")
+
+    def reasons() -> list[str]:
+        return [
+            dict(labels)["error_type"]
+            for name, labels in samples(page)
+            if name == "floe_compute_target_error"
+        ]
+
+    world.add(world.target(), make_result(HEALTHY))
+    assert reasons() == []
+    world.add(world.target(), make_result(UNHEALTHY, error_type=ErrorType.AUTHENTICATION))
+    assert reasons() == ["authentication"]
+    ill = world.add(world.target(), make_result(UNHEALTHY, error_type=None))
+    assert reasons() == ["query"]
+    world.state.targets["dev"] = ill.as_stale(1.0, 1.0)
+    assert reasons() == []
 
 
 def test_series_of_a_removed_target_are_gone_and_a_changed_one_is_new(
@@ -122,7 +177,8 @@ def test_a_check_reported_twice_is_one_series_of_the_worse_status(
 def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> MetricsPage:
     """A page on which every instrument of the table has a sample."""
     sink = PrometheusSink()
-    world.add(world.target(labels={"team": "core"}), make_result())
+    limited = make_result(DEGRADED, error_type=ErrorType.EXTENSION)
+    world.add(world.target(labels={"team": "core"}), limited)
     world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}

@@ -68,7 +68,7 @@ def after_results(target: Target, results: list[ProbeResult]) -> TargetSnapshot:
     snapshot = TargetSnapshot(target)
     for result in results:
         health, _ = advance(snapshot.health, result.status, result.finished_at, Thresholds())
-        snapshot = snapshot.after(result, health, keep=20)
+        snapshot = snapshot.after(result, health, keep=20, now=0.0)
     return snapshot
 
 
@@ -150,7 +150,7 @@ class Surface:
         return snapshot
 
     def stale(self, name: str) -> None:
-        self.state.targets[name] = self.state.targets[name].as_stale(NOW)
+        self.state.targets[name] = self.state.targets[name].as_stale(NOW, 0.0)
 
 
 class Started:

@@ -25,8 +25,8 @@ metricRelabelings:
 {{- if $rule.alert -}}
 {{- $_ := set $rule "labels" (merge (dict) (default (dict) $rule.labels) .values.ruleLabels) -}}
 {{- $url := dig "annotations" "runbook_url" "" $rule -}}
-{{- if and .values.runbookBase (hasPrefix "docs/" $url) -}}
-{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" .values.runbookBase) $url) -}}
+{{- if and .values.runbookUrl (contains "#" $url) -}}
+{{- $_ := set $rule.annotations "runbook_url" (printf "%s#%s" .values.runbookUrl (splitList "#" $url | last)) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $rule -}}

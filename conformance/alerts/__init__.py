@@ -1,0 +1,1 @@
+"""The alert rules on trial: promtool's cases, and the replay of outages with real servers."""

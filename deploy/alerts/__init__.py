@@ -1,0 +1,1 @@
+"""The alert rules of `deploy/prometheus/rules.yaml`, which `python -m deploy.alerts` writes."""
