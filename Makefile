@@ -76,6 +76,7 @@ setup: $(VENV)/dev.done
 
 environments: $(VENV)/dev.done
 	$(BIN)/python -m conformance.environments
+	$(BIN)/python -m conformance.maven
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak

@@ -22,6 +22,7 @@ class Situation:
     accept, so that a `dbt run` against it would show nothing about the engine. `former_names` are names
     with the address that each had when the target was validated once before, which keeps its connection.
     `credential_files` has the file of a credential that the monitor reads from one; dbt knows the variable.
+    `meanwhile` is done after the target was validated once, and found sound, and before it is again.
     """
 
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class Situation:
     stand_in: bool = False
     former_names: Mapping[str, str] = field(default_factory=dict)
     credential_files: Mapping[str, str] = field(default_factory=dict)
+    meanwhile: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Engine:
     query of one's own says, without the monitor and without dbt; it begins with `reads` where that succeeds.
     `source` names the relation from which `dbt run` builds its table, or is empty where there is none.
     `requirements` is the pinned dbt environment, a file in `requirements/`; `modules` are imported before
-    dbt is forked for each case. `about` goes above the table."""
+    dbt is forked for each case. `about` goes above the table. `unavailable`, where there is one, says why the
+    servers cannot be had on this machine, or None where they can."""
 
     plugin: str
     requirements: str
@@ -74,3 +77,4 @@ class Engine:
     title: str = ""
     direct: Callable[[Situation, Mapping[str, str]], str] | None = None
     source: Callable[[Situation], str] | None = None
+    unavailable: Callable[[], str | None] | None = None

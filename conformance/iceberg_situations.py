@@ -36,8 +36,8 @@ _BOUNDS = {"http_timeout": 3, "http_retries": 0}
 """So that dbt need not be waited for longer than necessary."""
 
 
-def _config_options() -> dict[str, Any]:
-    return {**_BOUNDS, "extension_directory": _extension_directory()}
+def config_options() -> dict[str, Any]:
+    return {**_BOUNDS, "extension_directory": extension_directory()}
 
 
 _starting = threading.Lock()
@@ -50,7 +50,7 @@ def _lakehouse() -> Lakehouse:
 
 
 @cache
-def _extension_directory() -> str:
+def extension_directory() -> str:
     """One for all cases but that of a missing extension: installing them takes seconds of the first probe."""
     folder = tempfile.mkdtemp(prefix="extensions-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -64,7 +64,7 @@ def _started() -> Lakehouse:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(lakehouse.stop)
     lakehouse.start()
-    lakehouse.fill(_extension_directory())
+    lakehouse.fill(extension_directory())
     lakehouse.add_client(*LIMITED)
     return lakehouse
 
@@ -115,7 +115,7 @@ def lake(
             **({"probe_table": f"{NAMESPACE}.{TABLE}"} if read else {}),
             **(entry or {}),
         }
-        options_of_it = {} if hide_extension else _config_options()
+        options_of_it = {} if hide_extension else config_options()
         yield Situation(
             {"connection": {"secrets": [secret], "attach": [attach], "config_options": options_of_it}},
             credentials=credentials,
@@ -164,7 +164,7 @@ def polaris(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001 
             options["access_delegation_mode"] = "vended_credentials"
             attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
         yield Situation(
-            {"connection": {"attach": [attach], "config_options": _config_options()}},
+            {"connection": {"attach": [attach], "config_options": config_options()}},
             credentials=credentials,
             environment=environment,
         )
@@ -182,7 +182,7 @@ def _ministack_started() -> MiniStack:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(ministack.stop)
     ministack.start()
-    ministack.fill(_extension_directory())
+    ministack.fill(extension_directory())
     return ministack
 
 
@@ -255,7 +255,7 @@ def _signed(
     if read:
         attach["probe_table"] = f"{NAMESPACE}.{TABLE}"
     return Situation(
-        {"connection": {"secrets": [secret], "attach": [attach], "config_options": _config_options()}},
+        {"connection": {"secrets": [secret], "attach": [attach], "config_options": config_options()}},
         credentials={"store.secret": STORE_SECRET, **({"store.session_token": SESSION} if session else {})},
         environment={STORE_SECRET: key, **({SESSION: session[0]} if session else {})},
     )

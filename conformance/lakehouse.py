@@ -43,7 +43,7 @@ class Lakehouse(ServerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._weed = environments.built(REQUIREMENTS) / "bin" / "weed"
-        self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = _free_ports(5)
+        self.master_port, self._volume, self._filer, self.store_port, self.catalog_port = free_ports(5)
 
     @property
     def catalog_uri(self) -> str:
@@ -143,58 +143,72 @@ class Lakehouse(ServerProcess):
 
     def add_client(self, name: str, secret: str) -> None:
         """A client that gets a token, and may look into another bucket than the warehouse."""
-        command = (
+        self._administer(
             f"s3.configure -access_key={name} -secret_key={secret} -user={name} -buckets=other "
-            "-actions=Read -apply\nexit\n"
+            "-actions=Read -apply"
         )
+
+    def add_bucket(self, name: str) -> None:
+        """One of the object store alone, which the catalog does not know."""
+        self._administer(f"s3.bucket.create -name={name}")
+
+    def _administer(self, command: str) -> None:
         subprocess.run(
             [str(self._weed), "shell", f"-master={LOOPBACK}:{self.master_port}"],
-            input=command.encode(),
+            input=f"{command}\nexit\n".encode(),
             capture_output=True,
             check=True,
             timeout=30,
         )
 
+    def keys(self) -> dict[str, str]:
+        """Of the object store, as a `CatalogConfig` has them among its credentials."""
+        return {"key_id": CLIENT_ID, "secret": CLIENT_SECRET, "region": "us-east-1"}
+
+    def store_options(self) -> dict[str, Any]:
+        """Of the object store, as a `CatalogConfig` has them among its options."""
+        return {"s3_endpoint": self.store, "s3_use_ssl": False, "s3_url_style": "path"}
+
     def fill(self, extension_directory: str | None = None) -> None:
-        """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin."""
-        import duckdb  # noqa: PLC0415 - only where it is used
-        from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
-
-        from floe_monitor.compute import CatalogConfig  # noqa: PLC0415 - only where it is used
-
-        config = CatalogConfig.model_validate(
+        """Create shop.orders and two rows in it."""
+        create_table(
             {
                 "catalog_uri": self.catalog_uri,
                 "catalog_name": WAREHOUSE,
                 "alias": "lake",
                 "oauth_server_uri": f"{self.catalog_uri}/v1/oauth/tokens",
-                "credentials": {
-                    "client_id": CLIENT_ID,
-                    "client_secret": CLIENT_SECRET,
-                    "key_id": CLIENT_ID,
-                    "secret": CLIENT_SECRET,
-                    "region": "us-east-1",
-                },
-                "options": {"s3_endpoint": self.store, "s3_use_ssl": False, "s3_url_style": "path"},
-            }
+                "credentials": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, **self.keys()},
+                "options": self.store_options(),
+            },
+            extension_directory,
         )
-        statements = [
-            *DuckDBComputePlugin().get_catalog_attachment_sql(config),
-            f"CREATE SCHEMA IF NOT EXISTS lake.{NAMESPACE}",
-            f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
-            f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
-        ]
-        options: dict[str, str | bool | int | float | list[str]] = {}
-        if extension_directory is not None:
-            options["extension_directory"] = extension_directory
-        with duckdb.connect(":memory:", config=options) as connection:
-            for name in ("avro", "httpfs", "iceberg"):
-                extensions.load(connection, name)
-            for statement in statements:
-                connection.execute(statement)
 
 
-def _free_ports(count: int) -> list[int]:
+def create_table(catalog: Mapping[str, Any], extension_directory: str | None = None) -> None:
+    """Create shop.orders and two rows in it, through DuckDB and the statements of the plugin; `catalog` are
+    the fields of a `CatalogConfig`."""
+    import duckdb  # noqa: PLC0415 - only where it is used
+    from floe_monitor_duckdb import DuckDBComputePlugin, extensions  # noqa: PLC0415 - only where it is used
+
+    from floe_monitor.compute import CatalogConfig  # noqa: PLC0415 - only where it is used
+
+    statements = [
+        *DuckDBComputePlugin().get_catalog_attachment_sql(CatalogConfig.model_validate(catalog)),
+        f"CREATE SCHEMA IF NOT EXISTS lake.{NAMESPACE}",
+        f"CREATE TABLE IF NOT EXISTS lake.{NAMESPACE}.{TABLE} (id INTEGER, customer VARCHAR)",
+        f"INSERT INTO lake.{NAMESPACE}.{TABLE} VALUES (1, 'Ada'), (2, 'Grace')",  # noqa: S608 - constants
+    ]
+    options: dict[str, str | bool | int | float | list[str]] = {}
+    if extension_directory is not None:
+        options["extension_directory"] = extension_directory
+    with duckdb.connect(":memory:", config=options) as connection:
+        for name in ("avro", "httpfs", "iceberg"):
+            extensions.load(connection, name)
+        for statement in statements:
+            connection.execute(statement)
+
+
+def free_ports(count: int) -> list[int]:
     """Each free, and the one 10,000 above too: the server listens on both."""
     found: list[int] = []
     while len(found) < count:

@@ -1,4 +1,9 @@
-"""The monitor's verdict, in a process of its own: a request as JSON in, the result and the profile out."""
+"""The monitor's verdict, in a process of its own: a request as JSON in, the result and the profile out.
+
+Where the request says so, the target is validated once before; then a line is written, and one awaited.
+"""
+
+# ruff: noqa: T201 - it answers on standard output
 
 from __future__ import annotations
 
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
     os.chdir(request["folder"])
     if request["ordinary_user"]:
         obey_permissions()
@@ -49,11 +54,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     except (ConfigProblems, ComputeConfigurationError) as error:
         return _refused("refused", error, None)
     prepare(entry.plugin, config)
-    if request["former_names"]:
+    if request["former_names"] or request["watched"]:
         with _answering(request["former_names"]):
             before = _validated(entry.plugin, config, request["timeout"])
         if before.status is not ConnectionStatus.HEALTHY:
             raise SystemExit(f"not well to begin with: {before.message}")
+    if request["watched"]:
+        print(flush=True)
+        sys.stdin.readline()
     started = time.monotonic()
     result = _validated(entry.plugin, config, request["timeout"])
     return {

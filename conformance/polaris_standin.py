@@ -1,7 +1,7 @@
-"""A stand-in for Apache Polaris, by its specification: realms, principal roles, vended credentials.
+"""A stand-in for Apache Polaris, for machines without the real one and for states that it is not brought to.
 
-It is no Polaris. It answers the requests that its OpenAPI documents with the statuses, bodies and headers
-documented there; what it knows of tables it has from a real catalog behind it, where one is given.
+It is no Polaris. It answers as Polaris 1.4.1 was seen to (`polaris_server` starts one), with its statuses,
+bodies and headers; what it knows of tables it has from another catalog behind it, where one is given.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 BASE = "/api/catalog"
 REALM = "Polaris-Realm"
+_MAY_NOT_LIST = (
+    "Principal 'root' with activated PrincipalRoles '[blind]' and activated grants via '[blind]' is not "
+    "authorized for op LIST_NAMESPACES"
+)
 
 
 class PolarisStandIn:
@@ -31,10 +35,13 @@ class PolarisStandIn:
         self.behind = behind
         self.client = ("root", "s3cr3t")
         self.realm: str | None = None
+        """The one that every request has to name, where any has to."""
         self.warehouses = {"floe"}
         self.told: dict[str, Any] = {"defaults": {}, "overrides": {"prefix": "floe"}}
         self.listing = "/v1/floe/namespaces"
         self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
+        """What a token may be for. One for others is given, and refused when it is used, as by Polaris after
+        1.4.1, in which it stands for all roles that are granted."""
         self.may_list = True
         self.empty_pages = 0
         """Of the listing, before the one with all: what a principal may not see is left out of a page."""
@@ -90,11 +97,12 @@ class PolarisStandIn:
         }
         return {key: item for key, item in {**found, **changes}.items() if item is not None}
 
-    def issue(self, life: float) -> str:
+    def issue(self, life: float, scope: str = "PRINCIPAL_ROLE:ALL") -> str:
         """A token that is good for so many seconds."""
-        token = f"principal:root;{next(self._numbers)}"
+        claims = {"sub": "root", "jti": next(self._numbers), "exp": time.time() + life, "scope": scope}
+        token = ".".join(_encoded(part) for part in (b"{}", json.dumps(claims).encode(), b"signature"))
         self.tokens_issued += 1
-        self._valid[token] = time.monotonic() + life
+        self._valid[token] = time.monotonic() + life if scope in self.roles else 0.0
         return token
 
     def revoke_all(self) -> None:
@@ -107,18 +115,15 @@ class PolarisStandIn:
             _send(request, 307, {}, {"Location": f"{self.redirect_to}{request.path}"})
             return
         if self.realm is not None and request.headers.get(REALM) != self.realm:
-            _send(request, 404, _error("Missing or invalid realm", "UnresolvableRealmContext", 404))
+            _send(request, 404, _error("Missing or invalid realm", "MissingOrInvalidRealm", 404))
         elif parts.path == f"{BASE}/v1/oauth/tokens":
             self._token(request, body)
         elif not self._is_authorized(request):
-            _send(request, 401, _error("Not authorized", "NotAuthorizedException", 401))
+            _send(request, 401, None, {"WWW-Authenticate": "Bearer"})
         elif parts.path == f"{BASE}/v1/config":
             self._config(request, parse_qs(parts.query).get("warehouse", [""])[0])
         elif parts.path == f"{BASE}{self.listing}" and not self.may_list:
-            text = (
-                "Principal 'root' with activated PrincipalRoles '[]' is not authorized for op LIST_NAMESPACES"
-            )
-            _send(request, 403, _error(text, "ForbiddenException", 403))
+            _send(request, 403, _error(_MAY_NOT_LIST, "ForbiddenException", 403))
         elif (
             parts.path == f"{BASE}{self.listing}"
             and (page := int(parse_qs(parts.query).get("pageToken", ["0"])[0])) < self.empty_pages
@@ -135,16 +140,16 @@ class PolarisStandIn:
             name, _, secret = base64.b64decode(pair).decode().partition(":")
             given = (name, secret)
         if given != self.client:
-            _send(
-                request,
-                401,
-                {"error": "unauthorized_client", "error_description": "The client is not authorized"},
-            )
-        elif form.get("scope") not in self.roles:
-            _send(request, 400, {"error": "invalid_scope", "error_description": "The scope is invalid"})
+            _send(request, 401, _oauth_error("unauthorized_client", "The client is not authorized"))
+        elif not form.get("scope", "").startswith("PRINCIPAL_ROLE:"):
+            _send(request, 400, _oauth_error("invalid_scope", "The scope is invalid"))
         else:
-            token = self.issue(3600.0 if self.expires_in is None else float(self.expires_in))
-            told: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
+            life = 3600.0 if self.expires_in is None else float(self.expires_in)
+            told: dict[str, Any] = {
+                "access_token": self.issue(life, form["scope"]),
+                "token_type": "bearer",
+                "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            }
             if self.expires_in is not None:
                 told["expires_in"] = self.expires_in
             _send(request, 200, told)
@@ -194,10 +199,18 @@ def _error(message: str, kind: str, code: int) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "code": code}}
 
 
+def _oauth_error(name: str, description: str) -> dict[str, Any]:
+    return {"error": name, "error_description": description, "error_uri": None}
+
+
+def _encoded(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+
 def _send(
     request: BaseHTTPRequestHandler, status: int, told: Any, headers: dict[str, str] | None = None
 ) -> None:
-    body = b"" if request.command == "HEAD" else json.dumps(told).encode()
+    body = b"" if told is None or request.command == "HEAD" else json.dumps(told).encode()
     request.send_response(status)
     for key, value in {"Content-Type": "application/json", **(headers or {})}.items():
         request.send_header(key, value)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_SECONDS = 40.0
-
 
 class ServerProcess(ABC):
+    start_seconds: ClassVar[float] = 40.0
+    """How long it may take to serve."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,9 +44,18 @@ class ServerProcess(ABC):
 
     def start(self) -> None:
         """Returns once it serves; `RuntimeError` with the end of its log where it does not."""
+        process = self.launch()
+        give_up = time.monotonic() + self.start_seconds
+        while not self.is_ready():
+            if process.poll() is not None or time.monotonic() > give_up:
+                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self.command[0]} does not start:\n{tail}")
+            time.sleep(0.1)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start it, without waiting until it serves."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        written = self._folder / "server.log"
-        with written.open("ab") as log:
+        with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self._folder,
@@ -55,12 +65,7 @@ class ServerProcess(ABC):
                 stderr=log,
                 start_new_session=True,
             )
-        give_up = time.monotonic() + START_SECONDS
-        while not self.is_ready():
-            if self._process.poll() is not None or time.monotonic() > give_up:
-                tail = written.read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self.command[0]} does not start:\n{tail}")
-            time.sleep(0.1)
+        return self._process
 
     def stop(self) -> None:
         """At once: an orderly end may take ten seconds, and the data are thrown away."""

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -137,8 +138,9 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
                 "timeout": case.timeout,
                 "former_names": dict(situation.former_names),
                 "credential_files": dict(situation.credential_files),
+                "watched": situation.meanwhile is not None,
             }
-            answer = _ours(request, environment)
+            answer = _ours(request, environment, situation.meanwhile)
             dbts, debug_passed = ask_dbt(engine, case, situation, answer, runner, work, environment)
             direct = "" if engine.direct is None else engine.direct(situation, environment)
         return Row(
@@ -180,20 +182,34 @@ def ask_dbt(
     return ran, runner.debug(case, work, environment).passed
 
 
-def _ours(request: dict[str, Any], environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
+def _ours(
+    request: dict[str, Any], environment: dict[str, str], meanwhile: Callable[[], object] | None
+) -> dict[str, Any]:
+    with subprocess.Popen(
         [sys.executable, "-m", "conformance.ours"],
-        input=json.dumps(request),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=60,
         cwd=environments.ROOT,
         env={**os.environ, **environment},
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"the monitor's side failed: {done.stderr[-2000:]}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    ) as process:
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        try:
+            if meanwhile is not None and process.stdin is not None and process.stdout is not None:
+                process.stdin.write(json.dumps(request) + "\n")
+                process.stdin.flush()
+                process.stdout.readline()
+                meanwhile()
+                out, errors = process.communicate("\n")
+            else:
+                out, errors = process.communicate(json.dumps(request))
+        finally:
+            timer.cancel()
+    if process.returncode != 0:
+        raise RuntimeError(f"the monitor's side failed: {errors[-2000:]}")
+    answer: dict[str, Any] = json.loads(out)
     return answer
 
 

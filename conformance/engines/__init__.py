@@ -17,3 +17,9 @@ def names() -> list[str]:
 def load(name: str) -> Engine:
     engine: Engine = importlib.import_module(f"{__name__}.{name}").ENGINE
     return engine
+
+
+def unavailable(name: str) -> str | None:
+    """Why its servers cannot be had on this machine."""
+    asked = load(name).unavailable
+    return None if asked is None else asked()

@@ -74,7 +74,7 @@ def direct(situation: Situation, environment: Mapping[str, str]) -> str:
     )
 
 
-def _probed(situation: Situation) -> str:
+def probed(situation: Situation) -> str:
     """The table that is watched, where one is: `dbt run` reads it."""
     [attach] = situation.fields["connection"]["attach"]
     return f"{attach['alias']}.{attach['probe_table']}" if "probe_table" in attach else ""
@@ -89,13 +89,14 @@ ENGINE = Engine(
     requirements="dbt-duckdb.txt",
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
-    source=_probed,
+    source=probed,
     about="DuckDB 1.5.5 on an Iceberg REST catalog: SeaweedFS 4.48, a real one with OAuth2, unless the row "
     "says otherwise. MiniStack 1.5.33 is an emulator of AWS that verifies signatures, keys, rights and the "
-    "region of a bucket; Polaris and AWS are stand-ins by their documentation. A failure of a catalog is "
-    "DEGRADED by design, UNHEALTHY with `required: true`. `dbt debug` attaches and asks for nothing more: it "
-    "passes where nothing can be read. Without a `probe_table` no store is watched, and a warning says so. "
-    "The last column is DuckDB alone, running what `catalog-sql` prints and one SELECT.",
+    "region of a bucket; Polaris is a stand-in here, with a section of its own for the real one, and AWS one "
+    "by its documentation. A failure of a catalog is DEGRADED by design, UNHEALTHY with `required: true`. "
+    "`dbt debug` attaches and asks for nothing more: it passes where nothing can be read. Without a "
+    "`probe_table` no store is watched, and a warning says so. The last column is DuckDB alone, running what "
+    "`catalog-sql` prints and one SELECT.",
     cases=(
         _case("all well", lake),
         _case("all well, in the platform's spelling", platform),

@@ -1,8 +1,8 @@
 """Lets one relative link work in the repository and on the site.
 
-README, CHANGELOG and CONTRIBUTING lie at the repository's root, where links are relative to that; on the site
-they are part of pages of `docs/`. Links into them lead to those pages, links out of them are made relative to
-the page. What else of the repository a page links to, Sphinx offers as a download.
+README, CHANGELOG, CONTRIBUTING and SECURITY lie at the repository's root, where links are relative to that;
+on the site they are part of pages of `docs/`. Links into them lead to those pages, links out of them are made
+relative to the page. What else of the repository a page links to, Sphinx offers as a download.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 DOCS = Path(__file__).resolve().parents[1]
-PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
+}
 """The pages of `docs/` that include the root's files."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from floe_monitor import __version__
-from floe_monitor.cli import config_commands, plugin_commands, profiles_commands
+from floe_monitor.cli import config_commands, credential_commands, plugin_commands, profiles_commands
 from floe_monitor.cli.check_command import check
 from floe_monitor.cli.healthcheck_command import healthcheck
 from floe_monitor.cli.run_command import run
@@ -27,7 +27,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, wait, healthcheck, plugin_commands.packages, plugin_commands.resources):
+for command in (
+    run,
+    check,
+    wait,
+    healthcheck,
+    plugin_commands.packages,
+    plugin_commands.resources,
+    credential_commands.token,
+    credential_commands.password,
+):
     app.command()(command)
 app.command("catalog-sql")(plugin_commands.catalog_sql)
 app.add_typer(config_commands.app, name="config")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -37,6 +38,9 @@ def check_config(config: ConfigOption = None) -> int:
         raise CliError(f"the configuration {find_config(config)} cannot work here:", *problems)
     for warning in exposed_files(loaded.trusted):
         note(f"warning: {warning}")
+    for name, token in loaded.settings.http.tokens.items():
+        if token.has_ended(datetime.now(UTC)):
+            note(f"warning: the token {name!r} ended at {token.expires} and opens nothing")
     files = ", ".join(map(str, loaded.files))
     kept = len(loaded.settings.profiles)
     write(f"ok: {counted(len(targets), 'target')}, {counted(kept, 'profile')} in {files}")
@@ -49,6 +53,7 @@ def show_config(
     output: Annotated[TextFormat, typer.Option("--format", "-f", help="Output format.")] = TextFormat.YAML,
 ) -> int:
     """Print the configuration in force, defaults and environment included, secrets hidden."""
+    from floe_monitor.compute.redaction.redactor import MASK
     from floe_monitor.credentials.masking import redacted
 
     loaded, targets = load_targets(config)
@@ -58,6 +63,10 @@ def show_config(
     shown = {key: redacted(value) for key, value in settings.items()}
     # A target may be called `token`: its name must not hide it.
     shown["targets"] = {name: redacted(value) for name, value in settings["targets"].items()}
+    shown["http"] |= {
+        "tokens": {name: {**token, "hash": MASK} for name, token in settings["http"]["tokens"].items()},
+        "users": settings["http"]["users"],
+    }
     write(_json(shown) if output is TextFormat.JSON else _yaml(shown))
     return OK
 

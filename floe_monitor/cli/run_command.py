@@ -14,9 +14,9 @@ from floe_monitor.domain.plurals import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from floe_monitor.daemon.http_surface import Listeners
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.settings import Settings
-    from floe_monitor.web.server import Listener
 
 
 def run(config: ConfigOption = None) -> int:
@@ -31,12 +31,12 @@ def run(config: ConfigOption = None) -> int:
     from floe_monitor.compute.errors import MonitorResourceError
     from floe_monitor.daemon import composition  # with everything
     from floe_monitor.settings import ConfigurationError
-    from floe_monitor.web.server import ListenError
+    from floe_monitor.web.listening import ListenError
 
     path = find_config(config)
 
-    def announce(listener: Listener, state: MonitorState, settings: Settings) -> list[str]:
-        return startup_lines(listener.url, path, settings, len(state.targets))
+    def announce(listeners: Listeners, state: MonitorState, settings: Settings) -> list[str]:
+        return startup_lines(listeners, path, settings, len(state.targets))
 
     try:
         return composition.run(path, environ=os.environ, announce=announce, signals=signals)
@@ -46,13 +46,21 @@ def run(config: ConfigOption = None) -> int:
         raise CliError(str(error)) from None
 
 
-def startup_lines(url: str, path: Path, settings: Settings, targets: int) -> list[str]:
+def startup_lines(listeners: Listeners, path: Path, settings: Settings, targets: int) -> list[str]:
     """Where to look, one thing to a line."""
+    url = listeners.main[0].url
+    health = listeners.health.url if listeners.health is not None else url
+    page = settings.http.external_url or url
     lines = [
         f"floe-monitor {__version__} watches {counted(targets, 'target')} of {path}",
-        f"  status page  {url}/",
+        f"  status page  {page}/",
         f"  metrics      {url}/metrics",
-        f"  health       {url}/healthz  {url}/readyz",
+        f"  health       {health}/healthz  {health}/readyz",
         f"  API          {url}/api/v1/targets",
     ]
+    lines += [f"  also at      {listener.url}" for listener in listeners.main[1:]]
+    http = settings.http
+    if not (listeners.main[0].entrance.local or http.tokens or http.users or http.proxy):
+        closed = "validate and reload" if http.public_read else "status page, API, validate and reload"
+        lines.append(f"  closed       {closed}: no credential is configured (http.tokens, http.users)")
     return lines + [f"  profile      {profile.name} in {profile.path}" for profile in settings.profiles]

@@ -31,6 +31,7 @@ _WORDS = {
     "string_too_long": "is too long",
     "dict_type": "must be a mapping",
     "list_type": "must be a list",
+    "too_long": "has too many entries",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
 }
@@ -59,7 +60,7 @@ def _words(details: ErrorDetails) -> str | None:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "string_type" and isinstance(details.get("input"), list | dict):
         return "must be text"
-    if kind == "string_too_short" and context.get("min_length") == 1:
+    if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "must not be empty"
     if kind == "literal_error":
         return f"must be {context['expected']}"

@@ -17,9 +17,9 @@ import anyio
 
 from floe_monitor import __version__
 from floe_monitor.compute.toolkit import process_state
-from floe_monitor.compute.toolkit.headroom import descriptor_limit
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
+from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
@@ -34,22 +34,19 @@ from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
-from floe_monitor.web.app import create_app
-from floe_monitor.web.protocol import Limits
-from floe_monitor.web.server import listen, serve
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from floe_monitor.daemon.http_surface import Listeners
     from floe_monitor.daemon.signals import Signals
     from floe_monitor.domain.events import Sink
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings import LoadedSettings, Settings
-    from floe_monitor.web.server import Listener
 
-    Announce = Callable[[Listener, MonitorState, Settings], Iterable[str]]
+    Announce = Callable[[Listeners, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
 
 PROBES_SHARE = 0.5
@@ -78,11 +75,11 @@ def run(
     raise_descriptor_limit()
     with process_state.kept():
         loaded, targets = read_configuration(config, environ)
-        listener = listen(loaded.settings.http.host, loaded.settings.http.port)
+        listeners = bind(loaded.settings.http)
         try:
-            daemon = _Daemon(config, environ, loaded, targets, listener, signals)
+            daemon = _Daemon(config, environ, loaded, targets, listeners, signals)
         except BaseException:  # the port must be free again
-            listener.close()
+            listeners.close()
             raise
         return daemon.run(announce)
 
@@ -94,12 +91,12 @@ class _Daemon:
         environ: Mapping[str, str],
         loaded: LoadedSettings,
         targets: dict[str, Target],
-        listener: Listener,
+        listeners: Listeners,
         signals: Signals,
     ) -> None:
         settings = loaded.settings
         now = time.time()
-        self._listener = listener
+        self._listeners = listeners
         self._signals = signals
         self._settings = settings
         self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
@@ -152,6 +149,7 @@ class _Daemon:
             state=self._state,
             environ=self._environ,
         )
+        surface = HttpSurface(self._listeners, self._settings.http, self._environ)
         self._controller = Controller(
             self._config,
             self._environ,
@@ -161,20 +159,20 @@ class _Daemon:
             self._pool,
             synchronizer,
             self._fanout.publish,
+            surface.doors,
         )
         self._connect_signals(asyncio.get_running_loop())
-        app = create_app(
+        answering = partial(
+            surface.run,
             self._state,
             self._page,
             self._controller,
             limits=self._limits,
-            host=self._listener.host,
-            loopback=self._listener.loopback,
-            allowed_hosts=self._settings.http.allowed_hosts,
+            publish=self._fanout.publish,
+            interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:
-            limits = Limits.within(descriptor_limit())
-            await services.start(partial(serve, app, self._listener, limits=limits), name="http")
+            await services.start(answering, name="http")
             services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
             services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(synchronizer.run, name="profiles")
@@ -197,7 +195,7 @@ class _Daemon:
         ticking = probes.create_task(scheduler.run(probes), name="scheduler")
         # A task that is cancelled from elsewhere ends without failing its group.
         ticking.add_done_callback(lambda _: self._stop.set())
-        for line in announce(self._listener, self._state, self._settings):
+        for line in announce(self._listeners, self._state, self._settings):
             self._writer.write(line)
         await self._stop.wait()
         if ticking.done():

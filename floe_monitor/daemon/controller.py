@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from floe_monitor.probing.workers import WorkerPool
     from floe_monitor.profiles import ProfileSynchronizer
     from floe_monitor.settings import LoadedSettings, Settings
+    from floe_monitor.web.doors import Doors
 
 log = logging.getLogger("floe_monitor.control")
 
@@ -48,7 +49,7 @@ NAMES_SHOWN = 20
 """Files named in warnings of one load."""
 
 AT_START_ONLY = ("http", "otlp", "log", "reload")
-"""Sections whose changes wait for a restart."""
+"""Sections whose changes wait for a restart; of `http`, where is listened."""
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
@@ -90,6 +91,7 @@ class Controller:
         pool: WorkerPool,
         synchronizer: ProfileSynchronizer,
         publish: Publish,
+        doors: Doors,
     ) -> None:
         self._path = path
         self._environ = environ
@@ -99,6 +101,7 @@ class Controller:
         self._pool = pool
         self._synchronizer = synchronizer
         self._publish = publish
+        self._doors = doors
         report_exposed_files(loaded)
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
@@ -177,6 +180,7 @@ class Controller:
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)
         self._synchronizer.apply(settings.profiles, targets)
+        self._doors.apply(settings.http)
         now = time.time()
         config = self._state.config
         self._state.config = replace(
@@ -187,5 +191,11 @@ class Controller:
             added=changes.added,
             changed=changes.changed,
             removed=changes.removed,
-            waiting=tuple(name for name in AT_START_ONLY if getattr(former, name) != getattr(settings, name)),
+            waiting=tuple(
+                name for name in AT_START_ONLY if _at_start(former, name) != _at_start(settings, name)
+            ),
         )
+
+
+def _at_start(settings: Settings, section: str) -> object:
+    return settings.http.listening if section == "http" else getattr(settings, section)

@@ -155,6 +155,20 @@ class ProfileReconciled:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Somebody asked over HTTP for something to be done. `by`: a credential's name, `local` or `anonymous`;
+    `outcome`: the status a probe found, what became of a reload, or why nothing was done."""
+
+    at: float
+    action: str
+    target: str | None
+    by: str
+    client: str
+    outcome: str
+    status: int
+
+
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
@@ -167,6 +181,7 @@ Event: TypeAlias = (
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled
+    | Acted
 )
 
 Publish = Callable[[Event], None]

@@ -27,6 +27,29 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
     yield from _limits(settings, locate)
+    yield from _tokens(settings, locate)
+    yield from _unused(settings, locate)
+
+
+def _unused(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    http = settings.http
+    if http.tls is not None and http.socket is not None and http.socket.only:
+        path: KeyPath = ("http", "tls")
+        yield Problem(
+            locate(path), "encrypts nothing: with http.socket.only, host and port are not used", path
+        )
+
+
+def _tokens(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    """Two names for one token would leave open who has acted."""
+    named: dict[str, str] = {}
+    for name, token in settings.http.tokens.items():
+        first = named.setdefault(token.hash, name)
+        if first != name:
+            path: KeyPath = ("http", "tokens", name, "hash")
+            yield Problem(
+                locate(path), f"is the token {first!r} again", path, "make one more with `floe-monitor token`"
+            )
 
 
 def _home(profile: ProfileSettings, index: int, locate: Locator) -> Iterator[Problem]:

@@ -21,6 +21,11 @@ _PATTERNS = {
     "targets": "may hold letters, digits, '_', '-' and '.', and starts with one of the first three",
     "labels": "may hold letters, digits and '_', and starts with a letter",
     "env": "is no name of an environment variable",
+    "hash": "must be as `floe-monitor token` prints it: sha256: and 64 hexadecimal digits",
+    "mode": "must be three octal digits in quotes: '0660'",
+    "tokens": "may hold letters, digits, '_', '-' and '.', and starts with one of the first three",
+    "users": "may hold letters, digits, '_', '-' and '.', and starts with one of the first three",
+    "user_header": "must be the name of a header: X-Forwarded-User",
 }
 
 

@@ -12,7 +12,8 @@ from floe_monitor.settings.crosschecks import cross_check
 from floe_monitor.settings.environment import EnvironmentSource
 from floe_monitor.settings.error_messages import explain
 from floe_monitor.settings.file_modes import referenced_files
-from floe_monitor.settings.models import HttpSettings, Settings
+from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.settings.models import Settings
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.settings.secret_lint import find_literals
 from floe_monitor.settings.sources import Reading
@@ -66,8 +67,12 @@ def load(path: Path, environ: Mapping[str, str]) -> LoadedSettings:
         tuple(files.watched),
         files.digest,
         reading.locate,
-        (*files.opened, *referenced_files(reading.document)),
+        (*files.opened, *referenced_files(reading.document), *_certificate(settings.http)),
     )
+
+
+def _certificate(http: HttpSettings) -> tuple[str, ...]:
+    return (http.tls.certificate, http.tls.key) if http.tls is not None else ()
 
 
 def load_http(path: Path, environ: Mapping[str, str]) -> HttpSettings:

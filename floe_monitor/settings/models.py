@@ -5,31 +5,28 @@ Field descriptions are the reference: `config schema` and `docs/configuration.md
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from floe_monitor.credentials.references import Reference
 from floe_monitor.settings.durations import DAY, Duration
 from floe_monitor.settings.environment import PREFIX
+from floe_monitor.settings.fields import (
+    CredentialReference,
+    LabelName,
+    Model,
+    Name,
+    Objective,
+    OutputName,
+    Pathname,
+)
+from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.sources import reading_under_way
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Pathname = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
-OutputName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", max_length=1024)]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
 SHORTEST = 0.001
 """Seconds: what is less is no time in which anything could be done, and would be asked for without end."""
 Isolation = Literal["thread", "process"]
-
-
-class Model(BaseModel):
-    """Unknown keys are errors; a configuration never changes once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ProbeSettings(Model):
@@ -60,9 +57,6 @@ class TargetProbeSettings(Model):
     isolation: Isolation | None = Field(default=None, description="thread or process")
 
 
-Objective = Annotated[float, Field(gt=0, lt=100)]
-
-
 class SloSettings(Model):
     """The service level of targets. A target's own `slo` overrides it."""
 
@@ -89,54 +83,6 @@ class WorkerSettings(Model):
     @property
     def stuck_limit_in_force(self) -> int:
         return self.stuck_limit or min(self.limit, self.per_plugin)
-
-
-class HttpSettings(Model):
-    host: str = Field(
-        default="127.0.0.1",
-        description="Address to listen on; 0.0.0.0: every one of IPv4, '::': every one of IPv6 and IPv4",
-        json_schema_extra={"minLength": 1},
-    )
-    port: int = Field(default=9464, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
-    allowed_hosts: list[HostName] = Field(
-        default_factory=list, description="Names under which browsers reach the page besides its address"
-    )
-
-    @field_validator("host")
-    @classmethod
-    def _one_address(cls, host: str) -> str:
-        """An IPv6 address may stand in the brackets that a URL needs."""
-        bare = host.strip()
-        if bare.startswith("[") and bare.endswith("]"):
-            bare = bare[1:-1]
-        if not bare:
-            # To the system an empty name is every address, which must not follow from an unset variable.
-            raise ValueError(
-                "must not be empty; write 127.0.0.1 for this machine alone, 0.0.0.0 or '::' for every address"
-            )
-        return bare
-
-
-class CredentialReference(Model):
-    """Where a credential is found at probe time. Never the value itself."""
-
-    env: VariableName | None = Field(
-        default=None, description="Environment variable; also its name in profiles.yml"
-    )
-    file: Pathname | None = Field(
-        default=None,
-        description="File that holds it, read at each probe; one final newline is cut",
-    )
-
-    @property
-    def reference(self) -> Reference:
-        return Reference(self.env, self.file)
-
-    @model_validator(mode="after")
-    def _one_source(self) -> CredentialReference:
-        if self.env is None and self.file is None:
-            raise ValueError("give `env: NAME` or `file: PATH`")
-        return self
 
 
 class CatalogSettings(Model):

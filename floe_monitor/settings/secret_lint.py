@@ -19,16 +19,17 @@ from floe_monitor.compute.redaction.detection import (
 )
 from floe_monitor.compute.toolkit.env_references import ExpressionError, is_template, parse_expression
 from floe_monitor.credentials.references import as_reference
+from floe_monitor.registry.problems import KeyPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from floe_monitor.registry.problems import KeyPath
 
 REFER = "write {env: NAME}, {file: PATH} or dbt's {{ env_var('NAME') }}"
 REFER_ONLY = "write {env: NAME} or {file: PATH}"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_NAMED: frozenset[KeyPath] = frozenset({("targets",), ("http", "tokens"), ("http", "users")})
+"""Mappings whose keys are names that somebody chose: they hide nothing, be one of them `token`."""
 
 
 class Finding(NamedTuple):
@@ -56,9 +57,8 @@ def _walk(value: Any, path: KeyPath, *, secret: bool = False, opens: bool = Fals
                 if isinstance(item, str | int | float) and not isinstance(item, bool):
                     yield Finding(below, "a literal secret is refused", REFER_ONLY)
                 continue
-            # The name of a target hides nothing, be it `token`.
-            named = path == ("targets",)
-            yield from _walk(item, below, secret=not named and is_secret_key(key), opens=opens)
+            secret_below = path not in _NAMED and is_secret_key(key)
+            yield from _walk(item, below, secret=secret_below, opens=opens)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, (*path, index), secret=secret, opens=opens)
@@ -74,7 +74,8 @@ def _is_credential(path: KeyPath) -> bool:
     """Whether a reference belongs there, and nothing else."""
     if path[0] == "targets":
         return path[2:-1] in (("credentials",), ("catalog", "credentials"))
-    return path[:-1] == ("otlp", "headers")
+    is_hash = path[:2] == ("http", "users") and path[3:] == ("password_hash",)
+    return is_hash or path[:-1] == ("otlp", "headers")
 
 
 def _text(text: str, path: KeyPath, *, secret: bool) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import structlog
 
 from floe_monitor.compute.redaction.current import current_redactor
 from floe_monitor.domain.events import (
+    Acted,
     ConfigReloaded,
     LateReturn,
     ProbeFinished,
@@ -172,6 +173,9 @@ class LogSink:
     def __init__(self, settings: LogSettings) -> None:
         self._probes = settings.probes
         self._log = get_logger()
+        self._audit = structlog.wrap_logger(
+            None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET)
+        ).bind()
         self._profiles: dict[str, tuple[str, str]] = {}
         self._limit = RateLimit()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -184,6 +188,7 @@ class LogSink:
             TargetHung: self._hung,
             ConfigReloaded: self._reloaded,
             ProfileReconciled: self._reconciled,
+            Acted: self._acted,
         }
 
     def handle(self, event: Event) -> None:
@@ -269,6 +274,24 @@ class LogSink:
         for problem in event.problems[:NAMES_SHOWN]:
             count = len(event.problems)
             self._limited(logging.ERROR, "configuration refused", problem, problem=problem, problems=count)
+
+    def _acted(self, event: Acted) -> None:
+        """Whatever the level is. Refused ones may come without end, and are counted beyond a few."""
+        fields = {
+            "action": event.action,
+            "target": event.target,
+            "by": event.by,
+            "client": event.client,
+            "outcome": event.outcome,
+            "http_status": event.status,
+        }
+        fields = {key: value for key, value in fields.items() if value is not None}
+        if event.outcome != "refused":
+            self._audit.info("audit", **fields)
+            return
+        withheld = self._limit.admit(("audit", event.client))
+        if withheld is not None:
+            self._audit.warning("audit", **fields, **({"withheld": withheld} if withheld else {}))
 
     def _reconciled(self, event: ProfileReconciled) -> None:
         """Profiles are compared every few seconds: what has not changed since is not repeated."""

@@ -59,7 +59,7 @@ class KeptConnectionConformance(NetworkConformance):
 
     def test_connection_is_kept(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """The tests of this class would prove nothing otherwise."""
-        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
+        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy, _):
             made = asyncio.run(_made_by_the_last(prober, keys, proxy))
         if made:
             fault(f"each further probe of a target with connection_reuse makes new connections: {made}")
@@ -70,7 +70,7 @@ class KeptConnectionConformance(NetworkConformance):
 
     def test_parallel_probes_share_nothing(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> None:
         """Each has a connection to itself, and one of them is kept."""
-        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
+        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy, _):
             problem = asyncio.run(_side_by_side(prober, keys, lambda: self.kept(proxy)))
         if problem:
             fault(f"probes of one target at the same time: {problem}")
@@ -86,7 +86,7 @@ class KeptConnectionConformance(NetworkConformance):
         """dbt looks it up at each connection. Here `socket.getaddrinfo` answers for the name service."""
         names = _Names(_HOST, socket.getaddrinfo)
         monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
-        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
+        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy, _):
             problem = asyncio.run(_moving(prober, self.pointed_at(keys, _HOST, proxy.port), names, address))
         if problem:
             what = "is unknown" if address is None else "has moved"

@@ -16,7 +16,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -196,6 +196,14 @@ def problem_of(
     return None
 
 
+class _Setting(NamedTuple):
+    prober: Prober
+    keys: dict[str, Any]
+    proxy: FaultProxy
+    anywhere: str
+    """The same for two targets that differ in where their server listens alone."""
+
+
 class NetworkConformance(Kit):
     """The tests; a part of the conformance kit."""
 
@@ -235,8 +243,8 @@ class NetworkConformance(Kit):
     ) -> None:
         if self._has_no_network:
             return
-        with self._behind_a_proxy(plugin, config) as (prober, keys, proxy):
-            problem = asyncio.run(self._under(prober, keys, proxy, wanted))
+        with self._behind_a_proxy(plugin, config) as setting:
+            problem = asyncio.run(self._under(setting, wanted))
         if problem:
             fault(f"the network {wanted}: {problem}")
 
@@ -249,8 +257,8 @@ class NetworkConformance(Kit):
         keys, environ = _keys_of(config)
         _, port = self.server_of(keys)
         try:
-            with self._behind_a_proxy(plugin, config) as (prober, proxied, proxy):
-                conversation = asyncio.run(self._conversation(prober, proxied, proxy))
+            with self._behind_a_proxy(plugin, config) as setting:
+                conversation = asyncio.run(self._conversation(setting))
         except RuntimeError as error:
             fault(f"{NAMELESS}: {error}")
         given = {
@@ -266,8 +274,6 @@ class NetworkConformance(Kit):
         problem: str | None = json.loads(done.stdout.splitlines()[-1])
         if problem:
             fault(f"{NAMELESS}: {problem}; compute.toolkit.blocking_calls looks names up within the deadline")
-
-    # ------------------------------------------------------------ how
 
     @property
     def _host_key(self) -> str:
@@ -285,17 +291,15 @@ class NetworkConformance(Kit):
         return getattr(self, "host_key", "") is None
 
     @contextmanager
-    def _behind_a_proxy(
-        self, plugin: ComputePlugin[Any], config: ComputeConfig
-    ) -> Iterator[tuple[Prober, dict[str, Any], FaultProxy]]:
+    def _behind_a_proxy(self, plugin: ComputePlugin[Any], config: ComputeConfig) -> Iterator[_Setting]:
         keys, environ = _keys_of(config)
         _, port = self.server_of(keys)
-        with FaultProxy(port) as proxy, Prober(environ, plugin) as prober:
-            yield prober, self.pointed_at(keys, LOOPBACK, proxy.port), proxy
-
-    async def _conversation(self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy) -> Conversation:
-        """Measured once for targets that differ in where their server listens alone."""
         anywhere = repr(self.pointed_at(keys, LOOPBACK, 1))
+        with FaultProxy(port) as proxy, Prober(environ, plugin) as prober:
+            yield _Setting(prober, self.pointed_at(keys, LOOPBACK, proxy.port), proxy, anywhere)
+
+    async def _conversation(self, setting: _Setting) -> Conversation:
+        prober, keys, proxy, anywhere = setting
         if anywhere not in self._conversations:
             self._conversations[anywhere] = await healthy_conversation(prober, keys, proxy)
         return self._conversations[anywhere]
@@ -303,11 +307,10 @@ class NetworkConformance(Kit):
     def _deadline(self, conversation: Conversation) -> float:
         return max(self.fault_deadline_seconds, _HEALTHY_PROBES_IN_A_DEADLINE * conversation.seconds)
 
-    async def _under(
-        self, prober: Prober, keys: Mapping[str, Any], proxy: FaultProxy, wanted: NetworkFault
-    ) -> str | None:
+    async def _under(self, setting: _Setting, wanted: NetworkFault) -> str | None:
+        prober, keys, proxy, _ = setting
         try:
-            conversation = await self._conversation(prober, keys, proxy)
+            conversation = await self._conversation(setting)
             deadline_seconds = self._deadline(conversation)
             timeout = deadline_seconds if wanted.silent else max(deadline_seconds, _TOLD_SECONDS)
             if keys.get("connection_reuse"):

@@ -11,17 +11,16 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from floe_monitor.web.access import HEALTH_ROUTES, READING
 from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-HEALTH_ROUTES = frozenset({"/healthz", "/readyz"})
 READS, ACTIONS, SAME_ACTION = 64, 96, 48
 """Requests under way. Reads and actions together are fewer than the connections a server keeps, so that some
 of those always wait for their client and can be closed for a new one."""
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = "too many requests of this kind are under way; try again in a second"
 
 
@@ -46,7 +45,7 @@ class Admission:
         if scope["type"] != "http" or scope["path"] in HEALTH_ROUTES:
             await self._app(scope, receive, send)
             return
-        kind = "read" if scope["method"] in _READING else "action"
+        kind = "read" if scope["method"] in READING else "action"
         counted = (kind,) if kind == "read" else (kind, scope["path"])
         if self._is_full(counted):
             refusal = problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSED, headers={"retry-after": "1"})

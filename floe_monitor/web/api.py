@@ -1,20 +1,19 @@
-"""The routes of metrics, health and the JSON API."""
+"""The routes of metrics and the JSON API."""
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import anyio.to_thread
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
-from floe_monitor.domain.liveness import Verdict, liveness, readiness
+from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
 from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.responses import (
@@ -29,33 +28,30 @@ from floe_monitor.web.single_flight import SingleFlight, ThreadedSingleFlight
 from floe_monitor.web.target_query import TargetQuery, render_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
 
     from floe_monitor.domain.events import ProbeResult
-    from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
+    from floe_monitor.web.health import Health
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
 
-_TEXT, _JSON, _HTML = "text/plain", "application/json", "text/html"
+_JSON, _HTML = "application/json", "text/html"
 
 
 class Api:
-    """Everything but the status page, over one state. `limits` is called anew: a reload may change them."""
+    """Metrics and the JSON API, over one state."""
 
     def __init__(
         self,
         state: MonitorState,
         metrics_page: MetricsPageProtocol,
         controller: ControllerProtocol,
-        limits: Callable[[], LivenessLimits],
+        health: Health,
     ) -> None:
         self._state = state
         self._metrics_page = metrics_page
         self._controller = controller
-        self._limits = limits
-        self._started = time.monotonic()
+        self._health = health
         self._scrapes: ThreadedSingleFlight[tuple[Representation, str]] = ThreadedSingleFlight()
         self._lists: ThreadedSingleFlight[Representation] = ThreadedSingleFlight()
         self._validations: SingleFlight[ProbeResult] = SingleFlight()
@@ -63,22 +59,12 @@ class Api:
     def routes(self) -> list[Route]:
         return [
             Route("/metrics", self.metrics),
-            Route("/healthz", self.healthz),
-            Route("/readyz", self.readyz),
             Route("/api/v1/status", self.status),
             Route("/api/v1/targets", self.targets),
             Route("/api/v1/targets/{name}", self.target),
             Route("/api/v1/targets/{name}/validate", self.validate, methods=["POST"]),
             Route("/-/reload", self.reload, methods=["POST"]),
         ]
-
-    @property
-    def live(self) -> Verdict:
-        return liveness(self._state, time.monotonic(), self._limits(), self._started)
-
-    @property
-    def ready(self) -> Verdict:
-        return readiness(self._state)
 
     def snapshot(self, name: str) -> TargetSnapshot:
         """`ProblemError` 404 names the nearest target there is."""
@@ -107,14 +93,8 @@ class Api:
             headers["content-encoding"] = "gzip"
         return Response(found.body, headers=headers)
 
-    async def healthz(self, request: Request) -> Response:
-        return _health_response(request, self.live)
-
-    async def readyz(self, request: Request) -> Response:
-        return _health_response(request, self.ready)
-
     async def status(self, _request: Request) -> Response:
-        return json_response(serialization.status(self._state, self.live, self.ready))
+        return json_response(serialization.status(self._state, self._health.live, self._health.ready))
 
     async def targets(self, request: Request) -> Response:
         query = TargetQuery.parse(request.query_params.multi_items())
@@ -151,14 +131,16 @@ class Api:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND, f"target {name!r} was removed by a reload", nearest=None
             ) from None
+        set_outcome(request.scope, result.status.value)
         if preferred(request.headers.get("accept"), (_JSON, _HTML)) == _HTML:
             # The status page's button, in a browser without scripts.
             back = f"../../../../targets/{quote(name)}"
             return Response(None, HTTPStatus.SEE_OTHER, {"location": back, "cache-control": "no-store"})
         return json_response(serialization.probe(result))
 
-    async def reload(self, _request: Request) -> Response:
+    async def reload(self, request: Request) -> Response:
         outcome = await self._controller.reload()
+        set_outcome(request.scope, "configuration refused" if outcome.problems else "configuration loaded")
         if outcome.problems:
             raise ProblemError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -166,12 +148,3 @@ class Api:
                 problems=list(outcome.problems),
             )
         return json_response(serialization.reloaded(outcome))
-
-
-def _health_response(request: Request, verdict: Verdict) -> Response:
-    code = HTTPStatus.OK if verdict.ok else HTTPStatus.SERVICE_UNAVAILABLE
-    if preferred(request.headers.get("accept"), (_TEXT, _JSON)) == _JSON:
-        return json_response(serialization.verdict(verdict), code)
-    lines = ["ok" if verdict.ok else "failing"]
-    lines += [f"- {reason}" for reason in (*verdict.reasons, *verdict.remarks)]
-    return PlainTextResponse("\n".join(lines) + "\n", code, {"cache-control": "no-store"})

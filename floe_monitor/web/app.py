@@ -13,19 +13,22 @@ from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
+from floe_monitor.web.audit import Audit
 from floe_monitor.web.content_negotiation import preferred
+from floe_monitor.web.doors import Door
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.page import StatusPage
+from floe_monitor.web.path_prefix import PathPrefix
 from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from floe_monitor.domain.liveness import LivenessLimits
+    from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.web.doors import Doors
+    from floe_monitor.web.health import Health
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
 
 
@@ -34,15 +37,14 @@ def create_app(
     metrics_page: MetricsPageProtocol,
     controller: ControllerProtocol,
     *,
-    limits: Callable[[], LivenessLimits],
-    host: str = "127.0.0.1",
-    loopback: bool = True,
-    allowed_hosts: Iterable[str] = (),
+    health: Health,
+    doors: Doors,
+    publish: Publish,
 ) -> Starlette:
-    """All routes over `state`. `Guard` says what `host`, `loopback` and `allowed_hosts` are."""
-    api = Api(state, metrics_page, controller, limits)
-    status_page = StatusPage(state, api)
-    routes = [*api.routes(), *status_page.routes()]
+    """All routes over `state`, with what is asked before one is reached, outermost first."""
+    api = Api(state, metrics_page, controller, health)
+    status_page = StatusPage(state, api, health)
+    routes = [*api.routes(), *health.routes(), *status_page.routes()]
     paths = [route.path for route in routes if "{" not in route.path]
 
     async def on_problem(request: Request, error: Exception) -> Response:
@@ -85,7 +87,10 @@ def create_app(
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(Guard, host=host, loopback=loopback, allowed_hosts=tuple(allowed_hosts)),
+            Middleware(PathPrefix, http=lambda: doors.rules.http),
+            Middleware(Audit, publish=publish),
+            Middleware(Guard, http=lambda: doors.rules.http),
+            Middleware(Door, doors=doors, answer=answer),
             Middleware(Admission),
         ],
         exception_handlers={

@@ -16,12 +16,17 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 
 from floe_monitor.compute.toolkit.blocking_calls import is_address
+from floe_monitor.web.access import READING
+from floe_monitor.web.entrance import entrance_of
 from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from floe_monitor.settings.http_models import HttpSettings
+    from floe_monitor.web.entrance import Entrance
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -33,20 +38,16 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 _RAW_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "host.docker.internal"})
 
 
 class Guard:
-    """ASGI middleware. `host`: the address or name listened on; `loopback`: this machine alone reaches it;
-    `allowed_hosts`: names browsers may use besides."""
+    """ASGI middleware. Of `http`, called anew for each request, the names that browsers may use besides."""
 
-    def __init__(self, app: ASGIApp, host: str, *, loopback: bool, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, http: Callable[[], HttpSettings]) -> None:
         self._app = app
-        self._loopback = loopback
-        self._names = frozenset(
-            name.lower() for name in (*_LOCAL_NAMES, host, socket.gethostname(), *allowed_hosts) if name
-        )
+        self._http = http
+        self._own_name = socket.gethostname().lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,19 +59,28 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        refusal = self._refusal(scope["method"], Headers(scope=scope), entrance_of(scope))
         app = problem_response(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
         await app(scope, receive, send_guarded)
 
-    def _refusal(self, method: str, headers: Headers) -> str | None:
+    def _refusal(self, method: str, headers: Headers, entrance: Entrance) -> str | None:
         host = _host_name(headers.get("host", ""))
-        if self._loopback and not self._trusted(host):
+        # No browser reaches a Unix socket: a proxy in front of it may give any name.
+        if entrance.kind == "loopback" and not self._trusted(host, entrance):
             return "this address answers to localhost and its own address only, not to the Host header sent"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if method in _SAFE_METHODS or (origin is None and site is None):
+        if method in READING or (origin is None and site is None):
             return None
+        return self._refused_act(host, origin, site, headers, entrance)
+
+    def _refused_act(
+        self, host: str, origin: str | None, site: str | None, headers: Headers, entrance: Entrance
+    ) -> str | None:
+        """Of a browser: `origin` and `site` are what it says of the page that asks."""
         if site not in (None, "same-origin", "none"):
             return "a page of another site asked for this"
+        if origin is not None and origin.lower() == self._http().external_origin:
+            return None
         if origin is not None and site == "same-origin":
             # The browser has compared the origins itself. A proxy may give any name and port in Host.
             host = _host_name(_authority(origin)) or "null"
@@ -79,15 +89,19 @@ class Guard:
                 "a page of another origin asked for this; a proxy has to pass on the browser's Host with its "
                 "port (nginx: proxy_set_header Host $http_host)"
             )
-        if not self._trusted(host):
+        if not self._trusted(host, entrance):
             return (
                 "a browser may ask for changes under an address or a known host name only; "
-                "add the name to http.allowed_hosts"
+                "add the name to http.allowed_hosts, or set http.external_url"
             )
         return None
 
-    def _trusted(self, host: str) -> bool:
-        return not host or host in self._names or host.endswith(".localhost") or is_address(host)
+    def _trusted(self, host: str, entrance: Entrance) -> bool:
+        if not host or host in _LOCAL_NAMES or host.endswith(".localhost") or is_address(host):
+            return True
+        http = self._http()
+        named = (entrance.host, self._own_name, _host_name(http.external_authority), *http.allowed_hosts)
+        return host in {name.lower() for name in named if name}
 
 
 def _authority(origin: str) -> str:

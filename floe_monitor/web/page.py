@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.web.api import Api
+    from floe_monitor.web.health import Health
 
 ROWS = 200
 """Rows to a page: more cannot be read, and costs the browser at every refresh."""
@@ -47,9 +48,10 @@ _ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "im
 class StatusPage:
     """`/`, `/targets/{name}` and their assets."""
 
-    def __init__(self, state: MonitorState, api: Api) -> None:
+    def __init__(self, state: MonitorState, api: Api, health: Health) -> None:
         self._state = state
         self._api = api
+        self._health = health
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -122,8 +124,8 @@ class StatusPage:
             earlier=_link(items, max(0, query.offset - ROWS)) if query.offset else None,
             later=_link(items, query.offset + len(shown)) if query.offset + len(shown) < len(found) else None,
             state=self._state,
-            live=self._api.live,
-            ready=self._api.ready,
+            live=self._health.live,
+            ready=self._health.ready,
         )
 
     def _render(self, name: str, **values: Any) -> str:

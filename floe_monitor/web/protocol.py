@@ -22,16 +22,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from floe_monitor.domain import forked_child
-from floe_monitor.web.descriptor_reserve import DescriptorReserve
+from floe_monitor.web.tls import READ, Handshakes
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from floe_monitor.web.descriptor_reserve import DescriptorReserve
 
-_READ = 16_384
-"""Bytes taken from a socket at once, and so what a connection holds unparsed."""
+_WRITE = 65_536
+"""Bytes of answers that may wait for the client, as asyncio has it without TLS."""
 
 _SLICE = 1_024
 """Bytes parsed at once: a parser cannot be stopped between two requests of one slice."""
@@ -62,15 +63,22 @@ class Limits:
             reserve=max(2, min(most.reserve, descriptors // 16)),
         )
 
+    @classmethod
+    def for_health(cls, descriptors: int) -> Limits:
+        """Of a listener for health alone, which a kubelet and a few others ask."""
+        connections = max(4, min(32, descriptors // 32))
+        return cls(connections=connections, reserve=max(2, connections // 4), keep_alive=10)
+
 
 class Connections(ServerState):
     """All connections of one server, and of those that wait for their client what they wait for, each longest
     first: that it takes an answer (`stalled`), for its next request (`kept`), or its first one (`fresh`)."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, descriptors: DescriptorReserve) -> None:
         super().__init__()
         self.limits = limits
-        self.descriptors = DescriptorReserve()
+        self.descriptors = descriptors
+        self.handshakes = Handshakes()
         self.stalled: dict[BoundedProtocol, None] = {}
         self.kept: dict[BoundedProtocol, None] = {}
         self.fresh: dict[BoundedProtocol, None] = {}
@@ -135,8 +143,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _PacedFlow(transport, self._unparsed)
-        transport.max_size = _READ  # type: ignore[attr-defined]  # of asyncio's socket transports
+        _hold_little(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
+        self.server_state.handshakes.end(self)
         forked_child.close_in_child(self._descriptor)
         self.server_state.fresh[self] = None
         self.server_state.make_room()
@@ -283,6 +292,15 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.disconnected = True
         self.transport.close()
+
+
+def _hold_little(transport: Any) -> None:
+    """Have asyncio take little at once. With TLS it would keep 256 KiB of each connection that nobody has
+    asked for yet, and 512 KiB that the client does not take."""
+    transport.max_size = READ
+    if transport.get_extra_info("sslcontext") is not None:
+        transport.set_read_buffer_limits(READ)
+        transport.set_write_buffer_limits(_WRITE)
 
 
 def _number(value: bytes) -> int:

@@ -43,11 +43,13 @@ def test_every_route_field_and_parameter_is_described() -> None:
     from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import ConfigStatus, MonitorState
     from floe_monitor.web.app import create_app
+    from floe_monitor.web.health import Health
 
     text = (DOCS / "http-api.md").read_text()
     state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
     nothing: Any = None
-    routes = create_app(state, nothing, nothing, limits=lambda: LivenessLimits(1)).routes
+    health = Health(state, lambda: LivenessLimits(1))
+    routes = create_app(state, nothing, nothing, health=health, doors=nothing, publish=nothing).routes
     described = dict(re.findall(r"^\| `(/[^`]*)` \| (GET|POST) \|", text, re.MULTILINE))
     assert {route.path: min(route.methods - {"HEAD"}) for route in routes} == described  # type: ignore[attr-defined]
     for word in (*serialization.TARGET_FIELDS, *PARAMETERS):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -123,3 +125,48 @@ def test_an_address_that_is_not_known_is_refused(call: Any, place: Path) -> None
         done = call("healthcheck")
         assert done.code == 2
         assert problem in done.err
+
+
+def test_it_asks_where_health_answers(call: Any, place: Path) -> None:
+    """On the listener for health alone, at the socket where there is nothing else, else in TLS."""
+    config = place / "floe-monitor.yaml"
+    tls = "tls: {certificate: none.crt, key: none.key}"
+    with answering(said("200 OK", b"ok\n")) as (port, _):
+        config.write_text(f"http: {{host: 0.0.0.0, port: 1, health: {{port: {port}}}, {tls}}}\n")
+        assert call("healthcheck").code == 0
+        config.write_text(f"http: {{port: {port}, {tls}}}\n")
+        assert call("healthcheck").code == 1
+    config.write_text("http: {port: 1, health: {port: 0}}\n")
+    assert "http.health.port is 0" in call("healthcheck").err
+    path = place / "http.sock"
+    config.write_text(f"http: {{socket: {{path: {path}, only: true}}}}\n")
+    done = call("healthcheck")
+    assert (done.code, done.err) == (1, f"no answer from {path}: no such file or directory\n")
+    with closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(str(path))
+        server.listen()
+        thread = threading.Thread(target=answer_once, args=(server,))
+        thread.start()
+        assert call("healthcheck").code == 0
+        thread.join(60)
+
+
+def answer_once(server: socket.socket) -> None:
+    with server.accept()[0] as connection:
+        connection.recv(4_096)
+        connection.sendall(said("200 OK", b"ok\n"))
+
+
+def test_a_certificate_of_another_name_does_not_make_the_daemon_ill(call: Any, place: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("monitor.example").configure_cert(context)
+    with closing(socket.create_server(("127.0.0.1", 0))) as plain:
+        server = context.wrap_socket(plain, server_side=True)
+        thread = threading.Thread(target=answer_once, args=(server,))
+        thread.start()
+        (place / "floe-monitor.yaml").write_text(
+            f"http: {{port: {server.getsockname()[1]}, tls: {{certificate: none.crt, key: none.key}}}}\n"
+        )
+        assert call("healthcheck").code == 0
+        thread.join(60)
+        server.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -57,8 +60,8 @@ def test_agreement(found: Row, agrees: bool) -> None:
 
 def test_every_engine_has_its_cases() -> None:
     counted = {name: len(engines.load(name).cases) for name in engines.names()}
-    least = {"bigquery": 30, "duckdb": 30, "duckdb2": 10, "iceberg": 30, "postgres": 35}
-    least |= {"snowflake": 30, "spark": 24}
+    least = {"bigquery": 30, "duckdb": 30, "duckdb2": 10, "iceberg": 30, "polaris": 25, "postgres": 35}
+    least |= {"rest_catalogs": 10, "snowflake": 30, "spark": 24}
     assert counted.keys() == least.keys()
     assert not {name: counted[name] for name in least if counted[name] < least[name]}
 
@@ -67,3 +70,22 @@ def test_situations_have_names_of_their_own() -> None:
     for name in engines.names():
         cases = [case.name for case in engines.load(name).cases]
         assert len(set(cases)) == len(cases)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("gate", "status"), [("0", 0), ("1", 1)])
+def test_servers_that_cannot_be_had_are_skipped_with_the_reason_and_fail_the_gate(
+    gate: str, status: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", "polaris", "--check"],
+        env={**os.environ, "PATH": "/nonexistent", "FLOE_MONITOR_CI": gate},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (
+        status,
+        "polaris: skipped: needs Maven: apt-get install maven\n",
+    ), done.stderr

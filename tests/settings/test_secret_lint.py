@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from floe_monitor.settings.models import CredentialReference, Settings, TargetSettings
+from floe_monitor.settings.fields import CredentialReference
+from floe_monitor.settings.models import Settings, TargetSettings
 from floe_monitor.settings.secret_lint import find_literals
 from tests.growth import is_linear
 

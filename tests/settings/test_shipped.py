@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.registry.discovery import discover
-from floe_monitor.settings import Settings, load, models
+from floe_monitor.settings import Settings, fields, http_models, load, models
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -20,8 +20,9 @@ CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"))
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text()
 MODELS = [
     each
-    for each in vars(models).values()
-    if isinstance(each, type) and issubclass(each, BaseModel) and each.__module__ == models.__name__
+    for module in (fields, http_models, models)
+    for each in vars(module).values()
+    if isinstance(each, type) and issubclass(each, BaseModel) and each.__module__ == module.__name__
 ]
 
 
@@ -67,10 +68,23 @@ def default_of(field: FieldInfo) -> str:
         return "unset"
     if default in ({}, []):
         return "empty"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    unit = "" if "ercentage" in str(field.description) else "s"
-    return f"`{default:g}{unit}`" if isinstance(default, float) else f"`{default}`"
+    return f"`{shown(default)}{'' if 'ercentage' in str(field.description) else unit(default)}`"
+
+
+def unit(default: Any) -> str:
+    """A bare number with a fraction is a duration."""
+    return "s" if isinstance(default, float) else ""
+
+
+def shown(default: Any) -> str:
+    match default:
+        case list():
+            return f"[{', '.join(default)}]"
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}"
+    return str(default)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +92,7 @@ def default_of(field: FieldInfo) -> str:
     [
         model
         for model in MODELS
-        if model not in (models.Model, models.TargetProbeSettings, models.TargetSloSettings)
+        if model not in (fields.Model, models.TargetProbeSettings, models.TargetSloSettings)
     ],
     ids=lambda model: model.__name__,
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import (
+    Acted,
     ConfigReloaded,
     LateReturn,
     ProfileReconciled,
@@ -85,6 +87,31 @@ def test_a_line_per_probe_when_asked(make_finished: MakeFinished) -> None:
         "probe finished",
         "probe finished",
     ]
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_every_act_is_a_line_whatever_the_level_and_refused_ones_are_few(level: str) -> None:
+    capture = Capture(level=level)
+    sink = LogSink(capture.settings)
+    for _ in range(30):
+        sink.handle(Acted(1.0, "validate", "dev", "token ci", "198.51.100.7", "healthy", 200))
+    for client in ("198.51.100.8", "198.51.100.9"):
+        for _ in range(30):
+            sink.handle(Acted(2.0, "reload", None, "anonymous", client, "refused", 401))
+    lines = capture.lines()
+    assert {line["event"] for line in lines} == {"audit"}
+    done = {
+        "action": "validate",
+        "target": "dev",
+        "by": "token ci",
+        "client": "198.51.100.7",
+        "outcome": "healthy",
+        "http_status": 200,
+    }
+    assert sum(done.items() <= line.items() and line["level"] == "info" for line in lines) == 30
+    refused = Counter(line["client"] for line in lines if line["outcome"] == "refused")
+    assert refused == {"198.51.100.8": 10, "198.51.100.9": 10}
+    assert all(line["level"] == "warning" and "target" not in line for line in lines[30:])
 
 
 def test_reloads_profiles_and_workers() -> None:

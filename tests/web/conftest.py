@@ -20,13 +20,19 @@ from floe_monitor.domain.liveness import LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot, WorkerCounts
 from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.registry.discovery import PluginEntry
+from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.models import TargetSettings
 from floe_monitor.web.app import create_app
+from floe_monitor.web.authentication import Authenticator
+from floe_monitor.web.doors import Doors
+from floe_monitor.web.health import Health
 from floe_monitor.web.interfaces import ProbeRefusedError
-from floe_monitor.web.server import listen, serve
+from floe_monitor.web.listening import listen
+from floe_monitor.web.protocol import Limits
+from floe_monitor.web.server import Service, serve
 
 if TYPE_CHECKING:
-    from floe_monitor.web.protocol import Limits
+    from floe_monitor.web.entrance import Entrance
 
 NOW = 1_795_000_000.0
 
@@ -107,6 +113,13 @@ class Controls:
         return ConfigReloaded(NOW, self.problems, added=() if self.problems else ("new",))
 
 
+def entering(app: Any, entrance: Entrance) -> Any:
+    async def entered(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "state": dict(entrance.state)}, receive, send)
+
+    return entered
+
+
 @dataclass
 class Surface:
     """Everything behind the routes."""
@@ -115,9 +128,21 @@ class Surface:
     page: Page
     control: Controls
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
+    environ: dict[str, str] = field(default_factory=dict)
+    events: list[Any] = field(default_factory=list)
 
-    def app(self, **options: Any) -> Any:
-        return create_app(self.state, self.page, self.control, limits=lambda: self.limits, **options)
+    def app(self, entrance: Entrance | None = None, **http: Any) -> Any:
+        """`entrance`: where the server does not say by which listener a request comes in."""
+        self.doors = Doors(HttpSettings.model_validate(http), Authenticator(self.environ))
+        app = create_app(
+            self.state,
+            self.page,
+            self.control,
+            health=Health(self.state, lambda: self.limits),
+            doors=self.doors,
+            publish=self.events.append,
+        )
+        return app if entrance is None else entering(app, entrance)
 
     def add(self, target: Target, *results: ProbeResult) -> TargetSnapshot:
         snapshot = after_results(target, list(results))
@@ -179,8 +204,9 @@ def serving() -> Serving:
     ) -> AsyncIterator[httpx.AsyncClient]:
         listener = listen("127.0.0.1", 0)
         started = Started()
+        service = Service(app, (listener,), limits or Limits())
         # Not a task group: fixtures are set up and torn down in different tasks.
-        task = asyncio.create_task(serve(app, listener, limits=limits, grace=grace, task_status=started))
+        task = asyncio.create_task(serve(service, grace=grace, task_status=started))
         try:
             await started.event.wait()
             async with httpx.AsyncClient(base_url=listener.url, timeout=10) as client:

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from floe_monitor.web.listening import ListenError, listen
 from floe_monitor.web.protocol import Limits
-from floe_monitor.web.server import ListenError, listen, serve
+from floe_monitor.web.server import Service, serve
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -194,7 +196,7 @@ async def test_stopping_is_bounded_whatever_is_open(surface: Any, within: Any) -
     streams = []
     stack = ExitStack()
     async with anyio.create_task_group() as tasks:
-        await tasks.start(lambda *, task_status: serve(app, listener, grace=0.3, task_status=task_status))
+        await tasks.start(partial(serve, Service(app, (listener,)), grace=0.3))
         for opening in (b"", b"GET /ha", b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n"):
             stream = await anyio.connect_tcp("127.0.0.1", listener.port)
             streams.append(stream)
@@ -218,7 +220,7 @@ async def test_an_answer_under_way_is_finished_when_stopping() -> None:
     listener = listen("127.0.0.1", 0)
     async with anyio.create_task_group() as tasks:
         app = Starlette(routes=[Route("/", slow)])
-        await tasks.start(lambda *, task_status: serve(app, listener, grace=3, task_status=task_status))
+        await tasks.start(partial(serve, Service(app, (listener,)), grace=3))
         stream = await anyio.connect_tcp("127.0.0.1", listener.port)
         await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await anyio.sleep(0.1)
@@ -264,7 +266,7 @@ def test_port_zero_tells_the_real_port_a_url_and_who_can_connect(
     try:
         assert listener.port > 0
         assert listener.url == f"http://{shown}:{listener.port}"
-        assert listener.loopback is loopback
+        assert listener.entrance.local is loopback
         for address in reached:
             socket.create_connection((address, listener.port), timeout=5).close()
     finally:
@@ -291,7 +293,7 @@ def test_a_name_is_listened_on_where_the_machine_has_its_addresses() -> None:
         listener = listen("somewhere.example", 0)
     try:
         assert [held.getsockname()[0] for held in listener.sockets] == ["127.0.0.1"]
-        assert listener.loopback
+        assert listener.entrance.local
     finally:
         listener.close()
 

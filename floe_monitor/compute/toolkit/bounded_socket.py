@@ -62,11 +62,14 @@ class BoundedSocket:
         host: str | None = None,
         byte_limit: int = BYTE_LIMIT,
     ) -> None:
-        """Connects to an IP address: looking up a name would be a wait that nothing bounds.
+        """Connects to an IP address: looking up a name would be a wait that nothing bounds. One that begins
+        with `/` is the path of a Unix socket.
 
         `host` is the name that has it.
         """
-        ipaddress.ip_address(address)
+        is_path = address.startswith("/")
+        if not is_path:
+            ipaddress.ip_address(address)
         self.endpoint = Endpoint(host or address, address, port)
         self.deadline = deadline
         self.waits_for = "the TCP connection"
@@ -76,11 +79,13 @@ class BoundedSocket:
         self._received = 0
         self._probing = False
         self._half_sent = False
-        self._socket = socket.socket(family_of(address), socket.SOCK_STREAM)
+        family = socket.AF_UNIX if is_path else family_of(address)
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._stream: _Stream = _Tcp(self._receive, self._send)
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._bounded(lambda: self._socket.connect((address, port)))
+            if not is_path:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._bounded(lambda: self._socket.connect(address if is_path else (address, port)))
         except OverflowError:
             self.close()
             raise ComputeConfigurationError(f"{port} is no TCP port") from None

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import duckdb
 import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin, extensions
+from floe_monitor_duckdb.iceberg.attachment import secret_sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -332,8 +333,21 @@ class TestPolarisByItsSpecification:
         [
             ({"may_list": False}, {}, "warehouse", ErrorType.PERMISSION, "may not list"),
             ({"warehouses": set()}, {}, "warehouse", ErrorType.CATALOG, "no warehouse 'floe' (404)"),
-            ({}, {"scope": "PRINCIPAL_ROLE:nobody"}, "token", ErrorType.AUTHENTICATION, "invalid_scope"),
-            ({"realm": "prod"}, {}, "token", ErrorType.CATALOG, "it answers 404"),
+            ({}, {"scope": "catalog"}, "token", ErrorType.AUTHENTICATION, "invalid_scope"),
+            (
+                {},
+                {"scope": "PRINCIPAL_ROLE:nobody"},
+                "catalog",
+                ErrorType.AUTHENTICATION,
+                "refuses the token that its token endpoint gave",
+            ),
+            (
+                {"realm": "prod"},
+                {},
+                "token",
+                ErrorType.CATALOG,
+                "it answers 404 (Missing or invalid realm)",
+            ),
             ({"redirect_to": "http://127.0.0.1:1"}, {}, "token", ErrorType.CATALOG, "redirects (307)"),
         ],
     )
@@ -354,20 +368,30 @@ class TestPolarisByItsSpecification:
         assert checks_of(result)[f"{failing}:lake"] is DEGRADED
         assert text in result.message
 
-    def test_a_realm_goes_with_every_request(
+    def test_a_realm_goes_to_the_catalog_and_not_to_the_token_endpoint_as_duckdb_has_it(
         self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]
     ) -> None:
         polaris.realm = "prod"
         secret = {
             "type": "iceberg",
             "name": "polaris",
-            "client_id": polaris.client[0],
-            "client_secret": polaris.client[1],
             "oauth2_server_uri": f"{polaris.uri}/v1/oauth/tokens",
             "extra_http_headers": {"Polaris-Realm": "prod"},
         }
-        result = probe({"endpoint": polaris.uri}, path="floe", secret="polaris", secrets=(secret,))
+        given = {"endpoint": polaris.uri}
+        token = {**secret, "token": polaris.issue(60)}
+        result = probe(given, path="floe", secret="polaris", secrets=(token,))
         assert result.status is HEALTHY, result
+        client = {**secret, "client_id": polaris.client[0], "client_secret": polaris.client[1]}
+        result = probe(given, path="floe", secret="polaris", secrets=(client,))
+        assert checks_of(result)["token:lake"] is DEGRADED
+        assert "DuckDB asks for it without the secret's extra_http_headers" in result.message
+        with duckdb.connect() as connection:
+            extensions.load(connection, "avro")
+            extensions.load(connection, "httpfs")
+            extensions.load(connection, "iceberg")
+            with pytest.raises(duckdb.Error, match="Missing or invalid realm"):
+                connection.execute(secret_sql(client))
 
     @pytest.mark.parametrize(
         ("told", "options", "path"),

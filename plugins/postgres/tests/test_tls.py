@@ -90,12 +90,14 @@ def test_tls_asked_of_a_server_without(probe: Probe, plain_server: Any) -> None:
     assert (result.checks[-1].name, result.error_type) == ("tls", ErrorType.CONNECTION), result
 
 
-def test_every_byte_of_the_answers_may_be_the_last(probe: Probe, server: Any) -> None:
-    seen = set()
+def test_every_byte_of_the_answers_may_be_the_last(
+    probe: Probe, server: Any, unhurried: Callable[[float], float]
+) -> None:
+    seen, timeout = set(), unhurried(0.15)
     proxy = FaultProxy(server.port)
     for after in (int(1.5**power) for power in range(22)):
         proxy.set(Fault.HANG_AFTER, after=after)
-        result = probe(timeout=0.15, port=proxy.port)
+        result = probe(timeout=timeout, port=proxy.port)
         if result.status is not ConnectionStatus.HEALTHY:
             assert result.error_type is ErrorType.TIMEOUT, result
             seen.add(result.checks[-1].name)

@@ -18,6 +18,7 @@ from floe_monitor_duckdb.iceberg.errors import (
     CatalogAnswerError,
     CatalogAuthenticationError,
     CatalogPermissionError,
+    reason_in,
 )
 from floe_monitor_duckdb.iceberg.transport import json_object
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MAX_PAGES = 20
 """Empty pages of one listing that are followed by their tokens."""
+_GIVEN = "the token that its token endpoint gave: a role in the scope that is not granted, perhaps"
 _REFUSED: dict[ErrorType, type[CatalogAnswerError]] = {
     ErrorType.AUTHENTICATION: CatalogAuthenticationError,
     ErrorType.PERMISSION: CatalogPermissionError,
@@ -113,9 +115,8 @@ class CatalogClient:
         if answer.status == 404:
             raise CatalogAnswerError(self._no_warehouse())
         if answer.status == 403 and self._signer is None:
-            raise CatalogPermissionError(
-                f"these credentials may not list warehouse {self._catalog.warehouse!r} (403)"
-            )
+            name, reason = self._catalog.warehouse, reason_in(document)
+            raise CatalogPermissionError(f"these credentials may not list warehouse {name!r}: 403{reason}")
         self._require(answer, document, "list of namespaces")
         if not isinstance(document.get("namespaces"), list):
             raise CatalogAnswerError(f"{self._site} answers without a list of namespaces")
@@ -159,16 +160,20 @@ class CatalogClient:
         if answer.moved_to is not None:
             raise CatalogAnswerError(f"{self._site} redirects to {answer.moved_to}, which is no HTTP address")
         if answer.status == 401:
-            which = "the bearer token: wrong or expired" if "token" in self._catalog.oauth else "the token"
+            which = "the bearer token: wrong or expired" if "token" in self._catalog.oauth else _GIVEN
             raise CatalogAuthenticationError(f"the catalog at {self._site} refuses {which} (401)")
         if answer.status == 403:
-            raise CatalogPermissionError(f"these credentials may not read the {what} at {self._site} (403)")
+            raise CatalogPermissionError(
+                f"these credentials may not read the {what} at {self._site}: 403{reason_in(document)}"
+            )
         if answer.status in (408, 504):
             raise ComputeTimeoutError(
                 f"the catalog at {self._site} answers {answer.status}: behind it, no answer"
             )
         form = "" if document or not answer.body else ", and not as an Iceberg REST catalog does"
-        raise CatalogAnswerError(f"no {what} from {self._site}: it answers {answer.status}{form}")
+        raise CatalogAnswerError(
+            f"no {what} from {self._site}: it answers {answer.status}{reason_in(document)}{form}"
+        )
 
 
 def _path(document: dict[str, Any], *, whole: bool) -> str:

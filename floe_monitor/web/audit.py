@@ -1,0 +1,86 @@
+"""Middleware that reports every act asked for: who, what, and the outcome."""
+
+from __future__ import annotations
+
+import re
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from floe_monitor.domain.events import Acted
+from floe_monitor.web.access import READING
+from floe_monitor.web.entrance import STATE
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from floe_monitor.domain.events import Publish
+
+_VALIDATE = re.compile(r"/api/v1/targets/([^/]+)/validate")
+_RELOAD = "/-/reload"
+_LONGEST = 128
+_REFUSED = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT}
+)
+
+
+def set_actor(scope: Scope, name: str, client: str) -> None:
+    scope.setdefault(STATE, {}).update(actor=name, client=client)
+
+
+def set_outcome(scope: Scope, outcome: str) -> None:
+    """What the act came to, where its status alone does not say it."""
+    scope.setdefault(STATE, {})["outcome"] = outcome
+
+
+class Audit:
+    """ASGI middleware, outside whatever may refuse a request."""
+
+    def __init__(self, app: ASGIApp, publish: Publish) -> None:
+        self._app, self._publish = app, publish
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        act = _act(scope)
+        if act is None:
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault(STATE, {})
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+        finally:
+            action, target = act
+            self._publish(
+                Acted(
+                    time.time(),
+                    action,
+                    target,
+                    by=state.get("actor", "anonymous"),
+                    client=state.get("client") or (scope.get("client") or ("unix",))[0],
+                    outcome=state.get("outcome") or _outcome(status),
+                    status=status,
+                )
+            )
+
+
+def _act(scope: Scope) -> tuple[str, str | None] | None:
+    """Action and target; None for what is no act."""
+    if scope["type"] != "http" or scope["method"] in READING:
+        return None
+    if scope["path"] == _RELOAD:
+        return "reload", None
+    found = _VALIDATE.fullmatch(scope["path"])
+    return ("validate", found[1][:_LONGEST]) if found is not None else None
+
+
+def _outcome(status: int) -> str:
+    if status in _REFUSED:
+        return "refused"
+    return "done" if status < HTTPStatus.BAD_REQUEST else "failed"
