@@ -106,8 +106,8 @@ def rows(count: int = 10_000) -> Iterator[Row]:
     yield Row(
         "alert rules, of a core",
         f"{cost:.0%}",
-        "<= 25%",
-        cost <= 0.25 if missed == 0 else None,
+        "",
+        None,
         f"{count} targets by 2 monitors, {fired:.0f} alerts fire, {missed:.0f} evaluations missed; "
         f"scrapes alone {scrapes:.0%}, {resident:.0f} MB",
     )
