@@ -14,7 +14,7 @@ PARALLEL := -n 5
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist chart certify lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -77,6 +77,7 @@ setup: $(VENV)/dev.done
 environments: $(VENV)/dev.done
 	$(BIN)/python -m conformance.environments
 	$(BIN)/python -m conformance.maven
+	$(BIN)/python -m conformance.trino_server
 
 soak: $(VENV)/dev.done ## run all engines for ten minutes, one target of each hung
 	$(BIN)/python -m conformance.soak
@@ -95,6 +96,12 @@ docs: $(VENV)/created ## build the documentation site in docs/_build/html, where
 dist: $(VENV)/dev.done ## build wheels into dist/, each engine's requirements with hashes beside them
 	@echo "building wheels"
 	@$(BIN)/python deploy/distributions.py dist
+
+chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
+	@$(BIN)/python -m deploy.chart
+
+certify: $(VENV)/dev.done ## build and run the image of each set of engines; writes docs/images.md (root, buildah)
+	@$(BIN)/python -m deploy.certify $(ENGINES)
 
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \

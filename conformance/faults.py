@@ -55,8 +55,8 @@ the middle of the conversation; the shares are of the bytes with which the serve
 drip is so slow that those would take five deadlines. The same faults are tried by the conformance kit on any
 plugin.
 
-DuckDB has no server: its column is an Iceberg catalog that is attached as `required`. Snowflake, BigQuery and
-the catalog are stand-ins. Faults within TLS and behind proxies are in the pages of the
+DuckDB has no server: its column is an Iceberg catalog that is attached as `required`. Snowflake, BigQuery,
+Trino and the catalog are stand-ins. Faults within TLS and behind proxies are in the pages of the
 [engines](engines/README.md).
 """
 

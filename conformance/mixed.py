@@ -37,6 +37,7 @@ def wells(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, Situ
             {TOKEN: "good"},
         ),
         "spark": _case(stack, folder, "spark", spark),
+        "trino": _case(stack, folder, "trino", "stand-in: all well"),
     }  # fmt: skip
 
 

@@ -42,20 +42,19 @@ class ServerProcess(ABC):
     def is_ready(self) -> bool:
         """Whether it serves."""
 
+    @property
+    def _log(self) -> Path:
+        return self._folder / "server.log"
+
     def start(self) -> None:
         """Returns once it serves; `RuntimeError` with the end of its log where it does not."""
-        process = self.launch()
-        give_up = time.monotonic() + self.start_seconds
-        while not self.is_ready():
-            if process.poll() is not None or time.monotonic() > give_up:
-                tail = (self._folder / "server.log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self.command[0]} does not start:\n{tail}")
-            time.sleep(0.1)
+        self.launch()
+        self.wait()
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> None:
         """Start it, without waiting until it serves."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "server.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self._folder,
@@ -65,7 +64,15 @@ class ServerProcess(ABC):
                 stderr=log,
                 start_new_session=True,
             )
-        return self._process
+
+    def wait(self) -> None:
+        """Until one that was launched serves; raises as `start` does."""
+        give_up = time.monotonic() + self.start_seconds
+        while not self.is_ready():
+            if self._process is None or self._process.poll() is not None or time.monotonic() > give_up:
+                tail = self._log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self.command[0]} does not start:\n{tail}")
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """At once: an orderly end may take ten seconds, and the data are thrown away."""

@@ -1,8 +1,9 @@
 """Lets one relative link work in the repository and on the site.
 
-README, CHANGELOG, CONTRIBUTING and SECURITY lie at the repository's root, where links are relative to that;
-on the site they are part of pages of `docs/`. Links into them lead to those pages, links out of them are made
-relative to the page. What else of the repository a page links to, Sphinx offers as a download.
+README, CHANGELOG, CONTRIBUTING and SECURITY lie at the repository's root, the chart's README with the chart;
+links in them are relative to that. On the site they are part of pages of `docs/`: links into them lead to
+those pages, links out of them are made relative to the page. What else of the repository a page links to is
+a download there.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "reporting.md",
+    "deploy/helm/floe-monitor/README.md": "chart.md",
 }
-"""The pages of `docs/` that include the root's files."""
+"""The pages of `docs/` that include files from outside, by their paths in the repository."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 
 
@@ -34,8 +36,8 @@ def relocated(text: str, source: Path, page: Path) -> str:
         if ":" in target:  # an address
             return target
         path = Path(os.path.normpath(source.parent / target))
-        if path.parent == DOCS.parent and path.name in PAGES:
-            path = DOCS / PAGES[path.name]
+        if path.is_relative_to(DOCS.parent):
+            path = DOCS / PAGES.get(path.relative_to(DOCS.parent).as_posix(), path)
         return Path(os.path.relpath(path, page.parent)).as_posix()
 
     return _LINK.sub(relocate, text)

@@ -171,7 +171,7 @@ def test_bounds(call: Any, place: Path, text: str) -> None:
         ("type: \"{{ env_var('FLOE_NO_SUCH') }}\"", "type: environment variable FLOE_NO_SUCH is not set"),
         ("type: duckdb, threads: \"{{ env_var('PATH').x }}\"", "threads: the expression over PATH comes to"),
         ("type: \"{{ env_var('PATH').__init__ }}\"", "type: the expression over PATH comes to"),
-        ("type: trino, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'trino' is installed"),
+        ("type: exasol, method: \"{{ env_var('FLOE_NO_SUCH') }}\"", "no plugin 'exasol' is installed"),
         (f"{POSTGRES}, password: '', keepalives_idle: ''", "keepalives_idle: must be a whole number"),
         ("type: duckdb, path: ''", "path: must not be empty"),
         (

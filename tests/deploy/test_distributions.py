@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark")
+ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark", "trino")
 DRIVERS = {
     "bigquery": {"google-auth"},
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "snowflake": {"snowflake-connector-python"},
     "spark": {"pyhive", "thrift", "pure-sasl", "thrift-sasl"},
+    "trino": set(),
 }
 
 
@@ -74,6 +76,24 @@ def _is_here(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_monitors_wheel_has_its_files_and_no_others(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "wheel", "--no-index"]
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(distributions.ROOT)]
+    subprocess.run([*pip, *options], check=True, timeout=120)
+    [wheel] = tmp_path.glob("floe_monitor-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packaged = {name for name in archive.namelist() if ".dist-info/" not in name}
+    written = {
+        str(path.relative_to(distributions.ROOT))
+        for path in (distributions.ROOT / "floe_monitor").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packaged == written
+    assert "floe_monitor/py.typed" in packaged
 
 
 @pytest.mark.gate

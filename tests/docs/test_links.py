@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")
 def documents() -> list[Path]:
     made = DOCS / "api" / "reference"
     pages = [page for page in DOCS.rglob("*.md") if "_build" not in page.parts and page.parent != made]
-    return [*ROOT.glob("*.md"), *pages, *ROOT.glob("plugins/*/*.md")]
+    return [*ROOT.glob("*.md"), *pages, *ROOT.glob("plugins/*/*.md"), *ROOT.glob("deploy/helm/*/*.md")]
 
 
 def test_every_relative_link_leads_to_a_file() -> None:
@@ -43,6 +43,8 @@ def test_every_relative_link_leads_to_a_file() -> None:
         ("docs/engines/spark.md", "docs/engines/spark.md", "[a](../cli.md#run)", "[a](../cli.md#run)"),
         ("docs/engines/spark.md", "docs/engines/spark.md", "[a](#tls)", "[a](#tls)"),
         ("docs/adr/README.md", "docs/adr/README.md", "[a](../../CONTRIBUTING.md)", "[a](../contributing.md)"),
+        ("docs/cli.md", "docs/cli.md", "[a](../deploy/helm/floe-monitor/README.md)", "[a](chart.md)"),
+        ("deploy/helm/floe-monitor/README.md", "docs/chart.md", "[a](../../../docs/cli.md)", "[a](cli.md)"),
         ("docs/cli.md", "docs/cli.md", "[a](../config/example.yaml)", "[a](../config/example.yaml)"),
     ],
 )
@@ -51,5 +53,5 @@ def test_a_link_is_written_as_its_page_needs_it(source: str, page: str, given: s
 
 
 @pytest.mark.parametrize(("file", "page"), PAGES.items())
-def test_the_files_of_the_root_are_on_the_site(file: str, page: str) -> None:
+def test_the_files_from_outside_are_on_the_site(file: str, page: str) -> None:
     assert f"```{{include}} ../{file}\n```" in (DOCS / page).read_text()

@@ -18,12 +18,16 @@ SHARING = {
     "plugins/postgres/": "postgres",
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
+    "plugins/trino/tests/test_real_": "trino",
+    "tests/deploy/test_chart": "chart",
 }
-"""By the beginning of a test's identifier: files that use one server."""
+"""By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
 LONGEST = (
     "spark",
+    "trino",
     "lakehouse",
+    "tests/deploy/test_built_image.py",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
     "tests/testing/test_kit_on_networks.py",
@@ -32,6 +36,8 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/trino/tests/test_conformance.py",
+    "plugins/trino/tests/test_bounds.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",
     "plugins/duckdb/tests/test_conformance.py",
@@ -47,6 +53,7 @@ LONGEST = (
     "tests/e2e/test_shortage.py",
     "tests/testing/test_punctuality.py",
     "tests/deploy/test_ci.py",
+    "chart",
     "tests/profiles/test_processes.py",
     "tests/cli/test_import_corpus.py",
     "tests/harness/test_distribution.py",

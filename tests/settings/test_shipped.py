@@ -68,22 +68,18 @@ def default_of(field: FieldInfo) -> str:
         return "unset"
     if default in ({}, []):
         return "empty"
-    return f"`{shown(default)}{'' if 'ercentage' in str(field.description) else unit(default)}`"
+    unit = "" if "ercentage" in str(field.description) else "s"
+    return f"`{shown(default, unit)}`"
 
 
-def unit(default: Any) -> str:
-    """A bare number with a fraction is a duration."""
-    return "s" if isinstance(default, float) else ""
-
-
-def shown(default: Any) -> str:
+def shown(default: Any, unit: str) -> str:
     match default:
         case list():
             return f"[{', '.join(default)}]"
         case bool():
             return str(default).lower()
         case float():
-            return f"{default:g}"
+            return f"{default:g}{unit}"
     return str(default)
 
 

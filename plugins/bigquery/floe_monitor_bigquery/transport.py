@@ -13,9 +13,9 @@ import google.auth.transport
 
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
+from floe_monitor.compute.toolkit.netrc_file import authorization_for
 from floe_monitor.compute.toolkit.tls import tls_context
 from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
-from floe_monitor_bigquery.netrc_file import authorization_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

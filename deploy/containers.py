@@ -1,0 +1,125 @@
+"""Run an image's command as Kubernetes would: as any user, without capabilities, over a read-only root.
+
+Where no container engine runs, bubblewrap makes the namespaces and setpriv drops the rights; network and
+memory are the machine's own. Needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.images import Image
+
+
+DATA = "/var/lib/floe-monitor"
+CONFIGURATION = "/etc/floe-monitor"
+
+
+def volumes(root: Path, folder: Path, configuration: Mapping[str, Any]) -> dict[str, Path]:
+    """Directories below `folder` for what the image at `root` reads and writes, with its owners and modes."""
+    made = {CONFIGURATION: folder / "etc", DATA: folder / "data", "/tmp": folder / "tmp"}  # noqa: S108 - in there
+    for path, directory in made.items():
+        directory.mkdir(mode=0o755)
+        if path != CONFIGURATION:
+            found = (root / path[1:]).stat()
+            os.chown(directory, found.st_uid, found.st_gid)
+            directory.chmod(found.st_mode & 0o7777)
+    (made[CONFIGURATION] / "floe-monitor.yaml").write_text(yaml.safe_dump(configuration))
+    return made
+
+
+class Container:
+    """One of an image whose files are at `root`. `volumes`: directories here by where they are mounted."""
+
+    def __init__(
+        self,
+        image: Image,
+        root: Path,
+        *,
+        user: int,
+        group: int,
+        volumes: Mapping[str, Path],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._image = image
+        self._user, self._group = user, group
+        self._environment = {
+            **dict(each.split("=", 1) for each in image.config["Env"]),
+            **(environment or {}),
+        }
+        self._isolated = [
+            *("bwrap", "--ro-bind", str(root), "/", "--dev", "/dev", "--proc", "/proc"),
+            *(
+                "--unshare-pid",
+                "--unshare-ipc",
+                "--unshare-uts",
+                "--as-pid-1",
+                "--die-with-parent",
+                "--clearenv",
+            ),
+            *("--chdir", image.config["WorkingDir"], "--cap-add", "ALL"),
+        ]
+        for path, directory in volumes.items():
+            self._isolated += ["--bind", str(directory), path]
+        for name, value in self._environment.items():
+            self._isolated += ["--setenv", name, value]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._inner = 0
+
+    def start(self, log: Path) -> None:
+        """The image's own entry point and command, as process 1; what it says goes to `log`."""
+        reading, writing = os.pipe()
+        command = self._command([*self._image.config["Entrypoint"], *self._image.config["Cmd"]], writing)
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writing,),
+            )
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            self._inner = json.loads(told.read())["child-pid"]
+
+    def run(self, *command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """A command beside it, with the same files, user and environment."""
+        return subprocess.run(
+            self._command(command), capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    @property
+    def process_1(self) -> int:
+        """By the number that it has outside."""
+        return self._inner
+
+    def stop(self, timeout: float) -> int:
+        """SIGTERM to process 1, as Kubernetes does; its exit status. Raises `TimeoutExpired`."""
+        if self._process is None:
+            raise RuntimeError("it was not started")
+        os.kill(self._inner, signal.SIGTERM)
+        return self._process.wait(timeout)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _command(self, command: Sequence[str], told: int | None = None) -> list[str]:
+        dropped = [
+            *("setpriv", f"--reuid={self._user}", f"--regid={self._group}", f"--groups={self._group}"),
+            *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
+        ]
+        information = [] if told is None else ["--info-fd", str(told)]
+        bwrap, *options = self._isolated
+        return [bwrap, *information, *options, "--", *dropped, *command]
