@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -136,6 +137,14 @@ class Servers:
     @property
     def prometheus_pid(self) -> int:
         return self._processes[-1].pid
+
+    def replace_rules(self, text: str) -> str:
+        """From now on Prometheus evaluates these; what it evaluated before."""
+        path = self._folder / "rules.yaml"
+        former = path.read_text()
+        path.write_text(text)
+        self._processes[-1].send_signal(signal.SIGHUP)
+        return former
 
     def discover(self, job: str, addresses: Sequence[str]) -> None:
         """From now on Prometheus looks for the job's monitors here."""

@@ -53,83 +53,79 @@ def has_paged(window: str, alert: str = "FloeTargetUnhealthy") -> str:
     )
 
 
-def groups(parameters: Parameters) -> list[Group]:
+def page(parameters: Parameters) -> Alert:
     itself = 'ALERTS{alertname="FloeTargetBudgetBurning", alertstate="firing"}'
+    return Alert(
+        name="FloeTargetBudgetBurning",
+        expr=f"""
+        floe:target_burn:ratio5m unless {has_paged("10m")}
+        or
+        floe:target_burn:ratio30m unless {has_paged("45m")}
+        or
+        (floe:target_burn:ratio5m or floe:target_burn:ratio30m) and on ({TARGET_LABELS}) {itself}
+        or
+        max by ({TARGET_LABELS}) ({itself})
+          and on ({TARGET_LABELS}) floe:target_status:held
+          unless on ({TARGET_LABELS}) floe_compute_target_status > 0""",
+        wait="30s",
+        keep="2m",
+        severity="page",
+        summary=f"{NAMED} fails often enough to spend its month's error budget within days",
+        description="No outage long enough to page for explains it.",
+        page_url=page_url(parameters),
+        why="An outage that has paged burns too, for as long as the short window reaches back, and is not "
+        "paged again; an alert that fires goes on while a worse one does, and while no monitor can tell.",
+    )
+
+
+def warning(parameters: Parameters) -> Alert:
+    paged = has_paged("6h30m", "FloeTargetUnhealthy|FloeTargetBudgetBurning")
+    return Alert(
+        name="FloeTargetBudgetBurningSlowly",
+        expr=f"{burning('6h', '3d', 1, '6h')}\nunless {paged}",
+        wait="15m",
+        keep="15m",
+        severity="warning",
+        summary=f"{NAMED} fails more of the time than its objective allows",
+        description="If this goes on the month's error budget does not last.",
+        page_url=page_url(parameters),
+    )
+
+
+def groups(parameters: Parameters) -> list[Group]:
+    """Longer windows change more slowly, and cost more."""
+    by_monitor = f"sum by ({TARGET_LABELS}, instance) (increase({_PROBES}[5m]))"
+    objective = f"max by ({TARGET_LABELS}) (floe_compute_target_slo_objective_ratio)"
+    at_once: list[Record | Alert] = [
+        Record("slo:objective:ratio", objective),
+        Record("slo:error_budget:ratio", "1 - slo:objective:ratio"),
+        error_ratio("5m"),
+        Record(
+            "floe:target_burn:ratio5m",
+            burning("5m", "1h", 14.4, "1h"),
+            "Two days of this spend the budget of a month; few probes prove nothing.",
+        ),
+        page(parameters),
+    ]
+    by_the_minute: list[Record | Alert] = [
+        error_ratio("30m"),
+        error_ratio("1h"),
+        tiled("6h", "5m"),
+        tiled("3d", "30m"),
+        Record("floe:target_validations:increase5m", f"max by ({TARGET_LABELS}) ({by_monitor})"),
+        Record("floe:target_burn:ratio30m", burning("30m", "6h", 6, "6h"), "Five days of this do."),
+        warning(parameters),
+    ]
+    left = [
+        Record("slo:current_burn_rate:ratio", "slo:sli_error:ratio_rate5m / slo:error_budget:ratio"),
+        tiled("30d", "1h"),
+        Record(
+            "slo:period_error_budget_remaining:ratio",
+            "1 - slo:sli_error:ratio_rate30d / slo:error_budget:ratio",
+        ),
+    ]
     return [
-        Group(
-            "floe-service-levels",
-            "30s",
-            [
-                Record(
-                    "slo:objective:ratio",
-                    f"max by ({TARGET_LABELS}) (floe_compute_target_slo_objective_ratio)",
-                ),
-                Record("slo:error_budget:ratio", "1 - slo:objective:ratio"),
-                *(error_ratio(window) for window in ("5m", "30m", "1h")),
-                tiled("6h", "5m"),
-                tiled("3d", "30m"),
-                Record(
-                    "floe:target_validations:increase5m",
-                    f"max by ({TARGET_LABELS}) (sum by ({TARGET_LABELS}, instance) "
-                    f"(increase({_PROBES}[5m])))",
-                ),
-                Record(
-                    "floe:target_burn:ratio5m",
-                    burning("5m", "1h", 14.4, "1h"),
-                    "Two days of this spend the budget of a month; few probes prove nothing.",
-                ),
-                Record(
-                    "floe:target_burn:ratio30m",
-                    burning("30m", "6h", 6, "6h"),
-                    "Five days of this do.",
-                ),
-                Alert(
-                    name="FloeTargetBudgetBurning",
-                    expr=f"""
-            floe:target_burn:ratio5m unless {has_paged("10m")}
-            or
-            floe:target_burn:ratio30m unless {has_paged("45m")}
-            or
-            (floe:target_burn:ratio5m or floe:target_burn:ratio30m) and on ({TARGET_LABELS}) {itself}
-            or
-            max by ({TARGET_LABELS}) ({itself})
-              and on ({TARGET_LABELS}) floe:target_status:held
-              unless on ({TARGET_LABELS}) floe_compute_target_status > 0""",
-                    wait="30s",
-                    keep="2m",
-                    severity="page",
-                    summary=f"{NAMED} fails often enough to spend its month's error budget within days",
-                    description="No outage long enough to page for explains it.",
-                    page_url=page_url(parameters),
-                    why="An outage that has paged burns too, for as long as the short window reaches back, "
-                    "and is not "
-                    "paged again; an alert that fires goes on while a worse one does, and while no monitor "
-                    "can tell.",
-                ),
-                Alert(
-                    name="FloeTargetBudgetBurningSlowly",
-                    expr=burning("6h", "3d", 1, "6h")
-                    + "\nunless "
-                    + has_paged("6h30m", "FloeTargetUnhealthy|FloeTargetBudgetBurning"),
-                    wait="15m",
-                    keep="15m",
-                    severity="warning",
-                    summary=f"{NAMED} fails more of the time than its objective allows",
-                    description="If this goes on the month's error budget does not last.",
-                    page_url=page_url(parameters),
-                ),
-            ],
-        ),
-        Group(
-            "floe-error-budgets",
-            "5m",
-            [
-                Record("slo:current_burn_rate:ratio", "slo:sli_error:ratio_rate5m / slo:error_budget:ratio"),
-                tiled("30d", "1h"),
-                Record(
-                    "slo:period_error_budget_remaining:ratio",
-                    "1 - slo:sli_error:ratio_rate30d / slo:error_budget:ratio",
-                ),
-            ],
-        ),
+        Group("floe-service-levels", "30s", at_once),
+        Group("floe-service-level-windows", "1m", by_the_minute),
+        Group("floe-error-budgets", "5m", left),
     ]

@@ -14,6 +14,8 @@ Pathname = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 OutputName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", max_length=1024)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$", max_length=253)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=64)]
+Objective = Annotated[float, Field(gt=0, lt=100)]
+"""A percentage."""
 
 
 class Model(BaseModel):

@@ -5,7 +5,7 @@ Field descriptions are the reference: `config schema` and `docs/configuration.md
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +17,7 @@ from floe_monitor.settings.fields import (
     LabelName,
     Model,
     Name,
+    Objective,
     OutputName,
     Pathname,
 )
@@ -54,9 +55,6 @@ class TargetProbeSettings(Model):
         default=None, ge=1, description="Results in a row before a better status"
     )
     isolation: Isolation | None = Field(default=None, description="thread or process")
-
-
-Objective = Annotated[float, Field(gt=0, lt=100)]
 
 
 class SloSettings(Model):
