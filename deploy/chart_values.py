@@ -133,9 +133,7 @@ class PrometheusRule(Part):
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
-    runbook_url: str = Field(
-        "", description="Where you have docs/alerts.md; each alert adds its `#name`."
-    )
+    runbook_url: str = Field("", description="Where you have docs/alerts.md; each alert adds its `#name`.")
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 
 
