@@ -96,7 +96,8 @@ def _base_image() -> str:
 def _secrets(folder: Path) -> Iterator[str]:
     """How pip finds its index here, for the time of the build alone."""
     pip = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
+    speaking = {name: value for name, value in os.environ.items() if name != "PIP_QUIET"}
+    listed = subprocess.run(pip, capture_output=True, text=True, check=True, env=speaking).stdout
     found = {
         key.rpartition(".")[2]: value.strip("'")
         for key, _, value in (line.partition("=") for line in listed.splitlines())

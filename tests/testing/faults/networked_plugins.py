@@ -106,7 +106,7 @@ class Misnaming(Bounded):
     """Has one name for all that fails: nobody can tell a server that refuses from one that is silent."""
 
     def connect(self, config: Any) -> Any:
-        early = deadline.Deadline.after(deadline.remaining() / 10)  # past the deadline all is a timeout
+        early = deadline.Deadline.after(deadline.remaining() / 3)  # past the deadline all is a timeout
         try:
             return dial(config.host, config.port, self._calls, early).connection
         except ComputeError:
