@@ -52,7 +52,7 @@ def verdicts(verdicts_on: Callable[[str, list[str]], Verdicts], starts_processes
 def test_each_fault_is_found_where_it_should_be(verdicts: Verdicts, plugin: str) -> None:
     failed = {name: message for name, message in verdicts[plugin].items() if message}
     if plugin == "Misnaming":
-        # A busy machine may end a probe before the plugin has said anything: the kit cannot hold that against it.
+        # A busy machine may end a probe before the plugin has said anything: the kit has nothing to judge.
         assert set(failed) <= EXPECTED[plugin], failed
         assert len(failed) > len(EXPECTED[plugin]) / 2, failed
     else:
