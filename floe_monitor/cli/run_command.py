@@ -60,7 +60,7 @@ def startup_lines(listeners: Listeners, path: Path, settings: Settings, targets:
     ]
     lines += [f"  also at      {listener.url}" for listener in listeners.main[1:]]
     http = settings.http
-    if not (listeners.main[0].entrance.local or http.tokens or http.users or http.proxy):
+    if not (listeners.main[0].identity.local or http.tokens or http.users or http.proxy):
         closed = "validate and reload" if http.public_read else "status page, API, validate and reload"
         lines.append(f"  closed       {closed}: no credential is configured (http.tokens, http.users)")
     return lines + [f"  profile      {profile.name} in {profile.path}" for profile in settings.profiles]

@@ -159,7 +159,7 @@ class _Daemon:
             self._pool,
             synchronizer,
             self._fanout.publish,
-            surface.doors,
+            surface.access,
         )
         self._connect_signals(asyncio.get_running_loop())
         answering = partial(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from floe_monitor.probing.workers import WorkerPool
     from floe_monitor.profiles import ProfileSynchronizer
     from floe_monitor.settings import LoadedSettings, Settings
-    from floe_monitor.web.doors import Doors
+    from floe_monitor.web.access_control import AccessControl
 
 log = logging.getLogger("floe_monitor.control")
 
@@ -91,7 +91,7 @@ class Controller:
         pool: WorkerPool,
         synchronizer: ProfileSynchronizer,
         publish: Publish,
-        doors: Doors,
+        access: AccessControl,
     ) -> None:
         self._path = path
         self._environ = environ
@@ -101,7 +101,7 @@ class Controller:
         self._pool = pool
         self._synchronizer = synchronizer
         self._publish = publish
-        self._doors = doors
+        self._access = access
         report_exposed_files(loaded)
         self._reloading = anyio.Lock()
         self._next: asyncio.Future[ConfigReloaded] | None = None
@@ -180,7 +180,7 @@ class Controller:
         self._scheduler.history = settings.history
         changes = self._scheduler.apply(targets)
         self._synchronizer.apply(settings.profiles, targets)
-        self._doors.apply(settings.http)
+        self._access.apply(settings.http)
         now = time.time()
         config = self._state.config
         self._state.config = replace(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from floe_monitor.compute.toolkit.headroom import descriptor_limit
+from floe_monitor.web.access_control import AccessControl
 from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
-from floe_monitor.web.doors import Doors
 from floe_monitor.web.health import Health, create_health_app
 from floe_monitor.web.listening import ListenError, listen, listen_unix
 from floe_monitor.web.protocol import Limits
@@ -71,7 +71,7 @@ class HttpSurface:
 
     def __init__(self, listeners: Listeners, http: HttpSettings, environ: Mapping[str, str]) -> None:
         self._listeners = listeners
-        self.doors = Doors(http, Authenticator(environ))
+        self.access = AccessControl(http, Authenticator(environ))
 
     async def run(
         self,
@@ -86,14 +86,14 @@ class HttpSurface:
     ) -> None:
         """Until cancelled. `interval`: seconds after which files are read again."""
         health = Health(state, limits)
-        app = create_app(state, page, controller, health=health, doors=self.doors, publish=publish)
+        app = create_app(state, page, controller, health=health, access=self.access, publish=publish)
         services = [Service(app, self._listeners.main, Limits.within(descriptor_limit()))]
         if self._listeners.health is not None:
-            health_app = create_health_app(health, lambda: self.doors.rules.http)
+            health_app = create_health_app(health, lambda: self.access.rules.http)
             bounds = Limits.for_health(descriptor_limit())
             services.append(Service(health_app, (self._listeners.health,), bounds))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(self.doors.keep_current, interval), name="access")
+            tasks.start_soon(partial(self.access.keep_current, interval), name="access")
             if self._listeners.certificate is not None:
                 tasks.start_soon(self._listeners.certificate.follow, interval, name="certificate")
             await serve(*services, task_status=task_status)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from floe_monitor.settings.http_models import HttpSettings
-    from floe_monitor.web.entrance import Entrance
+    from floe_monitor.web.listener_identity import ListenerIdentity
 
 HEALTH_ROUTES = frozenset({"/healthz", "/readyz"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -70,14 +70,14 @@ class AccessRules:
             ipaddress.ip_network(each) for each in (proxy.addresses if proxy else ()) if each != UNIX
         )
 
-    def client(self, peer: str | None, headers: Headers, entrance: Entrance) -> Client:
+    def client(self, peer: str | None, headers: Headers, listener: ListenerIdentity) -> Client:
         """`peer`: the address connected from, None for the Unix socket."""
         if peer is None:
             address, proxied = None, self._believes_socket
         else:
             address = _address(peer)
             proxied = self._believes(address)
-        local = entrance.local and not proxied
+        local = listener.local and not proxied
         if proxied:
             address = self._first_unknown(headers.getlist("x-forwarded-for")) or address
         return Client(str(address or peer or UNIX), _key(address), proxied, local)

@@ -11,11 +11,11 @@ from starlette.middleware import Middleware
 
 from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.access_control import AccessMiddleware
 from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
 from floe_monitor.web.content_negotiation import preferred
-from floe_monitor.web.doors import Door
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.web.doors import Doors
+    from floe_monitor.web.access_control import AccessControl
     from floe_monitor.web.health import Health
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
 
@@ -38,7 +38,7 @@ def create_app(
     controller: ControllerProtocol,
     *,
     health: Health,
-    doors: Doors,
+    access: AccessControl,
     publish: Publish,
 ) -> Starlette:
     """All routes over `state`, with what is asked before one is reached, outermost first."""
@@ -87,10 +87,10 @@ def create_app(
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(PathPrefix, http=lambda: doors.rules.http),
+            Middleware(PathPrefix, http=lambda: access.rules.http),
             Middleware(Audit, publish=publish),
-            Middleware(Guard, http=lambda: doors.rules.http),
-            Middleware(Door, doors=doors, answer=answer),
+            Middleware(Guard, http=lambda: access.rules.http),
+            Middleware(AccessMiddleware, access=access, answer=answer),
             Middleware(Admission),
         ],
         exception_handlers={

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.domain.events import Acted
 from floe_monitor.web.access import READING
-from floe_monitor.web.entrance import STATE
+from floe_monitor.web.listener_identity import STATE
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

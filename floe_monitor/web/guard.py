@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 
 from floe_monitor.compute.toolkit.blocking_calls import is_address
 from floe_monitor.web.access import READING
-from floe_monitor.web.entrance import entrance_of
+from floe_monitor.web.listener_identity import listener_of
 from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from floe_monitor.settings.http_models import HttpSettings
-    from floe_monitor.web.entrance import Entrance
+    from floe_monitor.web.listener_identity import ListenerIdentity
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -59,22 +59,22 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope), entrance_of(scope))
+        refusal = self._refusal(scope["method"], Headers(scope=scope), listener_of(scope))
         app = problem_response(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
         await app(scope, receive, send_guarded)
 
-    def _refusal(self, method: str, headers: Headers, entrance: Entrance) -> str | None:
+    def _refusal(self, method: str, headers: Headers, listener: ListenerIdentity) -> str | None:
         host = _host_name(headers.get("host", ""))
         # No browser reaches a Unix socket: a proxy in front of it may give any name.
-        if entrance.kind == "loopback" and not self._trusted(host, entrance):
+        if listener.kind == "loopback" and not self._trusted(host, listener):
             return "this address answers to localhost and its own address only, not to the Host header sent"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if method in READING or (origin is None and site is None):
             return None
-        return self._refused_act(host, origin, site, headers, entrance)
+        return self._refused_act(host, origin, site, headers, listener)
 
     def _refused_act(
-        self, host: str, origin: str | None, site: str | None, headers: Headers, entrance: Entrance
+        self, host: str, origin: str | None, site: str | None, headers: Headers, listener: ListenerIdentity
     ) -> str | None:
         """Of a browser: `origin` and `site` are what it says of the page that asks."""
         if site not in (None, "same-origin", "none"):
@@ -89,18 +89,18 @@ class Guard:
                 "a page of another origin asked for this; a proxy has to pass on the browser's Host with its "
                 "port (nginx: proxy_set_header Host $http_host)"
             )
-        if not self._trusted(host, entrance):
+        if not self._trusted(host, listener):
             return (
                 "a browser may ask for changes under an address or a known host name only; "
                 "add the name to http.allowed_hosts, or set http.external_url"
             )
         return None
 
-    def _trusted(self, host: str, entrance: Entrance) -> bool:
+    def _trusted(self, host: str, listener: ListenerIdentity) -> bool:
         if not host or host in _LOCAL_NAMES or host.endswith(".localhost") or is_address(host):
             return True
         http = self._http()
-        named = (entrance.host, self._own_name, _host_name(http.external_authority), *http.allowed_hosts)
+        named = (listener.host, self._own_name, _host_name(http.external_authority), *http.allowed_hosts)
         return host in {name.lower() for name in named if name}
 
 

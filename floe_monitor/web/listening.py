@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.domain import forked_child
 from floe_monitor.web.descriptor_reserve import ReservingSocket
-from floe_monitor.web.entrance import Entrance
+from floe_monitor.web.listener_identity import ListenerIdentity
 
 if TYPE_CHECKING:
     from floe_monitor.web.tls import ServerCertificate
@@ -53,12 +53,12 @@ class Listener:
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     @property
-    def entrance(self) -> Entrance:
+    def identity(self) -> ListenerIdentity:
         """Loopback where this machine alone can connect, whatever name the address was given by."""
         if self.path:
-            return Entrance("socket")
+            return ListenerIdentity("socket")
         alone = all(ipaddress.ip_address(held.getsockname()[0]).is_loopback for held in self.sockets)
-        return Entrance("loopback" if alone else "network", self.host)
+        return ListenerIdentity("loopback" if alone else "network", self.host)
 
     def close(self) -> None:
         for held in self.sockets:

@@ -96,7 +96,7 @@ def _connector(
     listener: Listener, config: Config, state: Connections, loop: asyncio.AbstractEventLoop
 ) -> Callable[[], asyncio.BaseProtocol]:
     """What makes the protocol of each connection that is accepted."""
-    app_state, certificate = listener.entrance.state, listener.certificate
+    app_state, certificate = listener.identity.state, listener.certificate
 
     def plain() -> BoundedProtocol:
         return BoundedProtocol(config=config, server_state=state, app_state=app_state, _loop=loop)

@@ -18,10 +18,10 @@ class Everywhere(Listener):
     """As listening on every address looks from within, without doing so."""
 
     @property
-    def entrance(self) -> Any:
-        from floe_monitor.web.entrance import Entrance
+    def identity(self) -> Any:
+        from floe_monitor.web.listener_identity import ListenerIdentity
 
-        return Entrance("network", "0.0.0.0")  # noqa: S104 - nothing is bound
+        return ListenerIdentity("network", "0.0.0.0")  # noqa: S104 - nothing is bound
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from floe_monitor.domain.targets import ProbePolicy, Target
 from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.models import TargetSettings
+from floe_monitor.web.access_control import AccessControl
 from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
-from floe_monitor.web.doors import Doors
 from floe_monitor.web.health import Health
 from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.listening import listen
@@ -32,7 +32,7 @@ from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import Service, serve
 
 if TYPE_CHECKING:
-    from floe_monitor.web.entrance import Entrance
+    from floe_monitor.web.listener_identity import ListenerIdentity
 
 NOW = 1_795_000_000.0
 
@@ -113,9 +113,9 @@ class Controls:
         return ConfigReloaded(NOW, self.problems, added=() if self.problems else ("new",))
 
 
-def entering(app: Any, entrance: Entrance) -> Any:
+def entering(app: Any, listener: ListenerIdentity) -> Any:
     async def entered(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "state": dict(entrance.state)}, receive, send)
+        await app({**scope, "state": dict(listener.state)}, receive, send)
 
     return entered
 
@@ -131,18 +131,18 @@ class Surface:
     environ: dict[str, str] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
 
-    def app(self, entrance: Entrance | None = None, **http: Any) -> Any:
-        """`entrance`: where the server does not say by which listener a request comes in."""
-        self.doors = Doors(HttpSettings.model_validate(http), Authenticator(self.environ))
+    def app(self, listener: ListenerIdentity | None = None, **http: Any) -> Any:
+        """`listener`: where the server does not say by which listener a request comes in."""
+        self.access = AccessControl(HttpSettings.model_validate(http), Authenticator(self.environ))
         app = create_app(
             self.state,
             self.page,
             self.control,
             health=Health(self.state, lambda: self.limits),
-            doors=self.doors,
+            access=self.access,
             publish=self.events.append,
         )
-        return app if entrance is None else entering(app, entrance)
+        return app if listener is None else entering(app, listener)
 
     def add(self, target: Target, *results: ProbeResult) -> TargetSnapshot:
         snapshot = after_results(target, list(results))

@@ -9,10 +9,14 @@ from starlette.datastructures import Headers
 
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.web.access import AccessRules, wanted_scope
-from floe_monitor.web.entrance import Entrance
+from floe_monitor.web.listener_identity import ListenerIdentity
 from floe_monitor.web.rate_limit import RateLimit
 
-NETWORK, LOOPBACK, SOCKET = Entrance("network"), Entrance("loopback"), Entrance("socket")
+NETWORK, LOOPBACK, SOCKET = (
+    ListenerIdentity("network"),
+    ListenerIdentity("loopback"),
+    ListenerIdentity("socket"),
+)
 PROXY = {"addresses": ["10.0.0.0/8", "2001:db8::/32", "unix"]}
 
 
@@ -47,8 +51,8 @@ def test_the_client_is_the_last_that_is_no_proxy(
 
 def test_nothing_is_believed_without_a_proxy() -> None:
     headers = Headers({"x-forwarded-for": "203.0.113.1", "x-forwarded-user": "root"})
-    for peer, entrance in (("127.0.0.1", LOOPBACK), (None, SOCKET)):
-        client = rules().client(peer, headers, entrance)
+    for peer, listener in (("127.0.0.1", LOOPBACK), (None, SOCKET)):
+        client = rules().client(peer, headers, listener)
         assert (client.proxied, client.local) == (False, True)
         assert rules().forwarded(client, headers) is None
     # Addresses alone: who asks is not believed.

@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from floe_monitor.credentials.hashing import new_token, token_hash
-from floe_monitor.web.entrance import Entrance
+from floe_monitor.web.listener_identity import ListenerIdentity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-LOOPBACK = Entrance("loopback", "127.0.0.1")
+LOOPBACK = ListenerIdentity("loopback", "127.0.0.1")
 
 
 def connect(app: Any, base: str = "http://127.0.0.1:9464") -> httpx.AsyncClient:
@@ -85,7 +85,7 @@ async def test_local_names_pass(local: httpx.AsyncClient, host: str) -> None:
 async def test_a_public_listener_is_read_under_any_name_but_changed_under_known_ones(surface: Any) -> None:
     token = new_token()
     app = surface.app(
-        Entrance("network", "0.0.0.0"),  # noqa: S104 - nothing is bound
+        ListenerIdentity("network", "0.0.0.0"),  # noqa: S104 - nothing is bound
         allowed_hosts=["monitor.example"],
         tokens={"ci": {"hash": token_hash(token), "scopes": ["act"]}},
     )
@@ -167,7 +167,7 @@ async def test_a_path_prefix_may_come_along_or_be_cut_off(surface: Any) -> None:
 
 
 async def test_a_prefix_opens_no_door(surface: Any) -> None:
-    app = surface.app(Entrance("network"), external_url="https://tools.example/floe")
+    app = surface.app(ListenerIdentity("network"), external_url="https://tools.example/floe")
     async with connect(app) as client:
         for path in ("/floe/api/v1/targets", "/floe//healthz", "/floe/healthz/", "/floe/assets"):
             assert (await client.get(path)).status_code == 401, path

@@ -266,7 +266,7 @@ def test_port_zero_tells_the_real_port_a_url_and_who_can_connect(
     try:
         assert listener.port > 0
         assert listener.url == f"http://{shown}:{listener.port}"
-        assert listener.entrance.local is loopback
+        assert listener.identity.local is loopback
         for address in reached:
             socket.create_connection((address, listener.port), timeout=5).close()
     finally:
@@ -293,7 +293,7 @@ def test_a_name_is_listened_on_where_the_machine_has_its_addresses() -> None:
         listener = listen("somewhere.example", 0)
     try:
         assert [held.getsockname()[0] for held in listener.sockets] == ["127.0.0.1"]
-        assert listener.entrance.local
+        assert listener.identity.local
     finally:
         listener.close()
 

@@ -1,4 +1,4 @@
-"""The doors of a whole daemon: TLS, the socket and health's own listener at once, and what its log says."""
+"""Access to a whole daemon: TLS, the socket and health's own listener at once, and what its log says."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def made(words: list[str], given: str = "") -> tuple[str, str]:
     return done.stdout.strip(), done.stderr
 
 
-def test_the_doors_of_a_daemon(start_daemon: Start, tmp_path: Path) -> None:
+def test_access_to_a_daemon(start_daemon: Start, tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
     (tmp_path / "tls.crt").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

@@ -18,7 +18,7 @@ from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
 from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity, wanted_scope
 from floe_monitor.web.audit import set_actor
 from floe_monitor.web.authentication import BusyError, RefusedError, parse_basic
-from floe_monitor.web.entrance import entrance_of
+from floe_monitor.web.listener_identity import listener_of
 from floe_monitor.web.rate_limit import RateLimit
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Refusal(NamedTuple):
     """Whether a credential was given that is not taken."""
 
 
-class Doors:
+class AccessControl:
     """The rules in force, and what is counted and remembered by them. For the event loop's thread only."""
 
     def __init__(self, http: HttpSettings, authenticator: Authenticator) -> None:
@@ -91,8 +91,8 @@ class Doors:
                 await self._changed.wait()
 
     async def admit(self, scope: Scope) -> Identity | Refusal:
-        headers, entrance = Headers(scope=scope), entrance_of(scope)
-        client = self.rules.client((scope.get("client") or (None,))[0], headers, entrance)
+        headers, listener = Headers(scope=scope), listener_of(scope)
+        client = self.rules.client((scope.get("client") or (None,))[0], headers, listener)
         set_actor(scope, "local" if client.local else "anonymous", client.address)
         wanted = wanted_scope(scope["method"], scope["path"])
         if not client.local and (wait := self._requests.take(client.key)):
@@ -158,16 +158,16 @@ class Doors:
         return known or await self._authenticator.by_password(user, password)
 
 
-class Door:
+class AccessMiddleware:
     """ASGI middleware, inside the guard."""
 
-    def __init__(self, app: ASGIApp, doors: Doors, answer: Answer) -> None:
-        self._app, self._doors, self._answer = app, doors, answer
+    def __init__(self, app: ASGIApp, access: AccessControl, answer: Answer) -> None:
+        self._app, self._access, self._answer = app, access, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
         if scope["type"] == "http" and scope["path"] not in HEALTH_ROUTES:
-            found = await self._doors.admit(scope)
+            found = await self._access.admit(scope)
             if isinstance(found, Refusal):
                 app = self._refused(Request(scope), found)
         await app(scope, receive, send)
@@ -177,7 +177,7 @@ class Door:
         response = self._answer(request, refusal.status, refusal.detail, headers=headers)
         if not refusal.known:
             # A field for each: browsers do not agree on several challenges in one.
-            if self._doors.has_users:
+            if self._access.has_users:
                 response.headers.append("www-authenticate", 'Basic realm="floe-monitor", charset="UTF-8"')
             response.headers.append("www-authenticate", 'Bearer realm="floe-monitor"')
         return response

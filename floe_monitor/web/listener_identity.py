@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 STATE = "state"
-_KEY = "entrance"
+_KEY = "listener"
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class ListenerIdentity:
     """`loopback` and `socket` are reached by this machine alone. `host`: the address or name listened on."""
 
     kind: Literal["loopback", "socket", "network"]
@@ -29,7 +29,7 @@ class Entrance:
         return {_KEY: self}
 
 
-def entrance_of(scope: Scope) -> Entrance:
+def listener_of(scope: Scope) -> ListenerIdentity:
     """A request that does not say counts as from outside."""
     found = scope.get(STATE, {}).get(_KEY)
-    return found if isinstance(found, Entrance) else Entrance("network")
+    return found if isinstance(found, ListenerIdentity) else ListenerIdentity("network")

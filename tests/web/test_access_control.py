@@ -1,4 +1,4 @@
-"""Each door tried from outside, over real sockets: without, with wrong, expired and right credentials."""
+"""Each way in tried from outside, over real sockets: without, with wrong, expired and right credentials."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from floe_monitor.credentials.hashing import PasswordHash, new_token, token_hash
 from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.web.access_control import AccessControl, Refusal
 from floe_monitor.web.authentication import Authenticator
-from floe_monitor.web.doors import Doors, Refusal
-from floe_monitor.web.entrance import Entrance
+from floe_monitor.web.listener_identity import ListenerIdentity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-NETWORK = Entrance("network", "0.0.0.0")  # noqa: S104 - what the requests are told; nothing is bound there
-LOOPBACK = Entrance("loopback", "127.0.0.1")
-SOCKET = Entrance("socket")
+NETWORK = ListenerIdentity("network", "0.0.0.0")  # noqa: S104 - nothing is bound there
+LOOPBACK = ListenerIdentity("loopback", "127.0.0.1")
+SOCKET = ListenerIdentity("socket")
 
 TOKENS = {name: new_token() for name in ("reader", "scraper", "actor", "ended")}
 PASSWORD = "correct horse battery"
@@ -53,7 +53,7 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"authorization": basic_value(f"{user}:{password}")}
 
 
-DOORS: dict[str, Any] = {
+ACCESS: dict[str, Any] = {
     "tokens": {
         "reader": {"hash": token_hash(TOKENS["reader"]), "scopes": ["read"], "expires": "2999-01-01"},
         "scraper": {"hash": token_hash(TOKENS["scraper"]), "scopes": ["metrics"]},
@@ -113,41 +113,41 @@ async def ask(client: httpx.AsyncClient, name: str, headers: Any = None) -> http
 
 
 @pytest.fixture
-def doored(surface: Any, serving: Any) -> Any:
-    """The surface at an entrance, with its users' hashes read."""
+def controlled(surface: Any, serving: Any) -> Any:
+    """The surface of a listener, with its users' hashes read."""
     surface.environ["ANNA"] = HASH
 
-    def made(entrance: Entrance = NETWORK, **http: Any) -> Any:
-        app = surface.app(entrance, **{**DOORS, **http})
-        return serving(_with_users(app, surface.doors))
+    def made(listener: ListenerIdentity = NETWORK, **http: Any) -> Any:
+        app = surface.app(listener, **{**ACCESS, **http})
+        return serving(_with_users(app, surface.access))
 
     return made
 
 
-def _with_users(app: Any, doors: Any) -> Any:
+def _with_users(app: Any, access: Any) -> Any:
     read: list[None] = []
 
     async def ready(scope: Any, receive: Any, send: Any) -> None:
         if not read:
-            read.append(await doors._authenticator.read_users())
+            read.append(await access._authenticator.read_users())
         await app(scope, receive, send)
 
     return ready
 
 
 @pytest.mark.parametrize("credential", CREDENTIALS)
-async def test_from_outside(surface: Any, doored: Any, credential: str) -> None:
+async def test_from_outside(surface: Any, controlled: Any, credential: str) -> None:
     headers, expected = CREDENTIALS[credential]
-    async with doored(rate_limit={"failures": 100}) as client:
+    async with controlled(rate_limit={"failures": 100}) as client:
         found = {name: (await ask(client, name, headers)).status_code for name in ROUTES}
     assert found == OPEN | expected
     assert surface.control.reloads == (expected["reload"] == 200)
     assert surface.control.validated == ["dev"] * (expected["validate"] == 200)
 
 
-async def test_metrics_are_closed_where_that_is_asked_for_whatever_the_entrance(doored: Any) -> None:
-    for entrance in (NETWORK, LOOPBACK, SOCKET):
-        async with doored(entrance, metrics_auth=True) as client:
+async def test_metrics_are_closed_where_that_is_asked_for_whatever_the_entrance(controlled: Any) -> None:
+    for listener in (NETWORK, LOOPBACK, SOCKET):
+        async with controlled(listener, metrics_auth=True) as client:
             for headers, status in (
                 ({}, 401),
                 (bearer(new_token()), 401),
@@ -156,22 +156,22 @@ async def test_metrics_are_closed_where_that_is_asked_for_whatever_the_entrance(
                 (bearer(TOKENS["scraper"]), 200),
             ):
                 answer = await ask(client, "metrics", headers)
-                assert answer.status_code == status, (entrance, headers)
+                assert answer.status_code == status, (listener, headers)
             assert (await ask(client, "health")).status_code == 200
 
 
-async def test_what_is_read_may_be_for_everybody_and_acting_is_not(doored: Any) -> None:
-    async with doored(public_read=True) as client:
+async def test_what_is_read_may_be_for_everybody_and_acting_is_not(controlled: Any) -> None:
+    async with controlled(public_read=True) as client:
         found = {name: (await ask(client, name)).status_code for name in ROUTES}
         assert found == OPEN | READ | dict.fromkeys(ACT, 401)
 
 
-@pytest.mark.parametrize("entrance", [LOOPBACK, SOCKET], ids=lambda entrance: entrance.kind)
+@pytest.mark.parametrize("listener", [LOOPBACK, SOCKET], ids=lambda listener: listener.kind)
 async def test_this_machine_needs_no_credential_and_a_wrong_one_shuts_nothing(
-    doored: Any, entrance: Entrance, caplog: pytest.LogCaptureFixture
+    controlled: Any, listener: ListenerIdentity, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A proxy in front may pass its own users' credentials on."""
-    async with doored(entrance, rate_limit={"failures": 1}) as client:
+    async with controlled(listener, rate_limit={"failures": 1}) as client:
         for headers in ({}, bearer(new_token()), basic("anna", "wrong horse")):
             found = {name: (await ask(client, name, headers)).status_code for name in ROUTES}
             assert found == OPEN | READ | ACT
@@ -186,10 +186,10 @@ async def test_what_does_not_say_where_it_came_in_is_from_outside(surface: Any) 
         assert (await ask(client, "api")).status_code == 401
 
 
-async def test_a_proxy_that_is_believed_names_its_user(surface: Any, doored: Any) -> None:
+async def test_a_proxy_that_is_believed_names_its_user(surface: Any, controlled: Any) -> None:
     """And its requests are from outside, although they come in by loopback."""
-    for entrance in (NETWORK, LOOPBACK):
-        async with doored(entrance, proxy=PROXY) as client:
+    for listener in (NETWORK, LOOPBACK):
+        async with controlled(listener, proxy=PROXY) as client:
             named = {"x-forwarded-user": "carol", "x-forwarded-for": "198.51.100.7"}
             assert (await ask(client, "api", named)).status_code == 200
             assert (await ask(client, "reload", named)).status_code == 403
@@ -204,15 +204,15 @@ async def test_a_proxy_that_is_believed_names_its_user(surface: Any, doored: Any
     assert (refusal.by, refusal.client, refusal.outcome) == ("forwarded carol", "198.51.100.7", "refused")
 
 
-async def test_the_socket_may_be_a_proxys(doored: Any) -> None:
-    async with doored(SOCKET, proxy={**PROXY, "addresses": ["unix"]}) as client:
+async def test_the_socket_may_be_a_proxys(controlled: Any) -> None:
+    async with controlled(SOCKET, proxy={**PROXY, "addresses": ["unix"]}) as client:
         # httpx has come by TCP: to this rule it is no proxy.
         assert (await ask(client, "api", {"x-forwarded-user": "carol"})).status_code == 200
         assert (await ask(client, "reload")).status_code == 200
 
 
-async def test_refusals_say_what_to_do(doored: Any) -> None:
-    async with doored() as client:
+async def test_refusals_say_what_to_do(controlled: Any) -> None:
+    async with controlled() as client:
         anonymous = await ask(client, "api")
         assert anonymous.headers.get_list("www-authenticate") == [
             'Basic realm="floe-monitor", charset="UTF-8"',
@@ -231,17 +231,17 @@ async def test_refusals_say_what_to_do(doored: Any) -> None:
         page = await ask(client, "page", {"accept": "text/html"})
         assert page.status_code == 401
         assert "<h1>Unauthorized</h1>" in page.text
-    async with doored(users={}) as client:
+    async with controlled(users={}) as client:
         assert (await ask(client, "api")).headers.get_list("www-authenticate") == [
             'Bearer realm="floe-monitor"'
         ]
 
 
 async def test_no_answer_and_no_line_repeats_a_credential(
-    doored: Any, caplog: pytest.LogCaptureFixture
+    controlled: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = new_token()
-    async with doored() as client:
+    async with controlled() as client:
         for headers in (bearer(wrong), basic("canary-user", "canary-password"), {"authorization": wrong}):
             answer = await ask(client, "api", headers)
             for text in (answer.text, str(answer.headers), caplog.text):
@@ -251,8 +251,8 @@ async def test_no_answer_and_no_line_repeats_a_credential(
     assert "refused a credential from 127.0.0.1" in caplog.text
 
 
-async def test_every_act_is_told(surface: Any, doored: Any) -> None:
-    async with doored() as client:
+async def test_every_act_is_told(surface: Any, controlled: Any) -> None:
+    async with controlled() as client:
         await ask(client, "validate", bearer(TOKENS["actor"]))
         surface.control.problems = ("x.yaml:1:1: bad",)
         await ask(client, "reload", basic("anna", PASSWORD))
@@ -272,18 +272,18 @@ async def test_every_act_is_told(surface: Any, doored: Any) -> None:
     assert {event.client for event in surface.events} == {"127.0.0.1"}
 
 
-async def test_an_act_that_fails_unforeseen_is_told_too(surface: Any, doored: Any) -> None:
+async def test_an_act_that_fails_unforeseen_is_told_too(surface: Any, controlled: Any) -> None:
     async def broken(name: str) -> Any:
         raise ZeroDivisionError
 
     surface.control.validate = broken
-    async with doored(LOOPBACK) as client:
+    async with controlled(LOOPBACK) as client:
         assert (await ask(client, "validate")).status_code == 500
     assert [(event.by, event.outcome, event.status) for event in surface.events] == [("local", "failed", 500)]
 
 
-async def test_one_client_may_not_ask_without_end_and_health_is_not_counted(doored: Any) -> None:
-    async with doored(public_read=True, rate_limit={"requests": 1, "burst": 3}) as client:
+async def test_one_client_may_not_ask_without_end_and_health_is_not_counted(controlled: Any) -> None:
+    async with controlled(public_read=True, rate_limit={"requests": 1, "burst": 3}) as client:
         statuses = [(await ask(client, "api")).status_code for _ in range(3)]
         limited = await ask(client, "api")
         assert statuses == [200, 200, 200]
@@ -291,13 +291,13 @@ async def test_one_client_may_not_ask_without_end_and_health_is_not_counted(door
         assert limited.headers["retry-after"] == "1"
         assert (await ask(client, "metrics")).status_code == 429
         assert [(await ask(client, "health")).status_code for _ in range(10)] == [200] * 10
-    async with doored(LOOPBACK, rate_limit={"requests": 1, "burst": 1}) as client:
+    async with controlled(LOOPBACK, rate_limit={"requests": 1, "burst": 1}) as client:
         assert [(await ask(client, "api")).status_code for _ in range(5)] == [200] * 5
 
 
-async def test_clients_behind_a_proxy_are_counted_apart(doored: Any) -> None:
+async def test_clients_behind_a_proxy_are_counted_apart(controlled: Any) -> None:
     limit = {"requests": 1, "burst": 1}
-    async with doored(public_read=True, proxy=PROXY, rate_limit=limit) as client:
+    async with controlled(public_read=True, proxy=PROXY, rate_limit=limit) as client:
         for address in ("198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8:0:1::1"):
             assert (await ask(client, "api", {"x-forwarded-for": address})).status_code == 200
         # Another address of the same /64, and what the client itself has put before its own.
@@ -305,8 +305,8 @@ async def test_clients_behind_a_proxy_are_counted_apart(doored: Any) -> None:
             assert (await ask(client, "api", {"x-forwarded-for": repeated})).status_code == 429
 
 
-async def test_guessing_passwords_is_slow_and_shuts_out_nobody_who_is_known(doored: Any) -> None:
-    async with doored(rate_limit={"failures": 2}) as client:
+async def test_guessing_passwords_is_slow_and_shuts_out_nobody_who_is_known(controlled: Any) -> None:
+    async with controlled(rate_limit={"failures": 2}) as client:
         assert (await ask(client, "api", basic("anna", PASSWORD))).status_code == 200
         statuses = [(await ask(client, "api", basic("anna", f"guess {n}"))).status_code for n in range(4)]
         assert statuses == [401, 401, 429, 429]
@@ -314,10 +314,10 @@ async def test_guessing_passwords_is_slow_and_shuts_out_nobody_who_is_known(door
         assert (await ask(client, "api", bearer(TOKENS["reader"]))).status_code == 200
 
 
-async def test_logins_wait_for_one_thread_and_not_without_end(surface: Any, doored: Any) -> None:
-    async with doored(rate_limit={"failures": 1000}) as client:
+async def test_logins_wait_for_one_thread_and_not_without_end(surface: Any, controlled: Any) -> None:
+    async with controlled(rate_limit={"failures": 1000}) as client:
         assert (await ask(client, "health")).status_code == 200
-        thread, holder = surface.doors._authenticator._one_at_a_time, object()
+        thread, holder = surface.access._authenticator._one_at_a_time, object()
         thread.acquire_on_behalf_of_nowait(holder)
         found: list[int] = []
 
@@ -335,22 +335,22 @@ async def test_logins_wait_for_one_thread_and_not_without_end(surface: Any, door
         assert found == [503] * 12 + [401] * 8
 
 
-async def test_a_reload_takes_a_token_away_at_once(surface: Any, doored: Any) -> None:
-    async with doored() as client:
+async def test_a_reload_takes_a_token_away_at_once(surface: Any, controlled: Any) -> None:
+    async with controlled() as client:
         assert (await ask(client, "api", bearer(TOKENS["reader"]))).status_code == 200
-        surface.doors.apply(HttpSettings.model_validate({"tokens": {}}))
+        surface.access.apply(HttpSettings.model_validate({"tokens": {}}))
         assert (await ask(client, "api", bearer(TOKENS["reader"]))).status_code == 401
 
 
 async def test_a_replaced_hash_is_another_password(
-    surface: Any, doored: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture
+    surface: Any, controlled: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "anna"
     file.write_text(HASH + "\n")
     users = {"anna": {"password_hash": {"file": str(file)}, "scopes": ["read"]}}
-    async with doored(users=users, rate_limit={"burst": 1_000_000, "failures": 10_000}) as client:
+    async with controlled(users=users, rate_limit={"burst": 1_000_000, "failures": 10_000}) as client:
         assert (await ask(client, "api", basic("anna", PASSWORD))).status_code == 200
-        task = asyncio.create_task(surface.doors.keep_current(lambda: 0.01))
+        task = asyncio.create_task(surface.access.keep_current(lambda: 0.01))
         try:
             for content, status in ((cheap_hash("another one"), 401), (HASH, 200)):
                 replace(file, content)
@@ -417,9 +417,11 @@ def test_nothing_that_can_be_sent_acts_or_raises(
     }
 
     async def admitted() -> Any:
-        doors = Doors(HttpSettings.model_validate({**DOORS, "proxy": PROXY}), Authenticator({"ANNA": HASH}))
-        await doors._authenticator.read_users()
-        return await doors.admit(scope)
+        access = AccessControl(
+            HttpSettings.model_validate({**ACCESS, "proxy": PROXY}), Authenticator({"ANNA": HASH})
+        )
+        await access._authenticator.read_users()
+        return await access.admit(scope)
 
     found = anyio.run(admitted)
     assert isinstance(found, Refusal)
