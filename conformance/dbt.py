@@ -123,13 +123,14 @@ def _variables(case: Case, source: str) -> list[str]:
 
 def reason(text: str) -> str:
     """The line that dbt quotes from the driver, or its own first error; of an error with a heading, such as
-    `Database Error in model …`, the line below it."""
+    `Database Error in model …`, the line below it and below further headings."""
     found = _QUOTED.search(text) or _HEADED.search(text) or _NAMED.search(text)
     if found is None:
         return "failed"
-    below = text[found.end() :].split("\n", 2)[1:2]
-    headed = _HEADING.fullmatch(found[1]) and below and below[0].strip()
-    return _TIME.sub("", (below[0] if headed else found[1]).strip())
+    line, after = found[1], text[found.end() :]
+    while _HEADING.fullmatch(line.rstrip()) and (below := after.lstrip("\n").partition("\n"))[0].strip():
+        line, _, after = below
+    return _TIME.sub("", line.strip())
 
 
 _TIME = re.compile(r"^\d\d:\d\d:\d\d\s+")

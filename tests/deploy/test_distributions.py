@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark", "trino")
+ENGINES = ("bigquery", "databricks", "duckdb", "postgres", "snowflake", "spark", "trino")
 DRIVERS = {
     "bigquery": {"google-auth"},
+    "databricks": set(),
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "snowflake": {"snowflake-connector-python"},
