@@ -88,12 +88,13 @@ class DbtRunner:
         folder: Path,
         environment: Mapping[str, str],
     ) -> Verdict:
+        timeout = TIMEOUTS[command] if case.patience is None else case.patience
         request = {
             "arguments": arguments,
             "folder": str(folder),
             "environment": {**ENVIRONMENT, **environment},
             "ordinary_user": case.ordinary_user,
-            "timeout": TIMEOUTS[command],
+            "timeout": timeout,
         }
         started = time.monotonic()
         code = self._ask(request)["code"]
@@ -102,7 +103,7 @@ class DbtRunner:
             return Verdict(
                 command,
                 passed=False,
-                reason=f"hung for {TIMEOUTS[command]:.0f} s",
+                reason=f"hung for {timeout:.0f} s",
                 seconds=seconds,
                 hung=True,
             )

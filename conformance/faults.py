@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 2.0
 CATALOG = "duckdb (attached catalog)"
+
+_ROOTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Roots of the machine's: the servers here are under roots of their own, which the targets name."""
 
 _HEADER = f"""# Faults: when the network or the server fails
 
@@ -92,6 +96,8 @@ def main() -> int:
     parser.add_argument("--stand-ins", action="store_true", help="no real Spark, even where there is one")
     parser.add_argument("--silent-names", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    for name in _ROOTS:
+        os.environ.pop(name, None)
     if arguments.silent_names:
         print(json.dumps(asyncio.run(_silent(json.load(sys.stdin)))))
         return 0

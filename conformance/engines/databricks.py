@@ -36,6 +36,7 @@ _QUICK = {
     "_retry_stop_after_attempts_count": 1, "_retry_stop_after_attempts_duration": 30,
 }  # fmt: skip
 """dbt's driver makes one attempt of each request: its usual thirty take minutes, to the same end."""
+_PATIENCE = 15.0
 _GROUP = "transformers"
 
 
@@ -95,6 +96,10 @@ def _denied(said: str) -> tuple[int, dict[str, str]]:
     return 403, {"error_code": "PERMISSION_DENIED", "message": said}
 
 
+def _everywhere(status: int) -> dict[str, tuple[int, dict[str, str]]]:
+    return dict.fromkeys(("/api/", "/sql/"), (status, {"error_code": "UNAVAILABLE", "message": "not now"}))
+
+
 def _warehouse(state: str, **changes: Any) -> Any:
     return partial(_workspace, warehouses=lambda: {WAREHOUSE: warehouse(state, **changes)})
 
@@ -109,17 +114,21 @@ def _service_principal(client_secret: str, **state: Any) -> Any:
     return partial(_workspace, secret=("client_secret", client_secret), target=login, **state)
 
 
+_unheard = partial(Case, waits=True, patience=_PATIENCE)
+"""Where no answer of the workspace's comes."""
+
 ENGINE = Engine(
     plugin="databricks",
     requirements="dbt-databricks.txt",
     modules=("dbt.adapters.databricks", "databricks.sql"),
     about="dbt-core 1.11.16, dbt-databricks 1.12.7, databricks-sql-connector 4.4.0, databricks-sdk 0.117.0. "
-    "No workspace can be had here: **every row runs against a stand-in of our own**, which answers the REST API "
-    "and OAuth in their published forms, and dbt's driver over Thrift as far as `dbt debug` goes: a session "
-    "starts compute that rests, and a statement answers 1. What a real warehouse says of a catalog or of "
-    "rights in a session is not in it. dbt's driver makes one attempt here (`connection_parameters`), of thirty. "
-    "Where the host does not answer at all, dbt's SDK tries again for 300 s, which no key shortens: such a "
-    "`dbt debug` took 310 s, and is given up here after 40 s.",
+    "No workspace can be had here: **every row runs against a stand-in of our own**, which answers the REST "
+    "API and OAuth in their published forms, and dbt's driver over Thrift as far as `dbt debug` goes: a "
+    "session starts compute that rests, and a statement answers 1. What a real warehouse says of a "
+    "catalog or of rights in a session is not in it. dbt's driver makes one attempt here "
+    "(`connection_parameters`), of thirty. Where the host does not answer, dbt's SDK tries again for 300 "
+    "s, which no key shortens: such a "
+    f"`dbt debug` took 310 s, and is given up here after {_PATIENCE:.0f} s.",
     cases=(
         Case("all well", _workspace),
         Case("all well, a cluster", _cluster("RUNNING")),
@@ -172,22 +181,22 @@ ENGINE = Engine(
         Case("rights are not shown", partial(_workspace, refused={
             "/effective-permissions/": _denied("not an owner"),
         })),
-        Case("answers 429", partial(_workspace, status=429, retry_after="7"), waits=True),
-        Case("answers 503", partial(_workspace, status=503), waits=True),
-        Case("answers 500", partial(_workspace, status=500), waits=True),
-        Case("redirects to a login", partial(_workspace, moved="https://login.invalid/"), waits=True),
+        Case("answers 429", partial(_workspace, refused=_everywhere(429), retry_after="7")),
+        Case("answers 503", partial(_workspace, refused=_everywhere(503))),
+        Case("answers 500", partial(_workspace, status=500)),
+        _unheard("redirects to a login", partial(_workspace, moved="https://login.invalid/")),
         Case("a page of a login", partial(_workspace, page=True)),
-        Case("certificate under unknown roots", partial(_workspace, trusted=False), waits=True),
-        Case("unknown host", partial(_workspace, target={
+        _unheard("certificate under unknown roots", partial(_workspace, trusted=False)),
+        _unheard("unknown host", partial(_workspace, target={
             "host": "nowhere.invalid", "connection_parameters": dict(_QUICK),
-        }), waits=True),
-        Case("connection refused", partial(_fault, fault=Fault.REFUSE), waits=True),
-        Case("packets dropped", partial(_fault, fault=Fault.BLACKHOLE), waits=True),
-        Case("accepts and never answers", partial(_fault, fault=Fault.HANG), waits=True),
-        Case("connection reset", partial(_fault, fault=Fault.RESET), waits=True),
-        Case("hangs after the first answers", partial(
-            _fault, fault=Fault.HANG_AFTER, after=2500,
-        ), waits=True),
-        Case("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1), waits=True),
+        })),
+        _unheard("connection refused", partial(_fault, fault=Fault.REFUSE)),
+        _unheard("packets dropped", partial(_fault, fault=Fault.BLACKHOLE)),
+        _unheard("accepts and never answers", partial(_fault, fault=Fault.HANG)),
+        _unheard("connection reset", partial(_fault, fault=Fault.RESET)),
+        _unheard("hangs after the first answers", partial(
+            _fault, fault=Fault.HANG_AFTER, after=1900,
+        )),
+        _unheard("answers at 1 byte a second", partial(_fault, fault=Fault.DRIP, rate=1)),
     ),
 )  # fmt: skip

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from floe_monitor.compute import ConnectionResult
 
 ENVIRONMENT = (
-    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
-    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "ARM_TENANT_ID", "DATABRICKS_OIDC_TOKEN", "DATABRICKS_OIDC_TOKEN_ENV",
+    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY",
+    "no_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "ARM_TENANT_ID", "DATABRICKS_OIDC_TOKEN",
+    "DATABRICKS_OIDC_TOKEN_ENV",
 )  # fmt: skip
 
 
@@ -81,9 +82,10 @@ def keys(standin: StandIn) -> Callable[..., dict[str, Any]]:
         **connection: Any,
     ) -> dict[str, Any]:
         there = f"{host}:{port or standin.port}"
+        driver = {"_connection_uri": f"https://{there}{WAREHOUSE_PATH}", **(parameters or {})}
         base = {
             "host": there, "http_path": WAREHOUSE_PATH, "database": "main", "schema": "marts",
-            "connection_parameters": {"_connection_uri": f"https://{there}{WAREHOUSE_PATH}", **(parameters or {})},
+            "connection_parameters": driver,
         }  # fmt: skip
         return {
             "plugin": "databricks",

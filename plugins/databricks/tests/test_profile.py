@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from floe_monitor_databricks import DatabricksComputePlugin
-from floe_monitor_databricks.config import DatabricksConfig
 
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import UnknownKeysError
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from tests.harness.dbt_outputs import OutputGenerator
+
+if TYPE_CHECKING:
+    from floe_monitor_databricks.config import DatabricksConfig
 
 PLUGIN = DatabricksComputePlugin()
 OUTPUTS = OutputGenerator(PLUGIN)
