@@ -23,6 +23,8 @@ BROWSER = (
     "auth_type: oauth without a secret opens a browser for a person to sign in, and no one sits at a daemon: "
     "give client_id and client_secret of a service principal"
 )
+_AUTH_TYPES = ("oauth", "env-oidc", "file-oidc")
+"""What dbt takes without a token; with one it does not look at it."""
 CATALOG_PROPERTY = "databricks.catalog"
 """A session property that dbt takes for the key `database`."""
 _RESERVED_PARAMETERS = (
@@ -52,8 +54,9 @@ class DatabricksConfig(ReusingConfig):
         default=None, description="Catalog that dbt builds in; unset: hive_metastore, outside Unity Catalog"
     )
     catalog: Text | None = Field(default=None, description="The same as database, as dbt allows")
-    auth_type: Literal["oauth", "env-oidc", "file-oidc"] | None = Field(
-        default=None, description="How to log in without a token: oauth, or by an identity token (OIDC)"
+    auth_type: Text | None = Field(
+        default=None,
+        description="How to log in without a token: oauth, or by an identity token: env-oidc, file-oidc",
     )
     client_id: Text | None = Field(default=None, description="Application id of the service principal")
     azure_client_id: Text | None = Field(
@@ -124,8 +127,10 @@ class DatabricksConfig(ReusingConfig):
         """In dbt-databricks' order: a token counts before all else."""
         if "token" in self.credentials:
             return "token"
-        if self.auth_type in {"env-oidc", "file-oidc"}:
-            return self.auth_type
+        if self.auth_type == "file-oidc":
+            return "file-oidc"
+        if self.auth_type == "env-oidc":
+            return "env-oidc"
         return "azure" if "azure_client_secret" in self.credentials else "oauth-m2m"
 
     @property
@@ -216,6 +221,8 @@ class DatabricksConfig(ReusingConfig):
             return
         if self.auth_type is None:
             raise ValueError("missing: credentials.token, or auth_type and what it needs")
+        if self.auth_type not in _AUTH_TYPES and not is_template(self.auth_type):
+            raise ValueError(f"auth_type is none of {', '.join(_AUTH_TYPES)}, and there is no token")
         if self.auth_type in {"env-oidc", "file-oidc"} and self.client_id is None:
             raise ValueError(f"auth_type: {self.auth_type} needs client_id")
         if self.auth_type == "file-oidc" and self.oidc_token_filepath is None:

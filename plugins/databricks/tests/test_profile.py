@@ -82,6 +82,7 @@ def test_the_limit_of_a_statement(path: str, given: dict[str, Any], written: dic
     [
         {"token": TOKEN, "catalog": "main"},
         {"token": TOKEN},
+        {"token": TOKEN, "auth_type": "token"},
         {"token": TOKEN, "session_properties": {"databricks.catalog": "main"}},
         {"auth_type": "oauth", "client_id": "id", "client_secret": SECRET, "database": "main"},
         {"auth_type": "oauth", "azure_client_id": "id", "azure_client_secret": SECRET, "database": "main"},
@@ -131,6 +132,7 @@ def test_what_cannot_be_imported(output: dict[str, Any], reason: str) -> None:
     [
         (target({}), r"missing: credentials\.token"),
         (target({}, auth_type="oauth"), "no one sits at a daemon"),
+        (target({}, auth_type="pat"), "auth_type is none of oauth, env-oidc, file-oidc"),
         (target({"client_secret": "x"}, auth_type="oauth"), "needs client_id"),
         (target({"azure_client_secret": "x"}, auth_type="oauth"), "go together"),
         (target({}, auth_type="env-oidc"), "env-oidc needs client_id"),
