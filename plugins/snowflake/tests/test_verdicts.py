@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -232,10 +234,6 @@ def test_a_password_in_the_servers_words_is_scrubbed(probe: Probe, standin: Stan
 
 
 def test_an_untrusted_certificate(plugin: Any, probe: Probe) -> None:
-    import ssl
-
-    import trustme
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with StandIn(tls=context) as encrypted:

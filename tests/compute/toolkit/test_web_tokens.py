@@ -31,7 +31,9 @@ def test_a_token_without_one(claims: Any) -> None:
     assert valid_until(token(claims)) is None
 
 
-@pytest.mark.parametrize("text", ["", "dapi0123456789", "a.b.c", "eyJ.e.", "eyJh.!!.x", "eyJh.eyJl.x.y"])
+@pytest.mark.parametrize(
+    "text", ["", "dapi0123456789", "a.b.c", "eyJ.e.", "eyJh.!!.x", "eyJh.eyJl.x.y", "db.example.com"]
+)
 def test_what_is_no_web_token(text: str) -> None:
     assert valid_until(text) is None
 
