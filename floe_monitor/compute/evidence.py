@@ -3,7 +3,7 @@
     note_expiry(ExpiryKind.PASSWORD, valid_until, "the password of role 'dbt'")
 
 Noted wherever it is learned, as deep as in the toolkit's TLS, and for the validation under way there: its
-`Validation.result()` carries it. Outside of a validation nothing is kept, so whoever notes need not ask; within
+`Validation.result()` carries it. Outside of a validation nothing is kept, so whoever notes need not ask; in
 a call of `BlockingCalls`, which may serve several at once, nothing either: what it learns it returns.
 """
 

@@ -69,6 +69,8 @@ def _time(der: bytes, at: int) -> float:
         text = ("19" if text[:2] >= "50" else "20") + text
     elif tag != _GENERALIZED_TIME:
         raise ValueError
-    if len(text) != _LONG:
+    if len(text) != _LONG or not text.endswith("Z"):
         raise ValueError
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    # Not by `strptime`, which imports its module within the first validation's deadline.
+    year, rest = text[:4], text[4:-1]
+    return datetime(int(year), *(int(rest[at : at + 2]) for at in range(0, 10, 2)), tzinfo=UTC).timestamp()
