@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
+from floe_monitor.compute.models import ExpiryKind
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from floe_monitor.compute.models import Expiry
-    from floe_monitor.domain.events import ProbeResult
 
 _WORDS = {
     ExpiryKind.SERVER_CERTIFICATE: "the server's certificate",
@@ -60,17 +59,18 @@ def watched(expiries: Iterable[Expiry], lead: ExpiryLead) -> tuple[WatchedExpiry
     return tuple(WatchedExpiry(each.what, each.at, each.of, lead.of(each.what)) for each in expiries)
 
 
-def known_after(before: tuple[WatchedExpiry, ...], result: ProbeResult) -> tuple[WatchedExpiry, ...]:
-    """What is known of a target's expiries after one more result.
+def known_after(
+    before: tuple[WatchedExpiry, ...], learned: tuple[WatchedExpiry, ...], *, whole: bool
+) -> tuple[WatchedExpiry, ...]:
+    """What is known of a target's expiries after one more validation.
 
-    A validation that failed or did not return may not have come to what it would have learned: of that the
-    former knowledge holds, so that the end of a password is known also when it has ended the login. The same
-    object as `before` where nothing is new.
+    One that failed or did not return, not `whole`, may not have come to what it would have learned: of that
+    the former knowledge holds, so that the end of a password is known also when it has ended the login. The
+    same object as `before` where nothing is new.
     """
-    whole = result.worker == "returned" and result.status is not ConnectionStatus.UNHEALTHY
-    learned = {each.what for each in result.expiries}
-    held = () if whole else tuple(each for each in before if each.what not in learned)
-    known = (*result.expiries, *held)
+    kinds = {each.what for each in learned}
+    held = () if whole else tuple(each for each in before if each.what not in kinds)
+    known = (*learned, *held)
     return before if known == before else known
 
 

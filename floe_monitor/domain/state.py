@@ -61,6 +61,7 @@ class TargetSnapshot:
     def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""
         failed = result.status is ConnectionStatus.UNHEALTHY
+        whole = not failed and result.worker == "returned"
         return replace(
             self,
             health=health,
@@ -70,7 +71,7 @@ class TargetSnapshot:
             failures=(*self.failures, result)[-FAILURES_KEPT:] if failed else self.failures,
             availability=self.availability.after(result.status, now),
             server_address=result.server_address or self.server_address,
-            expiries=known_after(self.expiries, result),
+            expiries=known_after(self.expiries, result.expiries, whole=whole),
             stale=False,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,11 @@ from hypothesis import strategies as st
 from floe_monitor.compute.models import ConnectionStatus, Expiry, ExpiryKind
 from floe_monitor.domain.events import ProbeResult, WorkerOutcome
 from floe_monitor.domain.expiry import ExpiryLead, WatchedExpiry, known_after, watched
+from floe_monitor.domain.health import Health
+from floe_monitor.domain.state import TargetSnapshot
+
+if TYPE_CHECKING:
+    from floe_monitor.domain.targets import Target
 
 CERTIFICATE, PASSWORD, TOKEN, KEY = ExpiryKind
 DAY = 86_400.0
@@ -17,14 +24,6 @@ NOW = 1_700_000_000.0
 
 def ending(what: ExpiryKind, at: float = NOW, lead: float = DAY) -> WatchedExpiry:
     return WatchedExpiry(what, at, "", lead)
-
-
-def result(
-    *expiries: WatchedExpiry,
-    status: ConnectionStatus = ConnectionStatus.HEALTHY,
-    worker: WorkerOutcome = "returned",
-) -> ProbeResult:
-    return ProbeResult("dev", "lab", status, 0.1, NOW, "c0ffee", worker=worker, expiries=expiries)
 
 
 @pytest.mark.parametrize(
@@ -60,29 +59,45 @@ def test_leads_of_tokens_and_of_the_rest() -> None:
 def test_a_failure_holds_what_it_did_not_come_to() -> None:
     before = (ending(CERTIFICATE), ending(PASSWORD))
     renewed = ending(CERTIFICATE, NOW + DAY)
-    failed = result(renewed, status=ConnectionStatus.UNHEALTHY)
-    assert known_after(before, failed) == (renewed, ending(PASSWORD))
-    late = result(status=ConnectionStatus.DEGRADED, worker="stuck")
-    assert known_after(before, late) is before
+    assert known_after(before, (renewed,), whole=False) == (renewed, ending(PASSWORD))
+    assert known_after(before, (), whole=False) is before
 
 
 def test_a_success_says_all_there_is() -> None:
-    assert known_after((ending(CERTIFICATE), ending(PASSWORD)), result(ending(KEY))) == (ending(KEY),)
+    assert known_after((ending(CERTIFICATE), ending(PASSWORD)), (ending(KEY),), whole=True) == (ending(KEY),)
 
 
 @given(
     st.lists(
-        st.builds(
-            result,
-            st.builds(ending, st.sampled_from(ExpiryKind), st.floats(0, 1e9)),
-            status=st.sampled_from(ConnectionStatus),
-        ),
+        st.tuples(st.builds(ending, st.sampled_from(ExpiryKind), st.floats(0, 1e9)), st.booleans()),
         max_size=20,
     )
 )
-def test_one_of_each_kind_and_the_same_object_where_nothing_is_new(results: list[ProbeResult]) -> None:
+def test_one_of_each_kind_and_the_same_object_where_nothing_is_new(
+    learned: list[tuple[WatchedExpiry, bool]],
+) -> None:
     known: tuple[WatchedExpiry, ...] = ()
-    for each in results:
-        known = known_after(known, each)
+    for each, whole in learned:
+        known = known_after(known, (each,), whole=whole)
         assert len({expiry.what for expiry in known}) == len(known)
-        assert known_after(known, each) is known
+        assert known_after(known, (each,), whole=whole) is known
+
+
+@pytest.mark.parametrize(
+    ("status", "worker", "holds"),
+    [
+        (ConnectionStatus.HEALTHY, "returned", False),
+        (ConnectionStatus.DEGRADED, "returned", False),
+        (ConnectionStatus.UNHEALTHY, "returned", True),
+        (ConnectionStatus.DEGRADED, "stuck", True),
+    ],
+)
+def test_which_validations_have_said_all(
+    status: ConnectionStatus, worker: WorkerOutcome, *, holds: bool
+) -> None:
+    known = TargetSnapshot(cast("Target", None), expiries=(ending(PASSWORD),), server_address="db")
+    after = known.after(
+        ProbeResult("dev", "lab", status, 0.1, NOW, "c0ffee", worker=worker), Health(), 0, 0.0
+    )
+    assert after.expiries == ((ending(PASSWORD),) if holds else ())
+    assert after.server_address == "db"

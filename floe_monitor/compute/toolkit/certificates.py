@@ -72,5 +72,5 @@ def _time(der: bytes, at: int) -> float:
     if len(text) != _LONG or not text.endswith("Z"):
         raise ValueError
     # Not by `strptime`, which imports its module within the first validation's deadline.
-    year, rest = text[:4], text[4:-1]
-    return datetime(int(year), *(int(rest[at : at + 2]) for at in range(0, 10, 2)), tzinfo=UTC).timestamp()
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
+    return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC).timestamp()
