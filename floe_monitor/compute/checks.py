@@ -165,6 +165,7 @@ class Validation:
         self._started = time.perf_counter()
         self._log = _log.get() or CheckLog()
         self._warnings: list[str] = []
+        self._conclusion = ""
         self._entered = ExitStack()
 
     def __enter__(self) -> Self:
@@ -223,6 +224,10 @@ class Validation:
     def warn(self, message: str) -> None:
         self._warnings.append(message)
 
+    def conclude(self, message: str) -> None:
+        """Have the result say this where every check passes: less was looked at than it usually says."""
+        self._conclusion = message
+
     def hide(self, *secrets: str) -> None:
         """Replace these too in warnings and in what checks say that do not pass, in every form in which they
         may be repeated; one of less than four characters is not."""
@@ -237,7 +242,7 @@ class Validation:
         return ConnectionResult(
             status=ConnectionStatus.HEALTHY if worst is None else worst.status,
             latency_ms=self._elapsed_ms(),
-            message=message if passed or worst is None else worst.message,
+            message=(self._conclusion or message) if passed or worst is None else worst.message,
             warnings=[self._without_secrets(_plain(warning)) for warning in self._warnings],
             checks=checks,
             error_type=None if passed or worst is None else worst.error_type,
