@@ -119,7 +119,13 @@ class _Examination:
         longest = self._config.longest_wait
         with self._validation.check("asleep") as check:
             check.message = rest.message(longest)
-            if rest.trouble:
+            if rest.stays:
+                check.fail(
+                    f"the {rest.what} is {rest.state} and stays so: {rest.stays}; dbt's statements fail "
+                    "until it is started",
+                    ErrorType.CONFIGURATION,
+                )
+            elif rest.trouble:
                 check.degrade(
                     f"the {rest.what} is {rest.state}, and may not start when dbt uses it: {rest.trouble}",
                     ErrorType.CONNECTION,

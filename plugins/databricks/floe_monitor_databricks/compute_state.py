@@ -24,13 +24,14 @@ _RESTARTABLE = frozenset({"UI", "API"})
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Compute that is asleep, and starts by itself when dbt uses it."""
+    """Compute that is asleep, and starts by itself when dbt uses it unless `stays` says why it does not."""
 
     what: str
     seconds: int
     state: str
     trouble: str = ""
     """Why its last start failed, or it was ended."""
+    stays: str = ""
 
     def message(self, longest_wait: float) -> str:
         return (
@@ -60,16 +61,10 @@ def judge_warehouse(found: Mapping[str, Any], check: Check) -> Rest | None:
     if state in {"DELETED", "DELETING"}:
         check.fail(f"the {kind} {name!r} is deleted", ErrorType.CONFIGURATION)
     elif state in {"STOPPED", "STOPPING"}:
-        if found.get("auto_resume") is False:
-            check.fail(
-                f"the {kind} {name!r} is stopped and does not start by itself: dbt's statements fail until "
-                "it is started",
-                ErrorType.CONFIGURATION,
-            )
-            return None
         trouble = _health_text(health) if _text(health, "status") == "FAILED" else ""
         seconds = SERVERLESS_SECONDS if serverless else CLASSIC_SECONDS
-        return Rest(f"{kind} {name!r}", seconds, state.lower(), trouble)
+        stays = "it does not start by itself" if found.get("auto_resume") is False else ""
+        return Rest(f"{kind} {name!r}", seconds, state.lower(), trouble, stays)
     elif state == "STARTING":
         seconds = SERVERLESS_SECONDS if serverless else CLASSIC_SECONDS
         check.degrade(
@@ -94,14 +89,9 @@ def judge_cluster(found: Mapping[str, Any], check: Check) -> Rest | None:
         )
     elif state in {"TERMINATED", "TERMINATING"}:
         source = _text(found, "cluster_source")
-        if source and source not in _RESTARTABLE:
-            check.fail(
-                f"the cluster {name!r} is {state.lower()} and nothing starts it again: it is one of a "
-                f"{source.lower().replace('_', ' ')}",
-                ErrorType.CONFIGURATION,
-            )
-            return None
-        return Rest(f"cluster {name!r}", CLUSTER_SECONDS, state.lower(), _termination(found))
+        owned = source and source not in _RESTARTABLE
+        stays = f"it is one of a {source.lower().replace('_', ' ')}" if owned else ""
+        return Rest(f"cluster {name!r}", CLUSTER_SECONDS, state.lower(), _termination(found), stays)
     elif state == "ERROR":
         said = _text(found, "state_message")
         check.fail(f"the cluster {name!r} is in state ERROR{said and f': {said}'}", ErrorType.CONNECTION)

@@ -7,7 +7,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeError, Validation, deadline
+from floe_monitor.compute import ComputeError, Validation, deadline, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import split_url
@@ -98,6 +98,7 @@ class Connector:
         """TCP to the first address that answers, and on through the proxy, if there is one."""
         self._warn_of_another_address(check)
         origin, proxy = self._origin, self._proxy
+        note_server(origin.host)
         first = origin if proxy is None else proxy.origin
         dialled = self._dial_first(first.host, first.port, deadline=self.deadline)
         check.warnings += dialled.warnings

@@ -191,7 +191,7 @@ def test_warehouses(
         ({"state": "RESTARTING"}, DEGRADED, "write", "is starting"),
         ({"state": "ERROR", "state_message": "odd"}, UNHEALTHY, "cluster", "in state ERROR: odd"),
         ({"state": "UNKNOWN"}, DEGRADED, "write", "in state UNKNOWN"),
-        ({"state": "TERMINATED", "cluster_source": "JOB"}, UNHEALTHY, "cluster", "one of a job"),
+        ({"state": "TERMINATED", "cluster_source": "JOB"}, UNHEALTHY, "asleep", "one of a job"),
         (
             {"state": "TERMINATED", "termination_reason": {"type": "CLOUD_FAILURE", "code": "NO_CAPACITY"}},
             DEGRADED,
