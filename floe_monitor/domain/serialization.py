@@ -134,9 +134,12 @@ def target_detail(snapshot: TargetSnapshot) -> Json:
         **target(snapshot),
         "policy": {
             "interval_seconds": policy.interval,
+            "failing_interval_seconds": policy.failing_interval,
             "timeout_seconds": policy.timeout,
             "failure_threshold": policy.thresholds.failure,
+            "failure_window": policy.thresholds.last_for_failure,
             "success_threshold": policy.thresholds.success,
+            "success_window": policy.thresholds.last_for_success,
             "isolation": policy.isolation,
         },
         "provenance": {

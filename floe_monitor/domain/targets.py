@@ -40,14 +40,28 @@ class ProbePolicy:
     timeout: float
     thresholds: Thresholds
     isolation: Literal["thread", "process"]
+    failing: float | None = None
+    """As configured: the interval while the target is not well."""
+
+    @property
+    def failing_interval(self) -> float:
+        return self.interval if self.failing is None else self.failing
+
+    @property
+    def longest_interval(self) -> float:
+        """What the age of a result compares with, whichever of the two is in force."""
+        return max(self.interval, self.failing_interval)
 
     def as_settings(self) -> dict[str, Any]:
         """Under the keys of a target's `probe`."""
         return {
             "interval": self.interval,
+            "failing_interval": self.failing_interval,
             "timeout": self.timeout,
             "failure_threshold": self.thresholds.failure,
+            "failure_window": self.thresholds.last_for_failure,
             "success_threshold": self.thresholds.success,
+            "success_window": self.thresholds.last_for_success,
             "isolation": self.isolation,
         }
 
@@ -278,8 +292,14 @@ def _policy(
     return ProbePolicy(
         interval=pick("interval"),
         timeout=pick("timeout"),
-        thresholds=Thresholds(pick("failure_threshold"), pick("success_threshold")),
+        thresholds=Thresholds(
+            pick("failure_threshold"),
+            pick("success_threshold"),
+            pick("failure_window") or 0,
+            pick("success_window") or 0,
+        ),
         isolation=isolation,
+        failing=pick("failing_interval"),
     )
 
 
@@ -287,13 +307,7 @@ def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy
     content = [
         target.model_dump(mode="json", exclude=_BESIDE_PROBING),
         [entry.distribution, entry.version, entry.problem],
-        [
-            policy.interval,
-            policy.timeout,
-            policy.thresholds.failure,
-            policy.thresholds.success,
-            policy.isolation,
-        ],
+        policy.as_settings(),
     ]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -117,7 +117,7 @@ def _fixed(target: Target, labels: str) -> tuple[str, ...]:
     named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
     named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
-        f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_INTERVAL}{labels} {target.policy.longest_interval}\n",
         f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
         f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
     )

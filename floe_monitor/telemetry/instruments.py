@@ -127,7 +127,8 @@ TARGET_INTERVAL = Instrument(
     kind=Kind.GAUGE,
     origin=Origin.TARGET,
     labels=_TARGET,
-    description="Configured time between probes of the target: what its last validation's age compares with",
+    description="Configured time between probes of the target, the longer one where a failing target has its "
+    "own: what its last validation's age compares with",
 )
 TARGET_CHECK = Instrument(
     name="floe_compute_target_check_status",

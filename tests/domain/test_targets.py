@@ -299,6 +299,8 @@ def test_the_fingerprint_tells_what_changed_but_no_secret(registry: PluginRegist
         build(registry, plugin="duckdb", connection={}),
         build(registry, probe={"timeout": 1}, **keys),
         build(registry, probe={"success_threshold": 2}, **keys),
+        build(registry, probe={"success_window": 2}, **keys),
+        build(registry, probe={"failing_interval": 2}, **keys),
         build(registry, probe={"isolation": "process"}, **keys),
     ]
     assert len({first.fingerprint, *(other.fingerprint for other in others)}) == len(others) + 1
@@ -327,8 +329,11 @@ def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) 
     shown = build(registry, probe={"timeout": "3s"}).policy.as_settings()
     assert shown == {
         "interval": 30.0,
+        "failing_interval": 30.0,
         "timeout": 3.0,
         "failure_threshold": 1,
+        "failure_window": 1,
         "success_threshold": 1,
+        "success_window": 1,
         "isolation": "thread",
     }

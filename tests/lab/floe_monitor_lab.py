@@ -45,6 +45,9 @@ FOREVER = threading.Event()
 HANGING = threading.Event()
 """Once a test sets it, `turn_to_hanging` hangs."""
 
+CUT: set[str] = set()
+"""Hosts that `over_the_network` does not reach; "*" stands for all."""
+
 CALLS: list[str] = []
 """Behaviours in the order they were called, in this process."""
 
@@ -157,6 +160,17 @@ def _interrupt_and_hang(config: ComputeConfig) -> ConnectionResult:
 
 def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
     return _hang(config) if HANGING.is_set() else _healthy(config)
+
+
+def _over_the_network(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("network") as check:
+            if CUT & {"*", config.connection.get("host", "")}:
+                check.fail("no route to host", ErrorType.CONNECTION)
+        with validation.check("query"):
+            pass
+    return validation.result("reached")
 
 
 def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
@@ -451,6 +465,7 @@ BEHAVIOURS: dict[str, Any] = {
     "sleep": _sleep,
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
+    "over_the_network": _over_the_network,
     "hang_in_a_check": _hang_in_a_check,
     "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,

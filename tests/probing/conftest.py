@@ -21,6 +21,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import floe_monitor_lab  # type: ignore[import-not-found,unused-ignore] # on the path from here on
 
     floe_monitor_lab.FOREVER.clear()
+    floe_monitor_lab.CUT.clear()
     floe_monitor_lab.CALLS.clear()
     floe_monitor_lab.HOOKS.clear()
     yield floe_monitor_lab
