@@ -123,6 +123,24 @@ class TargetHung:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceBegan:
+    """These targets are in the same maintenance, from now until `until` (Unix time) at least."""
+
+    targets: tuple[str, ...]
+    reason: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceEnded:
+    """These targets' maintenance, which began at `since` (Unix time), is over."""
+
+    targets: tuple[str, ...]
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReloaded:
     """A configuration was applied (`problems` empty) or refused. `problems` are ready to print; `waiting`
     names sections whose changes take effect at the next start."""
@@ -178,6 +196,8 @@ Event: TypeAlias = (
     | LateReturn
     | TargetStale
     | TargetHung
+    | MaintenanceBegan
+    | MaintenanceEnded
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled

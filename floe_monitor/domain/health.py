@@ -2,9 +2,9 @@
 
 A status moves to a worse one when `failure_threshold` of the last `failure_window` results are at least
 that bad, and to a better one when `success_threshold` of the last `success_window` are at least that good.
-A window as long as its threshold means results in a row. A result moves the status in its own direction only, and no
-further than itself: one that is well is no reason for a worse status, whatever the window still holds.
-A target starts UNKNOWN and leaves it by the same rule, so a threshold holds from the first probe on.
+A window as long as its threshold means results in a row. A result moves the status in its own direction
+only, and no further than itself: one that is well is no reason for a worse status, whatever the window still
+holds. A target starts UNKNOWN and leaves it by the same rule, so a threshold holds from the first probe on.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
     from floe_monitor.domain.liveness import Verdict
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
 
 Json = dict[str, Any]
@@ -93,6 +94,12 @@ def probe(result: ProbeResult) -> Json:
     }
 
 
+def maintenance(known: Maintenance | None) -> Json | None:
+    if known is None:
+        return None
+    return {"since": moment(known.since), "until": moment(known.until), "reason": known.reason}
+
+
 def target(snapshot: TargetSnapshot) -> Json:
     """One row of the list: what is known now."""
     health, last = snapshot.health, snapshot.last
@@ -114,6 +121,7 @@ def target(snapshot: TargetSnapshot) -> Json:
         "checks": {c.name: c.status.value for c in last.checks} if last else {},
         "consecutive_failures": health.consecutive_failures,
         "status_changes": health.status_changes,
+        "maintenance": maintenance(snapshot.maintenance),
         "labels": dict(snapshot.target.labels),
     }
 
@@ -121,7 +129,7 @@ def target(snapshot: TargetSnapshot) -> Json:
 TARGET_FIELDS = (
     "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
     "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
-    "consecutive_failures", "status_changes", "labels",
+    "consecutive_failures", "status_changes", "maintenance", "labels",
 )  # fmt: skip
 """The keys of `target`, in order."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.domain.events import ProbeResult, ProfileReconciled
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.targets import Target
 
 FAILURES_KEPT = 5
@@ -35,6 +36,8 @@ class TargetSnapshot:
     availability: Availability = field(default_factory=Availability)
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
+    maintenance: Maintenance | None = None
+    """What it is in now. The verdict is what it would be without."""
 
     @property
     def status(self) -> HealthStatus:
@@ -53,6 +56,11 @@ class TargetSnapshot:
             status_changes=health.status_changes + known,
         )
         return replace(self, health=health, stale=True, availability=self.availability.stopped(now))
+
+    def with_maintenance(self, maintenance: Maintenance | None, now: float) -> TargetSnapshot:
+        """`now` by `time.monotonic`."""
+        availability = self.availability.in_maintenance(maintenance is not None, now)
+        return replace(self, maintenance=maintenance, availability=availability)
 
     def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""

@@ -12,6 +12,7 @@ from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
+from floe_monitor.domain.maintenance import Window, WindowChoice
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import Place, Problem, dotted
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "slo", "catalog", "output", "output_keys", "output_without"}
+_BESIDE_PROBING = {"labels", "slo", "maintenance", "catalog", "output", "output_keys", "output_without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ class Target:
     """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
     objective: float = SloSettings().objective
     """The percentage of the time in which dbt is to be able to work with it."""
+    windows: tuple[Window, ...] = ()
+    """When it is in maintenance: the configuration's windows that apply to it, then its own."""
     withheld: frozenset[str] = frozenset()
     """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
@@ -204,6 +207,7 @@ class _Builder:
         self._locate = locate
         self._environ = environ
         self._names: dict[str, tuple[str, ProfileName]] = {}
+        self._windows = [WindowChoice.of(each) for each in common.maintenance]
 
     def build(self, name: str, settings: TargetSettings) -> Target:
         entry = self._registry.get(settings.plugin, settings.distribution)
@@ -236,8 +240,13 @@ class _Builder:
             system,
             adapter,
             self._common.slo.objective if objective is None else objective,
+            self._windows_of(name, settings),
             _memory=memory,
         )
+
+    def _windows_of(self, name: str, settings: TargetSettings) -> tuple[Window, ...]:
+        common = (choice.window for choice in self._windows if choice.applies(name, settings.labels))
+        return (*common, *map(Window.of, settings.maintenance))
 
     def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:
         try:

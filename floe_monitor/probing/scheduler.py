@@ -27,6 +27,7 @@ from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import Shortage, TargetSnapshot
 from floe_monitor.domain.target_diff import diff
 from floe_monitor.probing.agenda import Agenda, Watched
+from floe_monitor.probing.maintenance import MaintenanceKeeper
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import first_delay, fraction
 
@@ -83,6 +84,7 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
+        self._maintenance = MaintenanceKeeper(state, publish, clock)
 
     def apply(self, targets: Mapping[str, Target]) -> Changes:
         """Watch exactly these targets; what that changes.
@@ -112,6 +114,7 @@ class Scheduler:
                 gone.task.cancel()
         self._agenda.keep(self._is_current)
         self._state.targets = snapshots
+        self._maintenance.apply()
         self._end_shortages([name for name in self._state.shortages if name not in unchanged])
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
@@ -136,7 +139,8 @@ class Scheduler:
                 self._state.scheduler_beat = time.monotonic()
                 for due, watched in self._agenda.due(now):
                     self._tick(watched, due, now)
-                await self._sleep(self._agenda.pause(now, BEAT_SECONDS))
+                idle = self._maintenance.turn()
+                await self._sleep(self._agenda.pause(now, BEAT_SECONDS) if idle else 0.0)
         finally:
             self._probes = None
 

@@ -31,6 +31,7 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
         if first != index:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
+    yield from _maintained(settings, locate)
     yield from _thresholds(settings, locate)
     yield from _limits(settings, locate)
     yield from _tokens(settings, locate)
@@ -108,6 +109,14 @@ def _shared_names(
                 path,
                 "give one of them another `output`, or leave it out of the profile's `targets`",
             )
+
+
+def _maintained(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    for index, window in enumerate(settings.maintenance):
+        for position, name in enumerate(window.targets or ()):
+            if name not in settings.targets:
+                path: KeyPath = ("maintenance", index, "targets", position)
+                yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
 
 
 def _thresholds(settings: Settings, locate: Locator) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from floe_monitor.settings.fields import (
     Pathname,
 )
 from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.settings.maintenance_models import MOST_WINDOWS, MaintenanceSettings, WindowSettings
 from floe_monitor.settings.sources import reading_under_way
 
 SHORTEST = 0.001
@@ -143,6 +144,9 @@ class TargetSettings(BaseModel):
     catalog: CatalogSettings | None = Field(default=None, description="A catalog for catalog-sql")
     probe: TargetProbeSettings = Field(default_factory=TargetProbeSettings, description="Overrides of probe")
     slo: TargetSloSettings = Field(default_factory=TargetSloSettings, description="Overrides of slo")
+    maintenance: list[WindowSettings] = Field(
+        default_factory=list, max_length=MOST_WINDOWS, description="Maintenance windows of its own"
+    )
     output: OutputName | None = Field(
         default=None, description="Name of its output in profiles.yml; the target's name if unset"
     )
@@ -220,6 +224,9 @@ class Settings(BaseSettings):
 
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How targets are probed")
     slo: SloSettings = Field(default_factory=SloSettings, description="Service level of targets")
+    maintenance: list[MaintenanceSettings] = Field(
+        default_factory=list, max_length=MOST_WINDOWS, description="When targets are worked on"
+    )
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Slots for validations")
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="Metrics, health, API and status page"

@@ -44,6 +44,8 @@ PER_TARGET = (
     table.TARGET_CHECK,
     table.TARGET_VALIDATIONS,
     table.TARGET_ERROR,
+    table.TARGET_MAINTENANCE,
+    table.TARGET_MAINTENANCE_END,
     table.TARGET_INTERVAL,
     table.TARGET_OBJECTIVE,
     table.TARGET_INFO,
@@ -60,6 +62,8 @@ PER_TARGET = (
     _CHECK,
     _VALIDATIONS,
     _ERROR,
+    _MAINTENANCE,
+    _MAINTENANCE_END,
     _INTERVAL,
     _OBJECTIVE,
     _INFO,
@@ -67,6 +71,7 @@ PER_TARGET = (
 _FIXED = 3
 """How many of them, the last ones, hold for the Target."""
 _SECONDS = table.TARGET_RESULT_SECONDS.name
+_MAINTAINED = table.TARGET_MAINTENANCE_SECONDS.name
 
 
 def escape(value: str) -> str:
@@ -88,19 +93,15 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
 
 
 class _Seconds(NamedTuple):
-    """The lines of a target's result seconds. That of the result in force changes at every scrape: `running`
-    is its start, and its value the clock's time and `offset`."""
+    """The lines of a target's counters of seconds. That of the counter in force changes at every scrape:
+    `running` is its start, and its value the clock's time and `offset`."""
 
-    known: Availability
-    settled: str
-    running: str
-    offset: float
+    settled: str = ""
+    running: str = ""
+    offset: float = 0.0
 
     def at(self, now: float) -> str:
         return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
-
-    def hold_for(self, later: Availability) -> bool:
-        return self.known.settled is later.settled and self.known.current is later.current
 
 
 class _Rendered(NamedTuple):
@@ -111,6 +112,7 @@ class _Rendered(NamedTuple):
     labels: str
     pieces: tuple[str, ...]
     seconds: _Seconds
+    maintained: _Seconds
 
 
 def _fixed(target: Target, labels: str) -> tuple[str, ...]:
@@ -145,7 +147,15 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         checks,
         f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
         "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
+        *_maintenance(snapshot, labels),
     )
+
+
+def _maintenance(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
+    maintenance = snapshot.maintenance
+    if maintenance is not None:
+        return f"{_MAINTENANCE}{labels} 1\n", f"{_MAINTENANCE_END}{labels} {maintenance.until:.3f}\n"
+    return (f"{_MAINTENANCE}{labels} 0\n" if snapshot.target.windows else ""), ""
 
 
 def _seconds(known: Availability, labels: str) -> _Seconds:
@@ -157,7 +167,25 @@ def _seconds(known: Availability, labels: str) -> _Seconds:
             running, offset = start, seconds - known.since
         else:
             settled += f"{start}{seconds:.3f}\n"
-    return _Seconds(known, settled, running, offset)
+    return _Seconds(settled, running, offset)
+
+
+def _maintained(snapshot: TargetSnapshot, labels: str) -> _Seconds:
+    known = snapshot.availability
+    if not snapshot.target.windows and known.maintained_since is None:
+        return _Seconds()
+    start = f"{_MAINTAINED}{labels} "
+    if known.maintained_since is None:
+        return _Seconds(f"{start}{known.maintained:.3f}\n")
+    return _Seconds("", start, known.maintained - known.maintained_since)
+
+
+def _is_counted_alike(known: Availability, later: Availability) -> bool:
+    return (
+        known.settled is later.settled
+        and known.latest is later.latest
+        and known.maintained_since == later.maintained_since
+    )
 
 
 def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
@@ -220,6 +248,8 @@ class MetricsPage:
             now = self._monotonic()
             seconds = "".join([rendered.seconds.at(now) for rendered in targets])
             yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            maintained = "".join([rendered.maintained.at(now) for rendered in targets])
+            yield _encode(header(table.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics) + maintained)
 
     def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
@@ -231,10 +261,11 @@ class MetricsPage:
             elif known.snapshot is not snapshot:
                 labels = known.labels
                 pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
-                seconds = known.seconds
-                if not seconds.hold_for(snapshot.availability):
+                seconds, maintained = known.seconds, known.maintained
+                if not _is_counted_alike(known.snapshot.availability, snapshot.availability):
                     seconds = _seconds(snapshot.availability, labels)
-                known = _Rendered(snapshot, labels, pieces, seconds)
+                    maintained = _maintained(snapshot, labels)
+                known = _Rendered(snapshot, labels, pieces, seconds, maintained)
             new[name] = known
         self._cache = new
         return new.values()
@@ -244,7 +275,8 @@ class MetricsPage:
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         fixed = _fixed(target, labels)
         seconds = _seconds(snapshot.availability, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds)
+        maintained = _maintained(snapshot, labels)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds, maintained)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)

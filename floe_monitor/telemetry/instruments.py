@@ -106,7 +106,30 @@ TARGET_RESULT_SECONDS = Instrument(
     kind=Kind.COUNTER,
     origin=Origin.TARGET,
     labels=(*_TARGET, "status"),
-    description="How long single results stood, each from one validation to the next",
+    description="How long single results stood, each from one validation to the next, without maintenance",
+)
+TARGET_MAINTENANCE = Instrument(
+    name="floe_compute_target_maintenance",
+    otlp="floe.compute.target.maintenance",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="1 while the target is in maintenance, 0 else; absent where no window is configured for it",
+)
+TARGET_MAINTENANCE_END = Instrument(
+    name="floe_compute_target_maintenance_end_timestamp_seconds",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="When the maintenance that the target is in ends, in Unix time; absent outside of it",
+)
+TARGET_MAINTENANCE_SECONDS = Instrument(
+    name="floe_compute_target_maintenance_seconds_total",
+    kind=Kind.COUNTER,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="Time in maintenance, which floe_compute_target_result_seconds_total leaves out; absent "
+    "where no window is configured for the target",
 )
 TARGET_OBJECTIVE = Instrument(
     name="floe_compute_target_slo_objective_ratio",
@@ -280,6 +303,9 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_CHANGES,
     TARGET_VALIDATIONS,
     TARGET_RESULT_SECONDS,
+    TARGET_MAINTENANCE,
+    TARGET_MAINTENANCE_END,
+    TARGET_MAINTENANCE_SECONDS,
     TARGET_OBJECTIVE,
     TARGET_ERROR,
     TARGET_INTERVAL,

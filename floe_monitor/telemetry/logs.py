@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import structlog
 
 from floe_monitor.compute.redaction.current import current_redactor
+from floe_monitor.domain import serialization
 from floe_monitor.domain.events import (
     Acted,
     ConfigReloaded,
     LateReturn,
+    MaintenanceBegan,
+    MaintenanceEnded,
     ProbeFinished,
     ProfileReconciled,
     ShortageBegan,
@@ -186,6 +189,8 @@ class LogSink:
             LateReturn: self._late,
             TargetStale: self._stale,
             TargetHung: self._hung,
+            MaintenanceBegan: self._maintenance_began,
+            MaintenanceEnded: self._maintenance_ended,
             ConfigReloaded: self._reloaded,
             ProfileReconciled: self._reconciled,
             Acted: self._acted,
@@ -257,6 +262,16 @@ class LogSink:
             after=change.after.word,
             before_lasted_seconds=round(change.lasted, 3),
         )
+
+    def _maintenance_began(self, event: MaintenanceBegan) -> None:
+        fields = {"reason": event.reason} if event.reason else {}
+        until = serialization.moment(event.until)
+        self._log.info("maintenance began", targets=_some(event.targets), until=until, **fields)
+
+    def _maintenance_ended(self, event: MaintenanceEnded) -> None:
+        fields = {"reason": event.reason} if event.reason else {}
+        since = serialization.moment(event.since)
+        self._log.info("maintenance ended", targets=_some(event.targets), since=since, **fields)
 
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:

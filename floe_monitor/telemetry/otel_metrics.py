@@ -91,6 +91,17 @@ def observe_state(meter: Meter, state: MonitorState) -> None:
             for snapshot in state.view()
         ]
 
+    def maintenance(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(
+                int(snapshot.maintenance is not None),
+                {"target": snapshot.target.name, "plugin": snapshot.target.plugin_name},
+            )
+            for snapshot in state.view()
+            if snapshot.maintenance is not None or snapshot.target.windows
+        ]
+
+    _observe(meter, table.TARGET_MAINTENANCE, maintenance)
     _observe(meter, table.TARGET_STATUS, status)
     _observe(meter, table.TARGET_UP, up)
     for instrument, _rows in state_rows(state):

@@ -337,3 +337,35 @@ def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) 
         "success_window": 1,
         "isolation": "thread",
     }
+
+
+def test_windows_are_chosen_by_name_and_label_and_restart_nothing(
+    registry: PluginRegistry,
+) -> None:
+    def windows(maintenance: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, Any]:
+        targets = {
+            "a": {"plugin": "x", "labels": {"team": "core", "tier": "gold"}, "maintenance": own},
+            "b": {"plugin": "x", "labels": {"team": "core"}},
+        }
+        settings = Settings.model_validate({"maintenance": maintenance, "targets": targets})
+        return build_targets(settings, registry)
+
+    def reasons(target: Any) -> list[str]:
+        return [window.reason for window in target.windows]
+
+    at_two = {"cron": "0 2 * * *", "duration": "1h"}
+    chosen = windows(
+        [
+            {**at_two, "reason": "all"},
+            {**at_two, "reason": "named", "targets": ["b"]},
+            {**at_two, "reason": "core", "labels": {"team": "core"}},
+            {**at_two, "reason": "gold core", "labels": {"team": "core", "tier": "gold"}},
+        ],
+        [{**at_two, "reason": "own"}],
+    )
+    assert reasons(chosen["a"]) == ["all", "core", "gold core", "own"]
+    assert reasons(chosen["b"]) == ["all", "named", "core"]
+    without = windows([], [])
+    assert {name: target.fingerprint for name, target in without.items()} == {
+        name: target.fingerprint for name, target in chosen.items()
+    }
