@@ -123,6 +123,20 @@ class TargetHung:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectivityLost:
+    """Not one of the targets on the network is reached, `targets` in number; one or more was before."""
+
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectivityRegained:
+    """One of them is reached again, or so few are left that they say nothing, after `lasted` seconds."""
+
+    lasted: float
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceBegan:
     """These targets are in the same maintenance, from now until `until` (Unix time) at least."""
 
@@ -196,6 +210,8 @@ Event: TypeAlias = (
     | LateReturn
     | TargetStale
     | TargetHung
+    | ConnectivityLost
+    | ConnectivityRegained
     | MaintenanceBegan
     | MaintenanceEnded
     | ConfigReloaded

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
+from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.health import Health, HealthStatus
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class MonitorState:
     """`time.monotonic()` when a probe last said something of its target."""
     shortages: dict[str, Shortage] = field(default_factory=dict)
     """By target, until a probe of it says something again."""
+    reach: Reach = field(default_factory=Reach)
+    """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
     awaited_profiles: frozenset[str] = frozenset()

@@ -27,6 +27,7 @@ from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import Shortage, TargetSnapshot
 from floe_monitor.domain.target_diff import diff
 from floe_monitor.probing.agenda import Agenda, Watched
+from floe_monitor.probing.connectivity import ConnectivityKeeper
 from floe_monitor.probing.maintenance import MaintenanceKeeper
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import first_delay, fraction
@@ -85,6 +86,7 @@ class Scheduler:
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
         self._maintenance = MaintenanceKeeper(state, publish, clock)
+        self._connectivity = ConnectivityKeeper(state, publish, clock)
 
     def apply(self, targets: Mapping[str, Target]) -> Changes:
         """Watch exactly these targets; what that changes.
@@ -118,6 +120,7 @@ class Scheduler:
         self._end_shortages([name for name in self._state.shortages if name not in unchanged])
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
+        self._connectivity.apply(set(fresh))
         plugins = {target.plugin_name for target in targets.values() if target.entry.plugin is not None}
         for plugin in plugins:
             self._pool.announce(plugin)
@@ -275,6 +278,7 @@ class Scheduler:
         self._keep_pace(watched, health, result.status)
         self._awaiting_first.discard(target.name)
         self._note_first_round()
+        self._connectivity.note(result)
         self._publish(ProbeFinished(result, health, transition, target.db_system))
 
     def _keep_pace(self, watched: Watched, health: Health, result: ConnectionStatus) -> None:

@@ -243,6 +243,13 @@ READY = Instrument(
     origin=Origin.MONITOR,
     description="1 after the first full round of probes and the first look at every profile",
 )
+CONNECTIVITY = Instrument(
+    name="floe_monitor_connectivity_status",
+    otlp="floe.monitor.connectivity.status",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    description="Whether targets on the network are reached: 0 not judged, 1 some are, 2 in doubt, 3 none",
+)
 RELOAD_SUCCESSFUL = Instrument(
     name="floe_monitor_config_last_reload_successful",
     otlp="floe.monitor.config.last_reload.successful",
@@ -320,6 +327,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     SLOT_WAIT,
     SCHEDULER_BEAT_AGE,
     READY,
+    CONNECTIVITY,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     PROFILE_IN_SYNC,

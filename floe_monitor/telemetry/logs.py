@@ -14,6 +14,8 @@ from floe_monitor.domain import serialization
 from floe_monitor.domain.events import (
     Acted,
     ConfigReloaded,
+    ConnectivityLost,
+    ConnectivityRegained,
     LateReturn,
     MaintenanceBegan,
     MaintenanceEnded,
@@ -189,6 +191,8 @@ class LogSink:
             LateReturn: self._late,
             TargetStale: self._stale,
             TargetHung: self._hung,
+            ConnectivityLost: self._cut_off,
+            ConnectivityRegained: self._reached_again,
             MaintenanceBegan: self._maintenance_began,
             MaintenanceEnded: self._maintenance_ended,
             ConfigReloaded: self._reloaded,
@@ -262,6 +266,14 @@ class LogSink:
             after=change.after.word,
             before_lasted_seconds=round(change.lasted, 3),
         )
+
+    def _cut_off(self, event: ConnectivityLost) -> None:
+        what = "no target on the network is reached: the monitor's own connectivity"
+        self._log.error(what, targets=event.targets)
+
+    def _reached_again(self, event: ConnectivityRegained) -> None:
+        lasted = round(event.lasted, 3)
+        self._log.info("targets on the network are reached again", lasted_seconds=lasted)
 
     def _maintenance_began(self, event: MaintenanceBegan) -> None:
         fields = {"reason": event.reason} if event.reason else {}

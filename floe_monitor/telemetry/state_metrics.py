@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
     yield table.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
     yield table.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
     yield table.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
+    yield table.CONNECTIVITY, [((), state.reach.judged(time.monotonic()).value)]
     profiles = tuple(state.profiles.items())
     yield (
         table.PROFILE_IN_SYNC,

@@ -229,7 +229,7 @@ def test_otlp_is_the_table_and_nothing_else(
 ) -> None:
     with http_receiver() as received:
         snapshot = world.add(world.target(), make_result())
-    world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
+        world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
         world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
