@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
+from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.domain.events import ProbeResult, ProfileReconciled
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.targets import Target
 
 FAILURES_KEPT = 5
@@ -39,6 +41,8 @@ class TargetSnapshot:
     expiries: tuple[WatchedExpiry, ...] = ()
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
+    maintenance: Maintenance | None = None
+    """What it is in now. The verdict is what it would be without."""
 
     @property
     def status(self) -> HealthStatus:
@@ -57,6 +61,11 @@ class TargetSnapshot:
             status_changes=health.status_changes + known,
         )
         return replace(self, health=health, stale=True, availability=self.availability.stopped(now))
+
+    def with_maintenance(self, maintenance: Maintenance | None, now: float) -> TargetSnapshot:
+        """`now` by `time.monotonic`."""
+        availability = self.availability.in_maintenance(maintenance is not None, now)
+        return replace(self, maintenance=maintenance, availability=availability)
 
     def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""
@@ -124,6 +133,8 @@ class MonitorState:
     """`time.monotonic()` when a probe last said something of its target."""
     shortages: dict[str, Shortage] = field(default_factory=dict)
     """By target, until a probe of it says something again."""
+    reach: Reach = field(default_factory=Reach)
+    """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
     awaited_profiles: frozenset[str] = frozenset()
