@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import generate_latest as generate_text
@@ -83,6 +84,7 @@ _SECONDS = of_targets.TARGET_RESULT_SECONDS.name
 _MAINTAINED = of_targets.TARGET_MAINTENANCE_SECONDS.name
 
 
+@lru_cache(maxsize=4096)
 def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -223,13 +225,13 @@ def _check_lines(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
         if severity >= worst.get(name, 0):
             worst[name] = severity
         took[name] = took.get(name, 0.0) + check.latency_ms
-    blocks = [f'{labels[:-1]},check="{escape(name)}"}}' for name in worst]
-    statuses = zip(blocks, worst.values(), strict=True)
-    durations = () if snapshot.stale else zip(blocks, took.values(), strict=True)
-    return (
-        "".join([f"{_CHECK}{block} {severity}\n" for block, severity in statuses]),
-        "".join([f"{_CHECK_DURATION}{block} {spent / 1000:.6f}\n" for block, spent in durations]),
-    )
+    start = f'{labels[:-1]},check="'
+    statuses = durations = ""
+    for name, severity in worst.items():
+        block = f'{start}{escape(name)}"}} '
+        statuses += f"{_CHECK}{block}{severity}\n"
+        durations += f"{_CHECK_DURATION}{block}{took[name] / 1000:.6f}\n"
+    return statuses, "" if snapshot.stale else durations
 
 
 class _WithoutCreated(Collector):
