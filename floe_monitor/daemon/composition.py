@@ -21,6 +21,7 @@ from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.watchdog import Watchdog
+from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.foreign_output import withholding_output
@@ -111,6 +112,7 @@ class _Daemon:
         if self._otel is not None:
             sinks.append(self._otel)
         self._fanout = Fanout(sinks, drops=drops)
+        self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
         self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
@@ -138,14 +140,14 @@ class _Daemon:
             self._state,
             self._pool,
             self._runner,
-            self._fanout.publish,
+            self._publish,
             history=self._settings.history,
             salt=socket.gethostname(),
         )
         synchronizer = ProfileSynchronizer(
             self._settings.profiles,
             self._targets,
-            publish=self._fanout.publish,
+            publish=self._publish,
             state=self._state,
             environ=self._environ,
         )
@@ -158,7 +160,7 @@ class _Daemon:
             scheduler,
             self._pool,
             synchronizer,
-            self._fanout.publish,
+            self._publish,
             surface.access,
         )
         self._connect_signals(asyncio.get_running_loop())
@@ -168,7 +170,7 @@ class _Daemon:
             self._page,
             self._controller,
             limits=self._limits,
-            publish=self._fanout.publish,
+            publish=self._publish,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:

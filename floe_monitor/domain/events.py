@@ -13,6 +13,7 @@ from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
     from floe_monitor.domain.health import Health, Transition
+    from floe_monitor.domain.incidents import Incident
 
 SkipReason = Literal["running", "stuck", "no_slot", "late", "shortage"]
 """Why a tick did not become a probe: the target's last probe still runs, or hangs past its deadline; every
@@ -169,6 +170,13 @@ class Acted:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """An incident has begun, has other members, reasons or statuses, or has ended; as it is now."""
+
+    incident: Incident
+
+
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
@@ -182,6 +190,7 @@ Event: TypeAlias = (
     | ProfileGenerated
     | ProfileReconciled
     | Acted
+    | IncidentChanged
 )
 
 Publish = Callable[[Event], None]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.health import Health, HealthStatus
+from floe_monitor.domain.incident_log import IncidentLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +120,7 @@ class MonitorState:
     """By target, until a probe of it says something again."""
     first_round_done: bool = False
     """Every target has had a result."""
+    incidents: IncidentLog = field(default_factory=IncidentLog)
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""
 

@@ -12,6 +12,7 @@ from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.health import Thresholds
+from floe_monitor.domain.resources import Resource, shared_resources
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import Place, Problem, dotted
@@ -85,6 +86,8 @@ class Target:
     """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
     objective: float = SloSettings().objective
     """The percentage of the time in which dbt is to be able to work with it."""
+    resources: tuple[Resource, ...] = ()
+    """What it shares with other targets, so that they may fail by one cause."""
     withheld: frozenset[str] = frozenset()
     """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
@@ -107,8 +110,7 @@ class Target:
     @property
     def secret_variables(self) -> frozenset[str]:
         """The environment variables it names whose values are secret."""
-        resolver = self._memory.resolver
-        return frozenset() if resolver is None else resolver.secret_variables
+        return _secret_variables(self._memory)
 
     def secret_environ(self) -> dict[str, str]:
         """Those that are set, with their values: what a child process has while it probes this target."""
@@ -167,6 +169,10 @@ def build_targets(
     return {name: replace(target, withheld=withheld) for name, target in targets.items()}
 
 
+def _secret_variables(memory: _Memory) -> frozenset[str]:
+    return frozenset() if memory.resolver is None else memory.resolver.secret_variables
+
+
 def _named_beside_targets(settings: Settings) -> frozenset[str]:
     """Variables of credentials that no probe needs: the catalogs' and the exporter's."""
     catalogs = [target.catalog for target in settings.targets.values() if target.catalog is not None]
@@ -222,6 +228,7 @@ class _Builder:
             system,
             adapter,
             self._common.slo.objective if objective is None else objective,
+            shared_resources(settings, entry.plugin, config, _secret_variables(memory)),
             _memory=memory,
         )
 

@@ -143,6 +143,14 @@ TARGET_INFO = Instrument(
     labels=(*_TARGET, "dbt_type", "label_*"),
     description="The target's dbt adapter type, and each configured label under label_<name>",
 )
+INCIDENTS_OPEN = Instrument(
+    name="floe_compute_incidents_open",
+    otlp="floe.compute.incidents.open",
+    otlp_unit="{incident}",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    description="Incidents that have not ended; targets that fail alike by what they share are one",
+)
 WORKERS_BUSY = Instrument(
     name="floe_monitor_workers_busy",
     otlp="floe.monitor.workers.busy",
@@ -284,6 +292,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_INTERVAL,
     TARGET_CHECK,
     TARGET_INFO,
+    INCIDENTS_OPEN,
     WORKERS_BUSY,
     WORKERS_STUCK,
     WORKERS_LIMIT,

@@ -59,6 +59,36 @@ def test_the_first_result_is_served_within_seconds_of_start(start_daemon: Start)
     daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
 
 
+def test_targets_that_fail_by_one_cause_are_one_incident(start_daemon: Start) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        port = held.getsockname()[1]
+        connection = f"{{host: 127.0.0.1, port: {port}, user: u, dbname: d, schema: s}}"
+        targets = "".join(f"  {n}: {{plugin: postgres, connection: {connection}}}\n" for n in ("a", "b"))
+        well = '  dev: {plugin: duckdb, connection: {path: ":memory:"}}\n'
+        daemon = start_daemon(
+            f"reload: {{poll_interval: 200ms}}\nprobe: {{interval: 1s}}\ntargets:\n{targets}{well}"
+        )
+
+        def incident() -> Any:
+            found = json.loads(daemon.get("/api/v1/incidents")[1])["incidents"]
+            return found[0] if len(found) == 1 and found[0]["targets_total"] == 2 else None
+
+        row = daemon.until(incident)
+        assert row["cause"] == {"kind": "host", "name": f"127.0.0.1:{port}"}
+        assert daemon.metric("floe_compute_incidents_open") == 1
+        renamed = targets.replace("  b:", "  c:")
+        daemon.config.write_text(daemon.config.read_text().replace(targets, renamed))
+
+        def members() -> Any:
+            full = json.loads(daemon.get(f"/api/v1/incidents/{row['id']}")[1])
+            found = {member["target"]: member["end"] for member in full["members"]}
+            return found if found.get("b") and "c" in found else None
+
+        assert daemon.until(members) == {"a": None, "b": "renamed", "c": None}
+    daemon.stop()
+
+
 def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start, within: Any) -> None:
     well = "".join(f"  well{n}: {{plugin: lab, connection: {{behave: healthy}}}}\n" for n in range(40))
     hung = "".join(f"  hung{n}: {{plugin: lab, connection: {{behave: hang}}}}\n" for n in range(10))
