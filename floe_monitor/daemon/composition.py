@@ -19,6 +19,7 @@ from floe_monitor import __version__
 from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
+from floe_monitor.daemon.history import build_history, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.incident_recorder import IncidentRecorder
@@ -111,6 +112,9 @@ class _Daemon:
         sinks: list[Sink] = [prometheus, LogSink(settings.log)]
         if self._otel is not None:
             sinks.append(self._otel)
+        self._history = build_history(settings.history, self._state, environ, drops)
+        if self._history is not None:
+            sinks.append(self._history)
         self._fanout = Fanout(sinks, drops=drops)
         self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
@@ -122,6 +126,8 @@ class _Daemon:
     def run(self, announce: Announce) -> int:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
+        if self._history is not None:
+            self._history.start()
         try:
             with withholding_output(self._report_output, of_everyone=True):
                 anyio.run(self._main, announce)
@@ -141,7 +147,7 @@ class _Daemon:
             self._pool,
             self._runner,
             self._publish,
-            history=self._settings.history,
+            history=self._settings.history.results,
             salt=socket.gethostname(),
         )
         synchronizer = ProfileSynchronizer(
@@ -182,6 +188,8 @@ class _Daemon:
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:
                     scheduler.apply(self._targets)
+                    if self._history is not None:
+                        await take_up(self._history, self._state, self._fanout.publish)
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()
@@ -266,6 +274,8 @@ class _Daemon:
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0
         self._fanout.close(left / 2)
+        if self._history is not None:
+            self._history.close(left / 2)
         if self._otel is not None:
             self._otel.shutdown(max(0.2, left / 2))
         self._log.info("stopped", stuck_workers=self._state.stuck_workers)

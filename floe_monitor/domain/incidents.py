@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads it when an incident is restored
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from floe_monitor.compute.models import ErrorType
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.resources import Resource, ResourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from floe_monitor.domain.resources import Resource, ResourceKind
+    from collections.abc import Sequence
 
     Signature = tuple[ErrorType, Resource]
 

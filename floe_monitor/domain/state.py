@@ -36,10 +36,17 @@ class TargetSnapshot:
     availability: Availability = field(default_factory=Availability)
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
+    awaited: bool = False
+    """`health` is what a former process has found; no result has confirmed it yet."""
 
     @property
     def status(self) -> HealthStatus:
-        return self.health.status
+        return HealthStatus.UNKNOWN if self.awaited else self.health.status
+
+    @property
+    def since(self) -> float:
+        """When the status began, in Unix time; 0 before the first result."""
+        return 0.0 if self.awaited else self.health.since
 
     def as_stale(self, at: float, now: float) -> TargetSnapshot:
         """Unknown from `at` (Unix time; `now` by `time.monotonic`) on; results to come decide anew, without
@@ -67,6 +74,7 @@ class TargetSnapshot:
             failures=(*self.failures, result)[-FAILURES_KEPT:] if failed else self.failures,
             availability=self.availability.after(result.status, now),
             stale=False,
+            awaited=False,
         )
 
 
@@ -120,6 +128,8 @@ class MonitorState:
     """By target, until a probe of it says something again."""
     first_round_done: bool = False
     """Every target has had a result."""
+    history_problem: str = ""
+    """Why the history is not written now, where one is kept."""
     incidents: IncidentLog = field(default_factory=IncidentLog)
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""

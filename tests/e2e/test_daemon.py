@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -341,3 +342,39 @@ def test_an_empty_host_ends_the_start_and_brackets_do_not(start_daemon: Start) -
     assert daemon.url.startswith("http://[::1]:")
     assert daemon.get("/healthz")[0] == 200
     assert daemon.get("/metrics", Host="rebound.example")[0] == 403
+
+
+def test_what_was_known_survives_a_process_that_is_killed(start_daemon: Start, tmp_path: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        port = held.getsockname()[1]
+        configuration = (
+            f"history: {{url: 'sqlite:///{tmp_path}/kept/history.db'}}\n"
+            "probe: {interval: 1s}\n"
+            f"targets: {{down: {{plugin: postgres, connection: "
+            f"{{host: 127.0.0.1, port: {port}, user: u, dbname: d, schema: s}}}}}}\n"
+        )
+
+        def known(daemon: Any) -> Any:
+            target = json.loads(daemon.get("/api/v1/targets/down")[1])
+            found = json.loads(daemon.get("/api/v1/incidents")[1])["incidents"]
+            return (target["since"], found[0]["id"]) if target["status"] == "unhealthy" and found else None
+
+        first = start_daemon(configuration)
+        before = first.until(lambda: known(first))
+
+        def written() -> Any:
+            with sqlite3.connect(tmp_path / "kept/history.db") as reader:
+                names = reader.execute("SELECT count(*) FROM sqlite_master WHERE name = 'rollups'").fetchone()
+                found = names == (1,) and [
+                    reader.execute(f"SELECT count(*) FROM {table}").fetchone()
+                    for table in ("states", "incidents")
+                ]
+            reader.close()
+            return found == [(1,), (1,)]
+
+        first.until(lambda: (tmp_path / "kept/history.db").exists() and written())
+        first.stop(signal.SIGKILL)
+        second = start_daemon(configuration)
+        assert second.until(lambda: known(second)) == before
+        assert second.stop() == 0
