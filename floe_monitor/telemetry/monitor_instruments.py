@@ -6,6 +6,14 @@ from floe_monitor.telemetry.instrument import Instrument, Kind, Origin
 
 WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+INCIDENTS_OPEN = Instrument(
+    name="floe_compute_incidents_open",
+    otlp="floe.compute.incidents.open",
+    otlp_unit="{incident}",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    description="Incidents that have not ended; targets that fail alike by what they share are one",
+)
 WORKERS_BUSY = Instrument(
     name="floe_monitor_workers_busy",
     otlp="floe.monitor.workers.busy",
@@ -137,6 +145,7 @@ BUILD_INFO = Instrument(
 )
 
 MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
+    INCIDENTS_OPEN,
     WORKERS_BUSY,
     WORKERS_STUCK,
     WORKERS_LIMIT,

@@ -27,6 +27,7 @@ def error_type_of(result: ProbeResult) -> ErrorType | None:
 
 def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
     """The monitor's own state, as far as OTLP carries it too."""
+    yield of_monitor.INCIDENTS_OPEN, [((), len(state.incidents))]
     workers = tuple(state.workers.items())
     yield of_monitor.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
     yield of_monitor.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
