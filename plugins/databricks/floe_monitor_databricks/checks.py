@@ -119,6 +119,7 @@ class _Examination:
         longest = self._config.longest_wait
         with self._validation.check("asleep") as check:
             check.message = rest.message(longest)
+            self._validation.conclude(check.message)
             if rest.stays:
                 check.fail(
                     f"the {rest.what} is {rest.state} and stays so: {rest.stays}; dbt's statements fail "

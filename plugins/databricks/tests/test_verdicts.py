@@ -130,6 +130,7 @@ def test_a_warehouse_that_rests_is_healthy(
     result = probe()
     assert (result.status, result.warnings, names(result)) == (HEALTHY, [], [*COMPUTE, "asleep", *UNITY])
     assert says in said(result, "asleep")
+    assert result.message == said(result, "asleep"), "whoever reads one line reads it"
 
 
 def test_dbt_that_does_not_wait_for_a_start(probe: Probe, standin: StandIn) -> None:
