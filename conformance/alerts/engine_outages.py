@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from conformance.alerts.stage import Stage
 
 _PASSWORD = "REPLAY_PASSWORD"  # noqa: S105 - a variable's name
-_ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
+ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
 
 
 def server_stopped(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 2, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 2, ENVIRONMENT)
         stage.fault()
         cluster.tool("pg_ctl", "-w", "-m", "immediate", "stop")
         stage.until_paged()
@@ -34,7 +34,7 @@ def server_stopped(stage: Stage) -> None:
 def password_expired(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
         stage.fault()
         cluster.execute("ALTER ROLE dbt VALID UNTIL '2001-01-01'")
         stage.until_paged()
@@ -50,8 +50,8 @@ def password_expired(stage: Stage) -> None:
         cluster.remove()
 
 
-def _postgres(port: int) -> dict[str, object]:
-    connection = {"host": "127.0.0.1", "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
+def postgres_target(port: int, host: str = "127.0.0.1") -> dict[str, object]:
+    connection = {"host": host, "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
     return {"plugin": "postgres", "connection": connection, "credentials": {"password": {"env": _PASSWORD}}}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
+CONNECTIVITY = "FloeMonitorConnectivity"
 
 
 class Stage:
