@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
+from floe_monitor.domain.expiry import ExpiryLead
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.domain.maintenance import Window, WindowChoice
 from floe_monitor.registry import foreign_plugin
@@ -53,6 +54,8 @@ class ProbePolicy:
         """What the age of a result compares with, whichever of the two is in force."""
         return max(self.interval, self.failing_interval)
 
+    expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
+
     def as_settings(self) -> dict[str, Any]:
         """Under the keys of a target's `probe`."""
         return {
@@ -64,6 +67,8 @@ class ProbePolicy:
             "success_threshold": self.thresholds.success,
             "success_window": self.thresholds.last_for_success,
             "isolation": self.isolation,
+            "expiry_warning": self.expiry_lead.usual,
+            "token_expiry_warning": self.expiry_lead.token,
         }
 
 
@@ -309,7 +314,17 @@ def _policy(
         ),
         isolation=isolation,
         failing=pick("failing_interval"),
+        expiry_lead=_lead(target, common),
     )
+
+
+def _lead(target: TargetSettings, common: ProbeSettings) -> ExpiryLead:
+    """A target's own lead is also that of its tokens, unless it has one for them, too."""
+    own = target.probe
+    if own.expiry_warning is None:
+        token = common.token_expiry_warning if own.token_expiry_warning is None else own.token_expiry_warning
+        return ExpiryLead(common.expiry_warning, token)
+    return ExpiryLead(own.expiry_warning, own.token_expiry_warning)
 
 
 def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy) -> str:

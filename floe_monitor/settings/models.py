@@ -61,6 +61,17 @@ class ProbeSettings(Model):
         description="thread, or process (a stuck worker is killed); unset: the plugin's own default, "
         "which is thread unless its driver cannot be bounded",
     )
+    expiry_warning: Duration = Field(
+        default=14 * DAY,
+        ge=0,
+        description="How long before the end of a certificate, a password, a token or a key the target has a "
+        "warning; 0 for none",
+    )
+    token_expiry_warning: Duration | None = Field(
+        default=None,
+        ge=0,
+        description="The same for tokens; for those that are replaced in time, less than is left then",
+    )
 
 
 class TargetProbeSettings(Model):
@@ -82,6 +93,10 @@ class TargetProbeSettings(Model):
         default=None, ge=1, le=LONGEST_WINDOW, description="Of how many of the last results"
     )
     isolation: Isolation | None = Field(default=None, description="thread or process")
+    expiry_warning: Duration | None = Field(
+        default=None, ge=0, description="How long before an end there is a warning"
+    )
+    token_expiry_warning: Duration | None = Field(default=None, ge=0, description="The same for tokens alone")
 
 
 class SloSettings(Model):

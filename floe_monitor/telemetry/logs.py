@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import structlog
 
-from floe_monitor.compute.redaction.current import current_redactor
 from floe_monitor.domain import serialization
 from floe_monitor.domain.events import (
     Acted,
@@ -28,12 +26,15 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.serialization import moment
 from floe_monitor.telemetry import stdlib_logging
+from floe_monitor.telemetry.log_processors import LineLogger
+from floe_monitor.telemetry.log_processors import processors as log_processors
 from floe_monitor.telemetry.log_writer import LogWriter
-from floe_monitor.telemetry.rate_limit import RateLimit
+from floe_monitor.telemetry.rate_limit import Daily, RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, MutableMapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -58,67 +59,6 @@ _OF_PROFILE = {
     "refused": logging.ERROR,
     "failed": logging.ERROR,
 }
-_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-
-
-def _one_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """On a console, no value may end the line or move the cursor."""
-    for key, value in fields.items():
-        if isinstance(value, str):
-            fields[key] = value.translate(_UNPRINTABLE)
-    return fields
-
-
-def _to_json(fields: Any, **_: Any) -> str:
-    first = {key: fields[key] for key in ("timestamp", "level", "event") if key in fields}
-    return json.dumps({**first, **fields}, default=str, ensure_ascii=False)
-
-
-def _error_without_text(
-    _logger: object, _method: str, fields: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """An exception is logged by class and place; its text may quote a credential."""
-    error = fields.pop("exc_info", None)
-    if isinstance(error, BaseException):
-        kind, places = stdlib_logging.class_name(type(error)), stdlib_logging.frames(error.__traceback__)
-        fields.update(error=kind, frames=places)
-    return fields
-
-
-def _without_secrets(
-    _logger: object, _method: str, fields: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """A plugin may log through structlog too."""
-    if current_redactor() is not None:
-        for key, value in fields.items():
-            if not isinstance(value, int | float):
-                fields[key] = stdlib_logging.without_secrets(str(value))
-    return fields
-
-
-class _LineLogger:
-    """structlog's output: any method takes a rendered line."""
-
-    def __init__(self, writer: LogWriter) -> None:
-        self._write = writer.write
-
-    def msg(self, line: str) -> None:
-        self._write(line)
-
-    debug = info = warning = error = critical = msg
-
-
-def _processors(*, console: bool, colours: bool) -> list[Processor]:
-    common: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _error_without_text,
-        _without_secrets,
-    ]
-    if console:
-        return [*common, _one_line, structlog.dev.ConsoleRenderer(colors=colours)]
-    return [*common, structlog.processors.JSONRenderer(serializer=_to_json)]
 
 
 def configure_logging(
@@ -135,13 +75,13 @@ def configure_logging(
         terminal = stream is not None and stream.isatty()
     console = settings.format == "console" or (settings.format == "auto" and terminal)
     level = _LEVELS[settings.level]
-    processors = _processors(console=console, colours=terminal)
+    processors = log_processors(console=console, colours=terminal)
     writer = LogWriter(stream, drops, lost_line=lambda count: _render_lost(processors, count))
     before = structlog.get_config()
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _LineLogger(writer),
+        logger_factory=lambda *_: LineLogger(writer),
         cache_logger_on_first_use=False,
     )
     writer.on_close(lambda: structlog.configure(**before))
@@ -183,6 +123,7 @@ class LogSink:
         ).bind()
         self._profiles: dict[str, tuple[str, str]] = {}
         self._limit = RateLimit()
+        self._daily = Daily()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
@@ -218,6 +159,19 @@ class LogSink:
             )
         if self._probes:
             self._log.info("probe finished", **_of_result(event.result))
+        self._warn_of_expiries(event.result)
+
+    def _warn_of_expiries(self, result: ProbeResult) -> None:
+        now = result.finished_at
+        for expiry in result.expiries:
+            if expiry.is_near(now) and self._daily.admit((result.target, expiry.what), expiry.at):
+                self._log.warning(
+                    f"target {result.target}: {expiry.warning(now)}",
+                    target=result.target,
+                    plugin=result.plugin,
+                    what=expiry.what.value,
+                    expires_at=moment(expiry.at),
+                )
 
     def _skipped(self, event: TickSkipped) -> None:
         self._log.debug(
@@ -287,6 +241,8 @@ class LogSink:
 
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:
+            for name in event.removed:
+                self._daily.forget(name)
             waiting = {"waiting_for_restart": list(event.waiting)} if event.waiting else {}
             self._limited(
                 logging.INFO,

@@ -54,7 +54,8 @@ def test_maintenance_is_counted_apart_and_the_last_result_stands_again_after_it(
     walk: list[tuple[float, ConnectionStatus | bool | None]],
 ) -> None:
     now, availability = 0.0, Availability()
-    expected: dict[ConnectionStatus | None, float] = dict.fromkeys([*ConnectionStatus, None], 0.0)
+    accounts: list[ConnectionStatus | None] = [*ConnectionStatus, None]
+    expected = dict.fromkeys(accounts, 0.0)
     latest: ConnectionStatus | None = None
     maintained = False
     for pause, what in walk:
