@@ -14,6 +14,7 @@ from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 if TYPE_CHECKING:
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.health import Health, Transition
+    from floe_monitor.domain.incidents import Incident
 
 SkipReason = Literal["running", "stuck", "no_slot", "late", "shortage"]
 """Why a tick did not become a probe: the target's last probe still runs, or hangs past its deadline; every
@@ -205,6 +206,13 @@ class Acted:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """An incident has begun, has other members, reasons or statuses, or has ended; as it is now."""
+
+    incident: Incident
+
+
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
@@ -222,6 +230,7 @@ Event: TypeAlias = (
     | ProfileGenerated
     | ProfileReconciled
     | Acted
+    | IncidentChanged
 )
 
 Publish = Callable[[Event], None]

@@ -122,7 +122,7 @@ def target(snapshot: TargetSnapshot) -> Json:
         "status": status.word,
         "up": status.is_up,
         "stale": snapshot.stale,
-        "since": moment(health.since),
+        "since": moment(snapshot.since),
         "last_status": last.status.value if last else None,
         "last_validation_at": moment(last.finished_at) if last else None,
         "last_success_at": moment(snapshot.last_success_at),
@@ -212,6 +212,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
         },
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
+        "history_problem": state.history_problem or None,
     }
 
 

@@ -14,6 +14,7 @@ from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
+from floe_monitor.domain.incident_log import IncidentLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +44,17 @@ class TargetSnapshot:
     """No probe could run for so long that the former verdict says nothing any more."""
     maintenance: Maintenance | None = None
     """What it is in now. The verdict is what it would be without."""
+    awaited: bool = False
+    """`health` is what a former process has found; no result has confirmed it yet."""
 
     @property
     def status(self) -> HealthStatus:
-        return self.health.status
+        return HealthStatus.UNKNOWN if self.awaited else self.health.status
+
+    @property
+    def since(self) -> float:
+        """When the status began, in Unix time; 0 before the first result."""
+        return 0.0 if self.awaited else self.health.since
 
     def as_stale(self, at: float, now: float) -> TargetSnapshot:
         """Unknown from `at` (Unix time; `now` by `time.monotonic`) on; results to come decide anew, without
@@ -82,6 +90,7 @@ class TargetSnapshot:
             server_address=result.server_address or self.server_address,
             expiries=known_after(self.expiries, result.expiries, whole=whole),
             stale=False,
+            awaited=False,
         )
 
 
@@ -137,6 +146,9 @@ class MonitorState:
     """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
+    history_problem: str = ""
+    """Why the history is not written now, where one is kept."""
+    incidents: IncidentLog = field(default_factory=IncidentLog)
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""
 

@@ -14,6 +14,7 @@ from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolve
 from floe_monitor.domain.expiry import ExpiryLead
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.domain.maintenance import Window, WindowChoice
+from floe_monitor.domain.resources import Resource, shared_resources
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import Place, Problem, dotted
@@ -42,6 +43,7 @@ class ProbePolicy:
     timeout: float
     thresholds: Thresholds
     isolation: Literal["thread", "process"]
+    expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
     failing: float | None = None
     """As configured: the interval while the target is not well."""
 
@@ -53,8 +55,6 @@ class ProbePolicy:
     def longest_interval(self) -> float:
         """What the age of a result compares with, whichever of the two is in force."""
         return max(self.interval, self.failing_interval)
-
-    expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
 
     def as_settings(self) -> dict[str, Any]:
         """Under the keys of a target's `probe`."""
@@ -107,6 +107,8 @@ class Target:
     """The percentage of the time in which dbt is to be able to work with it."""
     windows: tuple[Window, ...] = ()
     """When it is in maintenance: the configuration's windows that apply to it, then its own."""
+    resources: tuple[Resource, ...] = ()
+    """What it shares with other targets, so that they may fail by one cause."""
     withheld: frozenset[str] = frozenset()
     """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
@@ -129,8 +131,7 @@ class Target:
     @property
     def secret_variables(self) -> frozenset[str]:
         """The environment variables it names whose values are secret."""
-        resolver = self._memory.resolver
-        return frozenset() if resolver is None else resolver.secret_variables
+        return _secret_variables(self._memory)
 
     def secret_environ(self) -> dict[str, str]:
         """Those that are set, with their values: what a child process has while it probes this target."""
@@ -187,6 +188,10 @@ def build_targets(
     named = (target.secret_variables for target in targets.values())
     withheld = _named_beside_targets(settings).union(*named)
     return {name: replace(target, withheld=withheld) for name, target in targets.items()}
+
+
+def _secret_variables(memory: _Memory) -> frozenset[str]:
+    return frozenset() if memory.resolver is None else memory.resolver.secret_variables
 
 
 def _named_beside_targets(settings: Settings) -> frozenset[str]:
@@ -246,6 +251,7 @@ class _Builder:
             adapter,
             self._common.slo.objective if objective is None else objective,
             self._windows_of(name, settings),
+            shared_resources(settings, entry.plugin, config, _secret_variables(memory)),
             _memory=memory,
         )
 
@@ -313,8 +319,8 @@ def _policy(
             pick("success_window") or 0,
         ),
         isolation=isolation,
-        failing=pick("failing_interval"),
         expiry_lead=_lead(target, common),
+        failing=pick("failing_interval"),
     )
 
 

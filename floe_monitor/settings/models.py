@@ -5,9 +5,9 @@ Field descriptions are the reference: `config schema` and `docs/configuration.md
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from floe_monitor.settings.durations import DAY, Duration
@@ -21,6 +21,7 @@ from floe_monitor.settings.fields import (
     OutputName,
     Pathname,
 )
+from floe_monitor.settings.history_models import HistoryCount, HistorySettings, from_number
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.maintenance_models import MOST_WINDOWS, MaintenanceSettings, WindowSettings
 from floe_monitor.settings.sources import reading_under_way
@@ -254,7 +255,12 @@ class Settings(BaseSettings):
     reload: ReloadSettings = Field(default_factory=ReloadSettings, description="When to reload")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging")
     otlp: OtlpSettings = Field(default_factory=OtlpSettings, description="OpenTelemetry export")
-    history: int = Field(default=20, ge=0, le=1000, description="Results kept per target")
+    history: Annotated[
+        HistorySettings, BeforeValidator(from_number, json_schema_input_type=HistoryCount | HistorySettings)
+    ] = Field(
+        default_factory=HistorySettings,
+        description="Results kept per target in memory, or where all are kept",
+    )
     shutdown_grace: Duration = Field(default=10.0, ge=0, le=DAY, description="Time for an orderly stop")
 
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import generate_latest as generate_text
@@ -16,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.instrument import Instrument, Kind
 from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
@@ -34,24 +36,24 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 PER_TARGET = (
-    table.TARGET_STATUS,
-    table.TARGET_UP,
-    table.TARGET_FAILURES,
-    table.TARGET_CHANGES,
-    table.TARGET_LAST_DURATION,
-    table.TARGET_LAST_VALIDATION,
-    table.TARGET_LAST_SUCCESS,
-    table.TARGET_CHECK,
-    table.TARGET_CHECK_DURATION,
-    table.TARGET_VALIDATIONS,
-    table.TARGET_ERROR,
-    table.TARGET_MAINTENANCE,
-    table.TARGET_MAINTENANCE_END,
-    table.TARGET_EXPIRY,
-    table.TARGET_EXPIRY_WARNING,
-    table.TARGET_INFO,
-    table.TARGET_INTERVAL,
-    table.TARGET_OBJECTIVE,
+    of_targets.TARGET_STATUS,
+    of_targets.TARGET_UP,
+    of_targets.TARGET_FAILURES,
+    of_targets.TARGET_CHANGES,
+    of_targets.TARGET_LAST_DURATION,
+    of_targets.TARGET_LAST_VALIDATION,
+    of_targets.TARGET_LAST_SUCCESS,
+    of_targets.TARGET_CHECK,
+    of_targets.TARGET_CHECK_DURATION,
+    of_targets.TARGET_VALIDATIONS,
+    of_targets.TARGET_ERROR,
+    of_targets.TARGET_MAINTENANCE,
+    of_targets.TARGET_MAINTENANCE_END,
+    of_targets.TARGET_EXPIRY,
+    of_targets.TARGET_EXPIRY_WARNING,
+    of_targets.TARGET_INFO,
+    of_targets.TARGET_INTERVAL,
+    of_targets.TARGET_OBJECTIVE,
 )
 """In the order of the texts of one target."""
 (
@@ -78,10 +80,11 @@ _FIXED = 2
 """How many of them, the last ones, hold for the Target."""
 _LEARNED = 3
 """How many of those before them hold until a validation learns something else of its server."""
-_SECONDS = table.TARGET_RESULT_SECONDS.name
-_MAINTAINED = table.TARGET_MAINTENANCE_SECONDS.name
+_SECONDS = of_targets.TARGET_RESULT_SECONDS.name
+_MAINTAINED = of_targets.TARGET_MAINTENANCE_SECONDS.name
 
 
+@lru_cache(maxsize=4096)
 def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -222,13 +225,13 @@ def _check_lines(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
         if severity >= worst.get(name, 0):
             worst[name] = severity
         took[name] = took.get(name, 0.0) + check.latency_ms
-    blocks = [f'{labels[:-1]},check="{escape(name)}"}}' for name in worst]
-    statuses = zip(blocks, worst.values(), strict=True)
-    durations = () if snapshot.stale else zip(blocks, took.values(), strict=True)
-    return (
-        "".join([f"{_CHECK}{block} {severity}\n" for block, severity in statuses]),
-        "".join([f"{_CHECK_DURATION}{block} {spent / 1000:.6f}\n" for block, spent in durations]),
-    )
+    start = f'{labels[:-1]},check="'
+    statuses = durations = ""
+    for name, severity in worst.items():
+        block = f'{start}{escape(name)}"}} '
+        statuses += f"{_CHECK}{block}{severity}\n"
+        durations += f"{_CHECK_DURATION}{block}{took[name] / 1000:.6f}\n"
+    return statuses, "" if snapshot.stale else durations
 
 
 class _WithoutCreated(Collector):
@@ -279,9 +282,9 @@ class MetricsPage:
         if targets:
             now = self._monotonic()
             seconds = "".join([rendered.seconds.at(now) for rendered in targets])
-            yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            yield _encode(header(of_targets.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
             maintained = "".join([rendered.maintained.at(now) for rendered in targets])
-            yield _encode(header(table.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics) + maintained)
+            yield _encode(header(of_targets.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics) + maintained)
 
     def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
@@ -317,10 +320,10 @@ class MetricsPage:
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)
         beat = self._state.scheduler_beat
-        yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
-        yield table.READY, [((), int(self._state.ready))]
-        yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
-        yield table.BUILD_INFO, [((self._version,), 1)]
+        yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
+        yield of_monitor.READY, [((), int(self._state.ready))]
+        yield of_monitor.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
+        yield of_monitor.BUILD_INFO, [((self._version,), 1)]
 
 
 def _encode(text: str) -> bytes:

@@ -54,7 +54,7 @@ def test_maintenance_is_counted_apart_and_the_last_result_stands_again_after_it(
     walk: list[tuple[float, ConnectionStatus | bool | None]],
 ) -> None:
     now, availability = 0.0, Availability()
-    expected: dict[ConnectionStatus | None, float] = {each: 0.0 for each in (*ConnectionStatus, None)}
+    expected: dict[ConnectionStatus | None, float] = dict.fromkeys([*ConnectionStatus, None], 0.0)
     latest: ConnectionStatus | None = None
     maintained = False
     for pause, what in walk:
@@ -69,7 +69,9 @@ def test_maintenance_is_counted_apart_and_the_last_result_stands_again_after_it(
             availability, latest = availability.stopped(now), None
         else:
             availability, latest = availability.after(what, now), what
-    got = {each: availability.seconds(each, now) for each in ConnectionStatus}
-    assert availability.maintenance_seconds(now) == pytest.approx(expected.pop(None), abs=1e-6)
+    got: dict[ConnectionStatus | None, float] = {
+        each: availability.seconds(each, now) for each in ConnectionStatus
+    }
+    got[None] = availability.maintenance_seconds(now)
     assert got == pytest.approx(expected, abs=1e-6)
     assert availability.results == sum(isinstance(what, ConnectionStatus) for _, what in walk)

@@ -342,6 +342,26 @@ def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) 
     }
 
 
+@pytest.mark.parametrize(
+    ("common", "own", "usual", "token"),
+    [
+        ({}, {}, 14 * 86_400, 14 * 86_400),
+        ({"token_expiry_warning": "5m"}, {}, 14 * 86_400, 300),
+        ({"token_expiry_warning": "5m"}, {"expiry_warning": "2d"}, 2 * 86_400, 2 * 86_400),
+        ({"expiry_warning": "1d"}, {"token_expiry_warning": 0}, 86_400, 0),
+    ],
+)
+def test_a_targets_own_warning_is_also_that_of_its_tokens(
+    registry: PluginRegistry, common: dict[str, Any], own: dict[str, Any], usual: float, token: float
+) -> None:
+    settings = Settings.model_validate(
+        {"probe": common, "targets": {"dev": {"plugin": "duckdb", "probe": own}}}
+    )
+    lead = build_targets(settings, registry)["dev"].policy.expiry_lead
+    assert lead.of(ExpiryKind.PASSWORD) == usual
+    assert lead.of(ExpiryKind.TOKEN) == token
+
+
 def test_windows_are_chosen_by_name_and_label_and_restart_nothing(
     registry: PluginRegistry,
 ) -> None:
@@ -372,23 +392,3 @@ def test_windows_are_chosen_by_name_and_label_and_restart_nothing(
     assert {name: target.fingerprint for name, target in without.items()} == {
         name: target.fingerprint for name, target in chosen.items()
     }
-
-
-@pytest.mark.parametrize(
-    ("common", "own", "usual", "token"),
-    [
-        ({}, {}, 14 * 86_400, 14 * 86_400),
-        ({"token_expiry_warning": "5m"}, {}, 14 * 86_400, 300),
-        ({"token_expiry_warning": "5m"}, {"expiry_warning": "2d"}, 2 * 86_400, 2 * 86_400),
-        ({"expiry_warning": "1d"}, {"token_expiry_warning": 0}, 86_400, 0),
-    ],
-)
-def test_a_targets_own_warning_is_also_that_of_its_tokens(
-    registry: PluginRegistry, common: dict[str, Any], own: dict[str, Any], usual: float, token: float
-) -> None:
-    settings = Settings.model_validate(
-        {"probe": common, "targets": {"dev": {"plugin": "duckdb", "probe": own}}}
-    )
-    lead = build_targets(settings, registry)["dev"].policy.expiry_lead
-    assert lead.of(ExpiryKind.PASSWORD) == usual
-    assert lead.of(ExpiryKind.TOKEN) == token

@@ -29,7 +29,7 @@ def test_the_least_there_is(read: Read) -> None:
 
 
 def test_a_section_left_blank_is_as_if_it_were_not_there(read: Read) -> None:
-    assert read("probe:\ntargets:\nprofiles:\n# dev: {}\nhistory: 3\n").history == 3
+    assert read("probe:\ntargets:\nprofiles:\n# dev: {}\nhistory: 3\n").history.results == 3
 
 
 def test_everything_wrong_is_told_at_once_with_its_place(refused: Refused) -> None:
@@ -56,7 +56,7 @@ profils: []
     wanted = [
         "1:9: probe.intervall: unknown key; did you mean 'interval'?",
         "1:25: probe.timeout: 'soon' is not a duration: write 250ms, 30s, 5m, 1h or a number of seconds",
-        "2:1: history: must be a whole number",
+        "2:1: history: must be a whole number, or a mapping",
         "6:13: targets.dev.probe.failure_treshold: unknown key; did you mean 'failure_threshold'?",
         "6:34: targets.dev.probe.isolation: must be 'thread' or 'process'",
         f"7:19: targets.dev.credentials.password: a literal secret is refused; {reference}",
