@@ -33,7 +33,8 @@ from floe_monitor.profiles import ProfileSynchronizer
 from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
-from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
+from floe_monitor.telemetry.log_sink import LogSink
+from floe_monitor.telemetry.logs import configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 

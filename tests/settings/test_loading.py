@@ -100,6 +100,38 @@ profils: []
         ("reload: {poll_interval: 1e300}\n", "reload.poll_interval: is longer than a year"),
         ("profiles: [{name: p, path: p, reconcile_interval: 1e300}]\n", "is longer than a year"),
         ("otlp: {export_interval: 1e300}\n", "otlp.export_interval: is longer than a year"),
+        (
+            "probe: {failure_threshold: 3, failure_window: 2}\n",
+            "config.yaml:1:31: probe.failure_window: 3 of the last 2 results are more than there are",
+        ),
+        (
+            "probe: {success_window: 4}\ntargets: {a: {plugin: x, probe: {success_threshold: 5}}}\n",
+            "targets.a.probe.success_threshold: 5 of the last 4 results are more than there are",
+        ),
+        (
+            "maintenance: [{cron: 61 * * * *, duration: 1h}]\n",
+            "config.yaml:1:16: maintenance[0].cron: has a field that cron does not know: minute",
+        ),
+        ("maintenance: [{cron: 0 2 * * *}]\n", "maintenance[0].duration: is required"),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, timezone: Europe/Berln}]\n",
+            "maintenance[0].timezone: is no time zone; did you mean 'Europe/Berlin'?",
+        ),
+        ("maintenance: [{cron: 0 2 * * *, duration: 32d}]\n", "duration: must be less than or equal to"),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, targets: [b]}]\ntargets: {a: {plugin: x}}\n",
+            "maintenance[0].targets[0]: no such target",
+        ),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, targets: [a], labels: {a: b}}]\n",
+            "maintenance[0]: give `targets` or `labels`; two windows where both are meant",
+        ),
+        (
+            "targets: {a: {plugin: x, maintenance: [{cron: 0 2 * *, duration: 1h}]}}\n",
+            "targets.a.maintenance[0].cron: must have five fields",
+        ),
+        ("probe: {failure_window: 1001}\n", "failure_window: must be less than or equal to 1000"),
+        ("probe: {failing_interval: 0}\n", "failing_interval: must be greater than or equal to 0.001"),
         ("workers: {limit: 2, stuck_limit: 3}\n", "workers.stuck_limit: is above workers.limit"),
         ("targets: {a: {plugin: x, labels: {team: 5}}}\n", "labels.team: must be text: put it in quotes"),
         ("targets: {a: {plugin: x, labels: {1-a: b}}}\n", "may hold letters, digits and '_'"),
