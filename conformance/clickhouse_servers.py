@@ -107,8 +107,8 @@ class OldServer(ServerProcess):
     def is_ready(self) -> bool:
         return _listens(self.port) and _listens(self.native_port)
 
-    def execute(self, statement: str) -> str:
-        headers = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD}
+    def execute(self, statement: str, user: str = USER) -> str:
+        headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": PASSWORD}
         request = urllib.request.Request(f"http://{LOOPBACK}:{self.port}/", statement.encode(), headers)
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - of loopback
             return str(answer.read().decode())
