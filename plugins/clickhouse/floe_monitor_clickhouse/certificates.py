@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeTimeoutError
+from floe_monitor.compute import (
+    ComputeConfigurationError,
+    ComputeTimeoutError,
+    ExpiryKind,
+    note_expiry,
+)
+from floe_monitor.compute.toolkit.certificates import pem_valid_until
 from floe_monitor.compute.toolkit.tls import roots_version, tls_context
 
 if TYPE_CHECKING:
@@ -51,26 +57,29 @@ class Certificates:
         if not self._encrypted:
             return
         try:
-            self._versions, self._context = self._calls.run(
+            self._versions, self._context, client_ends = self._calls.run(
                 deadline.remaining(),
                 ("certificates", self._roots, self._verified, self._client),
                 self._loaded,
             )
         except ComputeTimeoutError as error:
             raise ComputeTimeoutError(f"{error} while reading the files of TLS") from None
+        note_expiry(ExpiryKind.KEY, client_ends, "the client's certificate")
 
     def context(self) -> ssl.SSLContext:
         """After `read`; of a proxy that is spoken to in TLS, where the server is not, the usual one."""
         return self._context or tls_context()
 
-    def _loaded(self) -> tuple[tuple[Version, ...], ssl.SSLContext]:
+    def _loaded(self) -> tuple[tuple[Version, ...], ssl.SSLContext, float | None]:
+        """Versions and context, and when the client's certificate ends."""
         certificate, key = self._client
         usual = tls_context(self._roots, verify=self._verified)
         if certificate is None:
-            return (), usual
+            return (), usual, None
         versions = tuple(roots_version(path) for path in (certificate, key) if path is not None)
         trusted = None if self._roots is None else roots_version(self._roots)
-        return versions, _with_client(trusted, self._verified, _system_roots(), *versions)
+        context = _with_client(trusted, self._verified, _system_roots(), *versions)
+        return versions, context, _end_of(versions[0])
 
 
 def load_roots(config: ClickHouseConfig) -> None:
@@ -115,6 +124,14 @@ def _with_client(
             f"cannot read the client's certificate or key: {error.strerror}"
         ) from None
     return context
+
+
+@lru_cache(maxsize=16)
+def _end_of(certificate: Version) -> float | None:
+    try:
+        return pem_valid_until(certificate[0].read_text(encoding="ascii", errors="replace"))
+    except OSError:
+        return None  # whoever uses it says so
 
 
 class _EncryptedKeyError(Exception):

@@ -7,7 +7,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeError, ErrorType
+from floe_monitor.compute import ComputeError, ErrorType, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
@@ -28,6 +28,7 @@ def may_connect(
     config: ClickHouseConfig, validation: Validation, calls: BlockingCalls, until: Deadline
 ) -> bool:
     """Whether a connection wakes nothing; the check `asleep` says what there is to know where it might."""
+    note_server(config.server)
     with validation.check("asleep") as check:
         if config.cloud_service_id is None:
             check.degrade(

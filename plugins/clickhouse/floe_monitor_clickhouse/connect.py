@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeError, Validation, deadline
+from floe_monitor.compute import ComputeError, Validation, deadline, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import Origin
@@ -122,6 +122,7 @@ class Connector:
     def _dial(self, until: Deadline, check: Check | None = None) -> BoundedSocket:
         """TCP to the first address that answers, and on through the proxy, if there is one."""
         origin, proxy = self._origin, self._proxy
+        note_server(origin.host)
         first = origin if proxy is None else proxy.origin
         gives_up = float(self._config.connect_timeout or _GIVES_UP)
         dialled = dial(first.host, first.port, self._calls, until, driver_gives_up=gives_up)
