@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.alerts import engine_outages as engines
+from conformance.alerts import maintenance
 from conformance.alerts import monitor_outages as monitors
 from conformance.alerts.stage import ALL_DOWN, BURNING, DOWN, EXPIRING, ISOLATED, UNHEALTHY
 
@@ -67,6 +68,10 @@ SCENARIOS = (
     ),
     Scenario("Target removed while it fires, two monitors", engines.removed, {UNHEALTHY: 1}),
     Scenario("Target renamed while it fires", engines.renamed, {UNHEALTHY: 2}),
+    Scenario("Two faults in maintenance, the second outlasts it", maintenance.outlasted, {UNHEALTHY: 1}),
+    Scenario(
+        "Maintenance begins while it fires, and it fails again in it", maintenance.begun, {UNHEALTHY: 1}
+    ),
     Scenario(
         "Lone monitor killed for 4 minutes while it fires",
         lambda stage: monitors.killed(stage, 1, 1, recovers=False),
