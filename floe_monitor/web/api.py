@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from floe_monitor.compute.errors import MonitorResourceError
-from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
 from floe_monitor.domain import serialization
 from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
@@ -72,8 +72,8 @@ class Api:
         if found is not None:
             return found
         near = nearest(name, tuple(self._state.targets))
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
+        problem = with_hint(f"no target {name[:128]!r}", near)
+        raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=near)
 
     async def metrics(self, request: Request) -> Response:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))
