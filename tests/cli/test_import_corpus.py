@@ -25,7 +25,7 @@ NO_TARGETS = {
     "bigquery-workload-identity": {"entra"},
     "duckdb-remote": {"dev"},
     "many-engines": {"trino"},
-    "postgres-beside-redshift": {"redshift", "databricks"},
+    "postgres-beside-redshift": {"databricks"},
     "snowflake-mixed-logins": {"sso", "mfa", "okta"},
     "snowflake-oauth-refresh": {"dev"},
     "spark-odbc-and-session": {"sql_warehouse", "session"},

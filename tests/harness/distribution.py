@@ -37,6 +37,7 @@ LONGEST = (
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
+    "plugins/redshift/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",

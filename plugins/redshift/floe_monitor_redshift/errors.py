@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -76,15 +77,14 @@ _BY_CLASS = {
     "58": ErrorType.CONNECTION,  # the server's own files
 }
 _BY_WORDS = (
-    ("SSL off", ErrorType.CONFIGURATION),
-    ("no encryption", ErrorType.CONFIGURATION),
     ("connection limit", ErrorType.CONNECTION),
     ("too many connections", ErrorType.CONNECTION),
     ("permission denied", ErrorType.PERMISSION),
     ("authentication failed", ErrorType.AUTHENTICATION),
 )
-"""Redshift gives many of its own refusals the code XX000, and a demand for TLS that of a wrong password."""
-_WITHOUT_TLS = ("SSL off", "no encryption")
+"""Redshift gives many of its own refusals the code XX000."""
+_WITHOUT_TLS = re.compile(r"no pg_hba\.conf entry for .*(SSL off|no encryption)")
+"""The demand for TLS, which has the code of a wrong password."""
 
 _AWS_UNKNOWN_ASKER = frozenset(
     {
@@ -139,13 +139,12 @@ def one_line(text: str) -> str:
 
 
 def _of_server(error: ServerError, message: str) -> Failure:
-    found = next((kind for words, kind in _BY_WORDS if words in error.said), None)
-    if found is None or (error.sqlstate in _BY_SQLSTATE and error.sqlstate != "42704"):
-        by_class = _BY_CLASS.get(error.sqlstate[:2], found or ErrorType.QUERY)
-        found = _BY_SQLSTATE.get(error.sqlstate, by_class)
-    if any(words in error.said for words in _WITHOUT_TLS):
-        message += ": the server lets nobody in without TLS: leave sslmode out, or set it to verify-full"
-    return Failure(found, message)
+    if _WITHOUT_TLS.match(error.said):
+        hint = "the server lets nobody in without TLS: leave sslmode out, or set it to verify-full"
+        return Failure(ErrorType.CONFIGURATION, f"{message}: {hint}")
+    by_words = next((kind for words, kind in _BY_WORDS if words in error.said), ErrorType.QUERY)
+    by_class = _BY_CLASS.get(error.sqlstate[:2], by_words)
+    return Failure(_BY_SQLSTATE.get(error.sqlstate, by_class), message)
 
 
 def _of_aws(error: AwsError) -> ErrorType:
