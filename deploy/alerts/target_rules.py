@@ -45,17 +45,28 @@ _SEEN_BY = (
 )
 
 
-def page_url(parameters: Parameters) -> str:
+def page_url(parameters: Parameters, seen: str = "floe_compute_target_statusSELF > 1") -> str:
+    """At one of the monitors of the query's results."""
     url = parameters.page_url.replace("{target}", "{{ $labels.target }}")
     if "{instance}" not in url:
         return url
     shown = url.replace("{instance}", '{{ . | first | label "instance" }}')
-    asking = asked("floe_compute_target_statusSELF > 1") + ' | sortByLabel "instance"'
+    asking = asked(seen) + ' | sortByLabel "instance"'
     return "{{ with " + asking + " }}" + shown + "{{ end }}"
 
 
 def is_firing(alert: str) -> str:
     return f'on ({TARGET_LABELS}) ALERTS{{alertname="{alert}", alertstate="firing"}}'
+
+
+def spared(alert: str, within: str = "") -> str:
+    """No alert begins on a target in maintenance; one that fires already ends as it would without.
+
+    `within`: nor so long afterwards, where the alert looks back for so long.
+    """
+    maintained = "floe:target_maintenance:end"
+    maintained = f"last_over_time({maintained}[{within}])" if within else maintained
+    return f"unless on ({TARGET_LABELS}) ({maintained} unless {is_firing(alert)})"
 
 
 def share_of_votes(condition: str) -> str:
@@ -65,7 +76,17 @@ def share_of_votes(condition: str) -> str:
 
 
 def records(parameters: Parameters) -> list[Record]:
+    end = "floe_compute_target_maintenance_end_timestamp_seconds"
     return [
+        Record(
+            "floe:target_maintenance:end",
+            f"""
+            max by ({TARGET_LABELS}) ({end})
+            or
+            (floe:target_maintenance:end > time()) unless on ({TARGET_LABELS}) floe_compute_target_status""",
+            "Targets in maintenance, as soon as one of their monitors says so. While none answers it lasts "
+            "until the end that was told last.",
+        ),
         Record(
             "floe:target_status:held",
             f"""
@@ -106,7 +127,7 @@ def records(parameters: Parameters) -> list[Record]:
         Record(
             "floe:target_unhealthy:paging",
             f"""
-            floe:target_unhealthy:share > 0.5
+            (floe:target_unhealthy:share > 0.5) {spared("FloeTargetUnhealthy")}
             or
             floe:target_unhealthy:share == 0.5
               and {is_firing("FloeTargetUnhealthy")}
@@ -117,17 +138,23 @@ def records(parameters: Parameters) -> list[Record]:
               max by ({TARGET_LABELS}) (increase(floe_compute_target_status_changes_total[5m])) > 4.5""",
             "Starts above a half and ends below it, so that the loss of one of several monitors changes "
             "nothing. A target "
-            "that has changed five times in five minutes is one page, not five.",
+            "that has changed five times in five minutes is one page, not five. In maintenance none starts.",
         ),
         Record(
             "floe:monitor_isolated:ratio",
             f"""
             count by ({MONITOR_LABELS}) (
-              floe_compute_target_status == 3 unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+              floe_compute_target_status == 3
+              unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+              unless on ({TARGET_LABELS}) floe:target_maintenance:end
             )
-            / (count by ({MONITOR_LABELS}) (floe_compute_target_status > 0) >= 3)""",
+            / (
+              count by ({MONITOR_LABELS}) (
+                floe_compute_target_status > 0 unless on ({TARGET_LABELS}) floe:target_maintenance:end
+              ) >= 3
+            )""",
             "The share of its targets that a monitor with three or more sees UNHEALTHY, and most others do "
-            "not.",
+            "not. Those in maintenance say nothing of it.",
         ),
     ]
 
@@ -170,7 +197,8 @@ def pages(parameters: Parameters) -> list[Alert]:
               )
               unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
               unless on ({MONITOR_LABELS}) floe:monitor_isolated:ratio > 0.5
-            )""",
+            )
+            {spared("FloeTargetUnhealthyFromSome")}""",
             wait="1m",
             keep="2m",
             severity="warning",
@@ -189,7 +217,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
         Alert(
             name="FloeTargetDegraded",
             expr=f"(\n{share_of_votes('>= bool 2')}\n) > 0.5\n"
-            f"unless on ({TARGET_LABELS}) floe:target_unhealthy:paging",
+            f"unless on ({TARGET_LABELS}) floe:target_unhealthy:paging\n"
+            f"{spared('FloeTargetDegraded')}",
             wait="30m",
             severity="warning",
             summary=f"{NAMED} has been DEGRADED for half an hour",
@@ -200,7 +229,7 @@ def warnings(parameters: Parameters) -> list[Alert]:
         ),
         Alert(
             name="FloeTargetUnknown",
-            expr=f"max by ({TARGET_LABELS}) (floe_compute_target_status) == 0",
+            expr=f"max by ({TARGET_LABELS}) (floe_compute_target_status) == 0\n{spared('FloeTargetUnknown')}",
             wait="10m",
             severity="warning",
             summary=f"Nothing is known about {NAMED}",
@@ -214,7 +243,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
               time() - floe_compute_target_last_validation_timestamp_seconds
               - 5 * floe_compute_target_interval_seconds
             ) > 120
-            unless on ({TARGET_LABELS}) floe:target_unhealthy:paging""",
+            unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+            {spared("FloeTargetStale")}""",
             wait="5m",
             severity="warning",
             summary=f"The last validation of {NAMED} is long overdue",
@@ -227,7 +257,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
             name="FloeTargetFlapping",
             expr=f"""
             max by ({TARGET_LABELS}) (increase(floe_compute_target_status_changes_total[30m])) > 6
-            and on ({TARGET_LABELS}) floe_compute_target_status""",
+            and on ({TARGET_LABELS}) floe_compute_target_status
+            {spared("FloeTargetFlapping", "30m")}""",
             wait="10m",
             severity="warning",
             summary=f"{NAMED} keeps changing its status",
