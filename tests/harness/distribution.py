@@ -39,6 +39,7 @@ LONGEST = (
     "plugins/spark/tests/test_conformance.py",
     "plugins/databricks/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
+    "plugins/redshift/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
     "plugins/clickhouse/tests/test_conformance.py",
     "plugins/bigquery/tests/test_bounds.py",
