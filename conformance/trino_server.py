@@ -95,7 +95,7 @@ def unavailable(*, build: bool | None = None) -> str | None:
     if not build:
         return "a real Trino is a download of 950 MB: set FLOE_TEST_TRINO=1 to have it"
     if not SERVER.file.is_file() and (problem := maven_artifacts.unavailable()):
-        return f"a real Trino comes from Maven Central, and {problem}"
+        return f"a real Trino comes from Maven Central: {problem}"
     try:
         unpacked()
         environments.built(JAVA)

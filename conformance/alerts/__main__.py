@@ -16,6 +16,7 @@ from pathlib import Path
 
 from conformance.alerts import promtool, report
 from conformance.alerts.clocks import Clock
+from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.replay import play
 from conformance.alerts.scenarios import SCENARIOS
@@ -52,7 +53,7 @@ def main() -> int:
 
 
 def _cases_pass() -> bool:
-    cases = [*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES]
+    cases = [*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES]
     with tempfile.TemporaryDirectory() as folder:
         done = promtool.run(cases, DEPLOY / "rules.yaml", Path(folder))
     print(f"promtool: {len(cases)} cases, status {done.returncode}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from conformance import postgres_servers
-from conformance.alerts.stage import BURNING
+from conformance.alerts.stage import BURNING, EXPIRING
+from conformance.postgres_servers import LOOPBACK
 
 if TYPE_CHECKING:
     from conformance.alerts.stage import Stage
@@ -35,19 +37,47 @@ def password_expired(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
         stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        cluster.execute(f"ALTER ROLE dbt VALID UNTIL '{_in_days(1).isoformat()}'")
+        stage.until_paged(EXPIRING)
         stage.fault()
         cluster.execute("ALTER ROLE dbt VALID UNTIL '2001-01-01'")
         stage.until_paged()
-        [page] = [each for each in stage.notified() if each.firing]
+        [page] = [each for each in stage.notified() if each.firing and each.labels["severity"] == "page"]
         if "authentication" not in page.annotations["summary"]:
             raise AssertionError(f"the page does not say why: {page.annotations['summary']}")
         stage.sleep(60)
         cluster.execute("ALTER ROLE dbt VALID UNTIL 'infinity'")
         stage.mended()
         stage.until_resolved()
+        stage.until_resolved(EXPIRING)
         stage.settle()
     finally:
         cluster.remove()
+
+
+def certificate_near_its_end(stage: Stage) -> None:
+    import trustme  # noqa: PLC0415 - only where it is used
+
+    authority = trustme.CA()
+    cluster = postgres_servers.launch(
+        postgres_servers.system(), postgres_servers.server_files(authority, authority.issue_cert(LOOPBACK))
+    )
+    try:
+        stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        stage.fault()
+        cluster.certify(authority, authority.issue_cert(LOOPBACK, not_after=_in_days(3)))
+        stage.until_paged(EXPIRING)
+        stage.sleep(60)
+        cluster.certify(authority, authority.issue_cert(LOOPBACK))
+        stage.mended()
+        stage.until_resolved(EXPIRING)
+        stage.settle()
+    finally:
+        cluster.remove()
+
+
+def _in_days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
 
 
 def _postgres(port: int) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance.alerts import engine_outages as engines
 from conformance.alerts import monitor_outages as monitors
-from conformance.alerts.stage import ALL_DOWN, BURNING, DOWN, ISOLATED, UNHEALTHY
+from conformance.alerts.stage import ALL_DOWN, BURNING, DOWN, EXPIRING, ISOLATED, UNHEALTHY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,21 @@ class Scenario:
 
 SCENARIOS = (
     Scenario("Engine stopped and back, two monitors", engines.server_stopped, {UNHEALTHY: 1}),
-    Scenario("Password expired and renewed", engines.password_expired, {UNHEALTHY: 1}),
+    Scenario(
+        "Password expired and renewed",
+        engines.password_expired,
+        {UNHEALTHY: 1},
+        warnings={EXPIRING: 1},
+    ),
+    Scenario(
+        "Certificate near its end, renewed",
+        engines.certificate_near_its_end,
+        {},
+        EXPIRING,
+        resolves_within=240,
+        pages_within=180,
+        warnings={EXPIRING: 1},
+    ),
     Scenario("File replaced by junk and restored", engines.file_spoilt, {UNHEALTHY: 1}),
     Scenario(
         "Every other probe fails",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from conformance.alerts.servers import Notified, Servers
 
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
+EXPIRING = "FloeExpiringSoon"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
 
 

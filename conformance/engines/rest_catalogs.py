@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import maven
+from conformance import maven_artifacts
 from conformance.cases import Case, Engine, Situation
 from conformance.engines.iceberg import direct, probed
 from conformance.iceberg_situations import SECRET, STORE_SECRET, config_options, extension_directory
@@ -115,7 +115,7 @@ ENGINE = Engine(
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
     source=probed,
-    unavailable=maven.unavailable,
+    unavailable=maven_artifacts.unavailable,
     about="DuckDB 1.5.5 on Iceberg REST catalogs that want no credentials: Nessie 0.99.0, and the one that "
     "Iceberg 1.11.0 tests its clients with. SeaweedFS 4.48 is the object store, whose keys the target has. "
     "The last column is DuckDB alone, running what `catalog-sql` prints and one SELECT.",

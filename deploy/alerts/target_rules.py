@@ -45,12 +45,13 @@ _SEEN_BY = (
 )
 
 
-def page_url(parameters: Parameters) -> str:
+def page_url(parameters: Parameters, seen: str = "floe_compute_target_statusSELF > 1") -> str:
+    """At one of the monitors of the query's results."""
     url = parameters.page_url.replace("{target}", "{{ $labels.target }}")
     if "{instance}" not in url:
         return url
     shown = url.replace("{instance}", '{{ . | first | label "instance" }}')
-    asking = asked("floe_compute_target_statusSELF > 1") + ' | sortByLabel "instance"'
+    asking = asked(seen) + ' | sortByLabel "instance"'
     return "{{ with " + asking + " }}" + shown + "{{ end }}"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
+    from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.health import Health, Transition
 
 SkipReason = Literal["running", "stuck", "no_slot", "late", "shortage"]
@@ -48,6 +49,9 @@ class ProbeResult:
     worker: WorkerOutcome = "returned"
     trace_id: str | None = None
     span_id: str | None = None
+    server_address: str = ""
+    """The name of the server that was asked; empty where none was, or nobody said."""
+    expiries: tuple[WatchedExpiry, ...] = ()
 
     @property
     def finished_at(self) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
+    from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.liveness import Verdict
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
 
@@ -63,6 +64,15 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def expiry(known: WatchedExpiry) -> Json:
+    return {
+        "what": known.what,
+        "of": known.of,
+        "at": moment(known.at),
+        "warned_of_from": moment(known.at - known.lead) if known.lead else None,
+    }
+
+
 def check(result: CheckResult) -> Json:
     return {
         "name": result.name,
@@ -90,6 +100,8 @@ def probe(result: ProbeResult) -> Json:
         "correlation_id": result.correlation_id,
         "trace_id": result.trace_id,
         "span_id": result.span_id,
+        "server_address": result.server_address,
+        "expiries": [expiry(each) for each in result.expiries],
     }
 
 
@@ -115,13 +127,15 @@ def target(snapshot: TargetSnapshot) -> Json:
         "consecutive_failures": health.consecutive_failures,
         "status_changes": health.status_changes,
         "labels": dict(snapshot.target.labels),
+        "server_address": snapshot.server_address,
+        "expiries": [expiry(each) for each in snapshot.expiries],
     }
 
 
 TARGET_FIELDS = (
     "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
     "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
-    "consecutive_failures", "status_changes", "labels",
+    "consecutive_failures", "status_changes", "labels", "server_address", "expiries",
 )  # fmt: skip
 """The keys of `target`, in order."""
 

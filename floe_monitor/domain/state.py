@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
+from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class TargetSnapshot:
     history: tuple[ProbeResult, ...] = ()
     failures: tuple[ProbeResult, ...] = ()
     availability: Availability = field(default_factory=Availability)
+    server_address: str = ""
+    """As the last validation that knew it said."""
+    expiries: tuple[WatchedExpiry, ...] = ()
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
 
@@ -57,6 +61,7 @@ class TargetSnapshot:
     def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""
         failed = result.status is ConnectionStatus.UNHEALTHY
+        whole = not failed and result.worker == "returned"
         return replace(
             self,
             health=health,
@@ -65,6 +70,8 @@ class TargetSnapshot:
             history=(*self.history, result)[-keep:] if keep else (),
             failures=(*self.failures, result)[-FAILURES_KEPT:] if failed else self.failures,
             availability=self.availability.after(result.status, now),
+            server_address=result.server_address or self.server_address,
+            expiries=known_after(self.expiries, result.expiries, whole=whole),
             stale=False,
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
+from floe_monitor.domain.expiry import ExpiryLead
 from floe_monitor.domain.health import Thresholds
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
@@ -40,6 +41,7 @@ class ProbePolicy:
     timeout: float
     thresholds: Thresholds
     isolation: Literal["thread", "process"]
+    expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
 
     def as_settings(self) -> dict[str, Any]:
         """Under the keys of a target's `probe`."""
@@ -49,6 +51,8 @@ class ProbePolicy:
             "failure_threshold": self.thresholds.failure,
             "success_threshold": self.thresholds.success,
             "isolation": self.isolation,
+            "expiry_warning": self.expiry_lead.usual,
+            "token_expiry_warning": self.expiry_lead.token,
         }
 
 
@@ -280,7 +284,17 @@ def _policy(
         timeout=pick("timeout"),
         thresholds=Thresholds(pick("failure_threshold"), pick("success_threshold")),
         isolation=isolation,
+        expiry_lead=_lead(target, common),
     )
+
+
+def _lead(target: TargetSettings, common: ProbeSettings) -> ExpiryLead:
+    """A target's own lead is also that of its tokens, unless it has one for them, too."""
+    own = target.probe
+    if own.expiry_warning is None:
+        token = common.token_expiry_warning if own.token_expiry_warning is None else own.token_expiry_warning
+        return ExpiryLead(common.expiry_warning, token)
+    return ExpiryLead(own.expiry_warning, own.token_expiry_warning)
 
 
 def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy) -> str:

@@ -41,6 +41,17 @@ class ProbeSettings(Model):
         description="thread, or process (a stuck worker is killed); unset: the plugin's own default, "
         "which is thread unless its driver cannot be bounded",
     )
+    expiry_warning: Duration = Field(
+        default=14 * DAY,
+        ge=0,
+        description="How long before the end of a certificate, a password, a token or a key the target has a "
+        "warning; 0 for none",
+    )
+    token_expiry_warning: Duration | None = Field(
+        default=None,
+        ge=0,
+        description="The same for tokens; for those that are replaced in time, less than is left then",
+    )
 
 
 class TargetProbeSettings(Model):
@@ -55,6 +66,10 @@ class TargetProbeSettings(Model):
         default=None, ge=1, description="Results in a row before a better status"
     )
     isolation: Isolation | None = Field(default=None, description="thread or process")
+    expiry_warning: Duration | None = Field(
+        default=None, ge=0, description="How long before an end there is a warning"
+    )
+    token_expiry_warning: Duration | None = Field(default=None, ge=0, description="The same for tokens alone")
 
 
 class SloSettings(Model):

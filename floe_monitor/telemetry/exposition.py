@@ -42,11 +42,14 @@ PER_TARGET = (
     table.TARGET_LAST_VALIDATION,
     table.TARGET_LAST_SUCCESS,
     table.TARGET_CHECK,
+    table.TARGET_CHECK_DURATION,
     table.TARGET_VALIDATIONS,
     table.TARGET_ERROR,
+    table.TARGET_EXPIRY,
+    table.TARGET_EXPIRY_WARNING,
+    table.TARGET_INFO,
     table.TARGET_INTERVAL,
     table.TARGET_OBJECTIVE,
-    table.TARGET_INFO,
 )
 """In the order of the texts of one target."""
 (
@@ -58,14 +61,19 @@ PER_TARGET = (
     _VALIDATION,
     _SUCCESS,
     _CHECK,
+    _CHECK_DURATION,
     _VALIDATIONS,
     _ERROR,
+    _EXPIRY,
+    _EXPIRY_WARNING,
+    _INFO,
     _INTERVAL,
     _OBJECTIVE,
-    _INFO,
 ) = (instrument.name for instrument in PER_TARGET)
-_FIXED = 3
+_FIXED = 2
 """How many of them, the last ones, hold for the Target."""
+_LEARNED = 3
+"""How many of those before them hold until a validation learns something else of its server."""
 _SECONDS = table.TARGET_RESULT_SECONDS.name
 
 
@@ -114,13 +122,28 @@ class _Rendered(NamedTuple):
 
 
 def _fixed(target: Target, labels: str) -> tuple[str, ...]:
-    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
-    named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
         f"{_INTERVAL}{labels} {target.policy.interval}\n",
         f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
+    )
+
+
+def _learned(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
+    target = snapshot.target
+    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
+    if snapshot.server_address:
+        named["server_address"] = snapshot.server_address
+    named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
+    expiries = [(f'{labels[:-1]},what="{each.what.value}"}}', each) for each in snapshot.expiries]
+    return (
+        "".join([f"{_EXPIRY}{block} {each.at:.0f}\n" for block, each in expiries]),
+        "".join([f"{_EXPIRY_WARNING}{block} {each.lead:.12g}\n" for block, each in expiries if each.lead]),
         f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
     )
+
+
+def _taught_nothing(before: TargetSnapshot, after: TargetSnapshot) -> bool:
+    return before.expiries is after.expiries and before.server_address == after.server_address
 
 
 def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
@@ -128,11 +151,11 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
     success = snapshot.last_success_at
     up = 1 if status is HealthStatus.HEALTHY or status is HealthStatus.DEGRADED else 0
     if last is None:
-        duration = validation = checks = ""
+        duration = validation = checks = check_durations = ""
     else:
         duration = f"{_DURATION}{labels} {last.duration}\n"
         validation = f"{_VALIDATION}{labels} {last.finished_at:.3f}\n"
-        checks = _check_lines(snapshot, labels) if last.checks else ""
+        checks, check_durations = _check_lines(snapshot, labels) if last.checks else ("", "")
     reason = None if last is None or snapshot.stale else error_type_of(last)
     return (
         f"{_STATUS}{labels} {status.value}\n",
@@ -143,6 +166,7 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         validation,
         "" if success is None else f"{_SUCCESS}{labels} {success:.3f}\n",
         checks,
+        check_durations,
         f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
         "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
     )
@@ -160,15 +184,23 @@ def _seconds(known: Availability, labels: str) -> _Seconds:
     return _Seconds(known, settled, running, offset)
 
 
-def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
-    """A name that occurs twice is one series, of the worse status: a page with duplicates is refused."""
+def _check_lines(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
+    """Of statuses and of durations. A name that occurs twice is one series, of the worse status and of both
+    durations: a page with duplicates is refused."""
     worst: dict[str, int] = {}
+    took: dict[str, float] = {}
     for check in snapshot.last.checks if snapshot.last else ():
-        severity = 0 if snapshot.stale else check.status.severity
-        if severity >= worst.get(check.name, 0):
-            worst[check.name] = severity
-    prefix = f'{_CHECK}{labels[:-1]},check="'
-    return "".join([f'{prefix}{escape(name)}"}} {severity}\n' for name, severity in worst.items()])
+        name, severity = check.name, 0 if snapshot.stale else check.status.severity
+        if severity >= worst.get(name, 0):
+            worst[name] = severity
+        took[name] = took.get(name, 0.0) + check.latency_ms
+    blocks = [f'{labels[:-1]},check="{escape(name)}"}}' for name in worst]
+    statuses = zip(blocks, worst.values(), strict=True)
+    durations = () if snapshot.stale else zip(blocks, took.values(), strict=True)
+    return (
+        "".join([f"{_CHECK}{block} {severity}\n" for block, severity in statuses]),
+        "".join([f"{_CHECK_DURATION}{block} {spent / 1000:.6f}\n" for block, spent in durations]),
+    )
 
 
 class _WithoutCreated(Collector):
@@ -230,7 +262,11 @@ class MetricsPage:
                 known = self._render(snapshot)
             elif known.snapshot is not snapshot:
                 labels = known.labels
-                pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
+                if _taught_nothing(known.snapshot, snapshot):
+                    held = known.pieces[-_FIXED - _LEARNED :]
+                else:
+                    held = _learned(snapshot, labels) + known.pieces[-_FIXED:]
+                pieces = _varying(snapshot, labels) + held
                 seconds = known.seconds
                 if not seconds.hold_for(snapshot.availability):
                     seconds = _seconds(snapshot.availability, labels)
@@ -242,9 +278,9 @@ class MetricsPage:
     def _render(self, snapshot: TargetSnapshot) -> _Rendered:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
-        fixed = _fixed(target, labels)
+        held = _learned(snapshot, labels) + _fixed(target, labels)
         seconds = _seconds(snapshot.availability, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + held, seconds)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)

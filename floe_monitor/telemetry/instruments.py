@@ -136,12 +136,33 @@ TARGET_CHECK = Instrument(
     labels=(*_TARGET, "check"),
     description="What the last validation found in each check; values as in floe_compute_target_status",
 )
+TARGET_CHECK_DURATION = Instrument(
+    name="floe_compute_target_check_duration_seconds",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "check"),
+    description="Duration of each check in the last validation",
+)
+TARGET_EXPIRY = Instrument(
+    name="floe_compute_target_expiry_timestamp_seconds",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "what"),
+    description="When what the target needs expires, in Unix time: the earliest of its kind",
+)
+TARGET_EXPIRY_WARNING = Instrument(
+    name="floe_compute_target_expiry_warning_seconds",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=(*_TARGET, "what"),
+    description="How long before it expires it is warned of; absent where it is not",
+)
 TARGET_INFO = Instrument(
     name="floe_compute_target_info",
     kind=Kind.INFO,
     origin=Origin.TARGET,
-    labels=(*_TARGET, "dbt_type", "label_*"),
-    description="The target's dbt adapter type, and each configured label under label_<name>",
+    labels=(*_TARGET, "dbt_type", "server_address", "label_*"),
+    description="The target's dbt adapter type, its server, and each configured label under label_<name>",
 )
 WORKERS_BUSY = Instrument(
     name="floe_monitor_workers_busy",
@@ -283,6 +304,9 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_ERROR,
     TARGET_INTERVAL,
     TARGET_CHECK,
+    TARGET_CHECK_DURATION,
+    TARGET_EXPIRY,
+    TARGET_EXPIRY_WARNING,
     TARGET_INFO,
     WORKERS_BUSY,
     WORKERS_STUCK,

@@ -23,9 +23,10 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.serialization import moment
 from floe_monitor.telemetry import stdlib_logging
 from floe_monitor.telemetry.log_writer import LogWriter
-from floe_monitor.telemetry.rate_limit import RateLimit
+from floe_monitor.telemetry.rate_limit import Daily, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, MutableMapping, Sequence
@@ -178,6 +179,7 @@ class LogSink:
         ).bind()
         self._profiles: dict[str, tuple[str, str]] = {}
         self._limit = RateLimit()
+        self._daily = Daily()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             TickSkipped: self._skipped,
@@ -209,6 +211,19 @@ class LogSink:
             )
         if self._probes:
             self._log.info("probe finished", **_of_result(event.result))
+        self._warn_of_expiries(event.result)
+
+    def _warn_of_expiries(self, result: ProbeResult) -> None:
+        now = result.finished_at
+        for expiry in result.expiries:
+            if expiry.is_near(now) and self._daily.admit((result.target, expiry.what), expiry.at):
+                self._log.warning(
+                    f"target {result.target}: {expiry.warning(now)}",
+                    target=result.target,
+                    plugin=result.plugin,
+                    what=expiry.what.value,
+                    expires_at=moment(expiry.at),
+                )
 
     def _skipped(self, event: TickSkipped) -> None:
         self._log.debug(
@@ -260,6 +275,8 @@ class LogSink:
 
     def _reloaded(self, event: ConfigReloaded) -> None:
         if not event.problems:
+            for name in event.removed:
+                self._daily.forget(name)
             waiting = {"waiting_for_restart": list(event.waiting)} if event.waiting else {}
             self._limited(
                 logging.INFO,

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from floe_monitor.compute.errors import MonitorResourceError
-from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
 from floe_monitor.domain import serialization
 from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
+from floe_monitor.web.gate import GateQuery, judge
 from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.responses import (
     ProblemError,
@@ -62,6 +63,7 @@ class Api:
             Route("/api/v1/status", self.status),
             Route("/api/v1/targets", self.targets),
             Route("/api/v1/targets/{name}", self.target),
+            Route("/api/v1/gate", self.gate),
             Route("/api/v1/targets/{name}/validate", self.validate, methods=["POST"]),
             Route("/-/reload", self.reload, methods=["POST"]),
         ]
@@ -72,8 +74,8 @@ class Api:
         if found is not None:
             return found
         near = nearest(name, tuple(self._state.targets))
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
+        problem = with_hint(f"no target {name[:128]!r}", near)
+        raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=near)
 
     async def metrics(self, request: Request) -> Response:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))
@@ -117,6 +119,12 @@ class Api:
         # A long history is a megabyte of JSON, which takes a thread.
         found = await anyio.to_thread.run_sync(render)
         return conditional_response(request, found, _JSON)
+
+    async def gate(self, request: Request) -> Response:
+        query = GateQuery.parse(request.query_params.multi_items())
+        targets = dict(self._state.targets)
+        status, body = await anyio.to_thread.run_sync(judge, targets, query)  # of thousands it takes time
+        return json_response(body, status)
 
     async def validate(self, request: Request) -> Response:
         """Requests for one target that arrive while it is probed share the probe."""

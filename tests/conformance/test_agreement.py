@@ -42,6 +42,8 @@ def row(status: str, *, dbt: bool, reason: str = "", **more: Any) -> Row:
         (row("healthy", dbt=False, reason=OWNED, warnings=TOLD), False),
         (row("unhealthy", dbt=False), True),
         (row("unhealthy", dbt=True), False),
+        (row("unhealthy", dbt=True, asleep=True), True),
+        (row("healthy", dbt=False, asleep=True), False),
         (row("unhealthy", dbt=True, direct="IO Error: refused"), True),
         (row("unhealthy", dbt=True, direct="reads 1 row"), False),
         (row("unhealthy", dbt=False, message=""), False),

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from conformance.alerts import promtool
+from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yaml"
-CASES = (*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES)
+CASES = (*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES)
 
 
 def rules() -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.compute.models import ExpiryKind
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.targets import Target, build_targets
 from floe_monitor.registry.discovery import PluginRegistry, discover
@@ -331,4 +332,26 @@ def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) 
         "failure_threshold": 1,
         "success_threshold": 1,
         "isolation": "thread",
+        "expiry_warning": 14 * 86_400,
+        "token_expiry_warning": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("common", "own", "usual", "token"),
+    [
+        ({}, {}, 14 * 86_400, 14 * 86_400),
+        ({"token_expiry_warning": "5m"}, {}, 14 * 86_400, 300),
+        ({"token_expiry_warning": "5m"}, {"expiry_warning": "2d"}, 2 * 86_400, 2 * 86_400),
+        ({"expiry_warning": "1d"}, {"token_expiry_warning": 0}, 86_400, 0),
+    ],
+)
+def test_a_targets_own_warning_is_also_that_of_its_tokens(
+    registry: PluginRegistry, common: dict[str, Any], own: dict[str, Any], usual: float, token: float
+) -> None:
+    settings = Settings.model_validate(
+        {"probe": common, "targets": {"dev": {"plugin": "duckdb", "probe": own}}}
+    )
+    lead = build_targets(settings, registry)["dev"].policy.expiry_lead
+    assert lead.of(ExpiryKind.PASSWORD) == usual
+    assert lead.of(ExpiryKind.TOKEN) == token

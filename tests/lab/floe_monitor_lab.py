@@ -33,9 +33,12 @@ from floe_monitor.compute import (
     ConnectionResult,
     ConnectionStatus,
     ErrorType,
+    ExpiryKind,
     Failure,
     Validation,
     deadline,
+    note_expiry,
+    note_server,
 )
 from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
 
@@ -167,6 +170,19 @@ def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
         with validation.check("extension:x", on_timeout=ConnectionStatus.DEGRADED):
             FOREVER.wait()
     return validation.result("from another age")
+
+
+def _learn(config: ComputeConfig) -> ConnectionResult:
+    """What it is told of a server and its end, and perhaps no answer afterwards."""
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("connect"):
+            note_server("db.example.com")
+            note_expiry(ExpiryKind.PASSWORD, config.connection["ends"], "the password of role 'dbt'")
+        with validation.check("query"):
+            if config.connection.get("hang"):
+                FOREVER.wait()
+    return validation.result("learned")
 
 
 def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
@@ -451,6 +467,7 @@ BEHAVIOURS: dict[str, Any] = {
     "sleep": _sleep,
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
+    "learn": _learn,
     "hang_in_a_check": _hang_in_a_check,
     "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,

@@ -78,6 +78,8 @@ def shown(default: Any, unit: str) -> str:
             return f"[{', '.join(default)}]"
         case bool():
             return str(default).lower()
+        case float() if unit and default and default % 86_400 == 0:
+            return f"{default / 86_400:g}d"
         case float():
             return f"{default:g}{unit}"
     return str(default)
