@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+import trustme
 import yaml
 
 from conformance.pod.kubelet import Node, Pod
 from conformance.pod.workloads import deployment
 from deploy.chart import CHART
+from floe_monitor.credentials.hashing import PasswordHash, new_token, token_hash
 from tests.deploy.charts import OPENSHIFT, kind, need_helm, render
-from tests.deploy.pod.pods import MONITOR, RANDOM, admitted, configuration, objects
+from tests.deploy.pod.pods import MONITOR, RANDOM, admitted, configuration, objects, secret
 
 if TYPE_CHECKING:
     from conformance.pod.container import Image
@@ -28,6 +31,16 @@ LONG = 600.0
 _ASK = (
     "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:9464' + sys.argv[1]).read().decode())"
 )
+_ASK_WITH_TLS = """
+import ssl, sys, urllib.error, urllib.request
+route, *header = sys.argv[1:]
+request = urllib.request.Request("https://127.0.0.1:9464" + route, headers=dict([header] if header else []))
+context = ssl.create_default_context(cafile="/var/run/secrets/floe-monitor-tls/ca.crt")
+try:
+    print(urllib.request.urlopen(request, context=context).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
 
 
 def values(*targets: str, **further: Any) -> Manifest:
@@ -111,3 +124,39 @@ async def test_a_stalled_one_is_restarted_and_finds_its_profile_again(
     assert any(each.startswith(f"{MONITOR} failed liveness: no answer") for each in pod.events), pod.events
     assert f"{MONITOR} sent SIGKILL" in pod.events
     assert f"{MONITOR} exited 137" in pod.events
+
+
+async def test_certificate_token_and_user_come_from_secrets_and_health_apart(
+    duckdb: dict[str, Image], tmp_path: Path
+) -> None:
+    """The chart's own example of them; the kubelet asks without TLS, at the port of health."""
+    need_helm()
+    given = yaml.safe_load((CHART / "ci" / "secured-values.yaml").read_text())
+    token, password = new_token(), "correct horse"
+    given["config"]["http"]["tokens"]["prometheus"]["hash"] = token_hash(token)
+    manifests = render(CHART, {**given, "startupProbe": {"failureThreshold": 600}})
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    pair = {
+        "tls.crt": certificate.cert_chain_pems[0].bytes().decode(),
+        "tls.key": certificate.private_key_pem.bytes().decode(),
+        "ca.crt": authority.cert_pem.bytes().decode(),
+    }
+    users = {"operator": str(PasswordHash.of(password))}
+    secrets = [secret("floe-monitor-tls", **pair), secret("floe-monitor-users", **users)]
+    node = Node(duckdb, objects(manifests, *secrets))
+    basic = base64.b64encode(f"operator:{password}".encode()).decode()
+    async with Pod("floe-3", deployment(manifests), node, tmp_path) as pod:
+        await pod.until(lambda: pod.ready, LONG)
+        for route, header, status in (
+            ("/metrics", (), 401),
+            ("/metrics", ("Authorization", f"Bearer {token}"), 200),
+            ("/api/v1/targets", ("Authorization", f"Bearer {token}"), 403),
+            ("/api/v1/targets", ("Authorization", f"Basic {basic}"), 200),
+            ("/readyz", (), 200),
+        ):
+            code, said = await pod.execute(MONITOR, "python3", "-c", _ASK_WITH_TLS, route, *header)
+            assert (code, said.strip()) == (0, str(status)), route
+        assert (await pod.execute(MONITOR, MONITOR, "healthcheck"))[0] == 0
+        await pod.delete()
+    assert not any(each in pod.log(MONITOR) for each in (token, password, basic))
