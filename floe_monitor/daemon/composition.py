@@ -17,7 +17,8 @@ import anyio
 
 from floe_monitor import __version__
 from floe_monitor.compute.toolkit import process_state
-from floe_monitor.daemon.controller import Controller, read_configuration
+from floe_monitor.daemon.configuration import read_configuration
+from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.watchdog import Watchdog
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from floe_monitor.daemon.configuration import Configuration
     from floe_monitor.daemon.http_surface import Listeners
     from floe_monitor.daemon.signals import Signals
     from floe_monitor.domain.events import Sink
-    from floe_monitor.domain.targets import Target
-    from floe_monitor.settings import LoadedSettings, Settings
+    from floe_monitor.settings import Settings
 
     Announce = Callable[[Listeners, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
@@ -74,10 +75,10 @@ def run(
     """
     raise_descriptor_limit()
     with process_state.kept():
-        loaded, targets = read_configuration(config, environ)
-        listeners = bind(loaded.settings.http)
+        read = read_configuration(config, environ)
+        listeners = bind(read.loaded.settings.http)
         try:
-            daemon = _Daemon(config, environ, loaded, targets, listeners, signals)
+            daemon = _Daemon(config, environ, read, listeners, signals)
         except BaseException:  # the port must be free again
             listeners.close()
             raise
@@ -89,17 +90,21 @@ class _Daemon:
         self,
         config: Path,
         environ: Mapping[str, str],
-        loaded: LoadedSettings,
-        targets: dict[str, Target],
+        read: Configuration,
         listeners: Listeners,
         signals: Signals,
     ) -> None:
-        settings = loaded.settings
+        settings = read.loaded.settings
         now = time.time()
         self._listeners = listeners
         self._signals = signals
         self._settings = settings
-        self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
+        self._state = MonitorState(
+            started_at=now,
+            config=ConfigStatus(loaded_at=now, attempted_at=now),
+            shard=read.shard,
+            configured=len(read.targets),
+        )
         self._leave_by = 0.0
         self._graces: SimpleQueue[float] = SimpleQueue()  # may be put to from within a signal handler
         drops = Drops()
@@ -115,7 +120,7 @@ class _Daemon:
         self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
         self._page = MetricsPage(self._state, prometheus, __version__)
-        self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
+        self._config, self._environ, self._read = config, environ, read
 
     def run(self, announce: Announce) -> int:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
@@ -143,8 +148,8 @@ class _Daemon:
             salt=socket.gethostname(),
         )
         synchronizer = ProfileSynchronizer(
-            self._settings.profiles,
-            self._targets,
+            self._read.profiles,
+            self._read.targets,
             publish=self._fanout.publish,
             state=self._state,
             environ=self._environ,
@@ -153,7 +158,7 @@ class _Daemon:
         self._controller = Controller(
             self._config,
             self._environ,
-            self._loaded,
+            self._read.loaded,
             self._state,
             scheduler,
             self._pool,
@@ -179,7 +184,7 @@ class _Daemon:
             services.start_soon(self._follow_configuration, name="configuration")
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:
-                    scheduler.apply(self._targets)
+                    scheduler.apply(self._read.watched)
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()

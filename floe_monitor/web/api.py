@@ -13,6 +13,7 @@ from starlette.routing import Route
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.domain import serialization
+from floe_monitor.domain.shards import assigned
 from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
 from floe_monitor.web.interfaces import ProbeRefusedError
@@ -73,6 +74,10 @@ class Api:
             return found
         near = nearest(name, tuple(self._state.targets))
         hint = f"; did you mean {near!r}?" if near else ""
+        shard = self._state.shard
+        if shard is not None and not shard.watches(name):
+            others = ", ".join(map(str, assigned(name, shard.count, shard.replicas)))
+            hint, near = f" on this {shard}: one of that name would be on {others}", None
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
 
     async def metrics(self, request: Request) -> Response:

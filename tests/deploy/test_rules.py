@@ -15,6 +15,7 @@ import yaml
 from conformance.alerts import promtool
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
+from conformance.alerts.shard_cases import CASES as SHARD_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
 from conformance.alerts.target_cases import GONE, VOTES
 from deploy.alerts.rule import Parameters
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yaml"
-CASES = (*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES)
+CASES = (*TARGET_CASES, *MONITOR_CASES, *SHARD_CASES, *SERVICE_LEVEL_CASES)
 
 
 def rules() -> list[dict[str, Any]]:
