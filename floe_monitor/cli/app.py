@@ -14,6 +14,7 @@ from floe_monitor import __version__
 from floe_monitor.cli import config_commands, credential_commands, plugin_commands, profiles_commands
 from floe_monitor.cli.check_command import check
 from floe_monitor.cli.healthcheck_command import healthcheck
+from floe_monitor.cli.render_command import render
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
 from floe_monitor.cli.wait_command import wait
@@ -34,6 +35,7 @@ for command in (
     healthcheck,
     plugin_commands.packages,
     plugin_commands.resources,
+    render,
     credential_commands.token,
     credential_commands.password,
 ):
