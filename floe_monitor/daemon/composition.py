@@ -21,8 +21,10 @@ from floe_monitor.daemon.configuration import read_configuration
 from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.http_surface import HttpSurface, bind
+from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
-from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
+from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits, Verdict, liveness
+from floe_monitor.domain.plurals import counted
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Runner
@@ -106,6 +108,7 @@ class _Daemon:
             configured=len(read.targets),
         )
         self._leave_by = 0.0
+        self._started = time.monotonic()
         self._graces: SimpleQueue[float] = SimpleQueue()  # may be put to from within a signal handler
         drops = Drops()
         self._writer = configure_logging(settings.log, sys.stderr, drops)
@@ -166,6 +169,7 @@ class _Daemon:
             self._fanout.publish,
             surface.access,
         )
+        self._service_manager = ServiceManager(self._environ, self._live)
         self._connect_signals(asyncio.get_running_loop())
         answering = partial(
             surface.run,
@@ -179,6 +183,7 @@ class _Daemon:
         async with anyio.create_task_group() as services:
             await services.start(answering, name="http")
             services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
+            services.start_soon(self._service_manager.run, name="service-manager")
             services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(synchronizer.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
@@ -188,6 +193,7 @@ class _Daemon:
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()
+        self._service_manager.close()
         self._pool.close()
         self._runner.close()
 
@@ -202,6 +208,7 @@ class _Daemon:
         ticking.add_done_callback(lambda _: self._stop.set())
         for line in announce(self._listeners, self._state, self._settings):
             self._writer.write(line)
+        self._service_manager.ready(f"watching {counted(len(self._state.targets), 'target')}")
         await self._stop.wait()
         if ticking.done():
             raise SchedulerEndedError
@@ -224,6 +231,7 @@ class _Daemon:
         self._signals.connect(stop, lambda: hand_over(self._ask_to_reload))
 
     def _begin_stop(self, signal_name: str, grace: float) -> None:
+        self._service_manager.stopping()
         self._log.info("stopping", signal=signal_name, grace_seconds=grace)
         self._stop.set()
 
@@ -252,6 +260,9 @@ class _Daemon:
 
     def _limits(self) -> LivenessLimits:
         return LivenessLimits(stuck=self._controller.settings.workers.stuck_limit_in_force)
+
+    def _live(self) -> Verdict:
+        return liveness(self._state, time.monotonic(), self._limits(), self._started)
 
     def _guard_exit(self, grace: float) -> None:
         """End the process when the grace period is over, whatever still runs or hangs."""
