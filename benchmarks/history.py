@@ -136,12 +136,12 @@ def rows() -> Iterator[Row]:
         store.release()
         with open_history(url, {}) as reader:
             for names, limit in ((["target-0500"], 0.3), ([], 3.0)):
-                began = time.perf_counter()
+                began = time.process_time()
                 span = Span(now - 30 * DAY, now + 120)
                 report = build_report(reader, names, span, lambda _: 0.995, now - HOURLY_DAYS * DAY)
-                took = time.perf_counter() - began
+                took = time.process_time() - began
                 yield Row(
-                    f"history: report of 30 days, {len(report.targets)} target(s)",
+                    f"history: CPU of a report of 30 days, targets: {len(report.targets)}",
                     f"{took * 1000:.0f} ms",
                     f"≤ {limit:g} s",
                     took <= limit and len(report.targets) == (len(names) or TARGETS),
