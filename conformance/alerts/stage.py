@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
 EXPIRING = "FloeExpiringSoon"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
+CONNECTIVITY = "FloeMonitorConnectivity"
 
 
 class Stage:

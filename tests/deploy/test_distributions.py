@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "clickhouse", "duckdb", "postgres", "snowflake", "spark", "trino")
+ENGINES = ("bigquery", "clickhouse", "databricks", "duckdb", "postgres", "snowflake", "spark", "trino")
 DRIVERS = {
     "bigquery": {"google-auth"},
     "clickhouse": set(),
+    "databricks": set(),
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "snowflake": {"snowflake-connector-python"},

@@ -29,7 +29,16 @@ def test_seven_engines_with_one_hung_each_are_told_apart_throughout() -> None:
     )
     assert "holds  the well were HEALTHY at every probe" in done.stdout, done.stdout + done.stderr
     assert "holds  SIGTERM ended it with 0" in done.stdout
-    for engine in ("bigquery", "clickhouse", "duckdb", "postgres", "snowflake", "spark", "trino"):
+    for engine in (
+        "bigquery",
+        "clickhouse",
+        "databricks",
+        "duckdb",
+        "postgres",
+        "snowflake",
+        "spark",
+        "trino",
+    ):
         assert f"| {engine}-well |" in done.stdout
         verdicts = re.search(rf"(?m)^\| {engine}-hung \| ([^|]+) \|", done.stdout)
         assert verdicts is not None

@@ -37,6 +37,7 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/databricks/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
     "plugins/clickhouse/tests/test_conformance.py",
