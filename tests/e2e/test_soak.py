@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def test_seven_engines_with_one_hung_each_are_told_apart_throughout() -> None:
+def test_eight_engines_with_one_hung_each_are_told_apart_throughout() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conformance.soak", "--minutes", "0.2", "--interval", "1", "--stand-ins"],
         capture_output=True,
