@@ -40,6 +40,7 @@ _HANGS_AFTER = {
     "spark": 5,
     "trino": 900,
     "clickhouse": 500,
+    "redshift": 60,
 }
 """Bytes of the server's that pass: within the login, after it, within an answer, after it, within others."""
 

@@ -26,7 +26,6 @@ NO_TARGETS = {
     "databricks-logins": {"person"},
     "duckdb-remote": {"dev"},
     "many-engines": {"trino"},
-    "postgres-beside-redshift": {"redshift"},
     "snowflake-mixed-logins": {"sso", "mfa", "okta"},
     "snowflake-oauth-refresh": {"dev"},
     "spark-odbc-and-session": {"sql_warehouse", "session"},

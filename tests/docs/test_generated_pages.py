@@ -30,6 +30,7 @@ def test_each_fault_of_the_network_has_been_measured_on_each_engine() -> None:
         "spark",
         "trino",
         "clickhouse",
+        "redshift",
     ]
     assert heading == ["Fault", *engines_tried]
     assert [name for name, *_ in rows] == [*map(str, FAULTS), NAMELESS]
