@@ -94,13 +94,14 @@ def _old(
             server.execute("SELECT 1", "spent")
     port = server.native_port if native is not other_port else server.port
     driver = "native" if native else "http"
-    yield _situation(port, **{"driver": driver, "schema": "default", **changes})
+    limits = {"send_receive_timeout": 4}
+    yield _situation(port, **{"driver": driver, "schema": "default", **limits, **changes})
 
 
 @contextmanager
 def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
     with FaultProxy(shared(_MARTS).port, fault, **options) as proxy:
-        yield _situation(proxy.port)
+        yield _situation(proxy.port, connect_timeout=2, send_receive_timeout=2)
 
 
 @contextmanager
@@ -135,7 +136,6 @@ ENGINE = Engine(
     "probe does not.",
     cases=(
         Case("all well", _front, timeout=30),
-        Case("all well, by host name", partial(_front, host="localhost"), timeout=30),
         Case("all well, with settings", partial(
             _front, custom_settings={"max_threads": 2, "join_use_nulls": True},
         ), timeout=30),

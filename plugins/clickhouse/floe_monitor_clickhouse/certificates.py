@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ class Certificates:
 def load_roots(config: ClickHouseConfig) -> None:
     """Once for a process: it takes some 20 ms. What cannot be read, the validation reports."""
     if config.secure and config.verify is not False:
-        tls_context(certifi.where() if config.is_native else None)
+        with suppress(ComputeConfigurationError):
+            tls_context(certifi.where() if config.is_native else None)
 
 
 def _system_roots() -> tuple[Version, ...]:

@@ -98,7 +98,7 @@ class _SessionState:
             if error.code != UNKNOWN_IDENTIFIER:
                 raise
             raise UnexpectedAnswerError(f"{_TOO_OLD}: {error}") from None
-        known = {name: (value, readonly != "0") for name, value, readonly in rows}
+        known = {row[0]: (row[1], row[2] != "0") for row in rows if len(row) == 3}
         settings = native_settings(wanted) if config.is_native else http_parameters(wanted, known)
         unknown = [name for name in config.custom_settings or {} if name not in known]
         if config.is_native and unknown:

@@ -41,7 +41,7 @@ class Connector:
         self._config, self._calls, self._secrets = config, calls, secrets
         self._certificates = Certificates(config, calls)
         scheme = "https" if config.secure else "http"
-        self._origin = Origin(scheme, config.server, config.server_port)
+        self._origin = Origin(scheme, _ascii(config.server), config.server_port)
         self._name = config.server_host_name or self._origin.server_hostname
         self._proxy: Proxy | None = None
 
@@ -138,3 +138,11 @@ class Connector:
             connection.close()
             raise
         return connection
+
+
+def _ascii(host: str) -> str:
+    """As a header and a certificate have the name."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host  # which no name service knows

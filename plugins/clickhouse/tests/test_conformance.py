@@ -69,6 +69,7 @@ class TestNative(Native, ValidationConformance):
         }
 
 
+@pytest.mark.gate
 class TestFaultsOfNative(Native, NetworkConformance):
     """Faults before, in and after the Hello."""
 
