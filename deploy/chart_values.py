@@ -64,6 +64,13 @@ class Sidecar(Part):
     )
 
 
+class Shards(Part):
+    """For `mode: statefulset`: becomes `config.shard`."""
+
+    enabled: bool = Field(False, description="Divide the targets between the pods, in place of all for each.")
+    replicas: int = Field(1, ge=1, description="On how many pods each target is: docs/shards.md.")
+
+
 class ServiceAccount(Part):
     create: bool = Field(True, description="Have the chart make it.")
     name: Name = Field("", description="Its name; the release's by default, `default` where none is made.")
@@ -211,7 +218,12 @@ class Values(Part):
     env_from: list[Object] = Field([], description="Sources of such.")
     sidecar: Sidecar = Field(Sidecar(), description="")
 
-    replicas: int = Field(1, ge=0, description="Pods of a deployment or statefulset, each with every target.")
+    replicas: int = Field(
+        1,
+        ge=0,
+        description="Pods of a deployment or statefulset, each with every target unless they are shards.",
+    )
+    shards: Shards = Field(Shards(), description="")
     update_strategy: Object = Field({}, description="`strategy` or `updateStrategy` of the workload.")
     pod_management_policy: Literal["Parallel", "OrderedReady"] = Field(
         "Parallel", description="Of a statefulset."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.alerts.servers import LOOPBACK, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -56,8 +56,10 @@ class Monitor:
         targets: Mapping[str, Any],
         probe: Mapping[str, Any],
         environment: Mapping[str, str],
+        shard: Mapping[str, Any] | None = None,
     ) -> None:
         folder.mkdir()
+        self._shard = {"shard": {"index": {"env": "POD_NAME"}, **shard}} if shard else {}
         self._folder, self._probe, self._environment = folder, dict(probe), dict(environment)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,13 +69,15 @@ class Monitor:
     def address(self) -> str:
         return f"{LOOPBACK}:{self._port}"
 
-    def configure(self, targets: Mapping[str, Any]) -> None:
+    def configure(self, targets: Mapping[str, Any], maintenance: Sequence[Mapping[str, Any]] = ()) -> None:
         """A daemon that runs takes it over by itself."""
         settings = {
+            **self._shard,
             "probe": self._probe,
             "http": {"host": LOOPBACK, "port": self._port},
             "log": {"format": "json"},
             "reload": {"poll_interval": "1s"},
+            "maintenance": list(maintenance),
             "targets": dict(targets),
         }
         new = self._folder / "new.json"

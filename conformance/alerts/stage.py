@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
 EXPIRING = "FloeExpiringSoon"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
+CONNECTIVITY = "FloeMonitorConnectivity"
 
 
 class Stage:
@@ -36,10 +37,15 @@ class Stage:
     def database(self, name: str = "lake") -> Database:
         return Database(self._folder / f"{name}.duckdb")
 
-    def monitor(self, targets: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Monitor:
-        """Not started, and not discovered."""
+    def monitor(
+        self,
+        targets: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        shard: Mapping[str, Any] | None = None,
+    ) -> Monitor:
+        """Not started, and not discovered. `shard`: with its ordinal in the environment's POD_NAME."""
         monitor = Monitor(
-            self._folder / f"monitor-{len(self.monitors)}", targets, self._probe, environment or {}
+            self._folder / f"monitor-{len(self.monitors)}", targets, self._probe, environment or {}, shard
         )
         self.monitors.append(monitor)
         return monitor
@@ -92,6 +98,13 @@ class Stage:
     def settle(self) -> None:
         """Time enough for a second page to come, if there is one."""
         self.sleep(90)
+
+    def until_scraped(self, condition: str, count: int) -> None:
+        """So many series of the job meet it."""
+        self.wait_for(
+            lambda: len(self._servers.query(condition.replace("JOB", f'job="{self.job}"'))) == count,
+            condition,
+        )
 
     def until_paged(self, alert: str = UNHEALTHY, *, count: int = 1) -> None:
         self.wait_for(lambda: len(self.open(alert)) >= count, f"{alert} is paged")

@@ -57,6 +57,12 @@ VARIANTS: dict[str, Manifest] = {
         "podDisruptionBudget": {"enabled": True, "minAvailable": "50%"},
     },
     "statefulset of its own": {"mode": "statefulset", "config": TARGET, "service": {"headless": False}},
+    "shards": {
+        "mode": "statefulset",
+        "config": TARGET,
+        "replicas": 4,
+        "shards": {"enabled": True, "replicas": 2},
+    },
     "names": {
         "config": {**TARGET, "shutdown_grace": 25.5},
         "fullnameOverride": "watch",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -107,6 +111,37 @@ class TestCertificates:
 
         yield replace
         replace(certificates[1])
+
+    @pytest.mark.process
+    def test_check_warns_of_both_with_their_times(
+        self,
+        server: Any,
+        tomorrow: float,
+        certificates: Any,
+        replaced: Callable[[Any], None],
+        keys: Callable[..., dict[str, Any]],
+        tmp_path: Path,
+    ) -> None:
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+        replaced(certificates[2].issue_cert("localhost", "127.0.0.1", not_after=until))
+        target = keys(sslmode="require")
+        password = target["credentials"].pop("password")
+        target["credentials"]["password"] = {"env": "PGW"}
+        (tmp_path / "floe.yaml").write_text(json.dumps({"targets": {"warehouse": target}}))
+        done = subprocess.run(
+            [sys.executable, "-m", "floe_monitor", "check", "--config", "floe.yaml", "--format", "json"],
+            cwd=tmp_path, env={**os.environ, "PGW": password},
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        [result] = json.loads(done.stdout)["results"]
+        assert result["status"] == "healthy"
+        first, second = result["warnings"]
+        assert first == f"the certificate of 127.0.0.1 expires in 2 days: {until:%Y-%m-%d %H:%M:%S} UTC"
+        moment = datetime.fromtimestamp(tomorrow, UTC)
+        assert second == f"the password of role 'dbt' expires in 23 hours: {moment:%Y-%m-%d %H:%M:%S} UTC"
+        assert [each["at"] for each in result["expiries"]] == [
+            f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (until, moment)
+        ]
 
     def test_the_clients(self, probe: Probe, server: Any, tls: Any) -> None:
         login = {"user": "certified", "password": None, "schema": "public"}
