@@ -12,13 +12,18 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytest_plugins = [f"tests.harness.{name}" for name in ("leftovers", "timing", "selection", "distribution")]
+pytest_plugins = [
+    f"tests.harness.{name}" for name in ("leftovers", "timing", "selection", "distribution", "stalls")
+]
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
 """Without shrinking: a failure is told at once, and `explore` makes it small."""
 
-settings.register_profile("gate", derandomize=True, database=None, print_blob=True, phases=QUICK)
-settings.register_profile("explore", max_examples=1_000, print_blob=True)
+# No deadline for an example: that compares wall time with a constant.
+settings.register_profile(
+    "gate", derandomize=True, database=None, print_blob=True, phases=QUICK, deadline=None
+)
+settings.register_profile("explore", max_examples=1_000, print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("FLOE_MONITOR_EXAMPLES", "gate"))
 """The gate tries the same examples every time; `FLOE_MONITOR_EXAMPLES=explore` looks for new ones."""
 

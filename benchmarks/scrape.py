@@ -11,12 +11,14 @@ import resource
 import statistics
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.report import Row, show
-from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus
+from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus, Expiry, ExpiryKind
 from floe_monitor.domain.events import ProbeResult
+from floe_monitor.domain.expiry import ExpiryLead, watched
 from floe_monitor.domain.health import Health, HealthStatus, Thresholds
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
 from floe_monitor.domain.targets import ProbePolicy, Target
@@ -53,8 +55,10 @@ def refresh(state: MonitorState) -> None:
     now = time.time()
     healthy = ConnectionStatus.HEALTHY
     checks = (CheckResult("connect", healthy, 8.0), CheckResult("query", healthy, 1.0))
+    learned = [Expiry(ExpiryKind.SERVER_CERTIFICATE, 2e9, "the certificate of db.example.com")]
     for name, snapshot in state.targets.items():
         result = ProbeResult(name, "duckdb", healthy, 0.0123456789, now, "c0ffee", checks=checks)
+        result = replace(result, server_address="db.example.com", expiries=watched(learned, ExpiryLead()))
         health = Health(HealthStatus.HEALTHY, now, 0, 5, 1)
         state.targets[name] = snapshot.after(result, health, 0, time.monotonic())
 

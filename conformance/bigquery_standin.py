@@ -31,6 +31,8 @@ from conformance.bigquery_answers import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import trustme
 
 LOOPBACK = "127.0.0.1"
@@ -50,6 +52,8 @@ class StandIn:
         self.state = State()
         self.emulator = emulator
         self.authority = authority
+        self.certificate_ends: datetime | None = None
+        """Of the names that it answers for; None for a year from now."""
         self.accepted = 0
         """Connections so far."""
         self.open = 0
@@ -128,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(405)
             return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.owner.authority.issue_cert(self.path.rpartition(":")[0]).configure_cert(context)
+        name, ends = self.path.rpartition(":")[0], self.owner.certificate_ends
+        self.owner.authority.issue_cert(name, not_after=ends).configure_cert(context)
         self.send_response_only(200)
         self.end_headers()
         try:

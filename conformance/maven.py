@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from conformance import environments
 from conformance.environments import ROOT
+from conformance.maven_artifacts import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +40,6 @@ _GENERATORS = {"polaris": "conformance.polaris_api"}
 
 def names() -> list[str]:
     return sorted(pom.parent.name for pom in POMS.glob("*/pom.xml"))
-
-
-def unavailable() -> str | None:
-    """Why nothing can be built here; None where it can."""
-    return None if shutil.which("mvn") else "needs Maven: apt-get install maven"
 
 
 def java() -> Path:

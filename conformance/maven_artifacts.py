@@ -39,8 +39,8 @@ def _repository() -> Path:
 
 
 def unavailable() -> str | None:
-    """Why nothing can be downloaded here; None where it can."""
-    return None if shutil.which("mvn") else "there is no Maven: apt-get install maven"
+    """Why nothing can be downloaded or built here; None where it can."""
+    return None if shutil.which("mvn") else "needs Maven: apt-get install maven"
 
 
 def fetched(artifact: Artifact) -> Path:

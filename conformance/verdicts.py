@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 RULE = (
     "HEALTHY: `dbt run` builds a table and a view; where the server is a stand-in or the target is read "
     "only, `dbt debug` passes; where a relation of a model is another role's, `dbt run` fails at it and a "
-    "warning names it. UNHEALTHY: `dbt debug` fails. DEGRADED: dbt works with a limitation, or not at this "
-    "moment, and the message says which. What is not HEALTHY names its reason."
+    "warning names it. UNHEALTHY: `dbt debug` fails, or needs nothing of what is asleep and stays so. "
+    "DEGRADED: dbt works with a limitation, or not at this moment, and the message says which. What is not "
+    "HEALTHY names its reason."
 )
 _LANES = {False: 2, True: 4}
 """Cases at once: those that work, and beside them those in which dbt only waits."""
@@ -54,6 +55,8 @@ class Row:
     """What a query of one's own says."""
     relation: str = ""
     """Where a warning has to name what `dbt run` fails at: its name."""
+    asleep: bool = False
+    """Whether what runs dbt's models is suspended and stays so."""
 
     @property
     def agrees(self) -> bool:
@@ -64,7 +67,9 @@ class Row:
             return False
         if self.status == "degraded":
             return True
-        return not self.dbt_passed or (self.direct != "" and not self.direct.startswith("reads"))
+        return (
+            not self.dbt_passed or self.asleep or (self.direct != "" and not self.direct.startswith("reads"))
+        )
 
     @property
     def _is_warned_of(self) -> bool:
@@ -157,6 +162,7 @@ def _run(engine: Engine, case: Case, runner: DbtRunner) -> Row:
             dbt_seconds=dbts.seconds,
             direct=_portable(direct, folder),
             relation=f"built_table_{case.suffix}" if case.warned else "",
+            asleep=case.asleep,
         )
 
 

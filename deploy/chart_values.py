@@ -111,8 +111,10 @@ class HttpRoute(Part):
     filters: list[Object] = Field([], description="Filters of its one rule.")
 
 
-class ServiceMonitor(Part):
-    enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
+class Monitor(Part):
+    """What ServiceMonitor and PodMonitor have in common."""
+
+    enabled: bool = False
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
     interval: Duration = Field("15s", description="Time between scrapes.")
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
@@ -122,15 +124,12 @@ class ServiceMonitor(Part):
     spec: Object = Field({}, description="Further fields of its spec (`sampleLimit`, …).")
 
 
-class PodMonitor(Part):
+class ServiceMonitor(Monitor):
+    enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
+
+
+class PodMonitor(Monitor):
     enabled: bool = Field(False, description="Scrape the pods: the way for `mode: sidecar`.")
-    labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
-    interval: Duration = Field("15s", description="Time between scrapes.")
-    scrape_timeout: Duration = Field("10s", description="Deadline of one.")
-    relabelings: list[Object] = Field([], description="After the one that sets `node`.")
-    metric_relabelings: list[Object] = Field([], description="For samples.")
-    endpoint: Object = Field({}, description="Further fields of its endpoint (`authorization`, `tlsConfig`).")
-    spec: Object = Field({}, description="Further fields of its spec.")
 
 
 class PrometheusRule(Part):

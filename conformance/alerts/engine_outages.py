@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from conformance import postgres_servers
-from conformance.alerts.stage import BURNING
+from conformance.alerts.stage import BURNING, EXPIRING
+from conformance.postgres_servers import LOOPBACK
 
 if TYPE_CHECKING:
     from conformance.alerts.stage import Stage
 
 _PASSWORD = "REPLAY_PASSWORD"  # noqa: S105 - a variable's name
-_ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
+ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
 
 
 def server_stopped(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 2, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 2, ENVIRONMENT)
         stage.fault()
         cluster.tool("pg_ctl", "-w", "-m", "immediate", "stop")
         stage.until_paged()
@@ -34,24 +36,52 @@ def server_stopped(stage: Stage) -> None:
 def password_expired(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
+        cluster.execute(f"ALTER ROLE dbt VALID UNTIL '{_in_days(1).isoformat()}'")
+        stage.until_paged(EXPIRING)
         stage.fault()
         cluster.execute("ALTER ROLE dbt VALID UNTIL '2001-01-01'")
         stage.until_paged()
-        [page] = [each for each in stage.notified() if each.firing]
+        [page] = [each for each in stage.notified() if each.firing and each.labels["severity"] == "page"]
         if "authentication" not in page.annotations["summary"]:
             raise AssertionError(f"the page does not say why: {page.annotations['summary']}")
         stage.sleep(60)
         cluster.execute("ALTER ROLE dbt VALID UNTIL 'infinity'")
         stage.mended()
         stage.until_resolved()
+        stage.until_resolved(EXPIRING)
         stage.settle()
     finally:
         cluster.remove()
 
 
-def _postgres(port: int) -> dict[str, object]:
-    connection = {"host": "127.0.0.1", "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
+def certificate_near_its_end(stage: Stage) -> None:
+    import trustme  # noqa: PLC0415 - only where it is used
+
+    authority = trustme.CA()
+    cluster = postgres_servers.launch(
+        postgres_servers.system(), postgres_servers.server_files(authority, authority.issue_cert(LOOPBACK))
+    )
+    try:
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
+        stage.fault()
+        cluster.certify(authority, authority.issue_cert(LOOPBACK, not_after=_in_days(3)))
+        stage.until_paged(EXPIRING)
+        stage.sleep(60)
+        cluster.certify(authority, authority.issue_cert(LOOPBACK))
+        stage.mended()
+        stage.until_resolved(EXPIRING)
+        stage.settle()
+    finally:
+        cluster.remove()
+
+
+def _in_days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+def postgres_target(port: int, host: str = "127.0.0.1") -> dict[str, object]:
+    connection = {"host": host, "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
     return {"plugin": "postgres", "connection": connection, "credentials": {"password": {"env": _PASSWORD}}}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.alerts.servers import LOOPBACK, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -69,7 +69,7 @@ class Monitor:
     def address(self) -> str:
         return f"{LOOPBACK}:{self._port}"
 
-    def configure(self, targets: Mapping[str, Any]) -> None:
+    def configure(self, targets: Mapping[str, Any], maintenance: Sequence[Mapping[str, Any]] = ()) -> None:
         """A daemon that runs takes it over by itself."""
         settings = {
             **self._shard,
@@ -77,6 +77,7 @@ class Monitor:
             "http": {"host": LOOPBACK, "port": self._port},
             "log": {"format": "json"},
             "reload": {"poll_interval": "1s"},
+            "maintenance": list(maintenance),
             "targets": dict(targets),
         }
         new = self._folder / "new.json"

@@ -21,7 +21,9 @@ _PLACE = re.compile(r"(?<=<!-- replay -->\n).*?(?=<!-- end of replay -->)", re.D
 def table(outcomes: Iterable[Outcome]) -> str:
     lines = ["| Scenario | Pages | Fault to page | End to resolve |", "|---|---|---|---|"]
     for each in outcomes:
-        pages = ", ".join(f"{count} × {alert}" for alert, count in each.story.pages.items())
+        told = [f"{count} × {alert}" for alert, count in each.story.pages.items()]
+        told += [f"{count} × {alert} (warning)" for alert, count in each.story.warnings.items()]
+        pages = ", ".join(told)
         still = ", still firing at the end" if each.story.left else ""
         cells = (each.scenario.name, pages + still, _seconds(each.to_page), _seconds(each.to_resolve))
         lines.append("| " + " | ".join(cells) + " |")

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import maven
+from conformance import maven_artifacts
 from conformance.cases import Case, Engine, Situation
 from conformance.engines.iceberg import direct, probed
 from conformance.iceberg_situations import (
@@ -266,7 +266,7 @@ ENGINE = Engine(
     modules=("dbt.adapters.duckdb", "duckdb"),
     direct=direct,
     source=probed,
-    unavailable=maven.unavailable,
+    unavailable=maven_artifacts.unavailable,
     about="DuckDB 1.5.5 on Polaris 1.4.1, its own core and service behind generated API modules, with "
     "SeaweedFS 4.48 as its object store, of which it lends keys. Catalogs, principals, roles and grants are "
     "made through its management API. While it is watched means: found sound once, then changed, then "

@@ -56,7 +56,8 @@ ENGINE = Engine(
     "**The server is a stand-in** (`conformance/snowflake_standin.py`) that answers with Snowflake's public "
     "error numbers: the table shows what both make of the same answers, not what an account would answer. "
     "`dbt debug` only logs in and runs `select 1`: it passes where `dbt run` could build nothing, and there "
-    "the monitor says DEGRADED. A warehouse is never started by a probe.",
+    "the monitor says DEGRADED, or UNHEALTHY where the warehouse stays suspended. A warehouse is never "
+    "started by a probe.",
     cases=(
         Case("all well", _account),
         Case("all well, an OAuth token", partial(_account, method="oauth", secret=TOKEN)),
@@ -64,7 +65,7 @@ ENGINE = Engine(
             _account, method="programmatic_access_token", secret=TOKEN
         )),
         Case("warehouse suspended, resumes by itself", partial(_account, warehouse="sleeping")),
-        Case("warehouse suspended, does not resume", partial(_account, warehouse="off")),
+        Case("warehouse suspended, does not resume", partial(_account, warehouse="off"), asleep=True),
         Case("warehouse missing", partial(_account, warehouse="missing")),
         Case("warehouse seen, not to be used", partial(_account, warehouse="watched")),
         Case("no warehouse at all", partial(_account, warehouse=None)),

@@ -13,7 +13,9 @@ import typer
 from floe_monitor import __version__
 from floe_monitor.cli import config_commands, credential_commands, plugin_commands, profiles_commands
 from floe_monitor.cli.check_command import check
+from floe_monitor.cli.exec_command import exec_
 from floe_monitor.cli.healthcheck_command import healthcheck
+from floe_monitor.cli.history_commands import history, incidents, report
 from floe_monitor.cli.render_command import render
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
@@ -33,6 +35,9 @@ for command in (
     check,
     wait,
     healthcheck,
+    history,
+    incidents,
+    report,
     plugin_commands.packages,
     plugin_commands.resources,
     render,
@@ -40,6 +45,7 @@ for command in (
     credential_commands.password,
 ):
     app.command()(command)
+app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
 app.command("catalog-sql")(plugin_commands.catalog_sql)
 app.add_typer(config_commands.app, name="config")
 app.add_typer(profiles_commands.app, name="profiles")

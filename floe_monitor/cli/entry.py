@@ -28,10 +28,15 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process."""
     open_standard_streams()
+    if os.getpid() == 1:
+        from floe_monitor.daemon.init_process import fork_from_init  # noqa: PLC0415 - only in a container
+
+        fork_from_init()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    ours = _own_words(given)
+    debug = "--debug" in given[:ours]
     try:
-        code = run([word for word in given if word != "--debug"], debug=debug)
+        code = run([*(word for word in given[:ours] if word != "--debug"), *given[ours:]], debug=debug)
     except BaseException as error:
         if not _is_interruption(error):
             raise
@@ -39,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if code == INTERRUPTED:
         note("interrupted")
     leave(code)
+
+
+def _own_words(given: Sequence[str]) -> int:
+    """How many of the words are this command line's own: those after `--`, or `exec`, may be another's."""
+    command = next((number for number, word in enumerate(given) if not word.startswith("-")), len(given))
+    if given[command : command + 1] == ["exec"]:
+        return command
+    return given.index("--") if "--" in given else len(given)
 
 
 def run(arguments: Sequence[str], *, debug: bool = False) -> int:

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 def run(config: ConfigOption = None) -> int:
     """Watch, export and reconcile until told to stop."""
-    if os.getpid() == 1:
-        from floe_monitor.daemon.init_process import fork_from_init  # only in a container
-
-        fork_from_init()
     from floe_monitor.daemon.signals import Signals  # before what takes long to import
 
     signals = Signals()

@@ -12,6 +12,7 @@ from floe_monitor.compute.errors import (
     ComputeTimeoutError,
     MonitorResourceError,
 )
+from floe_monitor.compute.evidence import note_expiry, note_server
 from floe_monitor.compute.models import (
     WORKLOAD_PRESETS,
     CatalogConfig,
@@ -21,6 +22,8 @@ from floe_monitor.compute.models import (
     ConnectionStatus,
     DuckDBComputeConfig,
     ErrorType,
+    Expiry,
+    ExpiryKind,
     ResourceSpec,
 )
 from floe_monitor.compute.plugin import (
@@ -48,9 +51,13 @@ __all__ = [
     "Deadline",
     "DuckDBComputeConfig",
     "ErrorType",
+    "Expiry",
+    "ExpiryKind",
     "Failure",
     "MonitorResourceError",
     "ResourceSpec",
     "Validation",
     "get_resource_requirements",
+    "note_expiry",
+    "note_server",
 ]

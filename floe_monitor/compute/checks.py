@@ -17,13 +17,14 @@ validation; one that fails DEGRADED lets the next run. `validation.result()` is 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from floe_monitor.compute import deadline
 from floe_monitor.compute.errors import ComputeError, ComputeTimeoutError, resource_error_in
+from floe_monitor.compute.evidence import Evidence, gathering
 from floe_monitor.compute.models import CheckResult, ConnectionResult, ConnectionStatus, ErrorType
 from floe_monitor.compute.redaction.redactor import Redactor
 
@@ -71,9 +72,10 @@ class CheckLog:
     had passed and which one it hangs in.
     """
 
-    __slots__ = ("_done", "_running")
+    __slots__ = ("_done", "_running", "evidence")
 
     def __init__(self) -> None:
+        self.evidence = Evidence()
         self._done: tuple[CheckResult, ...] = ()
         self._running: RunningCheck | None = None
 
@@ -163,13 +165,17 @@ class Validation:
         self._started = time.perf_counter()
         self._log = _log.get() or CheckLog()
         self._warnings: list[str] = []
+        self._conclusion = ""
+        self._entered = ExitStack()
 
     def __enter__(self) -> Self:
+        self._entered.enter_context(gathering(self._log.evidence))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        self._entered.close()
         return isinstance(error, _StopValidationError)
 
     @contextmanager
@@ -218,6 +224,10 @@ class Validation:
     def warn(self, message: str) -> None:
         self._warnings.append(message)
 
+    def conclude(self, message: str) -> None:
+        """Have the result say this where every check passes: less was looked at than it usually says."""
+        self._conclusion = message
+
     def hide(self, *secrets: str) -> None:
         """Replace these too in warnings and in what checks say that do not pass, in every form in which they
         may be repeated; one of less than four characters is not."""
@@ -232,10 +242,12 @@ class Validation:
         return ConnectionResult(
             status=ConnectionStatus.HEALTHY if worst is None else worst.status,
             latency_ms=self._elapsed_ms(),
-            message=message if passed or worst is None else worst.message,
+            message=(self._conclusion or message) if passed or worst is None else worst.message,
             warnings=[self._without_secrets(_plain(warning)) for warning in self._warnings],
             checks=checks,
             error_type=None if passed or worst is None else worst.error_type,
+            server_address=self._log.evidence.noted.server_address,
+            expiries=self._log.evidence.noted.expiries,
         )
 
     def _elapsed_ms(self) -> float:

@@ -41,6 +41,25 @@ class ErrorType(StrEnum):
     """The plugin itself broke its contract."""
 
 
+class ExpiryKind(StrEnum):
+    """What ends at a known time: a closed set, safe as a label value."""
+
+    SERVER_CERTIFICATE = "server_certificate"
+    PASSWORD = "password"  # noqa: S105 - its name
+    TOKEN = "token"  # noqa: S105 - as above
+    KEY = "key"
+    """A key pair, or the certificate that a client shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Something that a target needs ends at `at`, in Unix time. `of` says whose it is, for people."""
+
+    what: ExpiryKind
+    at: float
+    of: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One step inside a validation.
@@ -63,6 +82,8 @@ class ConnectionResult:
 
     `latency_ms` is the plugin's own measurement; `error_type` names the first reason for a status other than
     HEALTHY, and may stay None where nothing is wrong with the engine (a database file in use).
+    `server_address` is the name of the server that was asked, and `expiries` what it or the login will end
+    with; `evidence.note_server` and `note_expiry` fill both.
     """
 
     status: ConnectionStatus
@@ -71,6 +92,8 @@ class ConnectionResult:
     warnings: list[str] = field(default_factory=list)
     checks: tuple[CheckResult, ...] = ()
     error_type: ErrorType | None = None
+    server_address: str = ""
+    expiries: tuple[Expiry, ...] = ()
 
 
 class ResourceSpec(BaseModel):

@@ -38,8 +38,8 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
-AT_START_ONLY = ("http", "otlp", "log", "reload")
-"""Sections whose changes wait for a restart; of `http`, where is listened."""
+AT_START_ONLY = ("http", "otlp", "log", "reload", "history")
+"""Sections whose changes wait for a restart; of `http`, where is listened, of `history`, where it is kept."""
 
 
 class Controller:
@@ -141,7 +141,7 @@ class Controller:
         self._loaded = read.loaded
         report_exposed_files(read.loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
-        self._scheduler.history = settings.history
+        self._scheduler.history = settings.history.results
         changes = self._scheduler.apply(read.watched)
         self._state.shard, self._state.configured = read.shard, len(read.targets)
         self._synchronizer.apply(read.profiles, read.targets)
@@ -163,4 +163,9 @@ class Controller:
 
 
 def _at_start(settings: Settings, section: str) -> object:
-    return settings.http.listening if section == "http" else getattr(settings, section)
+    match section:
+        case "http":
+            return settings.http.listening
+        case "history":
+            return settings.history.at_start
+    return getattr(settings, section)

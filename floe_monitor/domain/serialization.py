@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
+    from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.liveness import Verdict
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
 
 Json = dict[str, Any]
@@ -63,6 +65,15 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+def expiry(known: WatchedExpiry) -> Json:
+    return {
+        "what": known.what,
+        "of": known.of,
+        "at": moment(known.at),
+        "warned_of_from": moment(known.at - known.lead) if known.lead else None,
+    }
+
+
 def check(result: CheckResult) -> Json:
     return {
         "name": result.name,
@@ -90,7 +101,15 @@ def probe(result: ProbeResult) -> Json:
         "correlation_id": result.correlation_id,
         "trace_id": result.trace_id,
         "span_id": result.span_id,
+        "server_address": result.server_address,
+        "expiries": [expiry(each) for each in result.expiries],
     }
+
+
+def maintenance(known: Maintenance | None) -> Json | None:
+    if known is None:
+        return None
+    return {"since": moment(known.since), "until": moment(known.until), "reason": known.reason}
 
 
 def target(snapshot: TargetSnapshot) -> Json:
@@ -103,7 +122,7 @@ def target(snapshot: TargetSnapshot) -> Json:
         "status": status.word,
         "up": status.is_up,
         "stale": snapshot.stale,
-        "since": moment(health.since),
+        "since": moment(snapshot.since),
         "last_status": last.status.value if last else None,
         "last_validation_at": moment(last.finished_at) if last else None,
         "last_success_at": moment(snapshot.last_success_at),
@@ -114,14 +133,17 @@ def target(snapshot: TargetSnapshot) -> Json:
         "checks": {c.name: c.status.value for c in last.checks} if last else {},
         "consecutive_failures": health.consecutive_failures,
         "status_changes": health.status_changes,
+        "maintenance": maintenance(snapshot.maintenance),
         "labels": dict(snapshot.target.labels),
+        "server_address": snapshot.server_address,
+        "expiries": [expiry(each) for each in snapshot.expiries],
     }
 
 
 TARGET_FIELDS = (
     "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
     "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
-    "consecutive_failures", "status_changes", "labels",
+    "consecutive_failures", "status_changes", "maintenance", "labels", "server_address", "expiries",
 )  # fmt: skip
 """The keys of `target`, in order."""
 
@@ -134,9 +156,12 @@ def target_detail(snapshot: TargetSnapshot) -> Json:
         **target(snapshot),
         "policy": {
             "interval_seconds": policy.interval,
+            "failing_interval_seconds": policy.failing_interval,
             "timeout_seconds": policy.timeout,
             "failure_threshold": policy.thresholds.failure,
+            "failure_window": policy.thresholds.last_for_failure,
             "success_threshold": policy.thresholds.success,
+            "success_window": policy.thresholds.last_for_success,
             "isolation": policy.isolation,
         },
         "provenance": {
@@ -202,6 +227,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
         "shard": shard(state),
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
+        "history_problem": state.history_problem or None,
     }
 
 

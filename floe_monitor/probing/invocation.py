@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
 
 from floe_monitor.compute.errors import (
     ComputeConfigurationError,
@@ -11,13 +14,15 @@ from floe_monitor.compute.errors import (
     MonitorResourceError,
     resource_error_in,
 )
-from floe_monitor.compute.models import ErrorType
+from floe_monitor.compute.evidence import earliest
+from floe_monitor.compute.models import ErrorType, Expiry, ExpiryKind
+from floe_monitor.compute.toolkit import web_tokens
 from floe_monitor.registry.foreign_plugin import ContractError, adapt_result, clean_text, describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from floe_monitor.compute.models import ConnectionResult
+    from floe_monitor.compute.models import ComputeConfig, ConnectionResult
     from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.credentials.resolver import Resolved
 
@@ -46,7 +51,9 @@ def validate_with(
     """The plugin's result, cleaned. Raises `RaisedError`, or `MonitorResourceError` for a shortage of the
     monitor's own, alone: no exception's own code reaches the loop."""
     try:
-        return adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+        result = adapt_result(plugin.validate_connection(resolved.config), resolved.redactor)
+        tokens = tuple(token_expiries(resolved.config))
+        return replace(result, expiries=earliest((*result.expiries, *tokens))) if tokens else result
     except ContractError as error:
         raise RaisedError(clean_text(str(error), resolved.redactor), ErrorType.PLUGIN) from None
     except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a result too
@@ -54,6 +61,30 @@ def validate_with(
         if shortage is not None:
             raise MonitorResourceError(str(shortage)) from None
         raise RaisedError(error_text(error, distribution, resolved.redactor), error_type_of(error)) from None
+
+
+def token_expiries(config: ComputeConfig) -> Iterator[Expiry]:
+    """When the web tokens end that the target is configured with, whatever its plugin does with them.
+
+    What is fetched at each login, as by a client's secret, is in no configuration: it is renewed by itself.
+    """
+    for name, value in (*_texts(config.credentials, "credentials"), *_texts(config.connection, "connection")):
+        at = web_tokens.valid_until(value)
+        if at is not None:
+            yield Expiry(ExpiryKind.TOKEN, at, f"the token in {name}")
+
+
+def _texts(value: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, SecretStr):
+        yield name, value.get_secret_value()
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item, name)
 
 
 def error_type_of(error: BaseException) -> ErrorType:

@@ -245,8 +245,10 @@ class WorkerProcess:
             if kind == "begin":
                 log.begin(*value)
             elif kind == "check":
-                assert isinstance(value, CheckResult)  # noqa: S101 - our own protocol
-                log.finish(value)
+                result, noted = value
+                assert isinstance(result, CheckResult)  # noqa: S101 - our own protocol
+                log.finish(result)
+                log.evidence.noted = noted
             elif kind == "error":
                 raise RaisedError(*value)
             elif kind == "shortage":

@@ -11,7 +11,7 @@ import contextlib
 import random
 import time
 from contextvars import Context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import checks, deadline
@@ -21,6 +21,7 @@ from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.toolkit.headroom import require_descriptors, require_threads
 from floe_monitor.credentials.resolver import CredentialError
 from floe_monitor.domain.events import ProbeResult
+from floe_monitor.domain.expiry import watched
 from floe_monitor.probing.invocation import RaisedError, validate_with
 from floe_monitor.probing.plugin_closers import PluginClosers
 from floe_monitor.probing.process_pool import (
@@ -32,7 +33,7 @@ from floe_monitor.probing.process_pool import (
     WorkerProcessError,
 )
 from floe_monitor.probing.tracing import NoTracing
-from floe_monitor.registry.foreign_plugin import adapt_result, describe_error
+from floe_monitor.registry.foreign_plugin import adapt_noted, adapt_result, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -250,6 +251,9 @@ class Runner:
         self, attempt: Attempt, span: SpanHandle, trigger: Trigger, started_at: float, duration: float
     ) -> ProbeResult:
         found, worker = _conclude(attempt, duration)
+        expiries = watched(found.expiries, attempt.target.policy.expiry_lead)
+        now = started_at + duration
+        near = [each.warning(now) for each in expiries if each.is_near(now)]
         return ProbeResult(
             target=attempt.target.name,
             plugin=attempt.target.plugin_name,
@@ -258,13 +262,15 @@ class Runner:
             started_at=started_at,
             correlation_id=attempt.correlation_id,
             message=found.message,
-            warnings=tuple(found.warnings),
+            warnings=(*near, *found.warnings),
             checks=found.checks,
             error_type=found.error_type,
             trigger=trigger,
             worker=worker,
             trace_id=span.trace_id,
             span_id=span.span_id,
+            server_address=found.server_address,
+            expiries=expiries,
         )
 
 
@@ -286,13 +292,20 @@ def _conclude(attempt: Attempt, duration: float) -> tuple[ConnectionResult, Work
     outcome = attempt.outcome
     if outcome is None:
         found = _timed_out(attempt, duration) if not attempt.preparing else _never_ready()
-        return adapt_result(found, attempt.redactor), "stuck"
+        return _own(attempt, found), "stuck"
     if outcome.error is None:
         return outcome.get(), "returned"
     if isinstance(outcome.error, ReclaimedError):
-        return adapt_result(_timed_out(attempt, duration), attempt.redactor), "reclaimed"
-    raised = adapt_result(_raised(attempt, outcome.error), attempt.redactor)
+        return _own(attempt, _timed_out(attempt, duration)), "reclaimed"
+    raised = _own(attempt, _raised(attempt, outcome.error))
     return raised, "reclaimed" if isinstance(outcome.error, WorkerProcessError) else "returned"
+
+
+def _own(attempt: Attempt, found: ConnectionResult) -> ConnectionResult:
+    """A result of our own making, with what the validation had learned."""
+    noted = adapt_noted(attempt.log.evidence.noted, attempt.redactor)
+    made = adapt_result(found, attempt.redactor)
+    return replace(made, server_address=noted.server_address, expiries=noted.expiries)
 
 
 def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:

@@ -48,7 +48,7 @@ class _StreamingLog(checks.CheckLog):
 
     def finish(self, result: CheckResult) -> None:
         super().finish(result)
-        self._channel.send((self._number, "check", self.done[-1]))
+        self._channel.send((self._number, "check", (self.done[-1], self.evidence.noted)))
 
 
 def main(descriptor: int) -> None:

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.plugin import FLOE_API_VERSION
-from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
 from floe_monitor.registry.extras import installable_plugins
 from floe_monitor.registry.foreign_plugin import describe_error
 
@@ -136,9 +136,9 @@ class PluginRegistry:
         names = self.names()
         near = nearest(name, {*names, *installable})
         if near in names:
-            return f"{problem}; did you mean {near!r}?"
+            return with_hint(problem, near)
         if near is not None:
-            return f"{problem}; did you mean {near!r}? Then install {installable[near]}"
+            return f"{with_hint(problem, near)} Then install {installable[near]}"
         return f"{problem}; installed: {', '.join(names) or 'none'}"
 
 

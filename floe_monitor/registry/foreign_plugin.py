@@ -14,12 +14,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
+from floe_monitor.compute.evidence import Noted, earliest
 from floe_monitor.compute.models import (
     CatalogConfig,
     CheckResult,
     ConnectionResult,
     ConnectionStatus,
     ErrorType,
+    Expiry,
+    ExpiryKind,
     ResourceSpec,
 )
 
@@ -38,6 +41,11 @@ MAX_ITEMS = 50
 MAX_LATENCY_MS = 7 * 86_400_000.0
 CHECK_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}(?::[A-Za-z0-9_][A-Za-z0-9_.\-]{0,79})?")
 
+MAX_NAME = 255
+"""Characters of a server's name, and of what an expiry is said to be of."""
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999, which certificates have for never."""
+
 _READ = 65_536  # characters of a text that are looked at
 _TAIL = 16_384  # of those, what is dropped from a longer text: it may end inside a secret
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -45,6 +53,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _STATUSES = {status.value: status for status in ConnectionStatus}
 _ERROR_TYPES = {str(kind): kind for kind in ErrorType}
+_EXPIRY_KINDS = {str(kind): kind for kind in ExpiryKind}
 
 
 class ContractError(Exception):
@@ -105,6 +114,8 @@ def adapt_result(value: object, redact: Callable[[str], str] | None = None) -> C
             warnings=_warnings(getattr(value, "warnings", ()), redact),
             checks=checks,
             error_type=error_type,
+            server_address=clean_text(getattr(value, "server_address", ""), redact, MAX_NAME),
+            expiries=_expiries(getattr(value, "expiries", ()), redact),
         )
     except ContractError:
         raise
@@ -132,6 +143,32 @@ def adapt_checks(value: object, redact: Callable[[str], str] | None = None) -> t
             )
         )
     return tuple(checks)
+
+
+def adapt_noted(value: Noted, redact: Callable[[str], str] | None = None) -> Noted:
+    """What a validation had noted that never returned a result."""
+    address = clean_text(value.server_address, redact, MAX_NAME)
+    return Noted(address, _expiries(value.expiries, redact))
+
+
+def _expiries(value: object, redact: Callable[[str], str] | None) -> tuple[Expiry, ...]:
+    """Those that say what ends, and when, before the end of time; of each kind the earliest."""
+    if not isinstance(value, list | tuple):
+        return ()
+    found = []
+    for item in value[:MAX_ITEMS]:
+        what, at = _expiry_kind(getattr(item, "what", None)), getattr(item, "at", None)
+        if what is None or isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < LATEST:
+            continue
+        found.append(Expiry(what, float(at), clean_text(getattr(item, "of", ""), redact, MAX_NAME)))
+    return earliest(found)
+
+
+def _expiry_kind(value: object) -> ExpiryKind | None:
+    if isinstance(value, ExpiryKind):
+        return value
+    word = value.value if isinstance(value, Enum) else value
+    return _EXPIRY_KINDS.get(word.lower()) if isinstance(word, str) else None
 
 
 def _as_text(value: object) -> str:
@@ -254,6 +291,18 @@ def _declared(plugin: ComputePlugin[Any], attribute: str) -> str:
     with contextlib.suppress(Exception):  # a property runs the plugin's code
         value = getattr(plugin, attribute, None)
     return clean_text(value, limit=64) if isinstance(value, str) and value else plugin.name
+
+
+def resource_keys(plugin: ComputePlugin[Any]) -> dict[str, tuple[str, ...]]:
+    """Keys of its configuration by the kind of what they name; none where it does not say."""
+    declared: Any = None
+    with contextlib.suppress(Exception):  # a property runs the plugin's code
+        declared = dict(getattr(plugin, "resource_keys", {}))
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, keys in (declared or {}).items():
+        if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
+            found[str(kind)] = tuple(keys)
+    return found
 
 
 def config_schema(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import generate_latest as generate_text
@@ -16,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.instrument import Instrument, Kind
 from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
@@ -35,19 +37,24 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 PER_TARGET = (
-    table.TARGET_STATUS,
-    table.TARGET_UP,
-    table.TARGET_FAILURES,
-    table.TARGET_CHANGES,
-    table.TARGET_LAST_DURATION,
-    table.TARGET_LAST_VALIDATION,
-    table.TARGET_LAST_SUCCESS,
-    table.TARGET_CHECK,
-    table.TARGET_VALIDATIONS,
-    table.TARGET_ERROR,
-    table.TARGET_INTERVAL,
-    table.TARGET_OBJECTIVE,
-    table.TARGET_INFO,
+    of_targets.TARGET_STATUS,
+    of_targets.TARGET_UP,
+    of_targets.TARGET_FAILURES,
+    of_targets.TARGET_CHANGES,
+    of_targets.TARGET_LAST_DURATION,
+    of_targets.TARGET_LAST_VALIDATION,
+    of_targets.TARGET_LAST_SUCCESS,
+    of_targets.TARGET_CHECK,
+    of_targets.TARGET_CHECK_DURATION,
+    of_targets.TARGET_VALIDATIONS,
+    of_targets.TARGET_ERROR,
+    of_targets.TARGET_MAINTENANCE,
+    of_targets.TARGET_MAINTENANCE_END,
+    of_targets.TARGET_EXPIRY,
+    of_targets.TARGET_EXPIRY_WARNING,
+    of_targets.TARGET_INFO,
+    of_targets.TARGET_INTERVAL,
+    of_targets.TARGET_OBJECTIVE,
 )
 """In the order of the texts of one target."""
 (
@@ -59,17 +66,26 @@ PER_TARGET = (
     _VALIDATION,
     _SUCCESS,
     _CHECK,
+    _CHECK_DURATION,
     _VALIDATIONS,
     _ERROR,
+    _MAINTENANCE,
+    _MAINTENANCE_END,
+    _EXPIRY,
+    _EXPIRY_WARNING,
+    _INFO,
     _INTERVAL,
     _OBJECTIVE,
-    _INFO,
 ) = (instrument.name for instrument in PER_TARGET)
-_FIXED = 3
+_FIXED = 2
 """How many of them, the last ones, hold for the Target."""
-_SECONDS = table.TARGET_RESULT_SECONDS.name
+_LEARNED = 3
+"""How many of those before them hold until a validation learns something else of its server."""
+_SECONDS = of_targets.TARGET_RESULT_SECONDS.name
+_MAINTAINED = of_targets.TARGET_MAINTENANCE_SECONDS.name
 
 
+@lru_cache(maxsize=4096)
 def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -89,19 +105,15 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
 
 
 class _Seconds(NamedTuple):
-    """The lines of a target's result seconds. That of the result in force changes at every scrape: `running`
-    is its start, and its value the clock's time and `offset`."""
+    """The lines of a target's counters of seconds. That of the counter in force changes at every scrape:
+    `running` is its start, and its value the clock's time and `offset`."""
 
-    known: Availability
-    settled: str
-    running: str
-    offset: float
+    settled: str = ""
+    running: str = ""
+    offset: float = 0.0
 
     def at(self, now: float) -> str:
         return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
-
-    def hold_for(self, later: Availability) -> bool:
-        return self.known.settled is later.settled and self.known.current is later.current
 
 
 class _Rendered(NamedTuple):
@@ -112,16 +124,32 @@ class _Rendered(NamedTuple):
     labels: str
     pieces: tuple[str, ...]
     seconds: _Seconds
+    maintained: _Seconds
 
 
 def _fixed(target: Target, labels: str) -> tuple[str, ...]:
-    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
-    named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
     return (
-        f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_INTERVAL}{labels} {target.policy.longest_interval}\n",
         f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
+    )
+
+
+def _learned(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
+    target = snapshot.target
+    named = {"target": target.name, "plugin": target.plugin_name, "dbt_type": target.adapter_type}
+    if snapshot.server_address:
+        named["server_address"] = snapshot.server_address
+    named |= {f"label_{name}": value for name, value in sorted(target.labels.items())}
+    expiries = [(f'{labels[:-1]},what="{each.what.value}"}}', each) for each in snapshot.expiries]
+    return (
+        "".join([f"{_EXPIRY}{block} {each.at:.0f}\n" for block, each in expiries]),
+        "".join([f"{_EXPIRY_WARNING}{block} {each.lead:.12g}\n" for block, each in expiries if each.lead]),
         f"{_INFO}{labels_block(named.keys(), named.values())} 1\n",
     )
+
+
+def _taught_nothing(before: TargetSnapshot, after: TargetSnapshot) -> bool:
+    return before.expiries is after.expiries and before.server_address == after.server_address
 
 
 def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
@@ -129,11 +157,11 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
     success = snapshot.last_success_at
     up = 1 if status is HealthStatus.HEALTHY or status is HealthStatus.DEGRADED else 0
     if last is None:
-        duration = validation = checks = ""
+        duration = validation = checks = check_durations = ""
     else:
         duration = f"{_DURATION}{labels} {last.duration}\n"
         validation = f"{_VALIDATION}{labels} {last.finished_at:.3f}\n"
-        checks = _check_lines(snapshot, labels) if last.checks else ""
+        checks, check_durations = _check_lines(snapshot, labels) if last.checks else ("", "")
     reason = None if last is None or snapshot.stale else error_type_of(last)
     return (
         f"{_STATUS}{labels} {status.value}\n",
@@ -144,9 +172,18 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         validation,
         "" if success is None else f"{_SUCCESS}{labels} {success:.3f}\n",
         checks,
+        check_durations,
         f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
         "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
+        *_maintenance(snapshot, labels),
     )
+
+
+def _maintenance(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
+    maintenance = snapshot.maintenance
+    if maintenance is not None:
+        return f"{_MAINTENANCE}{labels} 1\n", f"{_MAINTENANCE_END}{labels} {maintenance.until:.3f}\n"
+    return (f"{_MAINTENANCE}{labels} 0\n" if snapshot.target.windows else ""), ""
 
 
 def _seconds(known: Availability, labels: str) -> _Seconds:
@@ -158,18 +195,44 @@ def _seconds(known: Availability, labels: str) -> _Seconds:
             running, offset = start, seconds - known.since
         else:
             settled += f"{start}{seconds:.3f}\n"
-    return _Seconds(known, settled, running, offset)
+    return _Seconds(settled, running, offset)
 
 
-def _check_lines(snapshot: TargetSnapshot, labels: str) -> str:
-    """A name that occurs twice is one series, of the worse status: a page with duplicates is refused."""
+def _maintained(snapshot: TargetSnapshot, labels: str) -> _Seconds:
+    known = snapshot.availability
+    if not snapshot.target.windows and known.maintained_since is None:
+        return _Seconds()
+    start = f"{_MAINTAINED}{labels} "
+    if known.maintained_since is None:
+        return _Seconds(f"{start}{known.maintained:.3f}\n")
+    return _Seconds("", start, known.maintained - known.maintained_since)
+
+
+def _is_counted_alike(known: Availability, later: Availability) -> bool:
+    return (
+        known.settled is later.settled
+        and known.latest is later.latest
+        and known.maintained_since == later.maintained_since
+    )
+
+
+def _check_lines(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
+    """Of statuses and of durations. A name that occurs twice is one series, of the worse status and of both
+    durations: a page with duplicates is refused."""
     worst: dict[str, int] = {}
+    took: dict[str, float] = {}
     for check in snapshot.last.checks if snapshot.last else ():
-        severity = 0 if snapshot.stale else check.status.severity
-        if severity >= worst.get(check.name, 0):
-            worst[check.name] = severity
-    prefix = f'{_CHECK}{labels[:-1]},check="'
-    return "".join([f'{prefix}{escape(name)}"}} {severity}\n' for name, severity in worst.items()])
+        name, severity = check.name, 0 if snapshot.stale else check.status.severity
+        if severity >= worst.get(name, 0):
+            worst[name] = severity
+        took[name] = took.get(name, 0.0) + check.latency_ms
+    start = f'{labels[:-1]},check="'
+    statuses = durations = ""
+    for name, severity in worst.items():
+        block = f'{start}{escape(name)}"}} '
+        statuses += f"{_CHECK}{block}{severity}\n"
+        durations += f"{_CHECK_DURATION}{block}{took[name] / 1000:.6f}\n"
+    return statuses, "" if snapshot.stale else durations
 
 
 class _WithoutCreated(Collector):
@@ -220,7 +283,9 @@ class MetricsPage:
         if targets:
             now = self._monotonic()
             seconds = "".join([rendered.seconds.at(now) for rendered in targets])
-            yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            yield _encode(header(of_targets.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            maintained = "".join([rendered.maintained.at(now) for rendered in targets])
+            yield _encode(header(of_targets.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics) + maintained)
 
     def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
@@ -231,11 +296,16 @@ class MetricsPage:
                 known = self._render(snapshot)
             elif known.snapshot is not snapshot:
                 labels = known.labels
-                pieces = _varying(snapshot, labels) + known.pieces[-_FIXED:]
-                seconds = known.seconds
-                if not seconds.hold_for(snapshot.availability):
+                if _taught_nothing(known.snapshot, snapshot):
+                    held = known.pieces[-_FIXED - _LEARNED :]
+                else:
+                    held = _learned(snapshot, labels) + known.pieces[-_FIXED:]
+                pieces = _varying(snapshot, labels) + held
+                seconds, maintained = known.seconds, known.maintained
+                if not _is_counted_alike(known.snapshot.availability, snapshot.availability):
                     seconds = _seconds(snapshot.availability, labels)
-                known = _Rendered(snapshot, labels, pieces, seconds)
+                    maintained = _maintained(snapshot, labels)
+                known = _Rendered(snapshot, labels, pieces, seconds, maintained)
             new[name] = known
         self._cache = new
         return new.values()
@@ -243,20 +313,21 @@ class MetricsPage:
     def _render(self, snapshot: TargetSnapshot) -> _Rendered:
         target = snapshot.target
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
-        fixed = _fixed(target, labels)
+        held = _learned(snapshot, labels) + _fixed(target, labels)
         seconds = _seconds(snapshot.availability, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + fixed, seconds)
+        maintained = _maintained(snapshot, labels)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + held, seconds, maintained)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)
         beat = self._state.scheduler_beat
-        yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
-        yield table.READY, [((), int(self._state.ready))]
-        yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
+        yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
+        yield of_monitor.READY, [((), int(self._state.ready))]
+        yield of_monitor.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
         shard = self._state.shard
-        yield table.SHARD_INFO, _shard_rows(shard)
-        yield table.CONFIGURED_TARGETS, [((), self._state.configured)] if shard is not None else []
-        yield table.BUILD_INFO, [((self._version,), 1)]
+        yield of_monitor.SHARD_INFO, _shard_rows(shard)
+        yield of_monitor.CONFIGURED_TARGETS, [((), self._state.configured)] if shard is not None else []
+        yield of_monitor.BUILD_INFO, [((self._version,), 1)]
 
 
 def _shard_rows(shard: Shard | None) -> Rows:

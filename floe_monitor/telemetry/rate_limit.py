@@ -1,7 +1,8 @@
-"""Bounds how often one kind of line is written, whatever repeats: a client's requests, or a failure."""
+"""Bounds how often a kind of line is written, whatever repeats: a client's requests, a failure, a warning."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -48,3 +49,27 @@ class RateLimit:
                 return 0
             known.withheld += 1
             return None
+
+
+DAY_SECONDS = 86_400.0
+
+
+class Daily:
+    """Asked before each line about what stays as it is for days. For one thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._written: dict[tuple[str, str], tuple[float, Hashable]] = {}
+
+    def admit(self, subject: tuple[str, str], state: Hashable) -> bool:
+        """Whether a day has passed since the subject's last line, or its state is another by now."""
+        now = self._clock()
+        at, known = self._written.get(subject, (-math.inf, None))
+        if known == state and now - at < DAY_SECONDS:
+            return False
+        self._written[subject] = (now, state)
+        return True
+
+    def forget(self, name: str) -> None:
+        """All subjects that begin with it."""
+        self._written = {subject: line for subject, line in self._written.items() if subject[0] != name}

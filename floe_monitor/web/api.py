@@ -11,11 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from floe_monitor.compute.errors import MonitorResourceError
-from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
 from floe_monitor.domain import serialization
 from floe_monitor.domain.shards import assigned
 from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
+from floe_monitor.web.gate import GateQuery, judge
 from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.responses import (
     ProblemError,
@@ -63,6 +64,7 @@ class Api:
             Route("/api/v1/status", self.status),
             Route("/api/v1/targets", self.targets),
             Route("/api/v1/targets/{name}", self.target),
+            Route("/api/v1/gate", self.gate),
             Route("/api/v1/targets/{name}/validate", self.validate, methods=["POST"]),
             Route("/-/reload", self.reload, methods=["POST"]),
         ]
@@ -73,12 +75,13 @@ class Api:
         if found is not None:
             return found
         near = nearest(name, tuple(self._state.targets))
-        hint = f"; did you mean {near!r}?" if near else ""
+        problem = f"no target {name[:128]!r}"
         shard = self._state.shard
         if shard is not None and not shard.watches(name):
             others = ", ".join(map(str, assigned(name, shard.count, shard.replicas)))
-            hint, near = f" on this {shard}: one of that name would be on {others}", None
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"no target {name[:128]!r}{hint}", nearest=near)
+            problem += f" on this {shard}: one of that name would be on {others}"
+            raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=None)
+        raise ProblemError(HTTPStatus.NOT_FOUND, with_hint(problem, near), nearest=near)
 
     async def metrics(self, request: Request) -> Response:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))
@@ -122,6 +125,12 @@ class Api:
         # A long history is a megabyte of JSON, which takes a thread.
         found = await anyio.to_thread.run_sync(render)
         return conditional_response(request, found, _JSON)
+
+    async def gate(self, request: Request) -> Response:
+        query = GateQuery.parse(request.query_params.multi_items())
+        targets = dict(self._state.targets)
+        status, body = await anyio.to_thread.run_sync(judge, targets, query)  # of thousands it takes time
+        return json_response(body, status)
 
     async def validate(self, request: Request) -> Response:
         """Requests for one target that arrive while it is probed share the probe."""

@@ -12,7 +12,7 @@ from floe_monitor.domain.health import HealthStatus
 from floe_monitor.web.responses import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from floe_monitor.domain.state import TargetSnapshot
 
@@ -40,20 +40,20 @@ class TargetQuery:
                 # A form sends its empty fields too.
                 values.setdefault(key, []).extend(filter(None, map(str.strip, value.split(","))))
             elif key not in ignore:
-                raise _unknown("query parameter", key, PARAMETERS)
+                raise unknown_word("query parameter", key, PARAMETERS)
         words = [status.word for status in HealthStatus]
         for key, known in (("status", words), ("fields", serialization.TARGET_FIELDS)):
             for value in values.get(key, ()):
                 if value not in known:
-                    raise _unknown(key, value, known)
+                    raise unknown_word(key, value, known)
         return cls(
             statuses=frozenset(HealthStatus[word.upper()] for word in values.get("status", ())),
             plugins=frozenset(values.get("plugin", ())),
-            labels=tuple(_label(text) for text in values.get("label", ())),
+            labels=tuple(parse_label(text) for text in values.get("label", ())),
             search=" ".join(values.get("search", ())).lower(),
             fields=tuple(values.get("fields", ())) or serialization.TARGET_FIELDS,
-            limit=_number("limit", values) if values.get("limit") else None,
-            offset=_number("offset", values) if values.get("offset") else 0,
+            limit=whole_number("limit", values) if values.get("limit") else None,
+            offset=whole_number("offset", values) if values.get("offset") else 0,
         )
 
     def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
@@ -70,9 +70,7 @@ class TargetQuery:
             (not self.statuses or snapshot.status in self.statuses)
             and (not self.plugins or target.plugin_name in self.plugins)
             and (not self.search or self.search in target.name.lower())
-            and all(
-                key in target.labels and value in (None, target.labels[key]) for key, value in self.labels
-            )
+            and has_labels(target.labels, self.labels)
         )
 
 
@@ -86,19 +84,24 @@ def render_targets(snapshots: Sequence[TargetSnapshot], query: TargetQuery) -> b
     return serialization.encode({"total": len(selected), "counts": counts, "targets": rows})
 
 
-def _label(text: str) -> tuple[str, str | None]:
+def parse_label(text: str) -> tuple[str, str | None]:
+    """`key=value`, or a key alone, which any value goes with."""
     key, equals, value = text.partition("=")
     return key, value if equals else None
 
 
-def _number(key: str, values: dict[str, list[str]]) -> int:
+def has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None]]) -> bool:
+    return all(key in labels and value in (None, labels[key]) for key, value in wanted)
+
+
+def whole_number(key: str, values: dict[str, list[str]]) -> int:
     text = values[key][-1]
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"{key} must be a whole number, not {text[:64]!r}")
     return int(text)
 
 
-def _unknown(what: str, word: str, known: Iterable[str]) -> ProblemError:
+def unknown_word(what: str, word: str, known: Iterable[str]) -> ProblemError:
     known = list(known)
     near = nearest(word, known)
     return ProblemError(

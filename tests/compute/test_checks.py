@@ -50,6 +50,13 @@ def test_all_checks_pass() -> None:
     assert result.latency_ms >= query.started_ms
 
 
+def test_a_result_says_what_little_was_looked_at() -> None:
+    with Validation(classify) as validation, validation.check("asleep") as check:
+        check.message = "it rests"
+        validation.conclude("nothing more was looked at")
+    assert validation.result("all is well").message == "nothing more was looked at"
+
+
 def test_an_unhealthy_check_ends_the_validation() -> None:
     validation = Validation(classify)
     with validation:

@@ -42,6 +42,8 @@ def row(status: str, *, dbt: bool, reason: str = "", **more: Any) -> Row:
         (row("healthy", dbt=False, reason=OWNED, warnings=TOLD), False),
         (row("unhealthy", dbt=False), True),
         (row("unhealthy", dbt=True), False),
+        (row("unhealthy", dbt=True, asleep=True), True),
+        (row("healthy", dbt=False, asleep=True), False),
         (row("unhealthy", dbt=True, direct="IO Error: refused"), True),
         (row("unhealthy", dbt=True, direct="reads 1 row"), False),
         (row("unhealthy", dbt=False, message=""), False),
@@ -61,7 +63,8 @@ def test_agreement(found: Row, agrees: bool) -> None:
 def test_every_engine_has_its_cases() -> None:
     counted = {name: len(engines.load(name).cases) for name in engines.names()}
     least = {"bigquery": 30, "duckdb": 30, "duckdb2": 10, "iceberg": 30, "polaris": 25, "postgres": 35}
-    least |= {"rest_catalogs": 10, "snowflake": 30, "spark": 24, "trino": 40}
+    least |= {"databricks": 40, "rest_catalogs": 10, "snowflake": 30, "spark": 24, "trino": 40}
+    least |= {"clickhouse": 30, "redshift": 55}
     assert counted.keys() == least.keys()
     assert not {name: counted[name] for name in least if counted[name] < least[name]}
 

@@ -55,7 +55,7 @@ def test_what_has_another_hash_is_not_taken(bare: Path) -> None:
 
 
 def test_without_maven_the_reason_is_told(bare: Path) -> None:
-    with pytest.raises(RuntimeError, match="there is no Maven"):
+    with pytest.raises(RuntimeError, match="needs Maven"):
         maven_artifacts.fetched(ARTIFACT)
     ARTIFACT.file.parent.mkdir(parents=True)
     ARTIFACT.file.write_bytes(RIGHT)

@@ -33,9 +33,12 @@ from floe_monitor.compute import (
     ConnectionResult,
     ConnectionStatus,
     ErrorType,
+    ExpiryKind,
     Failure,
     Validation,
     deadline,
+    note_expiry,
+    note_server,
 )
 from floe_monitor.compute.toolkit.connection_cache import CachedConnection, ConnectionCache
 
@@ -44,6 +47,9 @@ FOREVER = threading.Event()
 
 HANGING = threading.Event()
 """Once a test sets it, `turn_to_hanging` hangs."""
+
+CUT: set[str] = set()
+"""Hosts that `over_the_network` does not reach; "*" stands for all."""
 
 CALLS: list[str] = []
 """Behaviours in the order they were called, in this process."""
@@ -159,6 +165,18 @@ def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
     return _hang(config) if HANGING.is_set() else _healthy(config)
 
 
+def _over_the_network(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        note_server(config.connection.get("host", ""))
+        with validation.check("network") as check:
+            if CUT & {"*", config.connection.get("host", "")}:
+                check.fail("no route to host", ErrorType.CONNECTION)
+        with validation.check("query"):
+            pass
+    return validation.result("reached")
+
+
 def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
     validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
     with validation:
@@ -167,6 +185,19 @@ def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
         with validation.check("extension:x", on_timeout=ConnectionStatus.DEGRADED):
             FOREVER.wait()
     return validation.result("from another age")
+
+
+def _learn(config: ComputeConfig) -> ConnectionResult:
+    """What it is told of a server and its end, and perhaps no answer afterwards."""
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        with validation.check("connect"):
+            note_server("db.example.com")
+            note_expiry(ExpiryKind.PASSWORD, config.connection["ends"], "the password of role 'dbt'")
+        with validation.check("query"):
+            if config.connection.get("hang"):
+                FOREVER.wait()
+    return validation.result("learned")
 
 
 def _hang_in_a_check(config: ComputeConfig) -> ConnectionResult:
@@ -451,6 +482,8 @@ BEHAVIOURS: dict[str, Any] = {
     "sleep": _sleep,
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
+    "learn": _learn,
+    "over_the_network": _over_the_network,
     "hang_in_a_check": _hang_in_a_check,
     "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +134,50 @@ async def test_a_timeout_has_the_status_that_its_check_names(
         ("query", "healthy"),
         ("extension:x", "degraded"),
     ]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize("hang", [False, True])
+async def test_what_a_validation_learns_is_in_its_result(
+    probe: Probe, make_target: MakeTarget, isolation: str, hang: bool
+) -> None:
+    ends = time.time() + 86_400
+    behaviour = {"behave": "learn", "ends": ends, "hang": hang}
+    result = await probe(make_target(behaviour, timeout=1, isolation=isolation))
+    assert result.status is (ConnectionStatus.UNHEALTHY if hang else ConnectionStatus.HEALTHY)
+    assert result.server_address == "db.example.com"
+    assert [(each.what.value, each.at, each.of) for each in result.expiries] == [
+        ("password", ends, "the password of role 'dbt'")
+    ]
+    assert result.warnings[0].startswith("the password of role 'dbt' expires in 23 hours: ")
+
+
+async def test_web_tokens_of_the_configuration_are_warned_of_in_any_plugin(
+    probe: Probe, make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def token(ends: float) -> str:
+        parts = ({"alg": "none"}, {"exp": ends})
+        return (
+            ".".join(
+                base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts
+            )
+            + ".x"
+        )
+
+    ends = int(time.time()) + 600
+    monkeypatch.setenv("TOKEN", token(ends))
+    given = {"credentials": {"token": {"env": "TOKEN"}}}
+    target = make_target({"behave": "healthy", "session": [token(ends + 60)]}, extra=given)
+    result = await probe(target)
+    assert [(each.what.value, each.at, each.of) for each in result.expiries] == [
+        ("token", ends, "the token in credentials.token")
+    ]
+    [warning] = result.warnings
+    assert re.match(r"the token in credentials\.token expires in (9|10) minutes: 2", warning)
+    assert (
+        await probe(make_target({"behave": "healthy"}, extra=given, token_expiry_warning="1m"))
+    ).warnings == ()
+    assert (await probe(make_target({"behave": "healthy"}, extra=given, expiry_warning=0))).warnings == ()
 
 
 async def test_the_deadline_is_visible_to_the_plugin(probe: Probe, make_target: MakeTarget) -> None:

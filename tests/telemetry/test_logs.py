@@ -9,12 +9,13 @@ import sys
 import threading
 import warnings
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 
-from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
 from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import (
@@ -26,11 +27,13 @@ from floe_monitor.domain.events import (
     TargetStale,
     TickSkipped,
 )
+from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.health import HealthStatus, Transition
 from floe_monitor.settings.models import LogSettings
 from floe_monitor.telemetry.fanout import Drops
+from floe_monitor.telemetry.log_sink import LogSink
 from floe_monitor.telemetry.log_writer import LogWriter
-from floe_monitor.telemetry.logs import LogSink, configure_logging
+from floe_monitor.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,6 +90,28 @@ def test_a_line_per_probe_when_asked(make_finished: MakeFinished) -> None:
         "probe finished",
         "probe finished",
     ]
+
+
+def test_what_expires_soon_is_a_line_a_day(make_finished: MakeFinished) -> None:
+    capture = Capture()
+    sink = LogSink(capture.settings)
+    at = 1_700_000_000.25 + 600
+    far = WatchedExpiry(ExpiryKind.SERVER_CERTIFICATE, at + 86_400, "", 3_600.0)
+    near = WatchedExpiry(ExpiryKind.TOKEN, at, "the token in credentials.token", 3_600.0)
+    for _ in range(3):
+        sink.handle(make_finished(expiries=(far, near)))
+    for _ in range(3):
+        sink.handle(make_finished(expiries=(far, replace(near, at=at + 300))))
+    sink.handle(ConfigReloaded(1.0, removed=("dev",)))
+    sink.handle(make_finished(expiries=(replace(near, at=at + 300),)))
+    lines = [line for line in capture.lines() if line["event"] != "configuration loaded"]
+    assert [(line["level"], line["what"], line["expires_at"]) for line in lines] == [
+        ("warning", "token", "2023-11-14T22:23:20.250Z"),
+        ("warning", "token", "2023-11-14T22:28:20.250Z"),
+        ("warning", "token", "2023-11-14T22:28:20.250Z"),
+    ]
+    first = "target dev: the token in credentials.token expires in 9 minutes: 2023-11-14 22:23:20 UTC"
+    assert lines[0]["event"] == first
 
 
 @pytest.mark.parametrize("level", ["info", "error"])

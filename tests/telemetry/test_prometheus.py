@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
+from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType, ExpiryKind
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -16,8 +17,11 @@ from floe_monitor.domain.events import (
     ProfileReconciled,
     TickSkipped,
 )
+from floe_monitor.domain.expiry import WatchedExpiry
+from floe_monitor.domain.maintenance import Maintenance, Window
 from floe_monitor.domain.shards import Shard
 from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
 from floe_monitor.telemetry.instrument import Kind, Origin
 from floe_monitor.telemetry.instruments import INSTRUMENTS
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from floe_monitor.domain.events import ProbeResult
     from tests.telemetry.conftest import MakeFinished, MakeResult, World
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
@@ -86,6 +91,50 @@ def test_a_target_as_it_is_now(world: World, make_result: MakeResult) -> None:
     assert key("floe_compute_target_last_success_timestamp_seconds", **ids) not in ill
 
 
+def test_what_a_target_needs_and_when_that_ends(world: World, make_result: MakeResult) -> None:
+    page = MetricsPage(world.state, PrometheusSink(), "1")
+    ids = {"target": "dev", "plugin": "duckdb"}
+    ends, warned = (
+        "floe_compute_target_expiry_timestamp_seconds",
+        "floe_compute_target_expiry_warning_seconds",
+    )
+    certificate = WatchedExpiry(ExpiryKind.SERVER_CERTIFICATE, 1_800_000_000.0, "", 86_400.0)
+    password = WatchedExpiry(ExpiryKind.PASSWORD, 1_700_000_600.0, "", 0.0)
+    target = world.target(labels={"team": "core"})
+    snapshot = world.add(target, make_result(server_address="db", expiries=(certificate, password)))
+
+    def found(*results: ProbeResult) -> Samples:
+        nonlocal snapshot
+        for result in results:
+            snapshot = snapshot.after(result, snapshot.health, keep=1, now=0.0)
+        world.state.targets["dev"] = snapshot
+        return samples(page)
+
+    info = key("floe_compute_target_info", dbt_type="duckdb", server_address="db", label_team="core", **ids)
+    before = found()
+    assert before[key(ends, what="server_certificate", **ids)] == 1_800_000_000
+    assert before[key(warned, what="server_certificate", **ids)] == 86_400
+    assert before[key(ends, what="password", **ids)] == 1_700_000_600
+    assert key(warned, what="password", **ids) not in before
+    assert before[info] == 1
+    failed = found(make_result(UNHEALTHY, expiries=(certificate,)), make_result(UNHEALTHY))
+    assert failed[key(ends, what="password", **ids)] == 1_700_000_600
+    assert failed[info] == 1
+    renewed = found(make_result(expiries=(replace(certificate, at=1_900_000_000.0),)))
+    assert renewed[key(ends, what="server_certificate", **ids)] == 1_900_000_000
+    assert key(ends, what="password", **ids) not in renewed
+
+
+def test_how_long_each_check_took(world: World, make_result: MakeResult) -> None:
+    page = MetricsPage(world.state, PrometheusSink(), "1")
+    twice = (CheckResult("connect", HEALTHY, 8.25), CheckResult("connect", HEALTHY, 1.5))
+    snapshot = world.add(world.target(), make_result(checks=twice))
+    took = key("floe_compute_target_check_duration_seconds", target="dev", plugin="duckdb", check="connect")
+    assert samples(page)[took] == 0.00975
+    world.state.targets["dev"] = snapshot.as_stale(5.0, 0.0)
+    assert took not in samples(page)
+
+
 def test_a_stale_target_is_unknown_in_all_its_checks(world: World, make_result: MakeResult) -> None:
     page = MetricsPage(world.state, PrometheusSink(), "1")
     snapshot = world.add(world.target(), make_result())
@@ -126,6 +175,39 @@ def test_the_result_in_force_counts_at_every_scrape(world: World, make_result: M
     clock = 200.0
     assert seconds() == {"healthy": 7, "degraded": 0, "unhealthy": 4}
     assert samples(page)[key("floe_compute_target_validations_total", target="dev", plugin="duckdb")] == 2
+
+
+def test_maintenance_is_shown_where_a_window_is_configured(world: World, make_result: MakeResult) -> None:
+    clock = 100.0
+    page = MetricsPage(world.state, PrometheusSink(), "1", monotonic=lambda: clock)
+    world.add(world.target("without"), make_result(target="without"))
+    window = Window(Recurrence("0 2 * * *", "UTC"), 3600.0)
+    snapshot = world.add(world.target(windows=(window,)))
+    world.state.targets["dev"] = snapshot = snapshot.after(make_result(), snapshot.health, 1, clock)
+
+    def shown(name: str, **more: str) -> float | None:
+        return samples(page).get(key(f"floe_compute_target_{name}", target="dev", plugin="duckdb", **more))
+
+    def seconds() -> tuple[float | None, float | None]:
+        return shown("result_seconds_total", status="healthy"), shown("maintenance_seconds_total")
+
+    assert shown("maintenance") == 0
+    assert shown("maintenance_end_timestamp_seconds") is None
+    clock = 110.0
+    assert seconds() == (10, 0)
+    snapshot = snapshot.with_maintenance(Maintenance(5.0, 1_800_000_000.5, ""), clock)
+    world.state.targets["dev"] = snapshot
+    clock = 115.0
+    assert seconds() == (10, 5)
+    assert shown("maintenance") == 1
+    assert shown("maintenance_end_timestamp_seconds") == 1_800_000_000.5
+    assert shown("status") is not None
+    world.state.targets["dev"] = snapshot.with_maintenance(None, clock)
+    clock = 118.0
+    assert seconds() == (13, 5)
+    assert not any(
+        "maintenance" in name and ("target", "without") in labels for name, labels in samples(page)
+    )
 
 
 def test_the_reason_of_the_last_result_is_a_series_while_it_holds(
@@ -178,8 +260,12 @@ def test_a_check_reported_twice_is_one_series_of_the_worse_status(
 def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> MetricsPage:
     """A page on which every instrument of the table has a sample."""
     sink = PrometheusSink()
-    limited = make_result(DEGRADED, error_type=ErrorType.EXTENSION)
-    world.add(world.target(labels={"team": "core"}), limited)
+    ends = WatchedExpiry(ExpiryKind.PASSWORD, 1_700_086_400.0, "", 86_400.0)
+    limited = make_result(
+        DEGRADED, error_type=ErrorType.EXTENSION, server_address="db.example.com", expiries=(ends,)
+    )
+    snapshot = world.add(world.target(labels={"team": "core"}), limited)
+    world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
     world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}

@@ -22,7 +22,10 @@ from floe_monitor.compute.errors import (
     ComputeError,
     ComputeTimeoutError,
 )
+from floe_monitor.compute.evidence import note_expiry
+from floe_monitor.compute.models import ExpiryKind
 from floe_monitor.compute.toolkit.blocking_calls import family_of
+from floe_monitor.compute.toolkit.certificates import valid_until
 from floe_monitor.compute.toolkit.endpoints import Endpoint
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ class BoundedSocket:
         self.waits_for = "the TCP connection"
         """For the text of a timeout."""
         self.tls_version: str | None = None
+        self._certificates: dict[str, float | None] = {}
+        """When those of the servers within end, by their names."""
         self._byte_limit = byte_limit
         self._received = 0
         self._probing = False
@@ -142,6 +147,13 @@ class BoundedSocket:
         with self._mapped():
             stream.handshake()
         self._stream, self.tls_version = stream, stream.version
+        self._certificates[server_hostname] = valid_until(stream.certificate)
+        self.note_certificates()
+
+    def note_certificates(self) -> None:
+        """For another validation that it has served: the handshake was an earlier one's."""
+        for name, ends in self._certificates.items():
+            note_expiry(ExpiryKind.SERVER_CERTIFICATE, ends, f"the certificate of {name}")
 
     def recv(self, size: int) -> bytes:
         """At least one byte; `ClosedError` at the end of the stream."""
@@ -251,6 +263,11 @@ class _Tls:
     @property
     def version(self) -> str | None:
         return self._tls.version()
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's, in DER, verified or not."""
+        return self._tls.getpeercert(binary_form=True)
 
     def handshake(self) -> None:
         try:

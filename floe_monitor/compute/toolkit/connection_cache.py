@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pydantic import Field
 
 from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.evidence import Noted, noted, repeat
 from floe_monitor.compute.models import ComputeConfig
 from floe_monitor.compute.toolkit.endpoints import still_lead_there
 
@@ -102,10 +103,13 @@ class CachedConnection(Generic[_C]):
     born: float
     max_age: float
     idle_until: float = 0.0
+    learned: Noted = field(default_factory=Noted)
+    """What making it has shown, which holds as long as it is used."""
 
     @classmethod
     def new(cls, connection: _C, config: ReusingConfig) -> CachedConnection[_C]:
-        return cls(connection, time.monotonic(), config.connection_max_age_seconds)
+        """Just made, by the validation under way."""
+        return cls(connection, time.monotonic(), config.connection_max_age_seconds, learned=noted())
 
 
 class ConnectionCache(Generic[_C]):
@@ -260,6 +264,7 @@ def reusing(
     if kept is None:
         kept = CachedConnection.new(connect(), config)
     else:
+        repeat(kept.learned)
         for name in held:
             with validation.check(name) as check:
                 check.message = HOLDS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from floe_monitor.compute.deadline import Deadline
 from floe_monitor.compute.errors import ComputeConnectionError, ComputeTimeoutError
+from floe_monitor.compute.evidence import note_server
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 from floe_monitor.compute.toolkit.endpoints import Endpoint
@@ -137,11 +138,15 @@ class _Dialling(Generic[_C]):
         self._failed: list[_Failure] = []
 
     def run(self) -> Dialled[_C]:
+        first = self._hosts[0][0] if self._hosts else ""
+        note_server(first)
         endpoints = self._look_up()
         for position, endpoint in enumerate(endpoints):
             connection = self._try(endpoint, 1 / (len(endpoints) - position))
             if connection is not None:
-                return self._settled(connection, endpoint)
+                dialled = self._settled(connection, endpoint)
+                note_server(dialled.endpoint.host, instead_of=first)
+                return dialled
         raise self._together()
 
     def _look_up(self) -> list[Endpoint]:

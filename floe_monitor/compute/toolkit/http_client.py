@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin
 
 from floe_monitor.compute.deadline import Deadline, remaining
 from floe_monitor.compute.errors import ComputeConfigurationError, ComputeConnectionError, ComputeTimeoutError
+from floe_monitor.compute.evidence import note_server
 from floe_monitor.compute.toolkit import proxies
 from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
 from floe_monitor.compute.toolkit.http_address import Origin, site_of, split_url
@@ -125,6 +126,7 @@ class HttpClient:
             self._kept.popitem()[1].close()
 
     def _answered(self, request: _Request) -> HttpAnswer:
+        note_server(request.origin.host)
         proxy = self._proxy_for(request.origin.scheme, request.origin.host, request.origin.port)
         where = f"{request.origin}" if proxy is None else f"{request.origin} by {proxy}"
         try:
@@ -152,6 +154,7 @@ class HttpClient:
         except BaseException:
             connection.close()
             raise
+        connection.connection.note_certificates()
         if connection.reusable and not request.closes:
             self._keep(request.origin, connection)
         else:

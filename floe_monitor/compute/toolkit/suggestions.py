@@ -34,3 +34,8 @@ def hint(near: str | None, known: Iterable[str]) -> str:
     words = list(known)
     shown = ", ".join(words[:MOST_SHOWN]) + (" …" if len(words) > MOST_SHOWN else "")
     return f"known: {shown}" if words else ""
+
+
+def with_hint(problem: str, near: str | None) -> str:
+    """The problem, and what was meant if there is a nearest: `no target 'dve'; did you mean 'dev'?`."""
+    return f"{problem}; {hint(near, ())}" if near is not None else problem

@@ -41,19 +41,21 @@ def examine(config: DuckDBConfig, validation: Validation, tokens: TokenCache, ca
     with closing(connection):
         with validation.check("query"):
             connection.execute("SELECT 1").fetchall()
-        if config.has_session:
-            _examine_session(config, connection, validation, tokens, calls, main_is_empty=main_is_empty)
+            databases = (
+                Databases(config, connection, main_is_empty=main_is_empty) if config.has_session else None
+            )
+        if databases is not None:
+            _examine_session(config, connection, databases, validation, tokens, calls)
     _admit_the_unchecked(config, validation)
 
 
 def _examine_session(
     config: DuckDBConfig,
     connection: DuckDBPyConnection,
+    databases: Databases,
     validation: Validation,
     tokens: TokenCache,
     calls: BlockingCalls,
-    *,
-    main_is_empty: bool,
 ) -> None:
     """What dbt-duckdb does with a database that it has opened, in dbt-duckdb's order."""
     catalogs = config.catalogs()
@@ -63,7 +65,6 @@ def _examine_session(
             validation.warn("nothing after the extensions was checked: loading them took all the time")
             return
         secrets.create(config, connection, validation, but=_made_by_catalogs(catalogs))
-        databases = Databases(config, connection, main_is_empty=main_is_empty)
         attachments.examine(config, connection, databases, validation)
     if catalogs:
         from floe_monitor_duckdb.iceberg import checks  # noqa: PLC0415 - HTTP and TLS load with it
@@ -72,8 +73,6 @@ def _examine_session(
         http = checks.Http(config.http_options, calls, tokens)
         checks.examine(catalogs, engine, http, validation)
     with interrupted_at(deadline.with_margin(), connection):
-        for catalog in catalogs:
-            databases.stand_in_for_missing(catalog.alias)
         settings.apply(config, connection, databases, validation)
 
 

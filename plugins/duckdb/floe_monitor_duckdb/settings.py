@@ -27,6 +27,8 @@ def apply(
     if not (config.settings or config.is_locked or config.temporary_directory):
         return
     with validation.check("settings") as check:
+        for catalog in config.catalogs():
+            databases.stand_in_for_missing(catalog.alias)
         for name, value in config.settings_in_force().items():
             if not config.is_locked and (name not in config.settings or name == "memory_limit"):
                 continue

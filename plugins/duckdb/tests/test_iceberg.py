@@ -323,6 +323,15 @@ class TestStatements:
 
 
 class TestPolarisByItsSpecification:
+    def test_a_catalog_is_only_read(
+        self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]
+    ) -> None:
+        """Nothing is made, committed or started there, DuckDB's own requests included."""
+        assert probe(polaris.options()).status is HEALTHY
+        asked = [request for request in polaris.requests if not request.endswith("/oauth/tokens")]
+        assert {request.split(" ")[0] for request in asked} <= {"GET", "HEAD"}, polaris.requests
+        assert any(request.endswith("/namespaces") for request in asked)
+
     def test_the_seeds_form(self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]) -> None:
         result = probe(polaris.options())
         assert result.status is HEALTHY, result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,7 +14,7 @@ from floe_monitor_duckdb import DuckDBComputePlugin, extensions
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.polaris_standin import PolarisStandIn
 from conformance.sigv4_standin import SigV4StandIn
-from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, deadline
+from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, ExpiryKind, deadline
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -335,3 +336,27 @@ class TestOverHttps:
             one.cert_pem.write_to_path(root)
             statuses.append(attach(":", secure.options(), secure.secret(), connection=trust).status)
         assert statuses == [DEGRADED, HEALTHY]
+
+    @pytest.mark.parametrize("verified", [False, True])
+    def test_a_certificate_of_three_days(
+        self,
+        authority: trustme.CA,
+        attach: Callable[..., ConnectionResult],
+        tmp_path: Path,
+        *,
+        verified: bool,
+    ) -> None:
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1", not_after=until).configure_cert(context)
+        authority.cert_pem.write_to_path(tmp_path / "root.pem")
+        trust = (
+            {"ca_cert_file": str(tmp_path / "root.pem")}
+            if verified
+            else {"enable_curl_server_cert_verification": False}
+        )
+        with SigV4StandIn(tls=context) as secure:
+            result = attach(":", secure.options(), secure.secret(), connection={"config_options": trust})
+        [expiry] = result.expiries
+        assert (expiry.what, expiry.at) == (ExpiryKind.SERVER_CERTIFICATE, until.timestamp())
+        assert result.server_address in {"localhost", "127.0.0.1"}

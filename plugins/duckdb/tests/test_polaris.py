@@ -9,7 +9,7 @@ import pytest
 from floe_monitor_duckdb import DuckDBComputePlugin
 from floe_monitor_duckdb.iceberg import tokens
 
-from conformance import maven
+from conformance import maven_artifacts
 from conformance.lending_lakehouse import LendingLakehouse
 from conformance.polaris_server import BUCKET, MANAGES, ROOT, PolarisServer
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, deadline
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.gate,
     pytest.mark.process,
-    pytest.mark.skipif(maven.unavailable() is not None, reason=str(maven.unavailable())),
+    pytest.mark.skipif(maven_artifacts.unavailable() is not None, reason=str(maven_artifacts.unavailable())),
 ]
 
 HEALTHY, DEGRADED, _ = ConnectionStatus

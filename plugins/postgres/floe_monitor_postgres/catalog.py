@@ -27,7 +27,9 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('max_connections')::int
          - pg_catalog.current_setting('superuser_reserved_connections')::int
          - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int,
-       foreign_owned.relations, foreign_owned.example
+       foreign_owned.relations, foreign_owned.example,
+       CASE WHEN pg_catalog.isfinite(self.rolvaliduntil)
+            THEN pg_catalog.date_part('epoch', self.rolvaliduntil) END
   FROM pg_catalog.pg_database here
   LEFT JOIN pg_catalog.pg_roles self ON self.rolname = session_user
   LEFT JOIN pg_catalog.pg_namespace target ON target.nspname = {schema}
@@ -64,13 +66,15 @@ class Context:
     relations_of_others: int
     """Those in the schema that this user can neither replace nor drop."""
     example_of_others: str | None
+    password_ends: float | None
+    """In Unix time, of the user who logged in; None for never."""
 
 
 def read_context(rows: Sequence[Row]) -> Context:
     if not rows:
         raise LookupError("the server answered without a row")
     recovery, read_only, create, temporary, database, user, schema, usage, build, other, role, *rest = rows[0]
-    process_id, superuser, of_user, of_database, of_server, others, example = rest
+    process_id, superuser, of_user, of_database, of_server, others, example, ends = rest
     limits = {f"user {user!r}": of_user, f"database {database!r}": of_database, "the server": of_server}
     return Context(
         in_recovery=recovery == "t",
@@ -93,4 +97,5 @@ def read_context(rows: Sequence[Row]) -> Context:
         },
         relations_of_others=int(others or 0),
         example_of_others=example,
+        password_ends=None if ends is None else float(ends),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType, ExpiryKind, note_expiry
 from floe_monitor_postgres.catalog import CONTEXT_QUERY, read_context
 from floe_monitor_postgres.errors import LinkError, TimedOutError
 from floe_monitor_postgres.session_state import judge_session, questions, read_state
@@ -38,7 +38,11 @@ def examine(config: PostgresConfig, validation: Validation, session: Session) ->
         ) as check:
             query = CONTEXT_QUERY.format(schema=session.literal(config.schema_))
             context = read_context(transaction.run_last(query))
-            judge_session(config, read_state(answers, session), context, check)
+            state = read_state(answers, session)
+            judge_session(config, state, context, check)
+            if session.used_password:
+                whose = f"the password of role {state.logged_in_as!r}"
+                note_expiry(ExpiryKind.PASSWORD, context.password_ends, whose)
     if context is None:
         return
     with validation.check("schema") as check:

@@ -7,7 +7,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError, Validation, deadline
+from floe_monitor.compute import (
+    ComputeConnectionError,
+    ComputeTimeoutError,
+    ExpiryKind,
+    Validation,
+    deadline,
+    note_expiry,
+)
+from floe_monitor.compute.toolkit.certificates import valid_until
 from floe_monitor.compute.toolkit.dialling import dial_hosts
 from floe_monitor_postgres.errors import ServerError, SessionError, Stage, TimedOutError, classify
 from floe_monitor_postgres.hosts import read_rules, why_unwanted
@@ -91,6 +99,7 @@ class Connector:
             if self._encrypts:
                 with self.validation.check("tls"):
                     session.advance(Stage.LOGIN)
+                    _note_certificates(session)
             with self.validation.check("login"):
                 session.advance(Stage.DATABASE)
             with self.validation.check("database"):
@@ -175,3 +184,10 @@ class Connector:
     def _classify(self, error: Exception) -> Failure:
         names = [self._parameters.get(key) for key in _TLS_FILES]
         return classify(error, [name for name in names if name and name != "system"])
+
+
+def _note_certificates(session: Session) -> None:
+    server, client = session.certificates
+    host = session.endpoints[0].host
+    note_expiry(ExpiryKind.SERVER_CERTIFICATE, valid_until(server), f"the certificate of {host}")
+    note_expiry(ExpiryKind.KEY, valid_until(client), "the client's certificate")

@@ -55,22 +55,33 @@ def role_in_options(options: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
-    """libpq's `PQsetErrorVerbosity`, which psycopg does not export.
-
-    Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
-    cannot be found: `LinkError` then tells what can be told without.
-    """
+def library() -> ctypes.CDLL | None:
+    """The very libpq that psycopg works with, for what it does not export; None where it cannot be found."""
     module = sys.modules.get(pq.PGconn.__module__)
     path = getattr(module, "__file__", None)
     if pq.__impl__ == "python":
         from psycopg.pq.misc import find_libpq_full_path  # noqa: PLC0415 - for this build of psycopg alone
 
         path = find_libpq_full_path()
+    if path is None:
+        return None
     try:
         # A lookup in the extension module finds the very libpq it is linked to.
-        setter = ctypes.CDLL(path).PQsetErrorVerbosity
-    except (OSError, AttributeError, TypeError):
+        return ctypes.CDLL(path)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def verbosity_setter() -> Callable[[ctypes.c_void_p, int], int] | None:
+    """libpq's `PQsetErrorVerbosity`.
+
+    Without it a failed login carries no SQLSTATE, only a text in the server's language. None where libpq
+    cannot be found: `LinkError` then tells what can be told without.
+    """
+    try:
+        setter = library().PQsetErrorVerbosity  # type: ignore[union-attr]  # as below
+    except AttributeError:
         return None
     setter.argtypes = [ctypes.c_void_p, ctypes.c_int]
     setter.restype = ctypes.c_int

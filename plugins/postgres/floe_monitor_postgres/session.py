@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from psycopg import pq
 
 from floe_monitor.compute import MonitorResourceError
+from floe_monitor_postgres.certificates import certificates_of
 from floe_monitor_postgres.errors import (
     LinkError,
     ServerError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.endpoints import Endpoint
+    from floe_monitor_postgres.certificates import Certificates
     from floe_monitor_postgres.libpq import Row
 
 _T = TypeVar("_T")
@@ -179,6 +181,16 @@ class Session:
     def reported(self, parameter: str) -> str | None:
         """A setting that the server tells by itself, anew whenever it changes; None where it does not."""
         return _text(self._pq.parameter_status(parameter.encode()))
+
+    @property
+    def certificates(self) -> Certificates:
+        """After the TLS handshake, if there is one."""
+        return certificates_of(getattr(self._pq, "pgconn_ptr", None))
+
+    @property
+    def used_password(self) -> bool:
+        """Whether the server, or a pooler before it, asked for one."""
+        return bool(self._pq.used_password)
 
     @property
     def server_version(self) -> int:

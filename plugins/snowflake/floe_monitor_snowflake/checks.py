@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from floe_monitor_snowflake.session import Context, Rows, Session
 
 _T = TypeVar("_T")
+_RESTING = frozenset({"SUSPENDED", "SUSPENDING"})
 _SESSION_LOST = frozenset({ErrorType.TIMEOUT, ErrorType.CONNECTION, ErrorType.AUTHENTICATION})
 
 
@@ -29,18 +30,19 @@ def examine(config: SnowflakeConfig, validation: Validation, session: Session) -
     _Examination(config, session).run(validation)
 
 
-def judge_warehouse(warehouse: str, row: Mapping[str, Any], check: Check) -> None:
-    state = str(row.get("state") or "").upper()
-    if state in {"SUSPENDED", "SUSPENDING"}:
-        if str(row.get("auto_resume")).lower() == "true":
-            check.message = f"warehouse {warehouse!r} is suspended and starts with dbt's first query"
-            check.warn(check.message)
-        else:
-            check.degrade(
-                f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail "
-                "until it is resumed",
-                ErrorType.CONFIGURATION,
-            )
+def judge_rest(warehouse: str, row: Mapping[str, Any], check: Check) -> None:
+    """Of one that is suspended: it is nobody's outage that it rests, unless it stays so."""
+    if str(row.get("auto_resume")).lower() == "true":
+        check.message = (
+            f"warehouse {warehouse!r} is suspended and starts with dbt's first query, which waits for it: "
+            "seconds as a rule"
+        )
+    else:
+        check.fail(
+            f"warehouse {warehouse!r} is suspended and does not resume by itself: dbt's queries fail until "
+            "it is resumed",
+            ErrorType.CONFIGURATION,
+        )
 
 
 class _Examination:
@@ -65,7 +67,10 @@ class _Examination:
             with validation.check("write") as check:
                 self._judge_rights(context, check, there=there)
         with validation.check("warehouse") as check:
-            self._judge_warehouse(context.warehouse, check)
+            name, row = self._judge_warehouse(context.warehouse, check)
+        if row is not None and _state(row) in _RESTING:
+            with validation.check("asleep") as check:
+                judge_rest(name, row, check)
 
     def _show(self, sql: str, waiting_for: str, check: Check) -> Rows | None:
         return self._ask(lambda: self._session.run(sql, waiting_for), waiting_for, check)
@@ -144,7 +149,8 @@ class _Examination:
         in_session = [str(answer).lower() == "true" for answer in rows[0].values()]
         return [role for role, mine in zip(roles, in_session, strict=True) if mine]
 
-    def _judge_warehouse(self, current: str, check: Check) -> None:
+    def _judge_warehouse(self, current: str, check: Check) -> tuple[str, dict[str, Any] | None]:
+        """Its name, and what the account says of one that may be used."""
         if self._config.warehouse is not None:
             warehouse = stored(self._config.warehouse)
         elif current:
@@ -154,13 +160,13 @@ class _Examination:
                 "neither `warehouse` is given nor has the user one: dbt can log in and run nothing",
                 ErrorType.CONFIGURATION,
             )
-            return
+            return "", None
         sql = f"SHOW WAREHOUSES LIKE {like(warehouse)}"
         rows = self._show(sql, "the list of warehouses", check)
         row = _named(rows or [], warehouse)
-        if row is not None:
-            judge_warehouse(warehouse, row, check)
-        elif rows is not None:
+        if row is not None and _state(row) == "RESUMING":
+            check.degrade(f"warehouse {warehouse!r} is starting: dbt's first query waits for it")
+        elif row is None and rows is not None:
             check.degrade(
                 f"warehouse {warehouse!r} does not exist, or role {self._role!r} has no right on it: dbt can "
                 "log in and run nothing",
@@ -169,6 +175,11 @@ class _Examination:
         if check.status is ConnectionStatus.HEALTHY:
             # Sets the session's warehouse, for which USAGE is needed; a suspended one stays suspended.
             self._ask(lambda: self._session.use_warehouse(warehouse), f"warehouse {warehouse!r}", check)
+        return warehouse, row
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    return str(row.get("state") or "").upper()
 
 
 def _named(rows: Rows, name: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from floe_monitor.compute import (
     ErrorType,
     Validation,
     deadline,
+    note_server,
 )
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
@@ -100,6 +101,7 @@ class Connector:
     def connect(self) -> Session:
         """TCP and TLS first, without the driver: to it all three are one failed login."""
         with self.validation.check("network") as check:
+            note_server(self._config.address[0])
             dialled = dial(
                 self._route.host,
                 self._route.port,

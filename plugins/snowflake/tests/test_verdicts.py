@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -55,7 +57,7 @@ def test_everything_is_there(probe: Probe, standin: StandIn) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "kind", "check", "words"),
     [
-        ({"warehouse": "off"}, DEGRADED, ErrorType.CONFIGURATION, "warehouse", "does not resume by itself"),
+        ({"warehouse": "off"}, UNHEALTHY, ErrorType.CONFIGURATION, "asleep", "does not resume by itself"),
         ({"warehouse": "watched"}, DEGRADED, ErrorType.PERMISSION, "warehouse", "002043"),
         ({"warehouse": "missing"}, DEGRADED, ErrorType.PERMISSION, "warehouse", "does not exist, or"),
         ({"warehouse": '"transforming"'}, DEGRADED, ErrorType.PERMISSION, "warehouse", "'transforming'"),
@@ -94,10 +96,30 @@ def test_what_is_amiss(
 
 def test_a_suspended_warehouse_is_reported_and_not_resumed(probe: Probe, standin: StandIn) -> None:
     result = probe(warehouse="sleeping")
-    assert result.status is HEALTHY
-    assert "suspended" in result.warnings[0]
-    assert "suspended" in result.checks[-1].message
+    assert (result.status, result.warnings) == (HEALTHY, [])
+    assert [check.name for check in result.checks] == [*CHECKS, "asleep"]
+    assert "starts with dbt's first query, which waits for it: seconds" in result.checks[-1].message
     assert standin.account.warehouses["SLEEPING"]["state"] == "SUSPENDED"
+    assert standin.woken == []
+
+
+@pytest.mark.parametrize(
+    ("state", "auto_resume", "status", "last"),
+    [
+        ("SUSPENDING", "true", HEALTHY, "asleep"),
+        ("SUSPENDED", "false", UNHEALTHY, "asleep"),
+        ("RESUMING", "true", DEGRADED, "warehouse"),
+        ("RESUMING", "false", DEGRADED, "warehouse"),
+        ("RESIZING", "false", HEALTHY, "warehouse"),
+    ],
+)
+def test_one_rule_for_what_sleeps(
+    probe: Probe, standin: StandIn, state: str, auto_resume: str, status: ConnectionStatus, last: str
+) -> None:
+    standin.account.warehouses["TRANSFORMING"] = {"state": state, "auto_resume": auto_resume}
+    result = probe()
+    assert (result.status, result.checks[-1].name) == (status, last)
+    assert standin.account.warehouses["TRANSFORMING"]["state"] == state
     assert standin.woken == []
 
 
@@ -232,10 +254,6 @@ def test_a_password_in_the_servers_words_is_scrubbed(probe: Probe, standin: Stan
 
 
 def test_an_untrusted_certificate(plugin: Any, probe: Probe) -> None:
-    import ssl
-
-    import trustme
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     with StandIn(tls=context) as encrypted:

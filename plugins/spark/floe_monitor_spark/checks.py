@@ -44,6 +44,10 @@ def _cluster_is_usable(session: ClusterSession, validation: Validation) -> bool:
         # A kept session has just been proved, which asks for the state first.
         state = session.state if session.proved and session.state is not None else session.ask_state()
         state.report(check)
+    if state.asleep:
+        with validation.check("asleep") as check:
+            check.message = state.asleep
+        validation.conclude(state.asleep)
     return state.usable
 
 

@@ -33,6 +33,8 @@ class State:
     runs: bool
     """Whether nothing that is sent can start it: it runs, or there is no API and so nothing to start."""
     message: str = ""
+    asleep: str = ""
+    """What dbt's first statement waits for, where it starts the cluster."""
     status: ConnectionStatus = ConnectionStatus.HEALTHY
     error_type: ErrorType | None = None
     warning: str = ""
@@ -81,8 +83,12 @@ class Cluster:
             return _NO_STATE
         if self._config.wake_cluster:
             return State(usable=True, runs=False)
-        return _unusable(
-            f"the cluster is not running ({state}): dbt's first statement starts it, a probe does not"
+        return State(
+            usable=False,
+            runs=False,
+            message=f"the cluster is in state {state}",
+            asleep=f"the cluster is not running ({state}): dbt's first statement starts it and waits for it, "
+            "minutes as a rule; a probe does not, and nothing more was looked at",
         )
 
     def _without_answer(self, error: HttpStatusError) -> State:

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from floe_monitor.compute import ComputeConfigurationError, Validation, deadline
+from floe_monitor.compute import ComputeConfigurationError, Validation, deadline, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import split_url
@@ -132,6 +132,7 @@ class Connector:
     def _dial(self, check: Check) -> BoundedSocket:
         """TCP to the first address that answers, and on through the proxy, if there is one."""
         route = self._route
+        note_server(route.host)
         dialled = dial(*route.first, self._calls, self.deadline, driver_gives_up=DRIVER_GIVES_UP)
         check.warnings += dialled.warnings
         if route.proxy is not None:

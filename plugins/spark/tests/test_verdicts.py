@@ -183,9 +183,10 @@ def test_a_server_that_closes_each_connection(validate: Probe, databricks: Any, 
 @pytest.mark.parametrize(
     ("state", "status", "kind"),
     [
-        ("TERMINATED", DEGRADED, None),
-        ("TERMINATING", DEGRADED, None),
+        ("TERMINATED", HEALTHY, None),
+        ("TERMINATING", HEALTHY, None),
         ("PENDING", DEGRADED, None),
+        ("RESTARTING", DEGRADED, None),
         ("ERROR", UNHEALTHY, ErrorType.CONNECTION),
     ],
 )
@@ -194,8 +195,10 @@ def test_a_cluster_is_not_woken(
 ) -> None:
     server = databricks(state)
     result = validate(http_keys(server.port))
-    assert (result.status, result.error_type, names(result)[-1]) == (status, kind, "cluster")
+    last = "asleep" if status is HEALTHY else "cluster"
+    assert (result.status, result.error_type, names(result)[-1]) == (status, kind, last)
     assert state in result.message
+    assert ("waits for it, minutes as a rule" in result.message) is (status is HEALTHY)
     assert len(server.seen.requests) == 1
     assert server.seen.sessions == []
 

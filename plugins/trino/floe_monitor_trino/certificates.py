@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeTimeoutError
+from floe_monitor.compute import (
+    ComputeConfigurationError,
+    ComputeTimeoutError,
+    ExpiryKind,
+    note_expiry,
+)
+from floe_monitor.compute.toolkit.certificates import pem_valid_until
 from floe_monitor.compute.toolkit.tls import roots_version, tls_context
 
 if TYPE_CHECKING:
@@ -53,22 +59,25 @@ class Certificates:
         if not self._encrypted:
             return
         try:
-            self._versions, self._context = self._calls.run(
+            self._versions, self._context, client_ends = self._calls.run(
                 deadline.remaining(), ("certificates", self._roots, self._client), self._loaded
             )
         except ComputeTimeoutError as error:
             raise ComputeTimeoutError(f"{error} while reading the files of TLS") from None
+        note_expiry(ExpiryKind.KEY, client_ends, "the client's certificate")
 
     def context(self) -> ssl.SSLContext:
         """After `read`; of a proxy that is spoken to in TLS, where the server is not, the usual one."""
         return self._context or tls_context(roots(cert=True))
 
-    def _loaded(self) -> tuple[tuple[Version | None, ...], ssl.SSLContext]:
+    def _loaded(self) -> tuple[tuple[Version | None, ...], ssl.SSLContext, float | None]:
+        """Versions and context, and when the client's certificate ends."""
         trusted = None if self._roots is None else roots_version(self._roots)
         certificate, key = (None if path is None else roots_version(path) for path in self._client)
         if certificate is None or key is None:
-            return (trusted,), tls_context(self._roots, verify=trusted is not None)
-        return (trusted, certificate, key), _with_client(trusted, certificate, key)
+            return (trusted,), tls_context(self._roots, verify=trusted is not None), None
+        context = _with_client(trusted, certificate, key)
+        return (trusted, certificate, key), context, _end_of(certificate)
 
 
 def load_roots(config: TrinoConfig) -> None:
@@ -123,6 +132,14 @@ def _with_client(trusted: Version | None, certificate: Version, key: Version) ->
             f"cannot read the client's certificate or key: {error.strerror}"
         ) from None
     return context
+
+
+@lru_cache(maxsize=16)
+def _end_of(certificate: Version) -> float | None:
+    try:
+        return pem_valid_until(certificate[0].read_text(encoding="ascii", errors="replace"))
+    except OSError:
+        return None  # whoever uses it says so
 
 
 class _EncryptedKeyError(Exception):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeConfigurationError, ComputeError, Validation, deadline
+from floe_monitor.compute import ComputeConfigurationError, ComputeError, Validation, deadline, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import Origin, split_url
@@ -118,6 +118,7 @@ class Connector:
     def _dial(self, check: Check) -> BoundedSocket:
         """TCP to the first address that answers, and on through the proxy, if there is one."""
         origin, proxy = self._route.origin, self._route.proxy
+        note_server(origin.host)
         first = origin if proxy is None else proxy.origin
         dialled = dial(first.host, first.port, self._calls, self.deadline, driver_gives_up=DRIVER_GIVES_UP)
         check.warnings += dialled.warnings

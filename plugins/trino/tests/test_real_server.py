@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,12 @@ import pytest
 from conformance import trino_server
 from conformance.trino_server import PASSWORD, TrinoServer
 from conformance.trino_standin import StandIn
-from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType
+from floe_monitor.compute import ConnectionStatus, Deadline, ErrorType, ExpiryKind
 from floe_monitor.compute.deadline import running_until
+from floe_monitor.compute.redaction.redactor import Redactor
+from floe_monitor.compute.toolkit.tls import tls_context
+from floe_monitor.credentials.resolver import Resolved
+from floe_monitor.probing.invocation import validate_with
 from floe_monitor.registry.config_validation import build_config
 
 if TYPE_CHECKING:
@@ -56,6 +62,28 @@ def test_a_probe_writes_nothing(real: Probe, trino: TrinoServer) -> None:
     schemas = {row[0] for row in trino.execute("show schemas from memory")}
     assert "never_there" not in schemas
     assert trino.execute("select * from system.runtime.transactions where read_only") == []
+
+
+def test_a_web_token_of_ten_minutes_and_a_certificate(
+    plugin: TrinoComputePlugin, keys: Callable[..., dict[str, Any]], trino: TrinoServer
+) -> None:
+    """As the monitor validates: of the token in the configuration the plugin need not know the end."""
+    token, issued = trino.token("dbt", 600), time.time()
+    place = {"host": "localhost", "port": trino.tls_port, "cert": str(trino.authority)}
+    config = build_config(plugin, keys(credentials={"jwt_token": token}, method="jwt", user=None, **place))
+    with running_until(Deadline.after(60)):
+        result = validate_with(plugin, Resolved(config, Redactor([token])), None)
+    assert result.status is HEALTHY, result
+    ends = {each.what: each for each in result.expiries}
+    assert ends.keys() == {ExpiryKind.SERVER_CERTIFICATE, ExpiryKind.TOKEN}
+    assert ends[ExpiryKind.TOKEN].of == "the token in credentials.jwt_token"
+    assert 590 < ends[ExpiryKind.TOKEN].at - issued <= 600
+    context = tls_context(trino.authority)
+    raw = socket.create_connection(("localhost", trino.tls_port), timeout=60)
+    with context.wrap_socket(raw, server_hostname="localhost") as connection:
+        shown = connection.getpeercert()
+    assert shown is not None
+    assert ends[ExpiryKind.SERVER_CERTIFICATE].at == ssl.cert_time_to_seconds(str(shown["notAfter"]))
 
 
 def test_a_right_that_explain_does_not_show(real: Probe) -> None:

@@ -304,6 +304,7 @@ def test_a_galaxy_cluster_is_not_woken(
     result = probe(host=host, user="dbt")
     assert (result.status, names(result)[-1]) == (DEGRADED, "asleep")
     assert standin.state.statements == []
+    assert set(standin.state.paths) == {"GET /v1/info"}
     assert probe(host=host, user="dbt", wake_cluster=True).status is HEALTHY
 
 

@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,12 @@ from floe_monitor.compute import (
     ComputeConnectionError,
     ComputeTimeoutError,
     Deadline,
+    Expiry,
+    ExpiryKind,
 )
+from floe_monitor.compute.evidence import Evidence, gathering
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket, ClosedError, ProtocolError
+from floe_monitor.compute.toolkit.tls import tls_context
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -385,3 +390,30 @@ class TestTls:
         connection = connect(serve(echo).port)
         with pytest.raises(ComputeConfigurationError, match="no host name"):
             connection.encrypt(client_tls, ".x")
+
+
+class TestTheServersCertificate:
+    """When it ends is noted once the handshake is over, whoever verifies it."""
+
+    @pytest.mark.parametrize("verify", [True, False])
+    def test_its_end(
+        self,
+        serve: Serve,
+        connect: Connect,
+        authority: trustme.CA,
+        client_tls: ssl.SSLContext,
+        verify: bool,
+    ) -> None:
+        until = datetime(2040, 5, 6, 7, 8, 9, tzinfo=UTC)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", not_after=until).configure_cert(tls)
+        evidence = Evidence()
+        connection = connect(serve(echo, tls=tls).port)
+        with gathering(evidence):
+            connection.encrypt(client_tls if verify else tls_context(verify=False), "localhost")
+        noted = (Expiry(ExpiryKind.SERVER_CERTIFICATE, until.timestamp(), "the certificate of localhost"),)
+        assert evidence.noted.expiries == noted
+        again = Evidence()
+        with gathering(again):
+            connection.note_certificates()
+        assert again.noted.expiries == noted

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute import Deadline, ErrorType, Failure, MonitorResourceError, Validation
+from floe_monitor.compute import (
+    Deadline,
+    ErrorType,
+    ExpiryKind,
+    Failure,
+    MonitorResourceError,
+    Validation,
+    note_expiry,
+    note_server,
+)
 from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 from floe_monitor.compute.toolkit.connection_cache import (
     CLOSING_SECONDS,
@@ -216,6 +225,7 @@ class Flow:
         self.calls = BlockingCalls()
         self.config = ReusingConfig(plugin="x", connection_reuse=reuse)
         self.made: list[Session] = []
+        self.learned: tuple[object, ...] = ()
 
     def run(
         self, session: Session, error: Exception | None = None, *, seconds: float = 30
@@ -223,6 +233,8 @@ class Flow:
         def connect() -> Session:
             with validation.check("network"):
                 self.made.append(session)
+                note_server("db.example")
+                note_expiry(ExpiryKind.SERVER_CERTIFICATE, 100.0 * len(self.made))
             return session
 
         def examine(session: Session) -> None:
@@ -244,7 +256,9 @@ class Flow:
                 connect=connect,
                 examine=examine,
             )
-        return [(check.name, check.message) for check in validation.result().checks]
+        result = validation.result()
+        self.learned = (result.server_address, *(expiry.at for expiry in result.expiries))
+        return [(check.name, check.message) for check in result.checks]
 
 
 def test_a_kept_connection_answers_the_checks_it_has_passed() -> None:
@@ -252,6 +266,7 @@ def test_a_kept_connection_answers_the_checks_it_has_passed() -> None:
     first, second = Session(), Session()
     assert flow.run(first) == [("network", ""), ("query", "")]
     assert flow.run(second) == [("network", HOLDS), ("query", "")]
+    assert flow.learned == ("db.example", 100)
     assert (flow.made, first.examined, first.closed) == ([first], 2, 0)
     flow.cache.close()
 
@@ -261,6 +276,7 @@ def test_one_that_does_not_prove_itself_is_replaced() -> None:
     broken, fresh = Session(proves=False), Session()
     flow.run(broken)
     assert flow.run(fresh) == [("network", ""), ("query", "")]
+    assert flow.learned == ("db.example", 200)
     settled(lambda: broken.closed == 1)
     assert (broken.examined, fresh.closed, len(flow.cache)) == (1, 0, 1)
     flow.cache.close()

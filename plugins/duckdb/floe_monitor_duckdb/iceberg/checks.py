@@ -7,11 +7,13 @@ does DuckDB attach it, with the same token, and read a row of the `probe_table` 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import ComputeError, Failure, deadline
+from floe_monitor.compute import ComputeError, Failure, deadline, note_server
 from floe_monitor.compute import ConnectionStatus as Status
+from floe_monitor.compute.toolkit.http_address import split_url
 from floe_monitor_duckdb.errors import ClassifiedError, MissingExtensionError, classify
 from floe_monitor_duckdb.iceberg.attachment import attach_sql, secret_sql
 from floe_monitor_duckdb.iceberg.catalog import EXTENSIONS
@@ -72,6 +74,8 @@ class _CatalogChecks:
         self._client = CatalogClient(catalog, http.tokens, Transport(http.options, http.calls, limit))
 
     def run(self) -> None:
+        with suppress(ComputeError):  # what is no address is said in a check
+            note_server(split_url(self._catalog.address or "")[0].host)
         if all(self._check(name, step) for name, step in self._steps()):
             self._warn()
 

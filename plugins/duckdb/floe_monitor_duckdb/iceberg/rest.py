@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from floe_monitor.compute import ComputeTimeoutError, ErrorType
+from floe_monitor.compute.toolkit import web_tokens
 from floe_monitor.compute.toolkit.http_address import site_of
 from floe_monitor_duckdb.iceberg import aws, tokens
 from floe_monitor_duckdb.iceberg.errors import (
@@ -74,7 +75,7 @@ class CatalogClient:
             self.token, self._fresh = found.value, found.fresh
             return
         self.token = str(given)
-        expires = tokens.expiry(self.token)
+        expires = web_tokens.valid_until(self.token)
         if expires is not None and expires <= time.time():
             when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(expires))
             raise CatalogAuthenticationError(f"the bearer token expired at {when}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -73,16 +72,3 @@ def _read_token(answer: HttpAnswer, site: str, without: str) -> tuple[str, float
             f"the token from {site} states an expires_in that is no integer: DuckDB fails"
         )
     return token, min(float(life) if life else _UNSTATED, _LONGEST)
-
-
-def expiry(token: str) -> float | None:
-    """When a JWT says it expires, in seconds since the epoch; None for any other token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return None
-    found = claims.get("exp") if isinstance(claims, dict) else None
-    return float(found) if isinstance(found, int | float) else None

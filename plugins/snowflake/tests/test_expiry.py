@@ -1,0 +1,36 @@
+"""What ends at a known time: the certificate that the account's address shows."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import trustme
+
+from conformance.snowflake_standin import LOOPBACK, StandIn
+from floe_monitor.compute import ExpiryKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from floe_monitor.compute import ConnectionResult
+
+    Probe = Callable[..., ConnectionResult]
+
+
+def test_a_certificate_of_three_days_is_told_whoever_trusts_it(probe: Probe) -> None:
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(LOOPBACK, not_after=until).configure_cert(context)
+    with StandIn(tls=context) as encrypted:
+        result = probe(port=encrypted.port, protocol="https")
+    [expiry] = result.expiries
+    assert (expiry.what, expiry.at) == (ExpiryKind.SERVER_CERTIFICATE, until.timestamp())
+    assert expiry.of == "the certificate of 127.0.0.1"
+    assert result.server_address == LOOPBACK
+
+
+def test_the_server_behind_a_proxy_is_the_target(probe: Probe) -> None:
+    result = probe(host="acme.snowflakecomputing.com", proxy_host=LOOPBACK, proxy_port=1)
+    assert (result.checks[-1].name, result.server_address) == ("network", "acme.snowflakecomputing.com")
