@@ -40,9 +40,11 @@ def bill(dist: Path, engine: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         python = install(dist, engine, Path(folder) / "venv")
         made = Path(folder) / "bill.json"
-        command = [tool, "environment", python, "--output-reproducible", "--output-format", "JSON"]
+        command = [str(tool), "environment", str(python), "--output-reproducible", "--output-format", "JSON"]
         environ = {**os.environ, "PYTHONHASHSEED": "0"}
-        subprocess.run([*command, "--output-file", made], check=True, env=environ, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, "--output-file", str(made)], check=True, env=environ, stderr=subprocess.DEVNULL
+        )
         found: dict[str, Any] = json.loads(made.read_text().replace(folder, ""))
     return found
 

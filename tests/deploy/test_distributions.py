@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -138,7 +138,7 @@ def test_the_bill_of_materials_has_all_that_is_installed(tmp_path: Path) -> None
     dist = tmp_path / "dist"
     distributions.build(dist)
     made = bill_of_materials.bill(dist, "trino")
-    named = {canonicalize_name(each["name"]): each for each in made["components"]}
+    named: dict[str, Any] = {str(canonicalize_name(each["name"])): each for each in made["components"]}
     wanted = set(
         re.findall(
             r"^([a-z0-9.-]+)(?:\[[^\]]*\])?==", (dist / "requirements-trino.txt").read_text(), re.MULTILINE
