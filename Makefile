@@ -106,7 +106,7 @@ certify: $(VENV)/dev.done ## build and run the image of each set of engines; wri
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
-			*/upstream.txt | */spark.txt) only=--no-deps ;; \
+			*/upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
 			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
 			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \

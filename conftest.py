@@ -19,8 +19,11 @@ pytest_plugins = [
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
 """Without shrinking: a failure is told at once, and `explore` makes it small."""
 
-settings.register_profile("gate", derandomize=True, database=None, print_blob=True, phases=QUICK)
-settings.register_profile("explore", max_examples=1_000, print_blob=True)
+# No deadline for an example: that compares wall time with a constant.
+settings.register_profile(
+    "gate", derandomize=True, database=None, print_blob=True, phases=QUICK, deadline=None
+)
+settings.register_profile("explore", max_examples=1_000, print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("FLOE_MONITOR_EXAMPLES", "gate"))
 """The gate tries the same examples every time; `FLOE_MONITOR_EXAMPLES=explore` looks for new ones."""
 

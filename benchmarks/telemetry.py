@@ -27,7 +27,8 @@ from floe_monitor.domain.health import Health, HealthStatus
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.settings.models import LogSettings, OtlpSettings
 from floe_monitor.telemetry.fanout import Fanout
-from floe_monitor.telemetry.logs import LogSink, configure_logging
+from floe_monitor.telemetry.log_sink import LogSink
+from floe_monitor.telemetry.logs import configure_logging
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 

@@ -56,8 +56,8 @@ drip is so slow that those would take five deadlines. The same faults are tried 
 plugin.
 
 DuckDB has no server: its column is an Iceberg catalog that is attached as `required`. Snowflake, BigQuery,
-Trino and the catalog are stand-ins. Faults within TLS and behind proxies are in the pages of the
-[engines](engines/README.md).
+Trino, ClickHouse (over HTTP) and the catalog are stand-ins. Faults within TLS and behind proxies are in the
+pages of the [engines](engines/README.md).
 """
 
 

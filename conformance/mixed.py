@@ -38,6 +38,7 @@ def wells(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, Situ
         ),
         "spark": _case(stack, folder, "spark", spark),
         "trino": _case(stack, folder, "trino", "stand-in: all well"),
+        "clickhouse": _case(stack, folder, "clickhouse", "stand-in: all well"),
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.alerts.servers import LOOPBACK, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -67,13 +67,14 @@ class Monitor:
     def address(self) -> str:
         return f"{LOOPBACK}:{self._port}"
 
-    def configure(self, targets: Mapping[str, Any]) -> None:
+    def configure(self, targets: Mapping[str, Any], maintenance: Sequence[Mapping[str, Any]] = ()) -> None:
         """A daemon that runs takes it over by itself."""
         settings = {
             "probe": self._probe,
             "http": {"host": LOOPBACK, "port": self._port},
             "log": {"format": "json"},
             "reload": {"poll_interval": "1s"},
+            "maintenance": list(maintenance),
             "targets": dict(targets),
         }
         new = self._folder / "new.json"

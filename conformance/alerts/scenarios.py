@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.alerts import engine_outages as engines
+from conformance.alerts import maintenance, network_outages
 from conformance.alerts import monitor_outages as monitors
-from conformance.alerts.stage import ALL_DOWN, BURNING, DOWN, EXPIRING, ISOLATED, UNHEALTHY
+from conformance.alerts.stage import (
+    ALL_DOWN,
+    BURNING,
+    CONNECTIVITY,
+    DOWN,
+    EXPIRING,
+    ISOLATED,
+    UNHEALTHY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +76,10 @@ SCENARIOS = (
     ),
     Scenario("Target removed while it fires, two monitors", engines.removed, {UNHEALTHY: 1}),
     Scenario("Target renamed while it fires", engines.renamed, {UNHEALTHY: 2}),
+    Scenario("Two faults in maintenance, the second outlasts it", maintenance.outlasted, {UNHEALTHY: 1}),
+    Scenario(
+        "Maintenance begins while it fires, and it fails again in it", maintenance.begun, {UNHEALTHY: 1}
+    ),
     Scenario(
         "Lone monitor killed for 4 minutes while it fires",
         lambda stage: monitors.killed(stage, 1, 1, recovers=False),
@@ -128,4 +141,13 @@ SCENARIOS = (
         resolves_within=240,
         pages_within=120,
     ),
+    Scenario(
+        "Network cut between two monitors and all four engines",
+        network_outages.all_ways_cut,
+        {CONNECTIVITY: 1},
+        CONNECTIVITY,
+        resolves_within=240,
+        pages_within=120,
+    ),
+    Scenario("Network cut to one of four engines", network_outages.one_way_cut, {UNHEALTHY: 1}),
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
 EXPIRING = "FloeExpiringSoon"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
+CONNECTIVITY = "FloeMonitorConnectivity"
 
 
 class Stage:
@@ -92,6 +93,13 @@ class Stage:
     def settle(self) -> None:
         """Time enough for a second page to come, if there is one."""
         self.sleep(90)
+
+    def until_scraped(self, condition: str, count: int) -> None:
+        """So many series of the job meet it."""
+        self.wait_for(
+            lambda: len(self._servers.query(condition.replace("JOB", f'job="{self.job}"'))) == count,
+            condition,
+        )
 
     def until_paged(self, alert: str = UNHEALTHY, *, count: int = 1) -> None:
         self.wait_for(lambda: len(self.open(alert)) >= count, f"{alert} is paged")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy.alerts.rule import MONITOR_LABELS, TARGET_LABELS, Alert, Group, Record
+from deploy.alerts.rule import MONITOR_LABELS, SCOPE_LABELS, TARGET_LABELS, Alert, Group, Record
 
 if TYPE_CHECKING:
     from deploy.alerts.rule import Parameters
@@ -59,6 +59,25 @@ def is_firing(alert: str) -> str:
     return f'on ({TARGET_LABELS}) ALERTS{{alertname="{alert}", alertstate="firing"}}'
 
 
+def is_isolated() -> str:
+    return f'on ({MONITOR_LABELS}) ALERTS{{alertname="FloeMonitorIsolated", alertstate="firing"}}'
+
+
+def spared(alert: str, within: str = "") -> str:
+    """No alert begins on a target in maintenance; one that fires already ends as it would without.
+
+    `within`: nor so long afterwards, where the alert looks back for so long.
+    """
+    maintained = "floe:target_maintenance:end"
+    maintained = f"last_over_time({maintained}[{within}])" if within else maintained
+    return f"unless on ({TARGET_LABELS}) ({maintained} unless {is_firing(alert)})"
+
+
+def unless_cut_off(alert: str) -> str:
+    """None begins for a target that only monitors without connectivity see ill: their alert is one."""
+    return f"unless on ({TARGET_LABELS}) (floe:target_cut_off:held unless {is_firing(alert)})"
+
+
 def share_of_votes(condition: str) -> str:
     """The share of monitors with a fresh verdict for which it holds; of held ones where there is none."""
     fresh = f"avg by ({TARGET_LABELS}) ((floe_compute_target_status > 0) {condition})"
@@ -66,7 +85,17 @@ def share_of_votes(condition: str) -> str:
 
 
 def records(parameters: Parameters) -> list[Record]:
+    end = "floe_compute_target_maintenance_end_timestamp_seconds"
     return [
+        Record(
+            "floe:target_maintenance:end",
+            f"""
+            max by ({TARGET_LABELS}) ({end})
+            or
+            (floe:target_maintenance:end > time()) unless on ({TARGET_LABELS}) floe_compute_target_status""",
+            "Targets in maintenance, as soon as one of their monitors says so. While none answers it lasts "
+            "until the end that was told last.",
+        ),
         Record(
             "floe:target_status:held",
             f"""
@@ -105,9 +134,38 @@ def records(parameters: Parameters) -> list[Record]:
             "would end the alert and begin another.",
         ),
         Record(
+            "floe:monitor_connectivity:held",
+            f"""
+            floe_monitor_connectivity_status
+            or
+            floe:monitor_connectivity:held and on ({MONITOR_LABELS}) up == 0""",
+            "Whether a monitor reaches anything on the network (2: in doubt for the moment, 3: nothing), "
+            "held while it is down.",
+        ),
+        Record(
+            "floe:target_cut_off:held",
+            f"""
+            max by ({TARGET_LABELS}) (
+              floe_compute_target_status * 0
+              + on ({MONITOR_LABELS}) group_left () floe_monitor_connectivity_status
+              and on ({MONITOR_LABELS}, target, plugin) floe_compute_target_status == 3
+              and on ({MONITOR_LABELS}, target, plugin)
+              floe_compute_target_error{{error_type=~"connection|timeout"}}
+            ) > 1
+            unless on ({TARGET_LABELS}) (
+              floe_compute_target_status == 3
+              unless on ({MONITOR_LABELS}) floe_monitor_connectivity_status > 1
+            )
+            or
+            floe:target_cut_off:held unless on ({TARGET_LABELS}) floe_compute_target_status > 0""",
+            "Targets that nobody sees UNHEALTHY but monitors that reach nothing on the network, or may be "
+            "about to find so; held like verdicts.",
+        ),
+        Record(
             "floe:target_unhealthy:paging",
             f"""
-            floe:target_unhealthy:share > 0.5
+            (floe:target_unhealthy:share > 0.5) {spared("FloeTargetUnhealthy")}
+              {unless_cut_off("FloeTargetUnhealthy")}
             or
             floe:target_unhealthy:share == 0.5
               and {is_firing("FloeTargetUnhealthy")}
@@ -118,17 +176,23 @@ def records(parameters: Parameters) -> list[Record]:
               max by ({TARGET_LABELS}) (increase(floe_compute_target_status_changes_total[5m])) > 4.5""",
             "Starts above a half and ends below it, so that the loss of one of several monitors changes "
             "nothing. A target "
-            "that has changed five times in five minutes is one page, not five.",
+            "that has changed five times in five minutes is one page, not five. In maintenance none starts.",
         ),
         Record(
             "floe:monitor_isolated:ratio",
             f"""
             count by ({MONITOR_LABELS}) (
-              floe_compute_target_status == 3 unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+              floe_compute_target_status == 3
+              unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+              unless on ({TARGET_LABELS}) floe:target_maintenance:end
             )
-            / (count by ({MONITOR_LABELS}) (floe_compute_target_status > 0) >= 3)""",
+            / (
+              count by ({MONITOR_LABELS}) (
+                floe_compute_target_status > 0 unless on ({TARGET_LABELS}) floe:target_maintenance:end
+              ) >= 3
+            )""",
             "The share of its targets that a monitor with three or more sees UNHEALTHY, and most others do "
-            "not.",
+            "not. Those in maintenance say nothing of it.",
         ),
     ]
 
@@ -149,8 +213,24 @@ def pages(parameters: Parameters) -> list[Alert]:
             page_url=page_url(parameters),
         ),
         Alert(
+            name="FloeMonitorConnectivity",
+            expr=f"""
+            count by ({SCOPE_LABELS}) (
+              floe:monitor_connectivity:held == 3 unless {is_isolated()}
+            )""",
+            wait="15s",
+            keep="2m",
+            severity="page",
+            summary="{{ $value }} floe-monitor(s) of {{ $labels.job }} reach no target on the network",
+            description="Three or more targets on several servers fail at their network check at once: look "
+            "for the fault between the monitors and all of them. Jobs of dbt that run there fail too.",
+            why="Takes the place of the pages of all those targets, however many monitors are cut off.",
+        ),
+        Alert(
             name="FloeMonitorIsolated",
-            expr="floe:monitor_isolated:ratio > 0.5",
+            expr=f"""
+            floe:monitor_isolated:ratio > 0.5
+            unless on ({MONITOR_LABELS}) (floe:monitor_connectivity:held > 1 unless {is_isolated()})""",
             wait="30s",
             keep="2m",
             severity="page",
@@ -171,7 +251,9 @@ def pages(parameters: Parameters) -> list[Alert]:
               )
               unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
               unless on ({MONITOR_LABELS}) floe:monitor_isolated:ratio > 0.5
-            )""",
+              unless on ({MONITOR_LABELS}) floe:monitor_connectivity:held > 1
+            )
+            {spared("FloeTargetUnhealthyFromSome")}""",
             wait="1m",
             keep="2m",
             severity="warning",
@@ -190,7 +272,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
         Alert(
             name="FloeTargetDegraded",
             expr=f"(\n{share_of_votes('>= bool 2')}\n) > 0.5\n"
-            f"unless on ({TARGET_LABELS}) floe:target_unhealthy:paging",
+            f"unless on ({TARGET_LABELS}) floe:target_unhealthy:paging\n"
+            f"{spared('FloeTargetDegraded')}",
             wait="30m",
             severity="warning",
             summary=f"{NAMED} has been DEGRADED for half an hour",
@@ -201,7 +284,7 @@ def warnings(parameters: Parameters) -> list[Alert]:
         ),
         Alert(
             name="FloeTargetUnknown",
-            expr=f"max by ({TARGET_LABELS}) (floe_compute_target_status) == 0",
+            expr=f"max by ({TARGET_LABELS}) (floe_compute_target_status) == 0\n{spared('FloeTargetUnknown')}",
             wait="10m",
             severity="warning",
             summary=f"Nothing is known about {NAMED}",
@@ -215,7 +298,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
               time() - floe_compute_target_last_validation_timestamp_seconds
               - 5 * floe_compute_target_interval_seconds
             ) > 120
-            unless on ({TARGET_LABELS}) floe:target_unhealthy:paging""",
+            unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
+            {spared("FloeTargetStale")}""",
             wait="5m",
             severity="warning",
             summary=f"The last validation of {NAMED} is long overdue",
@@ -228,7 +312,8 @@ def warnings(parameters: Parameters) -> list[Alert]:
             name="FloeTargetFlapping",
             expr=f"""
             max by ({TARGET_LABELS}) (increase(floe_compute_target_status_changes_total[30m])) > 6
-            and on ({TARGET_LABELS}) floe_compute_target_status""",
+            and on ({TARGET_LABELS}) floe_compute_target_status
+            {spared("FloeTargetFlapping", "30m")}""",
             wait="10m",
             severity="warning",
             summary=f"{NAMED} keeps changing its status",

@@ -55,6 +55,7 @@ _KIT = "the kit's own: how a conformance test does what it says"
 INTERNAL = {
     "floe_monitor.compute.checks": _PASSED_ON,
     "floe_monitor.compute.errors": _PASSED_ON,
+    "floe_monitor.compute.evidence": _PASSED_ON,
     "floe_monitor.compute.models": _PASSED_ON,
     "floe_monitor.compute.plugin": _PASSED_ON,
     "floe_monitor.compute.quantities": "the grammar by which `ResourceSpec` refuses a value",

@@ -15,6 +15,7 @@ from floe_monitor.cli import config_commands, credential_commands, plugin_comman
 from floe_monitor.cli.check_command import check
 from floe_monitor.cli.exec_command import exec_
 from floe_monitor.cli.healthcheck_command import healthcheck
+from floe_monitor.cli.history_commands import history, incidents, report
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
 from floe_monitor.cli.wait_command import wait
@@ -33,6 +34,9 @@ for command in (
     check,
     wait,
     healthcheck,
+    history,
+    incidents,
+    report,
     plugin_commands.packages,
     plugin_commands.resources,
     credential_commands.token,

@@ -39,23 +39,24 @@ def check(
     ] = False,
 ) -> int:
     """Probe targets once. Exit 0: none is UNHEALTHY, 1: some are, 2: usage or configuration."""
-    from floe_monitor.cli.report import failing, print_json, print_table
+    from floe_monitor.cli.report import failing, maintenance_now, print_json, print_table
     from floe_monitor.cli.selection import select
 
     chosen = select(targets or [], config, profiles, profile or [])
     with _progress(len(chosen.targets)) as on_result:
         results = probe(chosen.targets, chosen.workers, on_result)
+    maintained = maintenance_now(chosen.targets)
     # A check of nothing must not pass.
     ok = bool(results) and not any(result.status.value in failing(strict=strict) for result in results)
     ok = ok and not (strict and chosen.unchecked)
     if output is ReportFormat.JSON:
-        print_json(results, ok, chosen.unchecked)
+        print_json(results, ok, chosen.unchecked, maintained)
     elif output is ReportFormat.JUNIT:
         from floe_monitor.cli import junit
 
         write(junit.render(results, chosen.unchecked or [], strict=strict))
     else:
-        print_table(results, chosen.unchecked or [])
+        print_table(results, chosen.unchecked or [], maintained)
     return OK if ok else NO
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,25 +11,52 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
 from floe_monitor.domain.cures import cure_for
+from floe_monitor.domain.maintenance import maintenance_at
 from floe_monitor.domain.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from floe_monitor.cli.profile_import import Lost
     from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.maintenance import Maintenance
+    from floe_monitor.domain.targets import Target
 
 FORMAT = 1
 """Of the JSON: raised when a key changes its meaning or goes, not when one is added."""
 
 
-def print_json(results: Sequence[ProbeResult], ok: bool, unchecked: Sequence[Lost] | None) -> None:
-    """Described in docs/cli.md; each result as the HTTP API has it, and its cure.
+def maintenance_now(targets: Iterable[Target]) -> dict[str, Maintenance]:
+    """Of those that are in maintenance, by name."""
+    now = time.time()
+    found = ((target.name, maintenance_at(target.windows, now)) for target in targets)
+    return {name: maintenance for name, maintenance in found if maintenance is not None}
+
+
+def in_maintenance(name: str, known: Maintenance) -> str:
+    reason = f": {known.reason}" if known.reason else ""
+    return f"{name} is in maintenance until {serialization.moment(known.until)}{reason}"
+
+
+def print_json(
+    results: Sequence[ProbeResult],
+    ok: bool,
+    unchecked: Sequence[Lost] | None,
+    maintained: Mapping[str, Maintenance],
+) -> None:
+    """Described in docs/cli.md; each result as the HTTP API has it, its cure, and the target's maintenance.
 
     A configuration has no `unchecked`.
     """
     counts = _counts(results)
-    rows = [{**serialization.probe(result), "cure": cure_for(result)} for result in results]
+    rows = [
+        {
+            **serialization.probe(result),
+            "cure": cure_for(result),
+            "maintenance": serialization.maintenance(maintained.get(result.target)),
+        }
+        for result in results
+    ]
     report: dict[str, Any] = {"format": FORMAT, "ok": ok, "counts": counts, "results": rows}
     if unchecked is not None:
         report["not_checked"] = [asdict(each) for each in unchecked]
@@ -40,11 +68,15 @@ def failing(*, strict: bool) -> set[str]:
     return {"unhealthy", "degraded"} if strict else {"unhealthy"}
 
 
-def print_table(results: Sequence[ProbeResult], unchecked: Sequence[Lost] = ()) -> None:
+def print_table(
+    results: Sequence[ProbeResult], unchecked: Sequence[Lost], maintained: Mapping[str, Maintenance]
+) -> None:
     if results and sys.stdout.isatty():
         _print_rich(results)
     elif results:
         _print_plain(results)
+    for name, maintenance in maintained.items():
+        write(in_maintenance(name, maintenance))
     for each in unchecked:
         write(f"not checked: {each}")
 

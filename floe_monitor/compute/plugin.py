@@ -73,6 +73,14 @@ class ComputePlugin(ABC, Generic[ConfigT]):
     can hang where none of its own timeouts reaches, since a process can be killed and a thread cannot, or
     that holds Python's interpreter lock for long, since the whole daemon waits for it meanwhile."""
 
+    resource_keys: Mapping[str, Sequence[str]] = MappingProxyType(
+        {"host": ("host", "port"), "warehouse": ("warehouse",)}
+    )
+    """Which keys of the configuration say what a target shares with others: under `host` where it connects
+    to, under `warehouse` what computes for it. Targets with equal values of all these keys that fail alike
+    are one incident; without a value of the first key a target shares nothing. Credentials and catalogs are
+    known to the monitor."""
+
     process_environment: Mapping[str, str] = MappingProxyType({})
     """Environment variables that are the only way to set an option of the driver. The host sets those that
     are unset, in each process that loads the plugin, before it calls a method that takes a configuration. A

@@ -19,8 +19,10 @@ from floe_monitor import __version__
 from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.controller import Controller, read_configuration
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
+from floe_monitor.daemon.history import build_history, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.watchdog import Watchdog
+from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.foreign_output import withholding_output
@@ -31,7 +33,8 @@ from floe_monitor.profiles import ProfileSynchronizer
 from floe_monitor.settings.watcher import ConfigWatcher
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.fanout import Drops, Fanout
-from floe_monitor.telemetry.logs import LogSink, configure_logging, get_logger
+from floe_monitor.telemetry.log_sink import LogSink
+from floe_monitor.telemetry.logs import configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
 
@@ -110,7 +113,11 @@ class _Daemon:
         sinks: list[Sink] = [prometheus, LogSink(settings.log)]
         if self._otel is not None:
             sinks.append(self._otel)
+        self._history = build_history(settings.history, self._state, environ, drops)
+        if self._history is not None:
+            sinks.append(self._history)
         self._fanout = Fanout(sinks, drops=drops)
+        self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
         self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
@@ -120,6 +127,8 @@ class _Daemon:
     def run(self, announce: Announce) -> int:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
         self._fanout.start()
+        if self._history is not None:
+            self._history.start()
         try:
             with withholding_output(self._report_output, of_everyone=True):
                 anyio.run(self._main, announce)
@@ -138,14 +147,14 @@ class _Daemon:
             self._state,
             self._pool,
             self._runner,
-            self._fanout.publish,
-            history=self._settings.history,
+            self._publish,
+            history=self._settings.history.results,
             salt=socket.gethostname(),
         )
         synchronizer = ProfileSynchronizer(
             self._settings.profiles,
             self._targets,
-            publish=self._fanout.publish,
+            publish=self._publish,
             state=self._state,
             environ=self._environ,
         )
@@ -158,7 +167,7 @@ class _Daemon:
             scheduler,
             self._pool,
             synchronizer,
-            self._fanout.publish,
+            self._publish,
             surface.access,
         )
         self._connect_signals(asyncio.get_running_loop())
@@ -168,7 +177,7 @@ class _Daemon:
             self._page,
             self._controller,
             limits=self._limits,
-            publish=self._fanout.publish,
+            publish=self._publish,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:
@@ -180,6 +189,8 @@ class _Daemon:
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:
                     scheduler.apply(self._targets)
+                    if self._history is not None:
+                        await take_up(self._history, self._state, self._fanout.publish)
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()
@@ -264,6 +275,8 @@ class _Daemon:
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0
         self._fanout.close(left / 2)
+        if self._history is not None:
+            self._history.close(left / 2)
         if self._otel is not None:
             self._otel.shutdown(max(0.2, left / 2))
         self._log.info("stopped", stuck_workers=self._state.stuck_workers)

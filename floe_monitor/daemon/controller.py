@@ -48,8 +48,8 @@ import may too."""
 NAMES_SHOWN = 20
 """Files named in warnings of one load."""
 
-AT_START_ONLY = ("http", "otlp", "log", "reload")
-"""Sections whose changes wait for a restart; of `http`, where is listened."""
+AT_START_ONLY = ("http", "otlp", "log", "reload", "history")
+"""Sections whose changes wait for a restart; of `http`, where is listened, of `history`, where it is kept."""
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
@@ -177,7 +177,7 @@ class Controller:
         self._loaded = loaded
         report_exposed_files(loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
-        self._scheduler.history = settings.history
+        self._scheduler.history = settings.history.results
         changes = self._scheduler.apply(targets)
         self._synchronizer.apply(settings.profiles, targets)
         self._access.apply(settings.http)
@@ -198,4 +198,9 @@ class Controller:
 
 
 def _at_start(settings: Settings, section: str) -> object:
-    return settings.http.listening if section == "http" else getattr(settings, section)
+    match section:
+        case "http":
+            return settings.http.listening
+        case "history":
+            return settings.history.at_start
+    return getattr(settings, section)

@@ -14,6 +14,7 @@ from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 if TYPE_CHECKING:
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.health import Health, Transition
+    from floe_monitor.domain.incidents import Incident
 
 SkipReason = Literal["running", "stuck", "no_slot", "late", "shortage"]
 """Why a tick did not become a probe: the target's last probe still runs, or hangs past its deadline; every
@@ -127,6 +128,38 @@ class TargetHung:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectivityLost:
+    """Not one of the targets on the network is reached, `targets` in number; one or more was before."""
+
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectivityRegained:
+    """One of them is reached again, or so few are left that they say nothing, after `lasted` seconds."""
+
+    lasted: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceBegan:
+    """These targets are in the same maintenance, from now until `until` (Unix time) at least."""
+
+    targets: tuple[str, ...]
+    reason: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceEnded:
+    """These targets' maintenance, which began at `since` (Unix time), is over."""
+
+    targets: tuple[str, ...]
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReloaded:
     """A configuration was applied (`problems` empty) or refused. `problems` are ready to print; `waiting`
     names sections whose changes take effect at the next start."""
@@ -173,6 +206,13 @@ class Acted:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """An incident has begun, has other members, reasons or statuses, or has ended; as it is now."""
+
+    incident: Incident
+
+
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
@@ -182,10 +222,15 @@ Event: TypeAlias = (
     | LateReturn
     | TargetStale
     | TargetHung
+    | ConnectivityLost
+    | ConnectivityRegained
+    | MaintenanceBegan
+    | MaintenanceEnded
     | ConfigReloaded
     | ProfileGenerated
     | ProfileReconciled
     | Acted
+    | IncidentChanged
 )
 
 Publish = Callable[[Event], None]

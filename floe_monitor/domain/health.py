@@ -1,8 +1,10 @@
 """From results to the health of a target: pure functions of their arguments, clock included.
 
-A status moves to a worse one when `failure_threshold` results in a row are at least that bad, and to a better
-one when `success_threshold` results in a row are at least that good. A target starts UNKNOWN and leaves it
-by the same rule, so a threshold holds from the first probe on.
+A status moves to a worse one when `failure_threshold` of the last `failure_window` results are at least
+that bad, and to a better one when `success_threshold` of the last `success_window` are at least that good.
+A window as long as its threshold means results in a row. A result moves the status in its own direction
+only, and no further than itself: one that is well is no reason for a worse status, whatever the window still
+holds. A target starts UNKNOWN and leaves it by the same rule, so a threshold holds from the first probe on.
 """
 
 from __future__ import annotations
@@ -41,10 +43,23 @@ class HealthStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How many results in a row a change of status takes. Both at least 1."""
+    """How many results a change of status takes, of how many of the last ones. All at least 1.
+
+    A window of 0 is as long as its threshold.
+    """
 
     failure: int = 1
     success: int = 1
+    failure_window: int = 0
+    success_window: int = 0
+
+    @property
+    def last_for_failure(self) -> int:
+        return self.failure_window or self.failure
+
+    @property
+    def last_for_success(self) -> int:
+        return self.success_window or self.success
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +92,7 @@ def advance(
     A failure is an UNHEALTHY result; a DEGRADED one counts as a success for the counters, since dbt can work.
     """
     result = HealthStatus.of(observed)
-    keep = max(thresholds.failure, thresholds.success)
+    keep = max(thresholds.last_for_failure, thresholds.last_for_success)
     recent = (*health.recent, result)[-keep:]
     status = _next_status(health.status, recent, thresholds)
     failed = result is HealthStatus.UNHEALTHY
@@ -99,16 +114,17 @@ def advance(
 def _next_status(
     status: HealthStatus, recent: Sequence[HealthStatus], thresholds: Thresholds
 ) -> HealthStatus:
-    last_failures = recent[-thresholds.failure :]
-    last_successes = recent[-thresholds.success :]
-    at_least = min(last_failures) if len(last_failures) == thresholds.failure else None
-    at_most = max(last_successes) if len(last_successes) == thresholds.success else None
+    result = recent[-1]
+    by_failure = sorted(recent[-thresholds.last_for_failure :], reverse=True)
+    by_success = sorted(recent[-thresholds.last_for_success :])
+    at_least = by_failure[thresholds.failure - 1] if len(by_failure) >= thresholds.failure else None
+    at_most = by_success[thresholds.success - 1] if len(by_success) >= thresholds.success else None
     if status is HealthStatus.UNKNOWN:
-        if at_most is not None and at_most.is_up:
-            return at_most
-        return HealthStatus.UNHEALTHY if at_least is HealthStatus.UNHEALTHY else status
-    if at_least is not None and at_least > status:
-        return at_least
-    if at_most is not None and at_most < status:
-        return at_most
+        if at_most is not None and at_most.is_up and result.is_up:
+            return max(at_most, result)
+        return HealthStatus.UNHEALTHY if at_least is result is HealthStatus.UNHEALTHY else status
+    if at_least is not None and min(at_least, result) > status:
+        return min(at_least, result)
+    if at_most is not None and max(at_most, result) < status:
+        return max(at_most, result)
     return status

@@ -60,6 +60,10 @@ def liveness(state: MonitorState, now: float, limits: LivenessLimits, started: f
     if state.shortages:
         short, lasting = _shortage(state, now, limits.shortage)
         (reasons if lasting else remarks).append(short)
+    reach = state.reach
+    if reach.is_lost:
+        what = f"the monitor's own connectivity: none of {reach.targets} targets on the network is reached"
+        remarks.append(what)
     return Verdict(tuple(reasons), tuple(remarks))
 
 

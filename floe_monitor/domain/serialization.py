@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.liveness import Verdict
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
 
 Json = dict[str, Any]
@@ -105,6 +106,12 @@ def probe(result: ProbeResult) -> Json:
     }
 
 
+def maintenance(known: Maintenance | None) -> Json | None:
+    if known is None:
+        return None
+    return {"since": moment(known.since), "until": moment(known.until), "reason": known.reason}
+
+
 def target(snapshot: TargetSnapshot) -> Json:
     """One row of the list: what is known now."""
     health, last = snapshot.health, snapshot.last
@@ -115,7 +122,7 @@ def target(snapshot: TargetSnapshot) -> Json:
         "status": status.word,
         "up": status.is_up,
         "stale": snapshot.stale,
-        "since": moment(health.since),
+        "since": moment(snapshot.since),
         "last_status": last.status.value if last else None,
         "last_validation_at": moment(last.finished_at) if last else None,
         "last_success_at": moment(snapshot.last_success_at),
@@ -126,6 +133,7 @@ def target(snapshot: TargetSnapshot) -> Json:
         "checks": {c.name: c.status.value for c in last.checks} if last else {},
         "consecutive_failures": health.consecutive_failures,
         "status_changes": health.status_changes,
+        "maintenance": maintenance(snapshot.maintenance),
         "labels": dict(snapshot.target.labels),
         "server_address": snapshot.server_address,
         "expiries": [expiry(each) for each in snapshot.expiries],
@@ -135,7 +143,7 @@ def target(snapshot: TargetSnapshot) -> Json:
 TARGET_FIELDS = (
     "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
     "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
-    "consecutive_failures", "status_changes", "labels", "server_address", "expiries",
+    "consecutive_failures", "status_changes", "maintenance", "labels", "server_address", "expiries",
 )  # fmt: skip
 """The keys of `target`, in order."""
 
@@ -148,9 +156,12 @@ def target_detail(snapshot: TargetSnapshot) -> Json:
         **target(snapshot),
         "policy": {
             "interval_seconds": policy.interval,
+            "failing_interval_seconds": policy.failing_interval,
             "timeout_seconds": policy.timeout,
             "failure_threshold": policy.thresholds.failure,
+            "failure_window": policy.thresholds.last_for_failure,
             "success_threshold": policy.thresholds.success,
+            "success_window": policy.thresholds.last_for_success,
             "isolation": policy.isolation,
         },
         "provenance": {
@@ -201,6 +212,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
         },
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
+        "history_problem": state.history_problem or None,
     }
 
 

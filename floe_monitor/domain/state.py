@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
+from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
+from floe_monitor.domain.incident_log import IncidentLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from floe_monitor.domain.events import ProbeResult, ProfileReconciled
+    from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.targets import Target
 
 FAILURES_KEPT = 5
@@ -39,10 +42,19 @@ class TargetSnapshot:
     expiries: tuple[WatchedExpiry, ...] = ()
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
+    maintenance: Maintenance | None = None
+    """What it is in now. The verdict is what it would be without."""
+    awaited: bool = False
+    """`health` is what a former process has found; no result has confirmed it yet."""
 
     @property
     def status(self) -> HealthStatus:
-        return self.health.status
+        return HealthStatus.UNKNOWN if self.awaited else self.health.status
+
+    @property
+    def since(self) -> float:
+        """When the status began, in Unix time; 0 before the first result."""
+        return 0.0 if self.awaited else self.health.since
 
     def as_stale(self, at: float, now: float) -> TargetSnapshot:
         """Unknown from `at` (Unix time; `now` by `time.monotonic`) on; results to come decide anew, without
@@ -57,6 +69,11 @@ class TargetSnapshot:
             status_changes=health.status_changes + known,
         )
         return replace(self, health=health, stale=True, availability=self.availability.stopped(now))
+
+    def with_maintenance(self, maintenance: Maintenance | None, now: float) -> TargetSnapshot:
+        """`now` by `time.monotonic`."""
+        availability = self.availability.in_maintenance(maintenance is not None, now)
+        return replace(self, maintenance=maintenance, availability=availability)
 
     def after(self, result: ProbeResult, health: Health, keep: int, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""
@@ -73,6 +90,7 @@ class TargetSnapshot:
             server_address=result.server_address or self.server_address,
             expiries=known_after(self.expiries, result.expiries, whole=whole),
             stale=False,
+            awaited=False,
         )
 
 
@@ -124,8 +142,13 @@ class MonitorState:
     """`time.monotonic()` when a probe last said something of its target."""
     shortages: dict[str, Shortage] = field(default_factory=dict)
     """By target, until a probe of it says something again."""
+    reach: Reach = field(default_factory=Reach)
+    """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
+    history_problem: str = ""
+    """Why the history is not written now, where one is kept."""
+    incidents: IncidentLog = field(default_factory=IncidentLog)
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""
 

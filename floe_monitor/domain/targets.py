@@ -13,6 +13,8 @@ from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
 from floe_monitor.domain.expiry import ExpiryLead
 from floe_monitor.domain.health import Thresholds
+from floe_monitor.domain.maintenance import Window, WindowChoice
+from floe_monitor.domain.resources import Resource, shared_resources
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
 from floe_monitor.registry.problems import Place, Problem, dotted
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
-_BESIDE_PROBING = {"labels", "slo", "catalog", "output", "output_keys", "output_without"}
+_BESIDE_PROBING = {"labels", "slo", "maintenance", "catalog", "output", "output_keys", "output_without"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,28 @@ class ProbePolicy:
     thresholds: Thresholds
     isolation: Literal["thread", "process"]
     expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
+    failing: float | None = None
+    """As configured: the interval while the target is not well."""
+
+    @property
+    def failing_interval(self) -> float:
+        return self.interval if self.failing is None else self.failing
+
+    @property
+    def longest_interval(self) -> float:
+        """What the age of a result compares with, whichever of the two is in force."""
+        return max(self.interval, self.failing_interval)
 
     def as_settings(self) -> dict[str, Any]:
         """Under the keys of a target's `probe`."""
         return {
             "interval": self.interval,
+            "failing_interval": self.failing_interval,
             "timeout": self.timeout,
             "failure_threshold": self.thresholds.failure,
+            "failure_window": self.thresholds.last_for_failure,
             "success_threshold": self.thresholds.success,
+            "success_window": self.thresholds.last_for_success,
             "isolation": self.isolation,
             "expiry_warning": self.expiry_lead.usual,
             "token_expiry_warning": self.expiry_lead.token,
@@ -89,6 +105,10 @@ class Target:
     """dbt's, as the plugin declares it; empty where there is no plugin to ask."""
     objective: float = SloSettings().objective
     """The percentage of the time in which dbt is to be able to work with it."""
+    windows: tuple[Window, ...] = ()
+    """When it is in maintenance: the configuration's windows that apply to it, then its own."""
+    resources: tuple[Resource, ...] = ()
+    """What it shares with other targets, so that they may fail by one cause."""
     withheld: frozenset[str] = frozenset()
     """Variables with secrets of the configuration's targets: no child process has them from its start."""
     _memory: _Memory = field(default_factory=_Memory)
@@ -111,8 +131,7 @@ class Target:
     @property
     def secret_variables(self) -> frozenset[str]:
         """The environment variables it names whose values are secret."""
-        resolver = self._memory.resolver
-        return frozenset() if resolver is None else resolver.secret_variables
+        return _secret_variables(self._memory)
 
     def secret_environ(self) -> dict[str, str]:
         """Those that are set, with their values: what a child process has while it probes this target."""
@@ -171,6 +190,10 @@ def build_targets(
     return {name: replace(target, withheld=withheld) for name, target in targets.items()}
 
 
+def _secret_variables(memory: _Memory) -> frozenset[str]:
+    return frozenset() if memory.resolver is None else memory.resolver.secret_variables
+
+
 def _named_beside_targets(settings: Settings) -> frozenset[str]:
     """Variables of credentials that no probe needs: the catalogs' and the exporter's."""
     catalogs = [target.catalog for target in settings.targets.values() if target.catalog is not None]
@@ -194,6 +217,7 @@ class _Builder:
         self._locate = locate
         self._environ = environ
         self._names: dict[str, tuple[str, ProfileName]] = {}
+        self._windows = [WindowChoice.of(each) for each in common.maintenance]
 
     def build(self, name: str, settings: TargetSettings) -> Target:
         entry = self._registry.get(settings.plugin, settings.distribution)
@@ -226,8 +250,14 @@ class _Builder:
             system,
             adapter,
             self._common.slo.objective if objective is None else objective,
+            self._windows_of(name, settings),
+            shared_resources(settings, entry.plugin, config, _secret_variables(memory)),
             _memory=memory,
         )
+
+    def _windows_of(self, name: str, settings: TargetSettings) -> tuple[Window, ...]:
+        common = (choice.window for choice in self._windows if choice.applies(name, settings.labels))
+        return (*common, *map(Window.of, settings.maintenance))
 
     def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:
         try:
@@ -282,9 +312,15 @@ def _policy(
     return ProbePolicy(
         interval=pick("interval"),
         timeout=pick("timeout"),
-        thresholds=Thresholds(pick("failure_threshold"), pick("success_threshold")),
+        thresholds=Thresholds(
+            pick("failure_threshold"),
+            pick("success_threshold"),
+            pick("failure_window") or 0,
+            pick("success_window") or 0,
+        ),
         isolation=isolation,
         expiry_lead=_lead(target, common),
+        failing=pick("failing_interval"),
     )
 
 
@@ -301,13 +337,7 @@ def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy
     content = [
         target.model_dump(mode="json", exclude=_BESIDE_PROBING),
         [entry.distribution, entry.version, entry.problem],
-        [
-            policy.interval,
-            policy.timeout,
-            policy.thresholds.failure,
-            policy.thresholds.success,
-            policy.isolation,
-        ],
+        policy.as_settings(),
     ]
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

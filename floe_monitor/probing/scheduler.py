@@ -7,10 +7,8 @@ that finds its target's last probe unfinished is skipped and counted, never queu
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.errors import MonitorResourceError
@@ -28,13 +26,17 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import Shortage, TargetSnapshot
 from floe_monitor.domain.target_diff import diff
+from floe_monitor.probing.agenda import Agenda, Watched
+from floe_monitor.probing.connectivity import ConnectivityKeeper
+from floe_monitor.probing.maintenance import MaintenanceKeeper
 from floe_monitor.probing.runner import Attempt
-from floe_monitor.probing.schedule import Timetable, first_delay, fraction
+from floe_monitor.probing.schedule import first_delay, fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from floe_monitor.domain.events import ProbeResult, Publish, SkipReason, Trigger
+    from floe_monitor.domain.health import Health
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.domain.target_diff import Changes
     from floe_monitor.domain.targets import Target
@@ -54,23 +56,6 @@ STALE_INTERVALS = 3
 
 class NoSlotError(Exception):
     """A probe asked for has found no free slot; it stays under way."""
-
-
-@dataclass(slots=True, eq=False)
-class _Watched:
-    """A target on the schedule. Replaced whole when its configuration changes."""
-
-    target: Target
-    timetable: Timetable
-    since: float
-    attempt: Attempt | None = None
-    waiting_for_slot: bool = False
-    result: asyncio.Future[ProbeResult] | None = None
-    task: asyncio.Task[None] | None = None
-
-    @property
-    def stuck(self) -> bool:
-        return self.attempt is not None and self.attempt.overdue_since is not None
 
 
 class Scheduler:
@@ -95,12 +80,13 @@ class Scheduler:
         self._salt = salt
         self._clock = clock
         self._origin = clock()
-        self._watched: dict[str, _Watched] = {}
-        self._due: list[tuple[float, int, _Watched]] = []
-        self._order = itertools.count()
+        self._watched: dict[str, Watched] = {}
+        self._agenda = Agenda()
         self._wake = asyncio.Event()
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
+        self._maintenance = MaintenanceKeeper(state, publish, clock)
+        self._connectivity = ConnectivityKeeper(state, publish, clock)
 
     def apply(self, targets: Mapping[str, Target]) -> Changes:
         """Watch exactly these targets; what that changes.
@@ -121,20 +107,20 @@ class Scheduler:
                 snapshots[name] = replace(self._state.targets[name], target=target)
                 continue
             place = fraction(name, self._salt)
-            watched = _Watched(target, Timetable(self._origin, target.policy.interval, place), now)
-            self._watched[name] = watched
+            watched = self._watched[name] = Watched.begin(target, self._origin, place, now)
             snapshots[name] = TargetSnapshot(target)
-            self._push(now + first_delay(place, target.policy.interval, len(fresh)), watched)
+            self._agenda.put(watched, now + first_delay(place, target.policy.interval, len(fresh)))
         for name, gone in former.items():
             if self._watched.get(name) is not gone and gone.waiting_for_slot and gone.task is not None:
                 # Its result is not needed, and reloads while slots are short would accumulate such probes.
                 gone.task.cancel()
-        self._due = [entry for entry in self._due if self._is_current(entry[2])]
-        heapq.heapify(self._due)
+        self._agenda.keep(self._is_current)
         self._state.targets = snapshots
+        self._maintenance.apply()
         self._end_shortages([name for name in self._state.shortages if name not in unchanged])
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
+        self._connectivity.apply(unchanged)
         plugins = {target.plugin_name for target in targets.values() if target.entry.plugin is not None}
         for plugin in plugins:
             self._pool.announce(plugin)
@@ -154,11 +140,10 @@ class Scheduler:
             while True:
                 now = self._clock()
                 self._state.scheduler_beat = time.monotonic()
-                while self._due and self._due[0][0] <= now:
-                    due, _, watched = heapq.heappop(self._due)
+                for due, watched in self._agenda.due(now):
                     self._tick(watched, due, now)
-                pause = min(self._due[0][0] - now, BEAT_SECONDS) if self._due else BEAT_SECONDS
-                await self._sleep(pause)
+                idle = self._maintenance.turn()
+                await self._sleep(self._agenda.pause(now, BEAT_SECONDS) if idle else 0.0)
         finally:
             self._probes = None
 
@@ -185,7 +170,7 @@ class Scheduler:
             if self._is_current(watched):
                 raise asyncio.CancelledError
 
-    async def _until_slot(self, watched: _Watched, result: asyncio.Future[ProbeResult]) -> None:
+    async def _until_slot(self, watched: Watched, result: asyncio.Future[ProbeResult]) -> None:
         give_up = self._clock() + max(SLOT_WAIT_SECONDS, watched.target.policy.timeout)
         # The task of a probe just created takes its slot at its first turn.
         await asyncio.sleep(0)
@@ -204,19 +189,16 @@ class Scheduler:
         finally:
             handle.cancel()
 
-    def _push(self, due: float, watched: _Watched) -> None:
-        heapq.heappush(self._due, (due, next(self._order), watched))
-
-    def _is_current(self, watched: _Watched) -> bool:
+    def _is_current(self, watched: Watched) -> bool:
         return self._watched.get(watched.target.name) is watched
 
-    def _tick(self, watched: _Watched, due: float, now: float) -> None:
+    def _tick(self, watched: Watched, due: float, now: float) -> None:
         if not self._is_current(watched):
             return
         table = watched.timetable
         first = watched.result is None and watched.attempt is None
         late = 0 if first else table.missed(due, now)
-        self._push(table.after_first(due) if first else table.next_after(now), watched)
+        self._agenda.put(watched, table.after_first(due) if first else table.next_after(now))
         if late:
             self._skip(watched, "late", late)
         if watched.attempt is None:
@@ -231,10 +213,10 @@ class Scheduler:
         else:
             self._note_staleness(watched, now)
 
-    def _skip(self, watched: _Watched, reason: SkipReason, count: int = 1) -> None:
+    def _skip(self, watched: Watched, reason: SkipReason, count: int = 1) -> None:
         self._publish(TickSkipped(watched.target.name, watched.target.plugin_name, reason, count))
 
-    def _start(self, watched: _Watched, lag: float | None, trigger: Trigger) -> None:
+    def _start(self, watched: Watched, lag: float | None, trigger: Trigger) -> None:
         if self._probes is None:
             raise RuntimeError("the scheduler is not running")
         watched.attempt = Attempt(watched.target, worker_ended=lambda _: self._worker_ended(watched))
@@ -246,7 +228,7 @@ class Scheduler:
 
     async def _probe(
         self,
-        watched: _Watched,
+        watched: Watched,
         attempt: Attempt,
         future: asyncio.Future[ProbeResult],
         lag: float | None,
@@ -282,7 +264,7 @@ class Scheduler:
             self._record(watched, result)
         future.set_result(result)
 
-    def _record(self, watched: _Watched, result: ProbeResult) -> None:
+    def _record(self, watched: Watched, result: ProbeResult) -> None:
         target = watched.target
         snapshot = self._state.targets[target.name]
         health, transition = advance(
@@ -293,11 +275,19 @@ class Scheduler:
             self._state.last_probed = time.monotonic()
         self._end_shortages([target.name])
         self._state.targets[target.name] = snapshot.after(result, health, self.history, watched.since)
+        self._keep_pace(watched, health, result.status)
         self._awaiting_first.discard(target.name)
         self._note_first_round()
+        self._connectivity.note(self._state.targets[target.name])
         self._publish(ProbeFinished(result, health, transition, target.db_system))
 
-    def _note_shortage(self, watched: _Watched, what: str, trigger: Trigger) -> None:
+    def _keep_pace(self, watched: Watched, health: Health, result: ConnectionStatus) -> None:
+        due = watched.change_pace(health.status, result, self._clock())
+        if due is not None:
+            self._agenda.put(watched, due)
+            self._wake.set()
+
+    def _note_shortage(self, watched: Watched, what: str, trigger: Trigger) -> None:
         """The tick is skipped: what the monitor lacks is no fault of the target."""
         if trigger == "schedule":
             self._skip(watched, "shortage")
@@ -315,28 +305,32 @@ class Scheduler:
         if ended and not shortages:
             self._publish(ShortageEnded(time.monotonic() - min(shortage.since for shortage in ended)))
 
-    def _worker_ended(self, watched: _Watched) -> None:
+    def _worker_ended(self, watched: Watched) -> None:
         attempt, watched.attempt = watched.attempt, None
         if attempt is None or attempt.overdue_since is None:
             return
         overdue = time.monotonic() - attempt.overdue_since
         self._publish(LateReturn(watched.target.name, watched.target.plugin_name, overdue))
 
-    def _note_staleness(self, watched: _Watched, now: float) -> None:
+    def _note_staleness(self, watched: Watched, now: float) -> None:
         policy = watched.target.policy
         snapshot = self._state.targets[watched.target.name]
-        if snapshot.stale or now - watched.since <= STALE_INTERVALS * policy.interval + policy.timeout:
+        if (
+            snapshot.stale
+            or now - watched.since <= STALE_INTERVALS * policy.longest_interval + policy.timeout
+        ):
             return
         self._state.targets[watched.target.name] = snapshot.as_stale(time.time(), now)
         self._publish(TargetStale(watched.target.name, watched.target.plugin_name, now - watched.since))
 
-    def _count_hang(self, watched: _Watched) -> None:
+    def _count_hang(self, watched: Watched) -> None:
         """A tick that finds the validation still hanging counts like its timeout: no result will say so."""
         target = watched.target
         snapshot = self._state.targets[target.name]
         status = ConnectionStatus.UNHEALTHY if snapshot.last is None else snapshot.last.status
         health, transition = advance(snapshot.health, status, time.time(), target.policy.thresholds)
         self._state.targets[target.name] = replace(snapshot, health=health)
+        self._keep_pace(watched, health, status)
         if transition is not None:
             self._publish(TargetHung(target.name, target.plugin_name, transition))
 

@@ -293,6 +293,18 @@ def _declared(plugin: ComputePlugin[Any], attribute: str) -> str:
     return clean_text(value, limit=64) if isinstance(value, str) and value else plugin.name
 
 
+def resource_keys(plugin: ComputePlugin[Any]) -> dict[str, tuple[str, ...]]:
+    """Keys of its configuration by the kind of what they name; none where it does not say."""
+    declared: Any = None
+    with contextlib.suppress(Exception):  # a property runs the plugin's code
+        declared = dict(getattr(plugin, "resource_keys", {}))
+    found: dict[str, tuple[str, ...]] = {}
+    for kind, keys in (declared or {}).items():
+        if isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys):
+            found[str(kind)] = tuple(keys)
+    return found
+
+
 def config_schema(plugin: ComputePlugin[Any]) -> type[BaseModel] | None:
     getter = getattr(plugin, "get_config_schema", None)
     return getter() if getter is not None else None

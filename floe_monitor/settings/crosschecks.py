@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from floe_monitor.registry.problems import KeyPath, Place
-    from floe_monitor.settings.models import ProfileSettings, Settings
+    from floe_monitor.settings.models import (
+        ProbeSettings,
+        ProfileSettings,
+        Settings,
+        TargetProbeSettings,
+    )
 
     Locator = Callable[[KeyPath], Place]
 
@@ -26,6 +31,8 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
         if first != index:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
+    yield from _maintained(settings, locate)
+    yield from _thresholds(settings, locate)
     yield from _limits(settings, locate)
     yield from _tokens(settings, locate)
     yield from _unused(settings, locate)
@@ -102,6 +109,29 @@ def _shared_names(
                 path,
                 "give one of them another `output`, or leave it out of the profile's `targets`",
             )
+
+
+def _maintained(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    for index, window in enumerate(settings.maintenance):
+        for position, name in enumerate(window.targets or ()):
+            if name not in settings.targets:
+                path: KeyPath = ("maintenance", index, "targets", position)
+                yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
+
+
+def _thresholds(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    """A threshold that its window cannot hold: no result would ever change the status."""
+    scopes: list[tuple[KeyPath, ProbeSettings | TargetProbeSettings]] = [(("probe",), settings.probe)]
+    scopes += [(("targets", name, "probe"), target.probe) for name, target in settings.targets.items()]
+    for scope, own in scopes:
+        for kind in ("failure", "success"):
+            keys = f"{kind}_threshold", f"{kind}_window"
+            threshold, window = (getattr(own, key) or getattr(settings.probe, key) for key in keys)
+            given = [key for key in keys if key in own.model_fields_set]
+            if given and window is not None and window < threshold:
+                path = (*scope, given[-1])
+                message = f"{threshold} of the last {window} results are more than there are"
+                yield Problem(locate(path), message, path, f"{keys[1]} is at least {keys[0]}")
 
 
 def _limits(settings: Settings, locate: Locator) -> Iterator[Problem]:

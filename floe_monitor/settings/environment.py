@@ -93,7 +93,7 @@ class EnvironmentSource(EnvSettingsSource):
             self._refuse(name, f"could mean {error}", "give these keys names that differ in more than signs")
             return
         except Exception:  # noqa: BLE001 - pydantic-settings' own, whose text may repeat the value
-            self._refuse(name, "must be a list or a mapping in JSON")
+            self._refuse(name, self._wanted(keys[0]))
             return
         if _depth(found) > MAX_DEPTH:
             self._refuse(name, f"is nested more than {MAX_DEPTH} deep")
@@ -145,6 +145,10 @@ class EnvironmentSource(EnvSettingsSource):
         if isinstance(value, dict):
             for key, item in value.items():
                 self._note(name, (*path, key), item)
+
+    def _wanted(self, section: str) -> str:
+        """`history` may be a number alone, as it was before it was a section."""
+        return f"must be {'a number, ' if section == 'history' else ''}a list or a mapping in JSON"
 
     def _near(self, head: str) -> str:
         fields = self.settings_cls.model_fields

@@ -5,9 +5,9 @@ Field descriptions are the reference: `config schema` and `docs/configuration.md
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from floe_monitor.settings.durations import DAY, Duration
@@ -21,11 +21,15 @@ from floe_monitor.settings.fields import (
     OutputName,
     Pathname,
 )
+from floe_monitor.settings.history_models import HistoryCount, HistorySettings, from_number
 from floe_monitor.settings.http_models import HttpSettings
+from floe_monitor.settings.maintenance_models import MOST_WINDOWS, MaintenanceSettings, WindowSettings
 from floe_monitor.settings.sources import reading_under_way
 
 SHORTEST = 0.001
 """Seconds: what is less is no time in which anything could be done, and would be asked for without end."""
+LONGEST_WINDOW = 1000
+"""Results: each target keeps as many."""
 Isolation = Literal["thread", "process"]
 
 
@@ -33,9 +37,26 @@ class ProbeSettings(Model):
     """How targets are probed. A target's own `probe` overrides key by key."""
 
     interval: Duration = Field(default=30.0, ge=SHORTEST, description="Time between probes of a target")
+    failing_interval: Duration | None = Field(
+        default=None,
+        ge=SHORTEST,
+        description="Time between probes while it is not healthy; interval if unset",
+    )
     timeout: Duration = Field(default=5.0, ge=SHORTEST, le=DAY, description="Deadline of one probe")
-    failure_threshold: int = Field(default=1, ge=1, description="Results in a row before a worse status")
-    success_threshold: int = Field(default=1, ge=1, description="Results in a row before a better status")
+    failure_threshold: int = Field(default=1, ge=1, description="Results that a worse status takes")
+    failure_window: int | None = Field(
+        default=None,
+        ge=1,
+        le=LONGEST_WINDOW,
+        description="Of how many of the last results; unset: of as many, so in a row",
+    )
+    success_threshold: int = Field(default=1, ge=1, description="Results that a better status takes")
+    success_window: int | None = Field(
+        default=None,
+        ge=1,
+        le=LONGEST_WINDOW,
+        description="Of how many of the last results; unset: of as many, so in a row",
+    )
     isolation: Isolation | None = Field(
         default=None,
         description="thread, or process (a stuck worker is killed); unset: the plugin's own default, "
@@ -58,12 +79,19 @@ class TargetProbeSettings(Model):
     """Overrides of `probe` for one target."""
 
     interval: Duration | None = Field(default=None, ge=SHORTEST, description="Time between probes")
+    failing_interval: Duration | None = Field(
+        default=None, ge=SHORTEST, description="Time between probes while it is not healthy"
+    )
     timeout: Duration | None = Field(default=None, ge=SHORTEST, le=DAY, description="Deadline of one probe")
-    failure_threshold: int | None = Field(
-        default=None, ge=1, description="Results in a row before a worse status"
+    failure_threshold: int | None = Field(default=None, ge=1, description="Results that a worse status takes")
+    failure_window: int | None = Field(
+        default=None, ge=1, le=LONGEST_WINDOW, description="Of how many of the last results"
     )
     success_threshold: int | None = Field(
-        default=None, ge=1, description="Results in a row before a better status"
+        default=None, ge=1, description="Results that a better status takes"
+    )
+    success_window: int | None = Field(
+        default=None, ge=1, le=LONGEST_WINDOW, description="Of how many of the last results"
     )
     isolation: Isolation | None = Field(default=None, description="thread or process")
     expiry_warning: Duration | None = Field(
@@ -132,6 +160,9 @@ class TargetSettings(BaseModel):
     catalog: CatalogSettings | None = Field(default=None, description="A catalog for catalog-sql")
     probe: TargetProbeSettings = Field(default_factory=TargetProbeSettings, description="Overrides of probe")
     slo: TargetSloSettings = Field(default_factory=TargetSloSettings, description="Overrides of slo")
+    maintenance: list[WindowSettings] = Field(
+        default_factory=list, max_length=MOST_WINDOWS, description="Maintenance windows of its own"
+    )
     output: OutputName | None = Field(
         default=None, description="Name of its output in profiles.yml; the target's name if unset"
     )
@@ -209,6 +240,9 @@ class Settings(BaseSettings):
 
     probe: ProbeSettings = Field(default_factory=ProbeSettings, description="How targets are probed")
     slo: SloSettings = Field(default_factory=SloSettings, description="Service level of targets")
+    maintenance: list[MaintenanceSettings] = Field(
+        default_factory=list, max_length=MOST_WINDOWS, description="When targets are worked on"
+    )
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Slots for validations")
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="Metrics, health, API and status page"
@@ -221,7 +255,12 @@ class Settings(BaseSettings):
     reload: ReloadSettings = Field(default_factory=ReloadSettings, description="When to reload")
     log: LogSettings = Field(default_factory=LogSettings, description="Logging")
     otlp: OtlpSettings = Field(default_factory=OtlpSettings, description="OpenTelemetry export")
-    history: int = Field(default=20, ge=0, le=1000, description="Results kept per target")
+    history: Annotated[
+        HistorySettings, BeforeValidator(from_number, json_schema_input_type=HistoryCount | HistorySettings)
+    ] = Field(
+        default_factory=HistorySettings,
+        description="Results kept per target in memory, or where all are kept",
+    )
     shutdown_grace: Duration = Field(default=10.0, ge=0, le=DAY, description="Time for an orderly stop")
 
     @classmethod

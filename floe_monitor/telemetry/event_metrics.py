@@ -13,7 +13,8 @@ from floe_monitor.domain.events import (
     ProfileReconciled,
     TickSkipped,
 )
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.state_metrics import error_type_of
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from floe_monitor.telemetry.instrument import Instrument
 
 FED = (
-    table.VALIDATION_DURATION,
-    table.VALIDATION_ERRORS,
-    table.PROFILE_GENERATION,
-    table.LATE_RETURNS,
-    table.PROBES_SKIPPED,
-    table.SCHEDULE_LAG,
-    table.SLOT_WAIT,
-    table.PROFILE_WRITES,
+    of_targets.VALIDATION_DURATION,
+    of_targets.VALIDATION_ERRORS,
+    of_targets.PROFILE_GENERATION,
+    of_monitor.LATE_RETURNS,
+    of_monitor.PROBES_SKIPPED,
+    of_monitor.SCHEDULE_LAG,
+    of_monitor.SLOT_WAIT,
+    of_monitor.PROFILE_WRITES,
 )
 
 
@@ -64,26 +65,26 @@ class EventMetrics(ABC):
     def _finished(self, event: ProbeFinished) -> None:
         result = event.result
         self.observe(
-            table.VALIDATION_DURATION, result.duration, result.plugin, result.status.value, result=result
+            of_targets.VALIDATION_DURATION, result.duration, result.plugin, result.status.value, result=result
         )
         reason = error_type_of(result)
         if reason is not None:
-            self.count(table.VALIDATION_ERRORS, 1, result.plugin, reason.value)
+            self.count(of_targets.VALIDATION_ERRORS, 1, result.plugin, reason.value)
 
     def _started(self, event: ProbeStarted) -> None:
         if event.lag is not None:
-            self.observe(table.SCHEDULE_LAG, event.lag)
-        self.observe(table.SLOT_WAIT, event.slot_wait)
+            self.observe(of_monitor.SCHEDULE_LAG, event.lag)
+        self.observe(of_monitor.SLOT_WAIT, event.slot_wait)
 
     def _skipped(self, event: TickSkipped) -> None:
-        self.count(table.PROBES_SKIPPED, event.count, event.plugin, event.reason)
+        self.count(of_monitor.PROBES_SKIPPED, event.count, event.plugin, event.reason)
 
     def _returned_late(self, event: LateReturn) -> None:
-        self.count(table.LATE_RETURNS, 1, event.plugin)
+        self.count(of_monitor.LATE_RETURNS, 1, event.plugin)
 
     def _generated(self, event: ProfileGenerated) -> None:
-        self.observe(table.PROFILE_GENERATION, event.duration, event.plugin)
+        self.observe(of_targets.PROFILE_GENERATION, event.duration, event.plugin)
 
     def _reconciled(self, event: ProfileReconciled) -> None:
         if event.result != "unchanged":
-            self.count(table.PROFILE_WRITES, 1, event.profile, event.result)
+            self.count(of_monitor.PROFILE_WRITES, 1, event.profile, event.result)

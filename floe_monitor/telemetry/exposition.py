@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.instrument import Instrument, Kind
 from floe_monitor.telemetry.state_metrics import Rows, error_type_of, state_rows
 
@@ -35,22 +36,24 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 PER_TARGET = (
-    table.TARGET_STATUS,
-    table.TARGET_UP,
-    table.TARGET_FAILURES,
-    table.TARGET_CHANGES,
-    table.TARGET_LAST_DURATION,
-    table.TARGET_LAST_VALIDATION,
-    table.TARGET_LAST_SUCCESS,
-    table.TARGET_CHECK,
-    table.TARGET_CHECK_DURATION,
-    table.TARGET_VALIDATIONS,
-    table.TARGET_ERROR,
-    table.TARGET_EXPIRY,
-    table.TARGET_EXPIRY_WARNING,
-    table.TARGET_INFO,
-    table.TARGET_INTERVAL,
-    table.TARGET_OBJECTIVE,
+    of_targets.TARGET_STATUS,
+    of_targets.TARGET_UP,
+    of_targets.TARGET_FAILURES,
+    of_targets.TARGET_CHANGES,
+    of_targets.TARGET_LAST_DURATION,
+    of_targets.TARGET_LAST_VALIDATION,
+    of_targets.TARGET_LAST_SUCCESS,
+    of_targets.TARGET_CHECK,
+    of_targets.TARGET_CHECK_DURATION,
+    of_targets.TARGET_VALIDATIONS,
+    of_targets.TARGET_ERROR,
+    of_targets.TARGET_MAINTENANCE,
+    of_targets.TARGET_MAINTENANCE_END,
+    of_targets.TARGET_EXPIRY,
+    of_targets.TARGET_EXPIRY_WARNING,
+    of_targets.TARGET_INFO,
+    of_targets.TARGET_INTERVAL,
+    of_targets.TARGET_OBJECTIVE,
 )
 """In the order of the texts of one target."""
 (
@@ -65,6 +68,8 @@ PER_TARGET = (
     _CHECK_DURATION,
     _VALIDATIONS,
     _ERROR,
+    _MAINTENANCE,
+    _MAINTENANCE_END,
     _EXPIRY,
     _EXPIRY_WARNING,
     _INFO,
@@ -75,7 +80,8 @@ _FIXED = 2
 """How many of them, the last ones, hold for the Target."""
 _LEARNED = 3
 """How many of those before them hold until a validation learns something else of its server."""
-_SECONDS = table.TARGET_RESULT_SECONDS.name
+_SECONDS = of_targets.TARGET_RESULT_SECONDS.name
+_MAINTAINED = of_targets.TARGET_MAINTENANCE_SECONDS.name
 
 
 @lru_cache(maxsize=4096)
@@ -98,19 +104,15 @@ def header(instrument: Instrument, *, openmetrics: bool) -> str:
 
 
 class _Seconds(NamedTuple):
-    """The lines of a target's result seconds. That of the result in force changes at every scrape: `running`
-    is its start, and its value the clock's time and `offset`."""
+    """The lines of a target's counters of seconds. That of the counter in force changes at every scrape:
+    `running` is its start, and its value the clock's time and `offset`."""
 
-    known: Availability
-    settled: str
-    running: str
-    offset: float
+    settled: str = ""
+    running: str = ""
+    offset: float = 0.0
 
     def at(self, now: float) -> str:
         return f"{self.settled}{self.running}{now + self.offset:.3f}\n" if self.running else self.settled
-
-    def hold_for(self, later: Availability) -> bool:
-        return self.known.settled is later.settled and self.known.current is later.current
 
 
 class _Rendered(NamedTuple):
@@ -121,11 +123,12 @@ class _Rendered(NamedTuple):
     labels: str
     pieces: tuple[str, ...]
     seconds: _Seconds
+    maintained: _Seconds
 
 
 def _fixed(target: Target, labels: str) -> tuple[str, ...]:
     return (
-        f"{_INTERVAL}{labels} {target.policy.interval}\n",
+        f"{_INTERVAL}{labels} {target.policy.longest_interval}\n",
         f"{_OBJECTIVE}{labels} {target.objective / 100:.12g}\n",
     )
 
@@ -171,7 +174,15 @@ def _varying(snapshot: TargetSnapshot, labels: str) -> tuple[str, ...]:
         check_durations,
         f"{_VALIDATIONS}{labels} {snapshot.availability.results}\n",
         "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n',
+        *_maintenance(snapshot, labels),
     )
+
+
+def _maintenance(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
+    maintenance = snapshot.maintenance
+    if maintenance is not None:
+        return f"{_MAINTENANCE}{labels} 1\n", f"{_MAINTENANCE_END}{labels} {maintenance.until:.3f}\n"
+    return (f"{_MAINTENANCE}{labels} 0\n" if snapshot.target.windows else ""), ""
 
 
 def _seconds(known: Availability, labels: str) -> _Seconds:
@@ -183,7 +194,25 @@ def _seconds(known: Availability, labels: str) -> _Seconds:
             running, offset = start, seconds - known.since
         else:
             settled += f"{start}{seconds:.3f}\n"
-    return _Seconds(known, settled, running, offset)
+    return _Seconds(settled, running, offset)
+
+
+def _maintained(snapshot: TargetSnapshot, labels: str) -> _Seconds:
+    known = snapshot.availability
+    if not snapshot.target.windows and known.maintained_since is None:
+        return _Seconds()
+    start = f"{_MAINTAINED}{labels} "
+    if known.maintained_since is None:
+        return _Seconds(f"{start}{known.maintained:.3f}\n")
+    return _Seconds("", start, known.maintained - known.maintained_since)
+
+
+def _is_counted_alike(known: Availability, later: Availability) -> bool:
+    return (
+        known.settled is later.settled
+        and known.latest is later.latest
+        and known.maintained_since == later.maintained_since
+    )
 
 
 def _check_lines(snapshot: TargetSnapshot, labels: str) -> tuple[str, str]:
@@ -253,7 +282,9 @@ class MetricsPage:
         if targets:
             now = self._monotonic()
             seconds = "".join([rendered.seconds.at(now) for rendered in targets])
-            yield _encode(header(table.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            yield _encode(header(of_targets.TARGET_RESULT_SECONDS, openmetrics=openmetrics) + seconds)
+            maintained = "".join([rendered.maintained.at(now) for rendered in targets])
+            yield _encode(header(of_targets.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics) + maintained)
 
     def _refresh(self) -> Collection[_Rendered]:
         old, new = self._cache, {}
@@ -269,10 +300,11 @@ class MetricsPage:
                 else:
                     held = _learned(snapshot, labels) + known.pieces[-_FIXED:]
                 pieces = _varying(snapshot, labels) + held
-                seconds = known.seconds
-                if not seconds.hold_for(snapshot.availability):
+                seconds, maintained = known.seconds, known.maintained
+                if not _is_counted_alike(known.snapshot.availability, snapshot.availability):
                     seconds = _seconds(snapshot.availability, labels)
-                known = _Rendered(snapshot, labels, pieces, seconds)
+                    maintained = _maintained(snapshot, labels)
+                known = _Rendered(snapshot, labels, pieces, seconds, maintained)
             new[name] = known
         self._cache = new
         return new.values()
@@ -282,15 +314,16 @@ class MetricsPage:
         labels = labels_block(("target", "plugin"), (target.name, target.plugin_name))
         held = _learned(snapshot, labels) + _fixed(target, labels)
         seconds = _seconds(snapshot.availability, labels)
-        return _Rendered(snapshot, labels, _varying(snapshot, labels) + held, seconds)
+        maintained = _maintained(snapshot, labels)
+        return _Rendered(snapshot, labels, _varying(snapshot, labels) + held, seconds, maintained)
 
     def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
         yield from state_rows(self._state)
         beat = self._state.scheduler_beat
-        yield table.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
-        yield table.READY, [((), int(self._state.ready))]
-        yield table.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
-        yield table.BUILD_INFO, [((self._version,), 1)]
+        yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
+        yield of_monitor.READY, [((), int(self._state.ready))]
+        yield of_monitor.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
+        yield of_monitor.BUILD_INFO, [((self._version,), 1)]
 
 
 def _encode(text: str) -> bytes:

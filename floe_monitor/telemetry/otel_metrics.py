@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import Observation
 
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
 from floe_monitor.telemetry.instrument import Kind
 from floe_monitor.telemetry.state_metrics import state_rows
@@ -91,8 +91,19 @@ def observe_state(meter: Meter, state: MonitorState) -> None:
             for snapshot in state.view()
         ]
 
-    _observe(meter, table.TARGET_STATUS, status)
-    _observe(meter, table.TARGET_UP, up)
+    def maintenance(_: CallbackOptions) -> Iterable[Observation]:
+        return [
+            Observation(
+                int(snapshot.maintenance is not None),
+                {"target": snapshot.target.name, "plugin": snapshot.target.plugin_name},
+            )
+            for snapshot in state.view()
+            if snapshot.maintenance is not None or snapshot.target.windows
+        ]
+
+    _observe(meter, of_targets.TARGET_MAINTENANCE, maintenance)
+    _observe(meter, of_targets.TARGET_STATUS, status)
+    _observe(meter, of_targets.TARGET_UP, up)
     for instrument, _rows in state_rows(state):
         _observe(meter, instrument, _reader(state, instrument))
 

@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.domain.events import SkipReason
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
 from floe_monitor.telemetry.instrument import Kind
 
@@ -50,19 +51,19 @@ class PrometheusSink(EventMetrics):
 
     def _finished(self, event: ProbeFinished) -> None:
         plugin = event.result.plugin
-        if (table.LATE_RETURNS.name, plugin) not in self._series:
+        if (of_monitor.LATE_RETURNS.name, plugin) not in self._series:
             self._begin(plugin)
         super()._finished(event)
 
     def _begin(self, plugin: str) -> None:
         """A plugin's series begin at zero: `increase()` does not see what a new counter begins with."""
         for status in ConnectionStatus:
-            self._one(table.VALIDATION_DURATION, (plugin, status.value))
+            self._one(of_targets.VALIDATION_DURATION, (plugin, status.value))
         for error_type in ErrorType:
-            self._one(table.VALIDATION_ERRORS, (plugin, error_type.value))
+            self._one(of_targets.VALIDATION_ERRORS, (plugin, error_type.value))
         for reason in get_args(SkipReason):
-            self._one(table.PROBES_SKIPPED, (plugin, reason))
-        self._one(table.LATE_RETURNS, (plugin,))
+            self._one(of_monitor.PROBES_SKIPPED, (plugin, reason))
+        self._one(of_monitor.LATE_RETURNS, (plugin,))
 
     def _one(self, instrument: Instrument, labels: tuple[str, ...]) -> Any:
         """The series with these labels; the client library takes longer to find it."""

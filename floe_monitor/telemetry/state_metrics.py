@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.telemetry import instruments as table
+from floe_monitor.telemetry import monitor_instruments as of_monitor
 
 if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeResult
@@ -26,14 +27,16 @@ def error_type_of(result: ProbeResult) -> ErrorType | None:
 
 def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
     """The monitor's own state, as far as OTLP carries it too."""
+    yield of_monitor.INCIDENTS_OPEN, [((), len(state.incidents))]
     workers = tuple(state.workers.items())
-    yield table.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
-    yield table.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
-    yield table.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
-    yield table.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
+    yield of_monitor.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
+    yield of_monitor.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
+    yield of_monitor.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
+    yield of_monitor.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
+    yield of_monitor.CONNECTIVITY, [((), state.reach.judged(time.monotonic()).value)]
     profiles = tuple(state.profiles.items())
     yield (
-        table.PROFILE_IN_SYNC,
+        of_monitor.PROFILE_IN_SYNC,
         [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
     )
-    yield table.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+    yield of_monitor.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]

@@ -40,20 +40,20 @@ class TargetQuery:
                 # A form sends its empty fields too.
                 values.setdefault(key, []).extend(filter(None, map(str.strip, value.split(","))))
             elif key not in ignore:
-                raise _unknown("query parameter", key, PARAMETERS)
+                raise unknown_word("query parameter", key, PARAMETERS)
         words = [status.word for status in HealthStatus]
         for key, known in (("status", words), ("fields", serialization.TARGET_FIELDS)):
             for value in values.get(key, ()):
                 if value not in known:
-                    raise _unknown(key, value, known)
+                    raise unknown_word(key, value, known)
         return cls(
             statuses=frozenset(HealthStatus[word.upper()] for word in values.get("status", ())),
             plugins=frozenset(values.get("plugin", ())),
             labels=tuple(parse_label(text) for text in values.get("label", ())),
             search=" ".join(values.get("search", ())).lower(),
             fields=tuple(values.get("fields", ())) or serialization.TARGET_FIELDS,
-            limit=_number("limit", values) if values.get("limit") else None,
-            offset=_number("offset", values) if values.get("offset") else 0,
+            limit=whole_number("limit", values) if values.get("limit") else None,
+            offset=whole_number("offset", values) if values.get("offset") else 0,
         )
 
     def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
@@ -94,14 +94,14 @@ def has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None
     return all(key in labels and value in (None, labels[key]) for key, value in wanted)
 
 
-def _number(key: str, values: dict[str, list[str]]) -> int:
+def whole_number(key: str, values: dict[str, list[str]]) -> int:
     text = values[key][-1]
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"{key} must be a whole number, not {text[:64]!r}")
     return int(text)
 
 
-def _unknown(what: str, word: str, known: Iterable[str]) -> ProblemError:
+def unknown_word(what: str, word: str, known: Iterable[str]) -> ProblemError:
     known = list(known)
     near = nearest(word, known)
     return ProblemError(

@@ -57,6 +57,20 @@ def test_check_as_json(call: Any, configure: Any) -> None:
     assert json.loads(call("check", "--strict", "--format", "json").out)["ok"] is False
 
 
+def test_check_says_what_is_in_maintenance(call: Any, configure: Any) -> None:
+    always = {"cron": "* * * * *", "duration": "1h", "reason": "storage is moved", "targets": ["file"]}
+    configure({"dev": MEMORY, "file": MISSING}, maintenance=[always])
+    said = call("check")
+    assert said.code == 1, "the verdict is what it would be without"
+    [line] = [line for line in said.out.splitlines() if "in maintenance" in line]
+    assert line.startswith("file is in maintenance until 2")
+    assert line.endswith(": storage is moved")
+    report = json.loads(call("check", "--format", "json").out)
+    shown = {result["target"]: result["maintenance"] for result in report["results"]}
+    assert shown["dev"] is None
+    assert shown["file"]["reason"] == "storage is moved"
+
+
 def test_an_unknown_target_names_the_nearest(call: Any, configure: Any) -> None:
     configure({"warehouse": MEMORY})
     said = call("check", "warehose")

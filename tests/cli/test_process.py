@@ -21,7 +21,17 @@ HUNG = {
     "connection": {"behave": "hang"},
     "probe": {"timeout": "300ms", "isolation": "thread"},
 }
-HEAVY = ("uvicorn", "starlette", "opentelemetry", "watchfiles", "prometheus_client", "structlog", "httptools")
+HEAVY = (
+    "uvicorn",
+    "starlette",
+    "opentelemetry",
+    "watchfiles",
+    "prometheus_client",
+    "structlog",
+    "httptools",
+    "sqlalchemy",
+    "alembic",
+)
 
 
 def test_a_hung_worker_does_not_hold_the_exit(process: Any, configure: Any, within: Any) -> None:

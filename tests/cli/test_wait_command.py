@@ -56,3 +56,13 @@ def test_wait_for_the_outputs_of_a_profiles_file(call: Any, place: Path) -> None
     assert said.code == 1
     # A busy machine may not have come to the other by then.
     assert re.search(r" s: (dev, )?gone$", said.err.splitlines()[-1])
+
+
+def test_wait_says_that_it_waits_for_what_is_in_maintenance(call: Any, configure: Any) -> None:
+    always = {"cron": "* * * * *", "duration": "1h", "reason": "storage is moved"}
+    configure({"dev": MEMORY, "file": {**MISSING, "maintenance": [always]}})
+    said = call("wait", "--timeout", "500ms", "--interval", "100ms")
+    assert said.code == 1
+    first, *_, last = said.err.splitlines()
+    assert first.startswith("file is in maintenance until 2")
+    assert last.startswith("file is in maintenance until 2")

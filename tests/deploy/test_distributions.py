@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "duckdb", "postgres", "snowflake", "spark", "trino")
+ENGINES = ("bigquery", "clickhouse", "duckdb", "postgres", "snowflake", "spark", "trino")
 DRIVERS = {
     "bigquery": {"google-auth"},
+    "clickhouse": set(),
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "snowflake": {"snowflake-connector-python"},

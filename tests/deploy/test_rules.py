@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from conformance.alerts import promtool
+from conformance.alerts.connectivity_cases import CASES as CONNECTIVITY_CASES
 from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
+from conformance.alerts.maintenance_cases import CASES as MAINTENANCE_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yaml"
-CASES = (*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES)
+CASES = (
+    *TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
+    *CONNECTIVITY_CASES,
+)  # fmt: skip
 
 
 def rules() -> list[dict[str, Any]]:

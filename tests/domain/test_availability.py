@@ -38,3 +38,40 @@ def test_every_second_with_a_result_counts_once_and_nothing_ever_decreases(
 def test_a_clock_that_is_behind_takes_nothing_away() -> None:
     availability = Availability().after(ConnectionStatus.UNHEALTHY, 10.0)
     assert availability.seconds(ConnectionStatus.UNHEALTHY, 9.0) == 0
+
+
+maintained_steps = st.lists(
+    st.tuples(
+        st.floats(0, 1e6), st.one_of(st.none(), st.booleans(), st.sampled_from(list(ConnectionStatus)))
+    ),
+    max_size=30,
+)
+"""How long nothing happened; then a result, None (the last one is too old), or maintenance begins or ends."""
+
+
+@given(maintained_steps)
+def test_maintenance_is_counted_apart_and_the_last_result_stands_again_after_it(
+    walk: list[tuple[float, ConnectionStatus | bool | None]],
+) -> None:
+    now, availability = 0.0, Availability()
+    expected: dict[ConnectionStatus | None, float] = dict.fromkeys([*ConnectionStatus, None], 0.0)
+    latest: ConnectionStatus | None = None
+    maintained = False
+    for pause, what in walk:
+        now += pause
+        if maintained:
+            expected[None] += pause
+        elif latest is not None:
+            expected[latest] += pause
+        if isinstance(what, bool):
+            availability, maintained = availability.in_maintenance(what, now), what
+        elif what is None:
+            availability, latest = availability.stopped(now), None
+        else:
+            availability, latest = availability.after(what, now), what
+    got: dict[ConnectionStatus | None, float] = {
+        each: availability.seconds(each, now) for each in ConnectionStatus
+    }
+    got[None] = availability.maintenance_seconds(now)
+    assert got == pytest.approx(expected, abs=1e-6)
+    assert availability.results == sum(isinstance(what, ConnectionStatus) for _, what in walk)

@@ -12,6 +12,10 @@ H, D, U = ConnectionStatus.HEALTHY, ConnectionStatus.DEGRADED, ConnectionStatus.
 
 results = st.lists(st.sampled_from(list(ConnectionStatus)), max_size=40)
 thresholds = st.builds(Thresholds, failure=st.integers(1, 5), success=st.integers(1, 5))
+windowed = st.builds(
+    lambda failure, more, success, longer: Thresholds(failure, success, failure + more, success + longer),
+    *[st.integers(1, 4), st.integers(0, 4)] * 2,
+)
 
 
 def walk(observed: list[ConnectionStatus], limits: Thresholds) -> list[Health]:
@@ -61,6 +65,63 @@ def test_it_never_recovers_on_fewer_results_than_the_threshold(
             assert len(last) == limits.success
             assert max(last) <= health.status
         before = health.status
+
+
+@given(results, thresholds)
+def test_a_window_as_long_as_its_threshold_means_in_a_row(
+    observed: list[ConnectionStatus], limits: Thresholds
+) -> None:
+    same = Thresholds(limits.failure, limits.success, limits.failure, limits.success)
+    statuses = [health.status for health in walk(observed, limits)]
+    assert [health.status for health in walk(observed, same)] == statuses
+
+
+@given(results, windowed)
+def test_every_change_is_borne_by_enough_results_of_the_window_and_by_the_last(
+    observed: list[ConnectionStatus], limits: Thresholds
+) -> None:
+    before = HealthStatus.UNKNOWN
+    for count, health in enumerate(walk(observed, limits), start=1):
+        seen = [HealthStatus.of(status) for status in observed[:count]]
+        after = health.status
+        if after > before and before is not HealthStatus.UNKNOWN:
+            assert seen[-1] >= after
+            assert sum(each >= after for each in seen[-limits.failure_window :]) >= limits.failure
+        if after < before:
+            assert seen[-1] <= after
+            assert sum(each <= after for each in seen[-limits.success_window :]) >= limits.success
+        before = after
+
+
+@given(results, windowed)
+def test_enough_results_of_the_window_always_bring_the_change(
+    observed: list[ConnectionStatus], limits: Thresholds
+) -> None:
+    """Told without the order of statuses: every result is UNHEALTHY or not."""
+    observed = [H if status is D else status for status in observed]
+    down: bool | None = None
+    for count, health in enumerate(walk(observed, limits), start=1):
+        failures = observed[max(0, count - limits.failure_window) : count].count(U)
+        successes = observed[max(0, count - limits.success_window) : count].count(H)
+        if observed[count - 1] is U and failures >= limits.failure:
+            down = True
+        elif observed[count - 1] is H and successes >= limits.success:
+            down = False
+        expected = {None: HealthStatus.UNKNOWN, True: HealthStatus.UNHEALTHY, False: HealthStatus.HEALTHY}
+        assert health.status is expected[down]
+
+
+@given(results, windowed, st.sampled_from(list(ConnectionStatus)))
+def test_equal_results_settle_a_window_too(
+    observed: list[ConnectionStatus], limits: Thresholds, final: ConnectionStatus
+) -> None:
+    settled = [*observed, *[final] * max(limits.failure_window, limits.success_window)]
+    assert walk(settled, limits)[-1].status is HealthStatus.of(final)
+
+
+def test_three_of_five_need_not_be_in_a_row() -> None:
+    statuses = [h.status for h in walk([H, U, H, U, H, U, H], Thresholds(3, 1, 5))]
+    assert statuses == [*[HealthStatus.HEALTHY] * 5, HealthStatus.UNHEALTHY, HealthStatus.HEALTHY]
 
 
 @given(results, thresholds, st.sampled_from(list(ConnectionStatus)))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.liveness import LivenessLimits, liveness, readiness
 from floe_monitor.domain.state import ConfigStatus, MonitorState, WorkerCounts
 
@@ -62,3 +63,11 @@ def test_ready_once_every_profile_was_looked_at() -> None:
     made.awaited_profiles = frozenset({"shop", "lake"})
     assert readiness(made).reasons == ("profiles not yet reconciled: lake, shop",)
     assert not made.ready
+
+
+def test_a_monitor_that_is_cut_off_says_so_and_is_alive() -> None:
+    cut_off = state()
+    cut_off.reach = Reach(targets=4, addresses=3, unreached=4, complete=True)
+    verdict = liveness(cut_off, 100.0, LIMITS)
+    assert verdict.ok
+    assert verdict.remarks == ("the monitor's own connectivity: none of 4 targets on the network is reached",)

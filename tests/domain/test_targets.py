@@ -300,6 +300,8 @@ def test_the_fingerprint_tells_what_changed_but_no_secret(registry: PluginRegist
         build(registry, plugin="duckdb", connection={}),
         build(registry, probe={"timeout": 1}, **keys),
         build(registry, probe={"success_threshold": 2}, **keys),
+        build(registry, probe={"success_window": 2}, **keys),
+        build(registry, probe={"failing_interval": 2}, **keys),
         build(registry, probe={"isolation": "process"}, **keys),
     ]
     assert len({first.fingerprint, *(other.fingerprint for other in others)}) == len(others) + 1
@@ -328,9 +330,12 @@ def test_a_policy_reads_as_the_settings_it_is_made_of(registry: PluginRegistry) 
     shown = build(registry, probe={"timeout": "3s"}).policy.as_settings()
     assert shown == {
         "interval": 30.0,
+        "failing_interval": 30.0,
         "timeout": 3.0,
         "failure_threshold": 1,
+        "failure_window": 1,
         "success_threshold": 1,
+        "success_window": 1,
         "isolation": "thread",
         "expiry_warning": 14 * 86_400,
         "token_expiry_warning": None,
@@ -355,3 +360,35 @@ def test_a_targets_own_warning_is_also_that_of_its_tokens(
     lead = build_targets(settings, registry)["dev"].policy.expiry_lead
     assert lead.of(ExpiryKind.PASSWORD) == usual
     assert lead.of(ExpiryKind.TOKEN) == token
+
+
+def test_windows_are_chosen_by_name_and_label_and_restart_nothing(
+    registry: PluginRegistry,
+) -> None:
+    def windows(maintenance: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, Any]:
+        targets = {
+            "a": {"plugin": "x", "labels": {"team": "core", "tier": "gold"}, "maintenance": own},
+            "b": {"plugin": "x", "labels": {"team": "core"}},
+        }
+        settings = Settings.model_validate({"maintenance": maintenance, "targets": targets})
+        return build_targets(settings, registry)
+
+    def reasons(target: Any) -> list[str]:
+        return [window.reason for window in target.windows]
+
+    at_two = {"cron": "0 2 * * *", "duration": "1h"}
+    chosen = windows(
+        [
+            {**at_two, "reason": "all"},
+            {**at_two, "reason": "named", "targets": ["b"]},
+            {**at_two, "reason": "core", "labels": {"team": "core"}},
+            {**at_two, "reason": "gold core", "labels": {"team": "core", "tier": "gold"}},
+        ],
+        [{**at_two, "reason": "own"}],
+    )
+    assert reasons(chosen["a"]) == ["all", "core", "gold core", "own"]
+    assert reasons(chosen["b"]) == ["all", "named", "core"]
+    without = windows([], [])
+    assert {name: target.fingerprint for name, target in without.items()} == {
+        name: target.fingerprint for name, target in chosen.items()
+    }

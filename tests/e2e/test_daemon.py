@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,36 @@ def test_the_first_result_is_served_within_seconds_of_start(start_daemon: Start)
         'probe: {interval: 1h}\ntargets: {dev: {plugin: duckdb, connection: {path: ":memory:"}}}'
     )
     daemon.until(lambda: daemon.metric("floe_compute_target_up", target="dev") == 1)
+
+
+def test_targets_that_fail_by_one_cause_are_one_incident(start_daemon: Start) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        port = held.getsockname()[1]
+        connection = f"{{host: 127.0.0.1, port: {port}, user: u, dbname: d, schema: s}}"
+        targets = "".join(f"  {n}: {{plugin: postgres, connection: {connection}}}\n" for n in ("a", "b"))
+        well = '  dev: {plugin: duckdb, connection: {path: ":memory:"}}\n'
+        daemon = start_daemon(
+            f"reload: {{poll_interval: 200ms}}\nprobe: {{interval: 1s}}\ntargets:\n{targets}{well}"
+        )
+
+        def incident() -> Any:
+            found = json.loads(daemon.get("/api/v1/incidents")[1])["incidents"]
+            return found[0] if len(found) == 1 and found[0]["targets_total"] == 2 else None
+
+        row = daemon.until(incident)
+        assert row["cause"] == {"kind": "host", "name": f"127.0.0.1:{port}"}
+        assert daemon.metric("floe_compute_incidents_open") == 1
+        renamed = targets.replace("  b:", "  c:")
+        daemon.config.write_text(daemon.config.read_text().replace(targets, renamed))
+
+        def members() -> Any:
+            full = json.loads(daemon.get(f"/api/v1/incidents/{row['id']}")[1])
+            found = {member["target"]: member["end"] for member in full["members"]}
+            return found if found.get("b") and "c" in found else None
+
+        assert daemon.until(members) == {"a": None, "b": "renamed", "c": None}
+    daemon.stop()
 
 
 def test_fifty_targets_of_which_ten_hang_for_ever(start_daemon: Start, within: Any) -> None:
@@ -311,3 +342,39 @@ def test_an_empty_host_ends_the_start_and_brackets_do_not(start_daemon: Start) -
     assert daemon.url.startswith("http://[::1]:")
     assert daemon.get("/healthz")[0] == 200
     assert daemon.get("/metrics", Host="rebound.example")[0] == 403
+
+
+def test_what_was_known_survives_a_process_that_is_killed(start_daemon: Start, tmp_path: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and nobody listens
+        port = held.getsockname()[1]
+        configuration = (
+            f"history: {{url: 'sqlite:///{tmp_path}/kept/history.db'}}\n"
+            "probe: {interval: 1s}\n"
+            f"targets: {{down: {{plugin: postgres, connection: "
+            f"{{host: 127.0.0.1, port: {port}, user: u, dbname: d, schema: s}}}}}}\n"
+        )
+
+        def known(daemon: Any) -> Any:
+            target = json.loads(daemon.get("/api/v1/targets/down")[1])
+            found = json.loads(daemon.get("/api/v1/incidents")[1])["incidents"]
+            return (target["since"], found[0]["id"]) if target["status"] == "unhealthy" and found else None
+
+        first = start_daemon(configuration)
+        before = first.until(lambda: known(first))
+
+        def written() -> Any:
+            with sqlite3.connect(tmp_path / "kept/history.db") as reader:
+                names = reader.execute("SELECT count(*) FROM sqlite_master WHERE name = 'rollups'").fetchone()
+                found = names == (1,) and [
+                    reader.execute(f"SELECT count(*) FROM {table}").fetchone()
+                    for table in ("states", "incidents")
+                ]
+            reader.close()
+            return found == [(1,), (1,)]
+
+        first.until(lambda: (tmp_path / "kept/history.db").exists() and written())
+        first.stop(signal.SIGKILL)
+        second = start_daemon(configuration)
+        assert second.until(lambda: known(second)) == before
+        assert second.stop() == 0

@@ -101,7 +101,7 @@ def test_it_shows_every_instrument_and_no_other() -> None:
     exported = {instrument.name for instrument in INSTRUMENTS}
     assert shown <= exported
     # `up` is what `status` says, in fewer words; labels of `info` are for joins of one's own. What a service
-    # level counts, and the reason that pages quote, are the alert rules'.
+    # level counts, and the reason that pages quote, are the alert rules'. Incidents have the API.
     missing = {each.name for each in INSTRUMENTS if each.kind is not Kind.INFO} - shown
     assert missing == {
         "floe_compute_target_up",
@@ -109,6 +109,7 @@ def test_it_shows_every_instrument_and_no_other() -> None:
         "floe_compute_target_result_seconds_total",
         "floe_compute_target_slo_objective_ratio",
         "floe_compute_target_error",
+        "floe_compute_incidents_open",
     }
 
 

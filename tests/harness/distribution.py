@@ -19,6 +19,7 @@ SHARING = {
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
     "plugins/trino/tests/test_real_": "trino",
+    "plugins/clickhouse/tests/test_real_": "clickhouse",
     "tests/deploy/test_chart": "chart",
 }
 """By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
@@ -38,6 +39,7 @@ LONGEST = (
     "plugins/spark/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
+    "plugins/clickhouse/tests/test_conformance.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",
     "plugins/duckdb/tests/test_conformance.py",

@@ -48,6 +48,9 @@ FOREVER = threading.Event()
 HANGING = threading.Event()
 """Once a test sets it, `turn_to_hanging` hangs."""
 
+CUT: set[str] = set()
+"""Hosts that `over_the_network` does not reach; "*" stands for all."""
+
 CALLS: list[str] = []
 """Behaviours in the order they were called, in this process."""
 
@@ -160,6 +163,18 @@ def _interrupt_and_hang(config: ComputeConfig) -> ConnectionResult:
 
 def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
     return _hang(config) if HANGING.is_set() else _healthy(config)
+
+
+def _over_the_network(config: ComputeConfig) -> ConnectionResult:
+    validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
+    with validation:
+        note_server(config.connection.get("host", ""))
+        with validation.check("network") as check:
+            if CUT & {"*", config.connection.get("host", "")}:
+                check.fail("no route to host", ErrorType.CONNECTION)
+        with validation.check("query"):
+            pass
+    return validation.result("reached")
 
 
 def _hang_in_an_extension(config: ComputeConfig) -> ConnectionResult:
@@ -468,6 +483,7 @@ BEHAVIOURS: dict[str, Any] = {
     "hang": _hang,
     "turn_to_hanging": _turn_to_hanging,
     "learn": _learn,
+    "over_the_network": _over_the_network,
     "hang_in_a_check": _hang_in_a_check,
     "hang_in_an_extension": _hang_in_an_extension,
     "obey_the_deadline": _obey_the_deadline,

@@ -21,6 +21,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import floe_monitor_lab  # type: ignore[import-not-found,unused-ignore] # on the path from here on
 
     floe_monitor_lab.FOREVER.clear()
+    floe_monitor_lab.CUT.clear()
     floe_monitor_lab.CALLS.clear()
     floe_monitor_lab.HOOKS.clear()
     yield floe_monitor_lab
@@ -38,13 +39,19 @@ def make_targets(lab: Any) -> Callable[..., dict[str, Target]]:
     registry = discover()
 
     def make(
-        behaviours: dict[str, str | dict[str, Any]], *, extra: dict[str, Any] | None = None, **probe: Any
+        behaviours: dict[str, str | dict[str, Any]],
+        *,
+        extra: dict[str, Any] | None = None,
+        maintenance: list[dict[str, Any]] | None = None,
+        **probe: Any,
     ) -> dict[str, Target]:
         targets = {}
         for name, behaviour in behaviours.items():
             connection = {"behave": behaviour} if isinstance(behaviour, str) else behaviour
             targets[name] = {"plugin": "lab", "connection": connection, **(extra or {})}
-        settings = Settings.model_validate({"probe": {"timeout": 5, **probe}, "targets": targets})
+        settings = Settings.model_validate(
+            {"probe": {"timeout": 5, **probe}, "targets": targets, "maintenance": maintenance or []}
+        )
         return build_targets(settings, registry)
 
     return make

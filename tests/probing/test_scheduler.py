@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -284,7 +285,7 @@ async def test_reloads_while_slots_are_short_leave_nothing_behind(
         lab.FOREVER.set()
         await monitor.until(lambda: monitor.results("dev"))
         assert lab.CALLS[0] == "healthy"
-        assert len(monitor.scheduler._due) == 2  # only what is watched is still to come
+        assert len(monitor.scheduler._agenda) == 2  # only what is watched is still to come
 
 
 async def test_a_target_replaced_before_its_probe_has_begun_is_not_probed(
@@ -327,7 +328,7 @@ async def test_every_tick_of_a_hung_target_is_counted_once(make_targets: MakeTar
     names = [f"hung{number}" for number in range(10)]
 
     def counted() -> dict[str, tuple[float, int]]:
-        due = {watched.target.name: moment for moment, _, watched in monitor.scheduler._due}
+        due = {watched.target.name: moment for moment, _, watched in monitor.scheduler._agenda._entries}
         return {name: (due[name], sum(monitor.skips(name).values())) for name in names}
 
     async with monitor.watching(make_targets(dict.fromkeys(names, "hang"), interval=0.1, timeout=0.05)):
@@ -340,3 +341,38 @@ async def test_every_tick_of_a_hung_target_is_counted_once(make_targets: MakeTar
         assert after[name][1] - before[name][1] == round(ticks)
         assert abs(ticks - round(ticks)) < 1e-6
     assert monitor.pool.counts["lab"].stuck == 10
+
+
+async def test_a_failing_target_is_probed_at_its_own_interval_until_it_is_well(
+    make_targets: MakeTargets, lab: Any
+) -> None:
+    """An interval of a day: what comes besides the first probe comes by the failing one."""
+    monitor = Monitor()
+    targets = make_targets({"dev": "over_the_network"}, interval="1d", failing_interval=0.1)
+    async with monitor.watching(targets):
+        await monitor.until(lambda: monitor.results("dev"))
+        assert monitor.state.targets["dev"].status is HealthStatus.HEALTHY
+        lab.CUT.add("*")
+        await monitor.scheduler.validate("dev")
+        await monitor.until(lambda: len(monitor.results("dev")) >= 5)
+        lab.CUT.clear()
+        await monitor.until(lambda: monitor.state.targets["dev"].status is HealthStatus.HEALTHY)
+        [watched] = monitor.scheduler._watched.values()
+        assert watched.timetable is watched.usual
+    triggers = [done.result.trigger for done in monitor.results("dev")]
+    assert triggers.count("request") == 1
+    assert triggers.count("schedule") >= 4
+
+
+async def test_thousands_that_fail_at_once_stay_spread(make_targets: MakeTargets) -> None:
+    targets = make_targets({f"t{n}": "unhealthy" for n in range(2000)}, interval=60, failing_interval=10)
+    monitor = Monitor()
+    monitor.scheduler.apply(targets)
+    due = sorted(
+        each.change_pace(HealthStatus.UNHEALTHY, ConnectionStatus.UNHEALTHY, 1000.0) or 0.0
+        for each in monitor.scheduler._watched.values()
+    )
+    seconds: defaultdict[int, int] = defaultdict(int)
+    for at in due:
+        seconds[int(at)] += 1
+    assert max(seconds.values()) < 300, "an even spread has 200 a second"

@@ -27,7 +27,7 @@ def over(document: dict[str, Any] | None = None, /, **variables: str) -> Environ
     ("variables", "wanted"),
     [
         ({"PROBE__INTERVAL": "10s"}, {"probe": {"interval": "10s"}}),
-        ({"HISTORY": "5"}, {"history": "5"}),
+        ({"HISTORY": "5"}, {"history": 5}),
         ({"INCLUDE": '["a.yaml"]'}, {"include": ["a.yaml"]}),
         ({"WORKERS": '{"limit": 3}', "WORKERS__LIMIT": "4"}, {"workers": {"limit": "4"}}),
         ({"LOG__LEVEL": "debug"}, {"log": {"level": "debug"}}),
@@ -158,7 +158,7 @@ def test_what_kubernetes_sets_for_services_is_no_setting() -> None:
 
 def test_the_place_of_a_wrong_value_is_its_variable(refused: Callable[..., list[str]]) -> None:
     assert refused("history: 3\n", {"FLOE_MONITOR_PROBE__INTERVALL": "5s", "FLOE_MONITOR_HISTORY": "x"}) == [
-        "environment variable FLOE_MONITOR_HISTORY: history: must be a whole number",
+        "environment variable FLOE_MONITOR_HISTORY: must be a number, a list or a mapping in JSON",
         (
             "environment variable FLOE_MONITOR_PROBE__INTERVALL: probe.intervall: unknown key; "
             "did you mean 'interval'?"

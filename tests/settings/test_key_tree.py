@@ -11,7 +11,7 @@ from floe_monitor.settings.models import ProfileSettings, Settings
 @pytest.mark.parametrize(
     ("path", "annotation"),
     [
-        (("history",), int),
+        (("shutdown_grace",), float),
         (("workers", "stuck_limit"), int),
         (("profiles",), list[ProfileSettings]),
         (("profiles", 0), ProfileSettings),
@@ -21,7 +21,7 @@ from floe_monitor.settings.models import ProfileSettings, Settings
         (("targets", "any", "unknown"), None),
         (("targets", "any", "labels", "tier"), str),
         (("no", "such", "place"), None),
-        (("history", "below"), None),
+        (("shutdown_grace", "below"), None),
     ],
 )
 def test_what_may_stand_where(path: tuple[str | int, ...], annotation: object) -> None:
@@ -32,4 +32,4 @@ def test_the_keys_of_a_mapping() -> None:
     assert known_keys(Settings, ("reload",)) == ["watch", "poll_interval"]
     assert "plugin" in known_keys(Settings, ("targets", "any"))
     assert known_keys(Settings, ("targets",)) == []
-    assert known_keys(Settings, ("history",)) == []
+    assert known_keys(Settings, ("shutdown_grace",)) == []

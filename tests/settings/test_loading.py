@@ -29,7 +29,7 @@ def test_the_least_there_is(read: Read) -> None:
 
 
 def test_a_section_left_blank_is_as_if_it_were_not_there(read: Read) -> None:
-    assert read("probe:\ntargets:\nprofiles:\n# dev: {}\nhistory: 3\n").history == 3
+    assert read("probe:\ntargets:\nprofiles:\n# dev: {}\nhistory: 3\n").history.results == 3
 
 
 def test_everything_wrong_is_told_at_once_with_its_place(refused: Refused) -> None:
@@ -56,7 +56,7 @@ profils: []
     wanted = [
         "1:9: probe.intervall: unknown key; did you mean 'interval'?",
         "1:25: probe.timeout: 'soon' is not a duration: write 250ms, 30s, 5m, 1h or a number of seconds",
-        "2:1: history: must be a whole number",
+        "2:1: history: must be a whole number, or a mapping",
         "6:13: targets.dev.probe.failure_treshold: unknown key; did you mean 'failure_threshold'?",
         "6:34: targets.dev.probe.isolation: must be 'thread' or 'process'",
         f"7:19: targets.dev.credentials.password: a literal secret is refused; {reference}",
@@ -100,6 +100,38 @@ profils: []
         ("reload: {poll_interval: 1e300}\n", "reload.poll_interval: is longer than a year"),
         ("profiles: [{name: p, path: p, reconcile_interval: 1e300}]\n", "is longer than a year"),
         ("otlp: {export_interval: 1e300}\n", "otlp.export_interval: is longer than a year"),
+        (
+            "probe: {failure_threshold: 3, failure_window: 2}\n",
+            "config.yaml:1:31: probe.failure_window: 3 of the last 2 results are more than there are",
+        ),
+        (
+            "probe: {success_window: 4}\ntargets: {a: {plugin: x, probe: {success_threshold: 5}}}\n",
+            "targets.a.probe.success_threshold: 5 of the last 4 results are more than there are",
+        ),
+        (
+            "maintenance: [{cron: 61 * * * *, duration: 1h}]\n",
+            "config.yaml:1:16: maintenance[0].cron: has a field that cron does not know: minute",
+        ),
+        ("maintenance: [{cron: 0 2 * * *}]\n", "maintenance[0].duration: is required"),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, timezone: Europe/Berln}]\n",
+            "maintenance[0].timezone: is no time zone; did you mean 'Europe/Berlin'?",
+        ),
+        ("maintenance: [{cron: 0 2 * * *, duration: 32d}]\n", "duration: must be less than or equal to"),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, targets: [b]}]\ntargets: {a: {plugin: x}}\n",
+            "maintenance[0].targets[0]: no such target",
+        ),
+        (
+            "maintenance: [{cron: 0 2 * * *, duration: 1h, targets: [a], labels: {a: b}}]\n",
+            "maintenance[0]: give `targets` or `labels`; two windows where both are meant",
+        ),
+        (
+            "targets: {a: {plugin: x, maintenance: [{cron: 0 2 * *, duration: 1h}]}}\n",
+            "targets.a.maintenance[0].cron: must have five fields",
+        ),
+        ("probe: {failure_window: 1001}\n", "failure_window: must be less than or equal to 1000"),
+        ("probe: {failing_interval: 0}\n", "failing_interval: must be greater than or equal to 0.001"),
         ("workers: {limit: 2, stuck_limit: 3}\n", "workers.stuck_limit: is above workers.limit"),
         ("targets: {a: {plugin: x, labels: {team: 5}}}\n", "labels.team: must be text: put it in quotes"),
         ("targets: {a: {plugin: x, labels: {1-a: b}}}\n", "may hold letters, digits and '_'"),

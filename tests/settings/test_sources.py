@@ -27,9 +27,9 @@ def test_what_is_searched_for_secrets_is_what_is_validated(refused: Callable[...
 def test_settings_made_of_values_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOE_MONITOR_HISTORY", "7")
     monkeypatch.setenv("HISTORY", "8")
-    assert Settings.model_validate({"http": {"port": 1}}).history == 20
-    assert Settings().history == 20
-    assert Settings(history=3).history == 3
+    assert Settings.model_validate({"http": {"port": 1}}).history.results == 20
+    assert Settings().history.results == 20
+    assert Settings.model_validate({"history": 3}).history.results == 3
 
 
 def test_the_sources_in_their_order(read: Callable[..., Settings], here: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_sources_in_their_order(read: Callable[..., Settings], here: Path) -
     text = "history: 1\nhttp: {port: 1, host: one}\nlog: {level: error}\ntargets: {a-b: {plugin: x}}\n"
     environ = {"FLOE_MONITOR_SECRETS_DIR": "secrets", "FLOE_MONITOR_HTTP__PORT": "3"}
     settings = read(text, environ)
-    assert (settings.log.level, settings.history, settings.http.port) == ("error", 2, 3)
+    assert (settings.log.level, settings.history.results, settings.http.port) == ("error", 2, 3)
     assert (settings.http.host, settings.targets["a-b"].threads) == ("one", 2)
 
 
@@ -58,7 +58,7 @@ def test_faults_of_secret_files_have_their_place(refused: Callable[..., list[str
     os.mkfifo(here / "secrets/FLOE_MONITOR_LOG__LEVEL")
     assert refused("history: 1\n", environ) == [
         "secrets/FLOE_MONITOR_HISTORI: sets nothing; did you mean 'FLOE_MONITOR_HISTORY'?",
-        "secrets/FLOE_MONITOR_HISTORY: history: must be a whole number",
+        "secrets/FLOE_MONITOR_HISTORY: must be a number, a list or a mapping in JSON",
         "secrets/FLOE_MONITOR_HTTP__PORT: is not UTF-8",
         "secrets/FLOE_MONITOR_LOG__LEVEL: is no regular file",
     ]
@@ -72,4 +72,4 @@ def test_a_secret_file_that_changes_is_seen(here: Path) -> None:
     (here / "secrets/FLOE_MONITOR_HISTORY").write_text("2")
     assert digest_of(loaded.watched) != loaded.digest
     again = load(here / "config.yaml", {"FLOE_MONITOR_SECRETS_DIR": str(here / "secrets")})
-    assert (again.settings.history, digest_of(again.watched)) == (2, again.digest)
+    assert (again.settings.history.results, digest_of(again.watched)) == (2, again.digest)

@@ -19,6 +19,7 @@ from floe_monitor.settings.models import TargetSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from floe_monitor.domain.maintenance import Window
     from floe_monitor.registry.discovery import PluginEntry
 
 
@@ -37,6 +38,7 @@ class World:
         plugin: str = "duckdb",
         labels: Mapping[str, str] | None = None,
         adapter_type: str = "duckdb",
+        windows: tuple[Window, ...] = (),
     ) -> Target:
         return Target(
             name=name,
@@ -46,6 +48,7 @@ class World:
             fingerprint="",
             profile_config=ComputeConfig(plugin=plugin),
             adapter_type=adapter_type,
+            windows=windows,
         )
 
     def add(self, target: Target, result: ProbeResult | None = None, **health: Any) -> TargetSnapshot:

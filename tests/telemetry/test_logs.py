@@ -31,8 +31,9 @@ from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.health import HealthStatus, Transition
 from floe_monitor.settings.models import LogSettings
 from floe_monitor.telemetry.fanout import Drops
+from floe_monitor.telemetry.log_sink import LogSink
 from floe_monitor.telemetry.log_writer import LogWriter
-from floe_monitor.telemetry.logs import LogSink, configure_logging
+from floe_monitor.telemetry.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

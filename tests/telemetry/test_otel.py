@@ -30,6 +30,7 @@ from floe_monitor.domain.events import (
     ProfileReconciled,
     TickSkipped,
 )
+from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
@@ -227,7 +228,8 @@ def test_otlp_is_the_table_and_nothing_else(
     world: World, make_result: MakeResult, make_finished: MakeFinished
 ) -> None:
     with http_receiver() as received:
-        world.add(world.target(), make_result())
+        snapshot = world.add(world.target(), make_result())
+        world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
         world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}

@@ -18,7 +18,9 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.expiry import WatchedExpiry
+from floe_monitor.domain.maintenance import Maintenance, Window
 from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
 from floe_monitor.telemetry.instrument import Kind, Origin
 from floe_monitor.telemetry.instruments import INSTRUMENTS
@@ -174,6 +176,39 @@ def test_the_result_in_force_counts_at_every_scrape(world: World, make_result: M
     assert samples(page)[key("floe_compute_target_validations_total", target="dev", plugin="duckdb")] == 2
 
 
+def test_maintenance_is_shown_where_a_window_is_configured(world: World, make_result: MakeResult) -> None:
+    clock = 100.0
+    page = MetricsPage(world.state, PrometheusSink(), "1", monotonic=lambda: clock)
+    world.add(world.target("without"), make_result(target="without"))
+    window = Window(Recurrence("0 2 * * *", "UTC"), 3600.0)
+    snapshot = world.add(world.target(windows=(window,)))
+    world.state.targets["dev"] = snapshot = snapshot.after(make_result(), snapshot.health, 1, clock)
+
+    def shown(name: str, **more: str) -> float | None:
+        return samples(page).get(key(f"floe_compute_target_{name}", target="dev", plugin="duckdb", **more))
+
+    def seconds() -> tuple[float | None, float | None]:
+        return shown("result_seconds_total", status="healthy"), shown("maintenance_seconds_total")
+
+    assert shown("maintenance") == 0
+    assert shown("maintenance_end_timestamp_seconds") is None
+    clock = 110.0
+    assert seconds() == (10, 0)
+    snapshot = snapshot.with_maintenance(Maintenance(5.0, 1_800_000_000.5, ""), clock)
+    world.state.targets["dev"] = snapshot
+    clock = 115.0
+    assert seconds() == (10, 5)
+    assert shown("maintenance") == 1
+    assert shown("maintenance_end_timestamp_seconds") == 1_800_000_000.5
+    assert shown("status") is not None
+    world.state.targets["dev"] = snapshot.with_maintenance(None, clock)
+    clock = 118.0
+    assert seconds() == (13, 5)
+    assert not any(
+        "maintenance" in name and ("target", "without") in labels for name, labels in samples(page)
+    )
+
+
 def test_the_reason_of_the_last_result_is_a_series_while_it_holds(
     world: World, make_result: MakeResult
 ) -> None:
@@ -228,7 +263,8 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     limited = make_result(
         DEGRADED, error_type=ErrorType.EXTENSION, server_address="db.example.com", expiries=(ends,)
     )
-    world.add(world.target(labels={"team": "core"}), limited)
+    snapshot = world.add(world.target(labels={"team": "core"}), limited)
+    world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
     world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}

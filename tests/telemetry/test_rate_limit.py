@@ -6,7 +6,8 @@ import logging
 
 from floe_monitor.domain.events import ConfigReloaded
 from floe_monitor.settings.models import LogSettings
-from floe_monitor.telemetry.logs import LogSink, configure_logging
+from floe_monitor.telemetry.log_sink import LogSink
+from floe_monitor.telemetry.logs import configure_logging
 from floe_monitor.telemetry.rate_limit import BURST, WINDOW_SECONDS, RateLimit
 
 

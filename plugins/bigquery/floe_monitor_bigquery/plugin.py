@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import FLOE_API_VERSION
@@ -26,6 +27,7 @@ class BigQueryComputePlugin(NetworkPlugin[BigQueryConfig]):
     adapter = Adapter(("dbt-bigquery>=1.8.0,<2",), generate, import_output)
     db_system_name = "gcp.bigquery"
     loads = ("floe_monitor_bigquery.checks",)
+    resource_keys = MappingProxyType({"host": ("api_endpoint",), "warehouse": ("project",)})
 
     def prepare(self, config: BigQueryConfig) -> None:
         from floe_monitor_bigquery.connect import prepare  # noqa: PLC0415 - imports the driver

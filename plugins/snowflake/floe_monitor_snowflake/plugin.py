@@ -28,6 +28,7 @@ class SnowflakeComputePlugin(NetworkPlugin[SnowflakeConfig]):
     adapter_type = "snowflake"
     adapter = Adapter(("dbt-snowflake>=1.8.0,<2",), generate, import_output)
     loads = ("floe_monitor_snowflake.checks", "floe_monitor_snowflake.connect")
+    resource_keys = MappingProxyType({"host": ("account",), "warehouse": ("account", "warehouse")})
     # Without it the driver asks the metadata services of three clouds, and Amazon's STS, where it runs. It
     # reads the variable at its first login, on a thread of its own; no argument and no file says the same
     # (`platform_detection_timeout_seconds` is accepted and ignored).

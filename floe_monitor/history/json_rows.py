@@ -1,0 +1,43 @@
+"""What a process leaves to the next one as JSON, in columns that nothing searches."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from floe_monitor.domain.incidents import Incident
+from floe_monitor.domain.remembered import RememberedTarget
+
+
+@cache
+def _states() -> TypeAdapter[RememberedTarget]:
+    return TypeAdapter(RememberedTarget)
+
+
+@cache
+def _incidents() -> TypeAdapter[Incident]:
+    return TypeAdapter(Incident)
+
+
+def state_to_json(state: RememberedTarget) -> str:
+    return _states().dump_json(state).decode()
+
+
+def state_from_json(text: str) -> RememberedTarget | None:
+    """None where it is damaged, or another version's: the target begins anew then."""
+    try:
+        return _states().validate_json(text)
+    except ValidationError:
+        return None
+
+
+def incident_to_json(incident: Incident) -> str:
+    return _incidents().dump_json(incident).decode("utf-8", "replace")
+
+
+def incident_from_json(text: str) -> Incident | None:
+    try:
+        return _incidents().validate_json(text)
+    except ValidationError:
+        return None

@@ -1,0 +1,100 @@
+"""Results of an hour or a day as one row: how many of each status, for how long each stood, and how slow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.history.latency_sketch import LatencySketch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+HOUR = 3600
+DAY = 86_400
+COUNTED = (HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.UNHEALTHY)
+LONGEST_STAND = 900.0
+"""Seconds that a result can stand for at most: what came after it was not watched."""
+
+
+def start_of(at: float, length: int) -> int:
+    return int(at // length) * length
+
+
+@dataclass(slots=True)
+class Rollup:
+    """`counts` and `seconds` by status, healthy first."""
+
+    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
+    seconds: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    latency: LatencySketch = field(default_factory=LatencySketch)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def uptime(self) -> float | None:
+        """The share of the time watched in which dbt could work; None where nothing was watched."""
+        watched = sum(self.seconds)
+        if watched <= 0:
+            return (self.counts[0] + self.counts[1]) / self.total if self.total else None
+        return (self.seconds[0] + self.seconds[1]) / watched
+
+    def merge(self, other: Rollup) -> None:
+        for index in range(len(COUNTED)):
+            self.counts[index] += other.counts[index]
+            self.seconds[index] += other.seconds[index]
+        self.latency.merge(other.latency)
+
+    def as_row(self, target: int, start: int, monitor: int) -> dict[str, Any]:
+        row: dict[str, Any] = {"target": target, "start": start, "monitor": monitor}
+        for index, status in enumerate(COUNTED):
+            row[status.word] = self.counts[index]
+            row[f"{status.word}_seconds"] = round(self.seconds[index])
+        row["latency"] = self.latency.to_bytes()
+        return row
+
+    @classmethod
+    def of_row(cls, row: Any) -> Rollup:
+        """A row of `hourly` or `daily`. `ValueError` where it is damaged."""
+        return cls(
+            [row.healthy, row.degraded, row.unhealthy],
+            [row.healthy_seconds, row.degraded_seconds, row.unhealthy_seconds],
+            LatencySketch.from_bytes(row.latency),
+        )
+
+
+def merged(rollups: Iterable[Rollup]) -> Rollup:
+    whole = Rollup()
+    for each in rollups:
+        whole.merge(each)
+    return whole
+
+
+class Accumulator:
+    """The hours that are not over yet, by target. A result's time counts in the hour of the next one."""
+
+    def __init__(self) -> None:
+        self._hours: dict[int, dict[int, Rollup]] = {}
+        self._last: dict[int, tuple[float, int]] = {}
+
+    def add(self, target: int, at: float, status: int, duration: float) -> None:
+        """`at` in Unix seconds; `status` as `HealthStatus` has it; `duration` in seconds."""
+        targets = self._hours.setdefault(start_of(at, HOUR), {})
+        rollup = targets.get(target)
+        if rollup is None:
+            rollup = targets[target] = Rollup()
+        rollup.counts[status - 1] += 1
+        rollup.latency.add(duration)
+        before = self._last.get(target)
+        if before is not None and at >= before[0]:
+            rollup.seconds[before[1] - 1] += min(at - before[0], LONGEST_STAND)
+        self._last[target] = at, status
+
+    def take_before(self, hour: int) -> Iterator[tuple[int, int, Rollup]]:
+        """The hours before this one, which end with it: start, target and what there was."""
+        for start in sorted(each for each in self._hours if each < hour):
+            for target, rollup in self._hours.pop(start).items():
+                yield start, target, rollup

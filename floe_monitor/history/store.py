@@ -1,0 +1,201 @@
+"""Writes a history, batch by batch, each in one transaction. For the writer's thread alone.
+
+After any exception the store is closed and opened anew: what is in memory is then read from the database
+again, so that both never differ.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from floe_monitor.history import tables
+from floe_monitor.history.database import file_of, writing
+from floe_monitor.history.json_rows import (
+    incident_from_json,
+    incident_to_json,
+    state_from_json,
+    state_to_json,
+)
+from floe_monitor.history.rollup_tables import RollupTables
+from floe_monitor.history.schema import migrate
+from floe_monitor.history.sqlite_file import SqliteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import URL, Connection, Engine, Table
+
+    from floe_monitor.domain.incidents import Incident
+    from floe_monitor.domain.remembered import RememberedTarget
+    from floe_monitor.history.batch import Batch, ResultRow
+
+States = dict[str, "RememberedTarget"]
+"""By target."""
+
+
+class HistoryStore:
+    """`monitor` names who writes: several may share a server, each with rows of its own."""
+
+    def __init__(self, url: URL, monitor: str) -> None:
+        self.url = url
+        self._name = monitor
+        path = file_of(url)
+        self.file = None if path is None else SqliteFile(path)
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._targets: dict[str, int] = {}
+        self._monitor = 0
+        self._rollups: RollupTables | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def connection(self) -> Connection:
+        assert self._connection is not None  # noqa: S101 - the writer opens it before anything else
+        return self._connection
+
+    @property
+    def rollups(self) -> RollupTables:
+        """Hours and days. Their first use, outside of a transaction, reads the results of the last hour."""
+        if self._rollups is None:
+            self._rollups = RollupTables(self.connection, self._monitor)
+        return self._rollups
+
+    def open(self) -> None:
+        """Raises `HistoryUnavailableError`, or the database's own exception."""
+        if self.file is not None:
+            self.file.acquire()
+        self._engine = writing(self.url)
+        self._connection = self._engine.connect()
+        with self.connection.begin():
+            migrate(self.connection)
+            self._monitor = self._number(tables.monitors, self._name)
+        if self.file is not None:
+            self.file.opened()
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+        self._targets.clear()
+        self._rollups = None
+
+    def release(self) -> None:
+        """Let another process write."""
+        self.close()
+        if self.file is not None:
+            self.file.close()
+
+    def remembered(self) -> tuple[States, list[Incident]]:
+        """What the last process with this name has left: states, and open incidents, oldest first."""
+        with self.connection.begin():
+            of_target = (
+                select(tables.targets.c.name, tables.states.c.body)
+                .join_from(tables.states, tables.targets, tables.states.c.target == tables.targets.c.id)
+                .where(tables.states.c.monitor == self._monitor)
+            )
+            states: States = {}
+            for name, body in self.connection.execute(of_target):
+                state = state_from_json(body)
+                if state is not None:
+                    states[name] = state
+            open_ones = (
+                select(tables.incidents.c.body)
+                .where(tables.incidents.c.monitor == self._monitor, tables.incidents.c.ended_at.is_(None))
+                .order_by(tables.incidents.c.began_at)
+            )
+            found = [incident_from_json(body) for body in self.connection.execute(open_ones).scalars()]
+        return states, [incident for incident in found if incident is not None]
+
+    def write(self, batch: Batch, states: States) -> None:
+        """One transaction: all of it, or nothing."""
+        _ = self.rollups
+        with self.connection.begin():
+            self._insert_results(batch.results)
+            if batch.transitions:
+                self.connection.execute(
+                    tables.insert_new(tables.transitions),
+                    [
+                        {
+                            "target": self._target(row.target),
+                            "at": round(row.at * 1000),
+                            "monitor": self._monitor,
+                            "status_before": int(row.before),
+                            "status_after": int(row.after),
+                            "lasted": round(row.lasted * 1000),
+                            "error_type": row.error_type,
+                            "message": row.message,
+                        }
+                        for row in batch.transitions
+                    ],
+                )
+            self._write_incidents(batch.incidents.values())
+            self._write_states(states)
+
+    def _insert_results(self, rows: list[ResultRow]) -> None:
+        if not rows:
+            return
+        known = [(self._target(row.target), row) for row in rows]
+        self.connection.execute(
+            tables.insert_new(tables.results),
+            [
+                {
+                    "at": round(row.at * 1000),
+                    "target": target,
+                    "monitor": self._monitor,
+                    "status": row.status,
+                    "duration": round(row.duration * 1e6),
+                    "error_type": row.error_type,
+                }
+                for target, row in known
+            ],
+        )
+        self.rollups.add([(target, row.at, row.status, row.duration) for target, row in known])
+
+    def _write_incidents(self, changed: Iterable[Incident]) -> None:
+        rows = [
+            {
+                "id": incident.id,
+                "monitor": self._monitor,
+                "began_at": round(incident.began_at * 1000),
+                "ended_at": None if incident.ended_at is None else round(incident.ended_at * 1000),
+                "body": incident_to_json(incident),
+            }
+            for incident in changed
+        ]
+        if rows:
+            self.connection.execute(tables.upsert(tables.incidents), rows)
+
+    def _write_states(self, states: States) -> None:
+        rows = [
+            {
+                "target": self._target(name),
+                "monitor": self._monitor,
+                "last_at": round(state.last_at * 1000),
+                "body": state_to_json(state),
+            }
+            for name, state in states.items()
+        ]
+        if rows:
+            self.connection.execute(tables.upsert(tables.states), rows)
+
+    def _target(self, name: str) -> int:
+        number = self._targets.get(name)
+        if number is None:
+            number = self._targets[name] = self._number(tables.targets, name)
+        return number
+
+    def _number(self, table: Table, name: str) -> int:
+        self.connection.execute(tables.insert_name(table), {"name": name})
+        found = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
+        return int(found)
