@@ -24,6 +24,7 @@ from conformance.alerts.replay import play
 from conformance.alerts.scenarios import SCENARIOS
 from conformance.alerts.servers import DEPLOY, missing_programs
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
+from conformance.alerts.shard_cases import CASES as SHARD_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
 
 
@@ -56,7 +57,7 @@ def main() -> int:
 
 def _cases_pass() -> bool:
     cases = [
-        *TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
+        *TARGET_CASES, *MONITOR_CASES, *SHARD_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
         *CONNECTIVITY_CASES,
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

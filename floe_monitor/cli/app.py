@@ -16,6 +16,7 @@ from floe_monitor.cli.check_command import check
 from floe_monitor.cli.exec_command import exec_
 from floe_monitor.cli.healthcheck_command import healthcheck
 from floe_monitor.cli.history_commands import history, incidents, report
+from floe_monitor.cli.render_command import render
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
 from floe_monitor.cli.wait_command import wait
@@ -39,6 +40,7 @@ for command in (
     report,
     plugin_commands.packages,
     plugin_commands.resources,
+    render,
     credential_commands.token,
     credential_commands.password,
 ):

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "clickhouse", "duckdb", "postgres", "snowflake", "spark", "trino")
+ENGINES = (
+    "bigquery", "clickhouse", "databricks", "duckdb", "postgres", "redshift", "snowflake", "spark", "trino"
+)  # fmt: skip
 DRIVERS = {
     "bigquery": {"google-auth"},
     "clickhouse": set(),
+    "databricks": set(),
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
+    "redshift": set(),
     "snowflake": {"snowflake-connector-python"},
     "spark": {"pyhive", "thrift", "pure-sasl", "thrift-sasl"},
     "trino": set(),

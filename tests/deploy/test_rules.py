@@ -18,6 +18,7 @@ from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
 from conformance.alerts.maintenance_cases import CASES as MAINTENANCE_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
+from conformance.alerts.shard_cases import CASES as SHARD_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
 from conformance.alerts.target_cases import GONE, VOTES
 from deploy.alerts.rule import Parameters
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yaml"
 CASES = (
-    *TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
+    *TARGET_CASES, *MONITOR_CASES, *SHARD_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
     *CONNECTIVITY_CASES,
 )  # fmt: skip
 

@@ -21,8 +21,17 @@ def table(text: str) -> list[list[str]]:
 
 def test_each_fault_of_the_network_has_been_measured_on_each_engine() -> None:
     heading, *rows = table((DOCS / "faults.md").read_text())
-    engines_tried = ["duckdb (attached catalog)", "postgres", "snowflake", "bigquery", "spark", "trino"]
-    engines_tried.append("clickhouse")
+    engines_tried = [
+        "duckdb (attached catalog)",
+        "postgres",
+        "snowflake",
+        "bigquery",
+        "databricks",
+        "spark",
+        "trino",
+        "clickhouse",
+        "redshift",
+    ]
     assert heading == ["Fault", *engines_tried]
     assert [name for name, *_ in rows] == [*map(str, FAULTS), NAMELESS]
     unmeasured = [

@@ -21,6 +21,8 @@ SHARING = {
     "plugins/trino/tests/test_real_": "trino",
     "plugins/clickhouse/tests/test_real_": "clickhouse",
     "tests/deploy/test_chart": "chart",
+    "tests/deploy/test_built_image.py": "images",
+    "tests/deploy/pod/": "images",
 }
 """By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
@@ -28,7 +30,7 @@ LONGEST = (
     "spark",
     "trino",
     "lakehouse",
-    "tests/deploy/test_built_image.py",
+    "images",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
     "tests/testing/test_kit_on_networks.py",
@@ -37,7 +39,9 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/databricks/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
+    "plugins/redshift/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
     "plugins/clickhouse/tests/test_conformance.py",
     "plugins/bigquery/tests/test_bounds.py",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.compute.toolkit.sigv4 import Signer
 from floe_monitor_duckdb.iceberg import aws
-from floe_monitor_duckdb.iceberg.sigv4 import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,8 @@ import calendar
 import hashlib
 
 import pytest
-from floe_monitor_duckdb.iceberg.sigv4 import Signer, signing_key
+
+from floe_monitor.compute.toolkit.sigv4 import Signer, signing_key
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 EMPTY = hashlib.sha256(b"").hexdigest()

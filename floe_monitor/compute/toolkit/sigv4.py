@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for the requests of a catalog session; the time is given, and nothing is read.
+"""AWS Signature Version 4 of one request; the time is given, and nothing is read.
 
 As AWS publishes it for services other than S3: the path as it is sent is encoded once more.
 """
