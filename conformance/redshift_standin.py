@@ -48,6 +48,8 @@ class State:
     demands_tls: bool = False
     version: str = VERSION
     statement_timeout: str = "0"
+    password_ends: str = "infinity"  # noqa: S105 - a time
+    """As the server writes the end of a user's password."""
     unready: Refusal | None = None
     """SQLSTATE and message by which whoever comes is turned away, before any login."""
     refused: dict[str, Refusal] = field(default_factory=dict)
@@ -276,6 +278,7 @@ def _rows(state: State, statement: str, parameters: dict[str, str]) -> list[list
     fixed: dict[str, list[Any]] = {
         "current_user": [parameters["user"].rpartition(":")[2], parameters["database"]],
         "version()": [state.version],
+        "valuntil": [parameters["user"], state.password_ends],
         "statement_timeout": [state.statement_timeout],
         "pg_backend_pid": [_PID],
     }

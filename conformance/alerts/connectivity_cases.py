@@ -8,6 +8,7 @@ from conformance.alerts.target_cases import ALL_DOWN, ISOLATED, SOME, UNHEALTHY
 
 CONNECTIVITY = "FloeMonitorConnectivity"
 STATUS = "floe_monitor_connectivity_status"
+CHECK = "floe_compute_target_check_status"
 NAMES = "wxyz"
 
 
@@ -16,22 +17,16 @@ def connectivity(instance: str, values: str, **labels: str) -> Series:
     return series(STATUS, values, instance=instance, **labels)
 
 
-def ill(instance: str, values: str, reason: str, target: str) -> list[Series]:
-    """A target with this status, and the reason while it is UNHEALTHY: `1x19 3x40 1x20`."""
-    reasons = values.replace("3x", "1#").replace("1x", "_x").replace("1#", "1x")
-    first, *rest = reasons.split()
-    # promtool counts `_x19` as 19 samples, and `1x19` as 20.
-    absent = f"_x{int(first[2:]) + 1}"
+def ill(instance: str, values: str, check: str, target: str) -> list[Series]:
+    """A target with this status, and that of the check that fails."""
     return [
         status(instance, values, target=target),
-        of_target(
-            "floe_compute_target_error", instance, f"{absent} {rest[0]} stale", target, error_type=reason
-        ),
+        of_target(CHECK, instance, values, target, check=check),
     ]
 
 
 def cut_off(instance: str, values: str) -> list[Series]:
-    return [each for name in NAMES for each in ill(instance, values, "connection", name)]
+    return [each for name in NAMES for each in ill(instance, values, "network", name)]
 
 
 CASES = (
@@ -71,8 +66,8 @@ CASES = (
         [
             *(up(i, "1x80") for i in "ab"), *cut_off("a", "1x19 3x60 1"), connectivity("a", "1x19 3x60"),
             connectivity("b", "1x80"), *(status("b", "1x80", target=each) for each in "xyz"),
-            *ill("b", "1x19 3x60 1", "connection", "w"), *ill("a", "1x19 3x60 1", "configuration", "file"),
-            *ill("b", "1x19 3x60 1", "configuration", "file"),
+            *ill("b", "1x19 3x60 1", "network", "w"), *ill("a", "1x19 3x60 1", "file", "file"),
+            *ill("b", "1x19 3x60 1", "file", "file"),
         ],
         [
             firing(UNHEALTHY, 315, 1100, count=2), firing(UNHEALTHY, 600, matchers='target="file"'),
@@ -82,7 +77,7 @@ CASES = (
     Case(
         "one of four engines fails: in doubt for a scrape, then paged",
         [
-            up("a", "1x80"), *ill("a", "1x19 3x40 1x20", "timeout", "w"), connectivity("a", "1x19 2 1x60"),
+            up("a", "1x80"), *ill("a", "1x19 3x40 1x20", "network", "w"), connectivity("a", "1x19 2 1x60"),
             *(status("a", "1x80", target=each) for each in "xyz"),
         ],
         [firing(UNHEALTHY, 345, 900), quiet(UNHEALTHY, 960, 1200), quiet(CONNECTIVITY, 0, 1200)],
@@ -90,8 +85,8 @@ CASES = (
     Case(
         "a page that stood goes on while the monitor is cut off, and ends when the target is seen well",
         [
-            up("a", "1x120"), *ill("a", "1x19 3x60 1x40", "connection", "w"),
-            *(each for name in "xyz" for each in ill("a", "1x39 3x20 1x60", "connection", name)),
+            up("a", "1x120"), *ill("a", "1x19 3x60 1x40", "network", "w"),
+            *(each for name in "xyz" for each in ill("a", "1x39 3x20 1x60", "network", name)),
             connectivity("a", "1x39 3x20 1x60"),
         ],
         [
@@ -108,7 +103,7 @@ CASES = (
                 for name in NAMES
                 for each in (
                     status("a", "1x19 3x19 stale _x20 0 3x20 1x30", target=name),
-                    of_target("floe_compute_target_error", "a", "_x20 1x19 stale _x21 1x20 stale", name, error_type="timeout"),
+                    of_target(CHECK, "a", "1x19 3x19 stale _x21 3x20 1x30", name, check="network"),
                 )
             ),
             connectivity("a", "1x19 3x19 stale _x20 2 3x20 1x30"),
@@ -122,7 +117,7 @@ CASES = (
         "the hour in which its monitor was cut off is no page of a target's budget",
         [
             *watched("a", f"1x{HOUR - 1} 3x{HOUR} 1x200")[:1], *watched("a", "1x1")[2:],
-            *ill("a", f"1x{HOUR - 1} 3x{HOUR} 1x200", "connection", "wh"),
+            *ill("a", f"1x{HOUR - 1} 3x{HOUR} 1x200", "network", "wh"),
             *seconds("a", (HOUR, 0), (HOUR, 1), (3 * HOUR, 0)),
             connectivity("a", f"1x{HOUR - 1} 3x{HOUR} 1x200"),
         ],

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from conformance.pod.sandbox import Sandbox
 
 
+_POLL = 0.005
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A directory with its files, and what its configuration says. `mounts`: further files, read only."""
@@ -123,6 +126,7 @@ class Container:
             [first] = children(outer)
             self._handle = os.pidfd_open(first)
             self._first = first
+            await _command_is_running(first)
 
     async def wait(self) -> int:
         """Its exit status; 128 and the signal's number where one ended it."""
@@ -208,6 +212,14 @@ class Container:
             (folder / "root" / target[1:]).mkdir(parents=True, exist_ok=True)
             found.append(Bind(bind.source, target, bind.read_only))
         return found
+
+
+async def _command_is_running(process: int) -> None:
+    """Bubblewrap tells of a process that has yet to enter its root and to become the command."""
+    while True:
+        if Path(f"/proc/{process}/comm").read_text().strip() not in {"bwrap", "setpriv"}:  # noqa: ASYNC240
+            return
+        await asyncio.sleep(_POLL)
 
 
 def without_links(root: Path, path: str) -> str:

@@ -293,6 +293,7 @@ class Pod:
                 if grace is None:
                     grace = self.spec.termination_grace_period_seconds
                 await self._stop(spec.name, asyncio.get_running_loop().time() + grace)
+                await asyncio.Event().wait()  # until it is cancelled
 
     async def _watch_readiness(
         self, probe: fields.Probe, spec: fields.Container, container: Container, status: Status

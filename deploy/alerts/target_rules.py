@@ -150,7 +150,7 @@ def records(parameters: Parameters) -> list[Record]:
               + on ({MONITOR_LABELS}) group_left () floe_monitor_connectivity_status
               and on ({MONITOR_LABELS}, target, plugin) floe_compute_target_status == 3
               and on ({MONITOR_LABELS}, target, plugin)
-              floe_compute_target_error{{error_type=~"connection|timeout"}}
+              floe_compute_target_check_status{{check="network"}} == 3
             ) > 1
             unless on ({TARGET_LABELS}) (
               floe_compute_target_status == 3

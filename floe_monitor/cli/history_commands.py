@@ -206,7 +206,7 @@ def _rollups(
     found = reader.hours(names, span) if by is Detail.HOUR else reader.days(names, span)
     rows = []
     for (name, start), rollup in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
-        healthy, degraded, unhealthy = rollup.counts
+        healthy, degraded, unhealthy, maintenance = rollup.counts
         rows.append(
             {
                 "start": moment(start),
@@ -215,6 +215,7 @@ def _rollups(
                 "healthy": healthy,
                 "degraded": degraded,
                 "unhealthy": unhealthy,
+                "maintenance": maintenance,
                 "p50_seconds": _rounded(rollup.latency.quantile(0.5)),
                 "p95_seconds": _rounded(rollup.latency.quantile(0.95)),
             }
@@ -226,6 +227,7 @@ def _rollups(
         "healthy",
         "degraded",
         "unhealthy",
+        "maintenance",
         "p50_seconds",
         "p95_seconds",
     ]

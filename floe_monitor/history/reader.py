@@ -186,7 +186,7 @@ class HistoryReader:
         for monitor, (until, _) in self._ended().items():
             hours = Accumulator()
             rows = self._connection.execute(
-                select(table.c.target, table.c.at, table.c.status, table.c.duration)
+                select(table.c.target, table.c.at, table.c.status, table.c.duration, table.c.maintenance)
                 .where(
                     *self._chosen(table, names),
                     table.c.at >= max(until, start_of(span.start, HOUR)) * 1000,
@@ -195,8 +195,8 @@ class HistoryReader:
                 )
                 .order_by(table.c.at)
             )
-            for target, at, status, duration in rows:
-                hours.add(target, at / 1000, status, duration / 1e6)
+            for target, at, status, duration, maintained in rows:
+                hours.add(target, at / 1000, status, duration / 1e6, maintained)
             for start, target, rollup in hours.take_before(FOREVER):
                 _merge(found, (self._names[target], start), rollup)
 

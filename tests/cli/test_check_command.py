@@ -79,13 +79,13 @@ def test_an_unknown_target_names_the_nearest(call: Any, configure: Any) -> None:
 
 
 def test_a_missing_plugin_is_unhealthy(call: Any, configure: Any) -> None:
-    configure({"shift": {"plugin": "redshift", "connection": {}}})
+    configure({"shift": {"plugin": "sqlserver", "connection": {}}})
     said = call("check")
     assert said.code == 1
-    assert "no plugin 'redshift' is installed" in said.out
+    assert "no plugin 'sqlserver' is installed" in said.out
     said = call("config", "check")
     assert said.code == 2
-    assert "no plugin 'redshift' is installed" in said.err
+    assert "no plugin 'sqlserver' is installed" in said.err
 
 
 def test_the_cure_stands_beside_the_cause(call: Any, configure: Any) -> None:

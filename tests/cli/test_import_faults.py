@@ -301,7 +301,7 @@ def checked(call: Any, *words: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_refused_output_is_said_and_stops_nobody(call: Any, write: Any) -> None:
-    write(dev=DUCK, ext=BROWSER, old="type: redshift")
+    write(dev=DUCK, ext=BROWSER, old="type: sqlserver")
     code, report = checked(call)
     assert code == 0
     assert [each["target"] for each in report["results"]] == ["dev"]
@@ -355,7 +355,7 @@ def test_a_configuration_has_nothing_that_is_not_checked(call: Any, configure: A
 
 @pytest.mark.parametrize("default", ["ext", "gone", "[dev]", "1"])
 def test_a_default_that_is_no_target_stays(call: Any, place: Path, default: str) -> None:
-    text = f"shop: {{target: {default}, outputs: {{dev: {{{DUCK}}}, ext: {{type: redshift}}}}}}\n"
+    text = f"shop: {{target: {default}, outputs: {{dev: {{{DUCK}}}, ext: {{type: sqlserver}}}}}}\n"
     (place / "profiles.yml").write_text(text)
     said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
     assert said.code == 1
@@ -381,7 +381,7 @@ def test_a_secret_in_the_place_of_a_name_is_not_repeated(call: Any, place: Path)
 
 def test_names_cannot_write_to_the_terminal_or_the_configuration(call: Any, place: Path) -> None:
     names = ["a\nplugin: x", "\x1b[31mred"]
-    outputs = {name: {"type": "duckdb"} for name in names} | {"\x1b]0;x\n#": {"type": "redshift"}}
+    outputs = {name: {"type": "duckdb"} for name in names} | {"\x1b]0;x\n#": {"type": "sqlserver"}}
     (place / "profiles.yml").write_text(yaml.safe_dump({"shop": {"target": names[0], "outputs": outputs}}))
     said = call("config", "import", "profiles.yml", "-o", "floe-monitor.yaml")
     assert said.code == 1

@@ -23,7 +23,7 @@ jaffle:
       secrets:
         - {type: s3, name: store, key_id: AKIA, secret: canary-literal, region: eu}
     prod:
-      type: redshift
+      type: sqlserver
       account: a
       password: canary-password
 other:
@@ -37,7 +37,7 @@ other:
 def test_profiles_become_a_configuration(call: Any, place: Path) -> None:
     (place / "profiles.yml").write_text(PROFILES)
     said = call("config", "import", "profiles.yml")
-    assert said.code == 1, "redshift could not be carried over"
+    assert said.code == 1, "sqlserver could not be carried over"
     assert "canary" not in said.out + said.err
     made = yaml.safe_load(said.out)
     assert list(made["targets"]) == ["dev", "lake", "other-dev", "odd_name"]

@@ -127,7 +127,7 @@ def test_votes_and_deaths_of_monitors(tmp_path: Path) -> None:
 @pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1300)
 def test_every_case(tmp_path: Path) -> None:
     holds, output = cases_hold(CASES, RULES, tmp_path)
     assert holds, output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import FLOE_API_VERSION
@@ -25,6 +26,7 @@ class DatabricksComputePlugin(NetworkPlugin[DatabricksConfig]):
     credential_keys = SECRETS
     adapter_type = "databricks"
     adapter = Adapter(("dbt-databricks>=1.8.0,<2",), generate, import_output)
+    resource_keys = MappingProxyType({"host": ("host",), "warehouse": ("host", "http_path")})
     loads = ("floe_monitor_databricks.checks", "floe_monitor_databricks.connect", "encodings.idna")
 
     def prepare(self, config: DatabricksConfig) -> None:

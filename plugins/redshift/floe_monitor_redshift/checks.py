@@ -6,7 +6,8 @@ billed for a minute, and idle compute would start for it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import (
@@ -14,6 +15,8 @@ from floe_monitor.compute import (
     ComputeTimeoutError,
     ConnectionStatus,
     ErrorType,
+    ExpiryKind,
+    note_expiry,
 )
 from floe_monitor_redshift.errors import ServerError, UnexpectedAnswerError
 
@@ -42,6 +45,7 @@ def examine(config: RedshiftConfig, validation: Validation, session: Session) ->
                 "that rests: the first run of dbt waits some seconds for that; set wake_workgroup to have "
                 "schema and rights asked for"
             )
+        validation.conclude(f"dbt can log in to database {config.database_name!r}; no statement was sent")
         return
     _Examination(config, session, validation).run()
 
@@ -63,6 +67,8 @@ class _Examination:
             self._judge_query(check)
         with self._beyond_debug("session") as check:
             self._judge_session(check)
+            if self._config.method == "database":
+                self._note_end_of_password()
         if self._config.datasharing:
             with self._beyond_debug("datasharing"):
                 database = _quoted(self._config.database_name)
@@ -106,6 +112,15 @@ class _Examination:
                 f"connect_timeout is dbt's timeout of every answer: models that take longer than "
                 f"{self._config.connect_timeout} s fail"
             )
+
+    def _note_end_of_password(self) -> None:
+        """Where it has one, and the server tells it: dbt does without."""
+        with suppress(ServerError, ValueError):
+            user, ends = self._one(
+                "select usename, valuntil from pg_catalog.pg_user where usename = session_user"
+            )
+            if ends:
+                note_expiry(ExpiryKind.PASSWORD, _moment(ends), f"the password of user {user!r}")
 
     def _judge_schema(self, check: Check) -> None:
         if (unusable := _why_unusable(self._config.schema_)) is not None:
@@ -188,6 +203,14 @@ def _quoted(name: str) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _moment(text: str) -> float | None:
+    """Unix time of what the server writes as its time; None for `infinity`. Raises `ValueError`."""
+    if text == "infinity":
+        return None
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _seconds(value: str) -> float:

@@ -15,6 +15,7 @@ from floe_monitor.compute import (
     ErrorType,
     Validation,
     deadline,
+    note_server,
 )
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
@@ -46,6 +47,8 @@ class Connector:
 
     def ask_aws(self) -> bool:
         """Whether the way goes on: where AWS knows that no session comes of it, none is tried."""
+        with self.validation:
+            note_server(self._config.host)  # before those of AWS
         return not self._config.asks_aws or self._aws.run()
 
     def prepare(self) -> None:

@@ -41,8 +41,5 @@ class RedshiftComputePlugin(NetworkPlugin[RedshiftConfig]):
         connector = Connector(config, self.blocking_calls)
         if not connector.ask_aws():
             return connector.validation.result()
-        if config.serverless and not config.wake_workgroup:
-            message = f"dbt can log in to database {config.database_name!r}; no statement was sent"
-        else:
-            message = f"dbt can work in schema {config.schema_!r} of database {config.database_name!r}"
+        message = f"dbt can work in schema {config.schema_!r} of database {config.database_name!r}"
         return self.validate_by(connector, config, partial(examine, config), message)

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.redshift_aws_standin import CLUSTER, ROLE, TEMPORARY, WORKGROUP, Key
 from conformance.redshift_standin import PASSWORD
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType, ExpiryKind
 
 if TYPE_CHECKING:
     import ssl
@@ -57,8 +57,10 @@ def iam_probe(
 
 
 def test_a_user_of_the_database_by_a_key(iam_probe: Probe, aws: AwsStandIn) -> None:
-    result = iam_probe(db_groups=["builders", "readers"], autocreate=True)
+    result = iam_probe(host="localhost", db_groups=["builders", "readers"], autocreate=True)
     assert result.status is HEALTHY, result
+    assert result.server_address == "localhost"  # not the address of AWS
+    assert [each.what for each in result.expiries] == [ExpiryKind.SERVER_CERTIFICATE]
     assert names(result)[:6] == ["iam", "state", "credentials", "network", "tls", "login"]
     assert aws.state.asked == [
         ("DescribeClusters", {"ClusterIdentifier": CLUSTER}),
@@ -306,6 +308,7 @@ def test_a_workgroup_is_sent_no_statement(
     result = iam_probe(**target)
     assert (result.status, names(result)[-1]) == (HEALTHY, "asleep")
     assert "billed for a minute" in result.checks[-1].message
+    assert "no statement was sent" in result.message
     assert aws.state.actions == ["GetWorkgroup", "GetCredentials"]
     assert server.state.startups
     assert server.state.statements == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.redshift_standin import LIMIT_REACHED, PASSWORD
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, ErrorType, ExpiryKind
 
 if TYPE_CHECKING:
     import ssl
@@ -146,6 +146,19 @@ def test_warnings(
     result = probe(port=launch(**state).port, **changes)
     assert (result.status, len(result.warnings)) == (HEALTHY, 1), result
     assert says in result.warnings[0]
+
+
+def test_when_a_password_ends_is_noted(probe: Probe, standin: StandIn) -> None:
+    assert probe().expiries == ()
+    for text in ("2031-02-03 04:05:06+00", "2031-02-03 04:05:06"):
+        standin.state.password_ends = text
+        [found] = probe().expiries
+        assert (found.what, found.at) == (ExpiryKind.PASSWORD, 1927857906.0)
+    for refused in ({"valuntil": ("42501", "permission denied for relation pg_user")}, {}):
+        standin.state.refused, standin.state.password_ends = refused, "some day"
+        result = probe()
+        assert (result.status, result.expiries) == (HEALTHY, ())
+    assert probe().server_address == "127.0.0.1"
 
 
 def test_a_schema_is_found_whatever_its_case(probe: Probe) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ def with_dbt() -> Iterator[Callable[[str], dict[str, Image]]]:
     def make(requirements: str) -> dict[str, Image]:
         if reason := environments.unwanted(requirements):
             pytest.skip(reason)
+        if sys.version_info[:2] != (3, 11):
+            pytest.skip("packages for another Python than the base's 3.11")
         manager = pod_images.dbt(requirements, PROJECT)
         made.append(manager)
         return {DBT: manager.__enter__()}

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.pod.fields import PodTemplate, read
+from conformance.pod.fields import JobSpec, PodTemplate, read
 from conformance.pod.kubelet import Node, Pod
 from conformance.pod.objects import Objects
+from conformance.pod.workloads import Job
 from tests.conformance.pod.test_fields import CONTAINER, TEMPLATE
 from tests.deploy.pod.pods import secret
 from tests.harness.polling import settled
@@ -26,6 +27,13 @@ pytestmark = [pytest.mark.gate, pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 LONG = 600.0
 ENDING = "trap 'exit 0' TERM; echo started; while :; do sleep 0.05; done"
+HEEDS = {
+    "exec": {"command": ["grep", "-q", "^SigCgt:.*[4-7c-f]...$", "/proc/1/status"]},
+    "periodSeconds": 1,
+    "timeoutSeconds": 60,
+    "failureThreshold": 600,
+}
+"""A probe that passes once process 1 has a handler for SIGTERM, without which it would ignore it."""
 DEAF = "trap '' TERM; while :; do sleep 0.05; done"
 
 
@@ -50,7 +58,9 @@ async def ended(pod: Pod) -> None:
 
 
 async def test_sidecars_end_after_the_rest_and_the_last_one_first(debian: Image, tmp_path: Path) -> None:
-    sidecars = [container(name, ENDING, restartPolicy="Always") for name in ("first", "second")]
+    sidecars = [
+        container(name, ENDING, restartPolicy="Always", startupProbe=HEEDS) for name in ("first", "second")
+    ]
     spec = template(
         container("main", "exit 3"),
         initContainers=[*sidecars, container("once", "exit 0")],
@@ -98,6 +108,7 @@ async def test_what_ignores_sigterm_is_killed_after_the_grace(debian: Image, tmp
     async with Pod("deaf", spec, own, tmp_path) as pod:
         await pod.until(lambda: any("waits: Secret 's' not found" in each for each in pod.events), LONG)
         own.objects.apply(secret("s", a="token\n"))
+        await pod.until(lambda: "main started" in pod.events, LONG)
         await pod.until(lambda: "uid=1234 gid=1235 groups=1235,1236" in pod.log("main"), LONG)
         assert pod.log("main").startswith("token\n")
         found = (pod.volume("key") / "a").stat()
@@ -105,6 +116,28 @@ async def test_what_ignores_sigterm_is_killed_after_the_grace(debian: Image, tmp
         assert await pod.execute("main", "sh", "-c", "echo $a; hostname") == (0, "token\ndeaf\n")
         await pod.delete()
     assert pod.events[-3:] == ["main sent SIGTERM", "main sent SIGKILL", "main exited 137"]
+
+
+async def test_a_job_fails_after_its_retries_or_at_its_deadline(debian: Image, tmp_path: Path) -> None:
+    for name, script, limits, condition, pods in (
+        ("retried", "exit 1", {"backoffLimit": 1}, "Failed: BackoffLimitExceeded", 2),
+        ("late", ENDING, {"activeDeadlineSeconds": 1}, "Failed: DeadlineExceeded", 1),
+    ):
+        made = template(container("main", script), restartPolicy="Never", terminationGracePeriodSeconds=1)
+        spec = read(JobSpec, {"template": made.model_dump(by_alias=True, exclude_defaults=True), **limits})
+        async with Job(name, spec, node(debian), tmp_path) as job:
+            assert await job.finish(LONG) == condition
+        assert len(job.pods) == pods
+
+
+async def test_what_never_passes_its_startup_probe_is_restarted(debian: Image, tmp_path: Path) -> None:
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "timeoutSeconds": 60, "failureThreshold": 1}
+    spec = template(container("main", ENDING, startupProbe=probe), terminationGracePeriodSeconds=1)
+    async with Pod("never", spec, node(debian), tmp_path) as pod:
+        await pod.until(lambda: pod.containers["main"].restarts >= 2, LONG)
+        assert not pod.ready
+        assert not pod.containers["main"].started.is_set()
+    assert "main failed startup: " in pod.events
 
 
 SCRIPT = """
@@ -117,7 +150,7 @@ from conformance.pod.kubelet import Pod
 async def main(root, folder):
     image = Image(Path(root), {"PATH": "/usr/bin:/bin"})
     async with Pod("left", template(container("main", ENDING)), node(image), Path(folder)) as pod:
-        await pod.until(lambda: "started" in pod.log("main"), 300)
+        await pod.until(lambda: "main started" in pod.events, 300)
         print(pod.init, pod.process_1("main"), flush=True)
         await asyncio.sleep(3600)
 
