@@ -151,8 +151,8 @@ WEAKER: dict[str, tuple[str | re.Pattern[str], str]] = {
     ),
     "a tie ends the alert": ("floe:target_unhealthy:share == 0.5\n", "floe:target_unhealthy:share == 0.7\n"),
     "half of the votes start it": (
-        "floe:target_unhealthy:share > 0.5\n",
-        "floe:target_unhealthy:share >= 0.5\n",
+        "(floe:target_unhealthy:share > 0.5)",
+        "(floe:target_unhealthy:share >= 0.5)",
     ),
     "nothing waits": (re.compile(r"^( +for:) .*$", re.MULTILINE), r"\1 0s"),
 }
