@@ -14,7 +14,7 @@ PARALLEL := -n 5
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist chart certify lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist sbom audit chart certify lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -93,9 +93,19 @@ docs: $(VENV)/created ## build the documentation site in docs/_build/html, where
 	@$$($(BIN)/python -m conformance.environments docs.txt)/bin/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
 
-dist: $(VENV)/dev.done ## build wheels into dist/, each engine's requirements with hashes beside them
+dist: $(VENV)/dev.done ## build wheels and sources into dist/, each engine's requirements with hashes beside them
 	@echo "building wheels"
 	@$(BIN)/python deploy/distributions.py dist
+
+sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGINES into dist/
+	@$(BIN)/python -m deploy.bill_of_materials $(ENGINES)
+
+audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
+	@tool=$$($(BIN)/python -m conformance.environments release.txt)/bin/pip-audit; status=0; \
+	for lock in requirements/*.lock; do \
+		echo "$$lock"; \
+		$$tool --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock $(AUDIT_ARGS) || status=1; \
+	done; exit $$status
 
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart
@@ -106,7 +116,7 @@ certify: $(VENV)/dev.done ## build and run the image of each set of engines; wri
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
-			*/upstream.txt | */spark.txt) only=--no-deps ;; \
+			*/upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
 			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
 			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \

@@ -43,6 +43,7 @@ class Case:
     that several run beside the others. `builds` is false where the target is configured to read only, so that
     no `dbt run` can be asked of it. `warned` is true where `dbt run` fails at its table, which a warning has
     to name: what dbt will build, the monitor does not know. `apart` has dbt build table and view at once.
+    `patience` is after how many seconds dbt counts as hung, where it is known to wait for minutes.
     `asleep` is true where what runs dbt's models is suspended and stays so: `dbt debug` does not notice.
     """
 
@@ -54,6 +55,7 @@ class Case:
     builds: bool = True
     warned: bool = False
     apart: bool = False
+    patience: float | None = None
     asleep: bool = False
 
     @property

@@ -59,7 +59,11 @@ class DbtRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=10)
+        try:
+            self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._process.stdin is None or self._process.stdout is None:
@@ -88,12 +92,13 @@ class DbtRunner:
         folder: Path,
         environment: Mapping[str, str],
     ) -> Verdict:
+        timeout = TIMEOUTS[command] if case.patience is None else case.patience
         request = {
             "arguments": arguments,
             "folder": str(folder),
             "environment": {**ENVIRONMENT, **environment},
             "ordinary_user": case.ordinary_user,
-            "timeout": TIMEOUTS[command],
+            "timeout": timeout,
         }
         started = time.monotonic()
         code = self._ask(request)["code"]
@@ -102,7 +107,7 @@ class DbtRunner:
             return Verdict(
                 command,
                 passed=False,
-                reason=f"hung for {TIMEOUTS[command]:.0f} s",
+                reason=f"hung for {timeout:.0f} s",
                 seconds=seconds,
                 hung=True,
             )
@@ -123,13 +128,14 @@ def _variables(case: Case, source: str) -> list[str]:
 
 def reason(text: str) -> str:
     """The line that dbt quotes from the driver, or its own first error; of an error with a heading, such as
-    `Database Error in model …`, the line below it."""
+    `Database Error in model …`, the line below it and below further headings."""
     found = _QUOTED.search(text) or _HEADED.search(text) or _NAMED.search(text)
     if found is None:
         return "failed"
-    below = text[found.end() :].split("\n", 2)[1:2]
-    headed = _HEADING.fullmatch(found[1]) and below and below[0].strip()
-    return _TIME.sub("", (below[0] if headed else found[1]).strip())
+    line, after = found[1], text[found.end() :]
+    while _HEADING.fullmatch(line.rstrip()) and (below := after.lstrip("\n").partition("\n"))[0].strip():
+        line, _, after = below
+    return _TIME.sub("", line.strip())
 
 
 _TIME = re.compile(r"^\d\d:\d\d:\d\d\s+")

@@ -204,6 +204,8 @@ def create_table(catalog: Mapping[str, Any], extension_directory: str | None = N
     with duckdb.connect(":memory:", config=options) as connection:
         for name in ("avro", "httpfs", "iceberg"):
             extensions.load(connection, name)
+        # The first commit loads half of a catalog's server; the usual 30 s are too few on a busy machine.
+        connection.execute("SET http_timeout = 180")
         for statement in statements:
             connection.execute(statement)
 

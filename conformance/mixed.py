@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,10 @@ def wells(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, Situ
             {"token": TOKEN},
             {TOKEN: "good"},
         ),
+        "databricks": _case(stack, folder, "databricks", "all well"),
         "spark": _case(stack, folder, "spark", spark),
         "trino": _case(stack, folder, "trino", "stand-in: all well"),
+        "clickhouse": _case(stack, folder, "clickhouse", "stand-in: all well"),
         "redshift": _case(stack, folder, "redshift", "stand-in: all well, digest"),
     }  # fmt: skip
 
@@ -53,6 +56,8 @@ def attached(url: str, credentials: dict[str, str], environment: dict[str, str] 
 def server_port(well: Situation) -> int:
     """Where the target's server listens."""
     connection = well.fields["connection"]
+    if "http_path" in connection:
+        return int(connection["host"].rpartition(":")[2])
     url = connection.get("api_endpoint")
     return int(url.rsplit(":", 1)[1]) if url else int(connection["port"])
 
@@ -60,6 +65,10 @@ def server_port(well: Situation) -> int:
 def behind(well: Situation, port: int) -> Situation:
     """The same target, on another port of this machine."""
     connection = dict(well.fields["connection"])
+    if "http_path" in connection:  # the port is part of the host, and of what dbt's driver is given
+        there, here = f"{LOOPBACK}:{server_port(well)}", f"{LOOPBACK}:{port}"
+        moved = json.loads(json.dumps(connection).replace(there, here))
+        return Situation({**well.fields, "connection": moved}, well.credentials, well.environment)
     url = connection.get("api_endpoint")
     connection |= {"api_endpoint": f"http://{LOOPBACK}:{port}"} if url else {"port": port}
     return Situation({**well.fields, "connection": connection}, well.credentials, well.environment)

@@ -32,8 +32,17 @@ SAMPLE_SECONDS = 5.0
 WELL_TIMEOUT, HUNG_TIMEOUT = 5.0, 0.8
 """What is tried of the well is when they are probed, not how fast their servers are."""
 
-_HANGS_AFTER = {"postgres": 40, "snowflake": 1400, "bigquery": 400, "spark": 5, "trino": 900, "redshift": 60}
-"""Bytes of the server's that pass: within the login, after it, within an answer, after it, within one."""
+_HANGS_AFTER = {
+    "postgres": 40,
+    "snowflake": 1400,
+    "bigquery": 400,
+    "databricks": 2500,
+    "spark": 5,
+    "trino": 900,
+    "clickhouse": 500,
+    "redshift": 60,
+}
+"""Bytes of the server's that pass: within the login, after it, within an answer, after it, within others."""
 
 
 def main() -> int:

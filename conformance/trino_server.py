@@ -1,6 +1,7 @@
-"""A real Trino on loopback: one node with the catalogs memory and tpch, users and rights, HTTP and HTTPS.
+"""A real Trino on loopback: one node with the catalogs memory and tpch, on request one of Iceberg over REST,
+users and rights, HTTP and HTTPS.
 
-`python -m conformance.trino_server` downloads it, 820 MB, and unpacks what is used of it, 110 MB.
+`python -m conformance.trino_server` downloads it, 820 MB, and unpacks what is used of it, 200 MB.
 """
 
 # ruff: noqa: T201 - a command line prints
@@ -42,6 +43,7 @@ JAVA = "java.txt"
 """Trino wants Java 24, which is newer than what `conformance.maven` asks of a machine."""
 USED = (
     "lib",
+    "plugin/iceberg",
     "plugin/memory",
     "plugin/tpch",
     "plugin/password-authenticators",
@@ -153,12 +155,16 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, places: list[Path]) ->
 
 
 class TrinoServer(ServerProcess):
-    """HTTP takes whoever names a user; HTTPS wants a login."""
+    """HTTP takes whoever names a user; HTTPS wants a login.
+
+    `icebergs`: the properties of catalogs of Iceberg over REST, as of `trino_catalogs`, by their names.
+    """
 
     start_seconds = 240.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, icebergs: Mapping[str, Mapping[str, object]] | None = None) -> None:
         super().__init__(folder)
+        self._icebergs = icebergs or {}
         self._etc = folder / "etc"
         self.port, self.tls_port = free_ports(2)
         self.authority = self._etc / "ca.pem"
@@ -283,6 +289,7 @@ class TrinoServer(ServerProcess):
             },
             "catalog/memory": {"connector.name": "memory"},
             "catalog/tpch": {"connector.name": "tpch"},
+            **{f"catalog/{name}": properties for name, properties in self._icebergs.items()},
         }
 
     def _issue_certificates(self) -> None:

@@ -64,6 +64,13 @@ class Sidecar(Part):
     )
 
 
+class Shards(Part):
+    """For `mode: statefulset`: becomes `config.shard`."""
+
+    enabled: bool = Field(False, description="Divide the targets between the pods, in place of all for each.")
+    replicas: int = Field(1, ge=1, description="On how many pods each target is: docs/shards.md.")
+
+
 class ServiceAccount(Part):
     create: bool = Field(True, description="Have the chart make it.")
     name: Name = Field("", description="Its name; the release's by default, `default` where none is made.")
@@ -104,8 +111,10 @@ class HttpRoute(Part):
     filters: list[Object] = Field([], description="Filters of its one rule.")
 
 
-class ServiceMonitor(Part):
-    enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
+class Monitor(Part):
+    """What ServiceMonitor and PodMonitor have in common."""
+
+    enabled: bool = False
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
     interval: Duration = Field("15s", description="Time between scrapes.")
     scrape_timeout: Duration = Field("10s", description="Deadline of one.")
@@ -115,15 +124,12 @@ class ServiceMonitor(Part):
     spec: Object = Field({}, description="Further fields of its spec (`sampleLimit`, …).")
 
 
-class PodMonitor(Part):
+class ServiceMonitor(Monitor):
+    enabled: bool = Field(False, description="Scrape through the Service, by the Prometheus operator.")
+
+
+class PodMonitor(Monitor):
     enabled: bool = Field(False, description="Scrape the pods: the way for `mode: sidecar`.")
-    labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
-    interval: Duration = Field("15s", description="Time between scrapes.")
-    scrape_timeout: Duration = Field("10s", description="Deadline of one.")
-    relabelings: list[Object] = Field([], description="After the one that sets `node`.")
-    metric_relabelings: list[Object] = Field([], description="For samples.")
-    endpoint: Object = Field({}, description="Further fields of its endpoint (`authorization`, `tlsConfig`).")
-    spec: Object = Field({}, description="Further fields of its spec.")
 
 
 class PrometheusRule(Part):
@@ -212,7 +218,12 @@ class Values(Part):
     env_from: list[Object] = Field([], description="Sources of such.")
     sidecar: Sidecar = Field(Sidecar(), description="")
 
-    replicas: int = Field(1, ge=0, description="Pods of a deployment or statefulset, each with every target.")
+    replicas: int = Field(
+        1,
+        ge=0,
+        description="Pods of a deployment or statefulset, each with every target unless they are shards.",
+    )
+    shards: Shards = Field(Shards(), description="")
     update_strategy: Object = Field({}, description="`strategy` or `updateStrategy` of the workload.")
     pod_management_policy: Literal["Parallel", "OrderedReady"] = Field(
         "Parallel", description="Of a statefulset."

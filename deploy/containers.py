@@ -38,6 +38,14 @@ def volumes(root: Path, folder: Path, configuration: Mapping[str, Any]) -> dict[
     return made
 
 
+def without_rights(user: int, group: int, groups: Sequence[int]) -> list[str]:
+    """What a command is put after, for it to be that user's, without capabilities or a way to gain any."""
+    return [
+        *("setpriv", f"--reuid={user}", f"--regid={group}", f"--groups={','.join(map(str, groups))}"),
+        *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
+    ]
+
+
 class Container:
     """One of an image whose files are at `root`. `volumes`: directories here by where they are mounted."""
 
@@ -116,10 +124,7 @@ class Container:
             self._process.wait()
 
     def _command(self, command: Sequence[str], told: int | None = None) -> list[str]:
-        dropped = [
-            *("setpriv", f"--reuid={self._user}", f"--regid={self._group}", f"--groups={self._group}"),
-            *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
-        ]
+        dropped = without_rights(self._user, self._group, (self._group,))
         information = [] if told is None else ["--info-fd", str(told)]
         bwrap, *options = self._isolated
         return [bwrap, *information, *options, "--", *dropped, *command]

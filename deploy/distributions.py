@@ -1,4 +1,4 @@
-"""`make dist`: the wheels, and for each engine what to install them with, by version and hash.
+"""`make dist`: wheels and sources of all distributions, and by hash what to install for each engine.
 
 `dist/requirements-ENGINE.txt` names the monitor's wheel, the engine's plugin's and all that they need, in the
 versions that the tests run with: nothing is resolved anew, whatever else an index has under these names is
@@ -8,6 +8,7 @@ refused, and the files of several engines go together.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -91,22 +92,29 @@ def requirements(engine: str, wheels: Iterable[Path]) -> str:
     ]
     for wheel in wheels:
         name, version, *_ = wheel.name.split("-")
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        lines.append(f"{canonicalize_name(name)}=={version} \\\n    --hash=sha256:{digest}\n")
+        lines.append(f"{canonicalize_name(name)}=={version} \\\n    --hash=sha256:{_sha256(wheel)}\n")
     return "".join([*lines, *(pins[name].text for name in needed(engine, pins))])
 
 
 def build(directory: Path) -> None:
     """Everything, into an empty `directory`. The environment that runs this has the lock's build back end."""
     shutil.rmtree(directory, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
-    sources = [ROOT, *plugins().values()]
-    command = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory)]
-    subprocess.run([*command, *map(str, sources)], check=True)
+    directory.mkdir(parents=True)
+    target = str(directory.resolve())
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", target]
+    for source in (ROOT, *plugins().values()):
+        # The time of files in archives is hatchling's own constant, whatever the caller's is.
+        environ = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
+        subprocess.run(
+            command, cwd=source, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     for engine in plugins():
         wheels = [_wheel(directory, MONITOR), _wheel(directory, f"{MONITOR}-{engine}")]
         (directory / f"requirements-{engine}.txt").write_text(requirements(engine, wheels))
-    shutil.copy(BUILD_LOCK, directory / "requirements-build.txt")
+    shutil.copyfile(BUILD_LOCK, directory / "requirements-build.txt")
+    sums = directory / "SHA256SUMS"
+    files = sorted(path for path in directory.iterdir() if path != sums)
+    sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in files))
 
 
 def _requirements(
@@ -127,6 +135,10 @@ def _requirements(
 def _project(directory: Path) -> dict[str, Any]:
     project: dict[str, Any] = tomllib.loads((directory / "pyproject.toml").read_text())["project"]
     return project
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _wheel(directory: Path, name: str) -> Path:

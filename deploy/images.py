@@ -53,7 +53,7 @@ def lacking() -> str | None:
 def built(engines: str) -> Image:
     """Of engines with spaces between them, or `all`. Raises `CalledProcessError`, after the output."""
     name = f"localhost/floe-monitor:{__version__}-{engines.replace(' ', '-')}"
-    under = _base_image()
+    under = base_image()
     with tempfile.TemporaryDirectory(prefix="context-", dir=CACHE) as folder:
         context = Path(folder)
         distributions.build(context / "dist")
@@ -83,7 +83,8 @@ def mounted(name: str) -> Iterator[Path]:
         _buildah("rm", container)
 
 
-def _base_image() -> str:
+def base_image() -> str:
+    """The name of that of `deploy.base`."""
     archive = base()
     name = f"localhost/{archive.stem}:latest"
     if archive.stem not in _buildah("images", "--noheading", "--format", "{{.Name}}"):

@@ -250,6 +250,37 @@ def failures() -> list[Sized]:
             12,
             8,
             lines(
+                "Duration of checks",
+                "Each step of the last validation, at the slowest monitor: which of them takes the time.",
+                "s",
+                Query(
+                    f"max by (target, check) (floe_compute_target_check_duration_seconds{{{TARGET}}})",
+                    "{{target}} {{check}}",
+                ),
+            ),
+        ),
+        (
+            12,
+            8,
+            lines(
+                "Time until something expires",
+                "What is left of certificates, passwords, tokens and keys, and when the warning begins.",
+                "s",
+                Query(
+                    "min by (target, what) "
+                    f"(floe_compute_target_expiry_timestamp_seconds{{{TARGET}}} - time())",
+                    "{{target}} {{what}}",
+                ),
+                Query(
+                    f"max by (what) (floe_compute_target_expiry_warning_seconds{{{TARGET}}})",
+                    "warning: {{what}}",
+                ),
+            ),
+        ),
+        (
+            12,
+            8,
+            lines(
                 "Errors by type",
                 "Validations per second that found something wrong, by the first reason.",
                 "ops",

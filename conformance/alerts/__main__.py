@@ -16,6 +16,7 @@ from pathlib import Path
 
 from conformance.alerts import promtool, report
 from conformance.alerts.clocks import Clock
+from conformance.alerts.connectivity_cases import CASES as CONNECTIVITY_CASES
 from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
 from conformance.alerts.maintenance_cases import CASES as MAINTENANCE_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
@@ -23,6 +24,7 @@ from conformance.alerts.replay import play
 from conformance.alerts.scenarios import SCENARIOS
 from conformance.alerts.servers import DEPLOY, missing_programs
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
+from conformance.alerts.shard_cases import CASES as SHARD_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
 
 
@@ -54,7 +56,10 @@ def main() -> int:
 
 
 def _cases_pass() -> bool:
-    cases = [*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES]
+    cases = [
+        *TARGET_CASES, *MONITOR_CASES, *SHARD_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
+        *CONNECTIVITY_CASES,
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         done = promtool.run(cases, DEPLOY / "rules.yaml", Path(folder))
     print(f"promtool: {len(cases)} cases, status {done.returncode}")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from conformance.alerts.stage import Stage
 
 _PASSWORD = "REPLAY_PASSWORD"  # noqa: S105 - a variable's name
-_ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
+ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
 
 
 def server_stopped(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 2, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 2, ENVIRONMENT)
         stage.fault()
         cluster.tool("pg_ctl", "-w", "-m", "immediate", "stop")
         stage.until_paged()
@@ -36,7 +36,7 @@ def server_stopped(stage: Stage) -> None:
 def password_expired(stage: Stage) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
         cluster.execute(f"ALTER ROLE dbt VALID UNTIL '{_in_days(1).isoformat()}'")
         stage.until_paged(EXPIRING)
         stage.fault()
@@ -63,7 +63,7 @@ def certificate_near_its_end(stage: Stage) -> None:
         postgres_servers.system(), postgres_servers.server_files(authority, authority.issue_cert(LOOPBACK))
     )
     try:
-        stage.watch({"warehouse": _postgres(cluster.port)}, 1, _ENVIRONMENT)
+        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
         stage.fault()
         cluster.certify(authority, authority.issue_cert(LOOPBACK, not_after=_in_days(3)))
         stage.until_paged(EXPIRING)
@@ -80,8 +80,8 @@ def _in_days(days: int) -> datetime:
     return datetime.now(UTC) + timedelta(days=days)
 
 
-def _postgres(port: int) -> dict[str, object]:
-    connection = {"host": "127.0.0.1", "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
+def postgres_target(port: int, host: str = "127.0.0.1") -> dict[str, object]:
+    connection = {"host": host, "port": port, "user": "dbt", "dbname": "analytics", "schema": "marts"}
     return {"plugin": "postgres", "connection": connection, "credentials": {"password": {"env": _PASSWORD}}}
 
 

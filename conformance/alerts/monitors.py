@@ -56,8 +56,10 @@ class Monitor:
         targets: Mapping[str, Any],
         probe: Mapping[str, Any],
         environment: Mapping[str, str],
+        shard: Mapping[str, Any] | None = None,
     ) -> None:
         folder.mkdir()
+        self._shard = {"shard": {"index": {"env": "POD_NAME"}, **shard}} if shard else {}
         self._folder, self._probe, self._environment = folder, dict(probe), dict(environment)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -70,6 +72,7 @@ class Monitor:
     def configure(self, targets: Mapping[str, Any], maintenance: Sequence[Mapping[str, Any]] = ()) -> None:
         """A daemon that runs takes it over by itself."""
         settings = {
+            **self._shard,
             "probe": self._probe,
             "http": {"host": LOOPBACK, "port": self._port},
             "log": {"format": "json"},

@@ -129,7 +129,7 @@ def run(cases: Iterable[Case], rules: Path, folder: Path) -> subprocess.Complete
         paths[-1].write_text(json.dumps(document(some, rules)))  # JSON is YAML
     return subprocess.run(
         ["promtool", "test", "rules", *map(str, paths)],  # noqa: S607 - where the system has it
-        capture_output=True, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=1200, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 

@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.alerts import engine_outages as engines
-from conformance.alerts import maintenance
+from conformance.alerts import maintenance, network_outages
 from conformance.alerts import monitor_outages as monitors
-from conformance.alerts.stage import ALL_DOWN, BURNING, DOWN, EXPIRING, ISOLATED, UNHEALTHY
+from conformance.alerts.stage import (
+    ALL_DOWN,
+    BURNING,
+    CONNECTIVITY,
+    DOWN,
+    EXPIRING,
+    ISOLATED,
+    UNHEALTHY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,4 +141,13 @@ SCENARIOS = (
         resolves_within=240,
         pages_within=120,
     ),
+    Scenario(
+        "Network cut between two monitors and all four engines",
+        network_outages.all_ways_cut,
+        {CONNECTIVITY: 1},
+        CONNECTIVITY,
+        resolves_within=240,
+        pages_within=120,
+    ),
+    Scenario("Network cut to one of four engines", network_outages.one_way_cut, {UNHEALTHY: 1}),
 )

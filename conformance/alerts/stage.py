@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 UNHEALTHY, BURNING = "FloeTargetUnhealthy", "FloeTargetBudgetBurning"
 EXPIRING = "FloeExpiringSoon"
 DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorIsolated"
+CONNECTIVITY = "FloeMonitorConnectivity"
 
 
 class Stage:
@@ -36,10 +37,15 @@ class Stage:
     def database(self, name: str = "lake") -> Database:
         return Database(self._folder / f"{name}.duckdb")
 
-    def monitor(self, targets: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Monitor:
-        """Not started, and not discovered."""
+    def monitor(
+        self,
+        targets: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+        shard: Mapping[str, Any] | None = None,
+    ) -> Monitor:
+        """Not started, and not discovered. `shard`: with its ordinal in the environment's POD_NAME."""
         monitor = Monitor(
-            self._folder / f"monitor-{len(self.monitors)}", targets, self._probe, environment or {}
+            self._folder / f"monitor-{len(self.monitors)}", targets, self._probe, environment or {}, shard
         )
         self.monitors.append(monitor)
         return monitor

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,33 +25,41 @@ if TYPE_CHECKING:
 _starting = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Furnished:
-    """The servers that the cases share."""
-
-    store: Lakehouse
-    catalogs: Mapping[str, RestCatalog]
-
-
-def furnished() -> Furnished:
+def store() -> Lakehouse:
+    """The object store that all catalogs share; it ends with this process."""
     with _starting:
-        return _furnished()
+        return _store()
+
+
+def serving(kind: type[RestCatalog]) -> RestCatalog:
+    """The catalog of that kind, with shop.orders in it, started for the first that asks."""
+    with _starting:
+        return _serving(kind)
 
 
 @cache
-def _furnished() -> Furnished:
+def _store() -> Lakehouse:
+    found = Lakehouse(_folder() / "store")
+    atexit.register(found.stop)
+    found.start()
+    found.add_bucket(BUCKET)
+    return found
+
+
+@cache
+def _serving(kind: type[RestCatalog]) -> RestCatalog:
+    catalog = kind(_folder() / kind.name, _store())
+    atexit.register(catalog.stop)
+    catalog.start()
+    catalog.fill(extension_directory())
+    return catalog
+
+
+@cache
+def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="rest-catalogs-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    store = Lakehouse(folder / "store")
-    atexit.register(store.stop)
-    store.start()
-    store.add_bucket(BUCKET)
-    catalogs = {kind.name: kind(folder / kind.name, store) for kind in (Nessie, IcebergRest)}
-    for catalog in catalogs.values():
-        atexit.register(catalog.stop)
-        catalog.start()
-        catalog.fill(extension_directory())
-    return Furnished(store, catalogs)
+    return folder
 
 
 @contextmanager
@@ -66,14 +73,13 @@ def _catalog(
     fault: Fault | None = None,
 ) -> Iterator[Situation]:
     """A target with the keys of the object store; with `credentials` that the catalog did not ask for."""
-    found = furnished()
-    catalog = found.catalogs[of.name]
+    catalog = serving(of)
     with ExitStack() as stack:
         uri = catalog.uri
         if fault is not None:
             proxy = stack.enter_context(FaultProxy(catalog.port, fault))
             uri = uri.replace(str(catalog.port), str(proxy.port))
-        secret = found.store.storage_secret()
+        secret = store().storage_secret()
         key = secret.pop("secret")
         given = {"endpoint": uri, **OPEN, **(options or {})}
         if credentials:

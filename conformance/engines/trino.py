@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import trino_server, trino_standin
 from conformance.cases import Case, Engine, Situation
+from conformance.engines import rest_catalogs
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE
+from conformance.rest_catalogs import WAREHOUSE, IcebergRest, Nessie
+from conformance.trino_catalogs import iceberg_over_rest
 from conformance.trino_standin import PASSWORD, basic
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
@@ -35,11 +39,28 @@ def _real() -> TrinoServer:
     if problem := trino_server.unavailable(build=True):
         raise RuntimeError(problem)
     folder = tempfile.TemporaryDirectory(prefix="fm-trino-", ignore_cleanup_errors=True)
-    server = trino_server.TrinoServer(Path(folder.name))
+    server = trino_server.TrinoServer(Path(folder.name), _icebergs())
     server.__enter__()
     atexit.register(folder.cleanup)
     atexit.register(server.stop)
     return server
+
+
+def _icebergs() -> dict[str, dict[str, object]]:
+    """Over Iceberg's own REST catalog and Nessie's; `away` leads to where nobody listens."""
+    made = partial(
+        iceberg_over_rest,
+        warehouse=WAREHOUSE,
+        store=rest_catalogs.store().store,
+        keys=(CLIENT_ID, CLIENT_SECRET),
+    )
+    away = FaultProxy(fault=Fault.REFUSE)
+    atexit.register(away.close)
+    return {
+        "lake": made(rest_catalogs.serving(IcebergRest).uri),
+        "nessie": made(rest_catalogs.serving(Nessie).uri),
+        "away": made(f"http://{LOOPBACK}:{away.port}"),
+    }
 
 
 def server() -> TrinoServer:
@@ -142,7 +163,8 @@ ENGINE = Engine(
     requirements="dbt-trino.txt",
     modules=("dbt.adapters.trino", "trino.dbapi"),
     about="dbt-core 1.11.16, dbt-trino 1.11.0, trino 0.340.0. The server is Trino 476 with its catalogs "
-    "memory and tpch, file-based access control and resource groups, and the logins PASSWORD, JWT and "
+    "memory and tpch, and Iceberg tables of Iceberg's own REST catalog and of Nessie, "
+    "file-based access control and resource groups, and the logins PASSWORD, JWT and "
     "CERTIFICATE over HTTPS; the situations marked *stand-in* run against a small server of our own. "
     "`dbt debug` runs `select 1`. dbt-trino has no key for a time limit: its driver waits 30 s for each "
     "answer, and without end for a query that is queued.",
@@ -164,6 +186,15 @@ ENGINE = Engine(
         Case("may not query", partial(_server, user="no_query")),
         Case("catalog missing", partial(_server, database="nowhere"), timeout=30),
         Case("catalog that makes no tables", partial(_server, database="tpch", schema="tiny"), timeout=30),
+        Case("Iceberg REST catalog, all well", partial(
+            _server, database="lake", schema=NAMESPACE,
+        ), timeout=60),
+        Case("Iceberg REST catalog, schema missing", partial(_server, database="lake"), timeout=60),
+        Case("Iceberg REST catalog, may read only", partial(
+            _server, database="lake", schema=NAMESPACE, user="reader",
+        ), timeout=60),
+        Case("Nessie, all well", partial(_server, database="nessie", schema=NAMESPACE), timeout=60),
+        Case("Iceberg REST catalog is away", partial(_server, database="away", schema=NAMESPACE), timeout=60),
         Case("role not granted", partial(_server, roles={"system": "builder"})),
         Case("session property unknown", partial(_server, session_properties={"no_such": 1})),
         Case("time zone unknown", partial(_server, timezone="Nowhere/Here")),

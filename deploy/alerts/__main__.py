@@ -11,7 +11,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from deploy.alerts import expiry_rules, monitor_rules, service_level_rules, target_rules
+from deploy.alerts import expiry_rules, monitor_rules, service_level_rules, shard_rules, target_rules
 from deploy.alerts.rule import Parameters, render
 
 OUTPUT = Path(__file__).parents[1] / "prometheus" / "rules.yaml"
@@ -23,7 +23,7 @@ wait for the morning.
 
 
 def text(parameters: Parameters) -> str:
-    sources = (target_rules, monitor_rules, service_level_rules, expiry_rules)
+    sources = (target_rules, monitor_rules, shard_rules, service_level_rules, expiry_rules)
     return render([group for source in sources for group in source.groups(parameters)], parameters, HEADING)
 
 

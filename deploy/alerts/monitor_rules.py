@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deploy.alerts.rule import JOB_LABELS, MONITOR_LABELS, Alert, Group
+from deploy.alerts.shard_rules import REDUNDANT
 
 if TYPE_CHECKING:
     from deploy.alerts.rule import Parameters
@@ -28,18 +29,21 @@ def outages(parameters: Parameters) -> list[Alert]:
         Alert(
             name="FloeMonitorDown",
             expr=f"""
-            {down} and on ({JOB_LABELS}) {up} == 1
-            or
-            max by ({MONITOR_LABELS}) (changes({starts}[10m]) > 2 and changes({starts}[5m]) > 0)
-              unless {this}
-              unless {all_down}
-            or
             (
-              {down}
+              {down} and on ({JOB_LABELS}) {up} == 1
               or
-              max by ({MONITOR_LABELS}) (changes({starts}[30s])) > 0
+              max by ({MONITOR_LABELS}) (changes({starts}[10m]) > 2 and changes({starts}[5m]) > 0)
+                unless {this}
+                unless {all_down}
+              or
+              (
+                {down}
+                or
+                max by ({MONITOR_LABELS}) (changes({starts}[30s])) > 0
+              )
+                and {this}
             )
-              and {this}""",
+              unless {REDUNDANT}""",
             wait="45s",
             keep="5m",
             severity="page",
@@ -47,7 +51,8 @@ def outages(parameters: Parameters) -> list[Alert]:
             description="What it alone watches is not watched; its last verdicts are held.",
             why="Down while another of its job lives, whether it ever ran or not; or started more than twice "
             "in ten minutes; or, once it fires, down or started again. Kubernetes waits up to five minutes "
-            "between restarts: for so long it must have been up.",
+            "between restarts: for so long it must have been up. Not where each of its targets is on another "
+            "shard too.",
         ),
         Alert(
             name="FloeMonitorsAllDown",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MONITOR_LABELS = "cluster, namespace, job, instance"
 """What tells monitors apart; of a label that a series lacks Prometheus makes the empty string."""
 JOB_LABELS = "cluster, namespace, job"
+SCOPE_LABELS = "cluster, namespace, job, floe_scope"
+"""What tells groups of monitors apart that watch the same targets."""
 TARGET_LABELS = "cluster, namespace, job, floe_scope, target, plugin"
 """What tells targets apart, and is the identity of their alerts. Monitors with the same `floe_scope`, or
 without any, watch the same target where they give it the same name; sidecars have one each."""

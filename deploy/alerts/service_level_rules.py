@@ -47,10 +47,11 @@ def burning(short: str, long: str, factor: float, counted: str) -> str:
     return "\nand\n".join([*windows, probes])
 
 
-def has_paged(window: str, alert: str = "FloeTargetUnhealthy") -> str:
-    return (
-        f'on ({TARGET_LABELS}) last_over_time(ALERTS{{alertname=~"{alert}", alertstate="firing"}}[{window}])'
-    )
+def unless_paged(window: str, alert: str = "FloeTargetUnhealthy") -> str:
+    """By itself, or, where its monitors reached nothing on the network, with all others."""
+    fired = f'last_over_time(ALERTS{{alertname=~"{alert}", alertstate="firing"}}[{window}])'
+    cut_off = f"max_over_time(floe:target_cut_off:held[{window}]) == 3"
+    return f"unless on ({TARGET_LABELS}) {fired} unless on ({TARGET_LABELS}) {cut_off}"
 
 
 def page(parameters: Parameters) -> Alert:
@@ -58,9 +59,9 @@ def page(parameters: Parameters) -> Alert:
     return Alert(
         name="FloeTargetBudgetBurning",
         expr=f"""
-        floe:target_burn:ratio5m unless {has_paged("10m")} {spared("FloeTargetBudgetBurning")}
+        floe:target_burn:ratio5m {unless_paged("10m")} {spared("FloeTargetBudgetBurning")}
         or
-        floe:target_burn:ratio30m unless {has_paged("45m")} {spared("FloeTargetBudgetBurning")}
+        floe:target_burn:ratio30m {unless_paged("45m")} {spared("FloeTargetBudgetBurning")}
         or
         (floe:target_burn:ratio5m or floe:target_burn:ratio30m) and on ({TARGET_LABELS}) {itself}
         or
@@ -80,10 +81,10 @@ def page(parameters: Parameters) -> Alert:
 
 
 def warning(parameters: Parameters) -> Alert:
-    paged = has_paged("6h30m", "FloeTargetUnhealthy|FloeTargetBudgetBurning")
+    unpaged = unless_paged("6h30m", "FloeTargetUnhealthy|FloeTargetBudgetBurning")
     return Alert(
         name="FloeTargetBudgetBurningSlowly",
-        expr=f"{burning('6h', '3d', 1, '6h')}\nunless {paged}\n{spared('FloeTargetBudgetBurningSlowly')}",
+        expr=f"{burning('6h', '3d', 1, '6h')}\n{unpaged}\n{spared('FloeTargetBudgetBurningSlowly')}",
         wait="15m",
         keep="15m",
         severity="warning",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy.alerts.rule import MONITOR_LABELS, TARGET_LABELS, Alert, Group, Record
+from deploy.alerts.rule import MONITOR_LABELS, SCOPE_LABELS, TARGET_LABELS, Alert, Group, Record
 
 if TYPE_CHECKING:
     from deploy.alerts.rule import Parameters
@@ -59,6 +59,10 @@ def is_firing(alert: str) -> str:
     return f'on ({TARGET_LABELS}) ALERTS{{alertname="{alert}", alertstate="firing"}}'
 
 
+def is_isolated() -> str:
+    return f'on ({MONITOR_LABELS}) ALERTS{{alertname="FloeMonitorIsolated", alertstate="firing"}}'
+
+
 def spared(alert: str, within: str = "") -> str:
     """No alert begins on a target in maintenance; one that fires already ends as it would without.
 
@@ -67,6 +71,11 @@ def spared(alert: str, within: str = "") -> str:
     maintained = "floe:target_maintenance:end"
     maintained = f"last_over_time({maintained}[{within}])" if within else maintained
     return f"unless on ({TARGET_LABELS}) ({maintained} unless {is_firing(alert)})"
+
+
+def unless_cut_off(alert: str) -> str:
+    """None begins for a target that only monitors without connectivity see ill: their alert is one."""
+    return f"unless on ({TARGET_LABELS}) (floe:target_cut_off:held unless {is_firing(alert)})"
 
 
 def share_of_votes(condition: str) -> str:
@@ -125,9 +134,38 @@ def records(parameters: Parameters) -> list[Record]:
             "would end the alert and begin another.",
         ),
         Record(
+            "floe:monitor_connectivity:held",
+            f"""
+            floe_monitor_connectivity_status
+            or
+            floe:monitor_connectivity:held and on ({MONITOR_LABELS}) up == 0""",
+            "Whether a monitor reaches anything on the network (2: in doubt for the moment, 3: nothing), "
+            "held while it is down.",
+        ),
+        Record(
+            "floe:target_cut_off:held",
+            f"""
+            max by ({TARGET_LABELS}) (
+              floe_compute_target_status * 0
+              + on ({MONITOR_LABELS}) group_left () floe_monitor_connectivity_status
+              and on ({MONITOR_LABELS}, target, plugin) floe_compute_target_status == 3
+              and on ({MONITOR_LABELS}, target, plugin)
+              floe_compute_target_check_status{{check="network"}} == 3
+            ) > 1
+            unless on ({TARGET_LABELS}) (
+              floe_compute_target_status == 3
+              unless on ({MONITOR_LABELS}) floe_monitor_connectivity_status > 1
+            )
+            or
+            floe:target_cut_off:held unless on ({TARGET_LABELS}) floe_compute_target_status > 0""",
+            "Targets that nobody sees UNHEALTHY but monitors that reach nothing on the network, or may be "
+            "about to find so; held like verdicts.",
+        ),
+        Record(
             "floe:target_unhealthy:paging",
             f"""
             (floe:target_unhealthy:share > 0.5) {spared("FloeTargetUnhealthy")}
+              {unless_cut_off("FloeTargetUnhealthy")}
             or
             floe:target_unhealthy:share == 0.5
               and {is_firing("FloeTargetUnhealthy")}
@@ -175,8 +213,24 @@ def pages(parameters: Parameters) -> list[Alert]:
             page_url=page_url(parameters),
         ),
         Alert(
+            name="FloeMonitorConnectivity",
+            expr=f"""
+            count by ({SCOPE_LABELS}) (
+              floe:monitor_connectivity:held == 3 unless {is_isolated()}
+            )""",
+            wait="15s",
+            keep="2m",
+            severity="page",
+            summary="{{ $value }} floe-monitor(s) of {{ $labels.job }} reach no target on the network",
+            description="Three or more targets on several servers fail at their network check at once: look "
+            "for the fault between the monitors and all of them. Jobs of dbt that run there fail too.",
+            why="Takes the place of the pages of all those targets, however many monitors are cut off.",
+        ),
+        Alert(
             name="FloeMonitorIsolated",
-            expr="floe:monitor_isolated:ratio > 0.5",
+            expr=f"""
+            floe:monitor_isolated:ratio > 0.5
+            unless on ({MONITOR_LABELS}) (floe:monitor_connectivity:held > 1 unless {is_isolated()})""",
             wait="30s",
             keep="2m",
             severity="page",
@@ -197,6 +251,7 @@ def pages(parameters: Parameters) -> list[Alert]:
               )
               unless on ({TARGET_LABELS}) floe:target_unhealthy:paging
               unless on ({MONITOR_LABELS}) floe:monitor_isolated:ratio > 0.5
+              unless on ({MONITOR_LABELS}) floe:monitor_connectivity:held > 1
             )
             {spared("FloeTargetUnhealthyFromSome")}""",
             wait="1m",

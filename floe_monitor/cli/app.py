@@ -15,6 +15,8 @@ from floe_monitor.cli import config_commands, credential_commands, plugin_comman
 from floe_monitor.cli.check_command import check
 from floe_monitor.cli.exec_command import exec_
 from floe_monitor.cli.healthcheck_command import healthcheck
+from floe_monitor.cli.history_commands import history, incidents, report
+from floe_monitor.cli.render_command import render
 from floe_monitor.cli.run_command import run
 from floe_monitor.cli.terminal import write
 from floe_monitor.cli.wait_command import wait
@@ -33,8 +35,12 @@ for command in (
     check,
     wait,
     healthcheck,
+    history,
+    incidents,
+    report,
     plugin_commands.packages,
     plugin_commands.resources,
+    render,
     credential_commands.token,
     credential_commands.password,
 ):

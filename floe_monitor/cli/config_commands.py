@@ -1,4 +1,4 @@
-"""`config check|show|schema|import`."""
+"""`config check|show|schema|shards|import`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from floe_monitor.cli.configuration import find_config, load_targets
-from floe_monitor.cli.options import ConfigOption
-from floe_monitor.cli.terminal import OK, CliError, note, write
+from floe_monitor.cli.configuration import find_config, load_settings, load_targets
+from floe_monitor.cli.options import ConfigOption, TargetArguments
+from floe_monitor.cli.terminal import OK, CliError, note, unknown, write
 from floe_monitor.domain.plurals import counted
 
 app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
@@ -77,6 +77,29 @@ def print_schema() -> int:
     from floe_monitor.settings.schema import schema_text
 
     write(schema_text().rstrip())
+    return OK
+
+
+@app.command("shards")
+def show_shards(targets: TargetArguments = None, config: ConfigOption = None) -> int:
+    """Print how many targets each shard watches, or the shards of those named."""
+    from collections import Counter
+
+    from floe_monitor.domain.shards import PROFILE_OWNER, assigned
+
+    settings = load_settings(config).settings
+    shard = settings.shard
+    if shard is None:
+        raise CliError("the configuration has no shards: every monitor watches all targets")
+    for name in targets or ():
+        if name not in settings.targets:
+            raise unknown("no target", name, settings.targets)
+        write(f"{name}: {', '.join(map(str, assigned(name, shard.count, shard.replicas)))}")
+    if not targets:
+        on = Counter(i for name in settings.targets for i in assigned(name, shard.count, shard.replicas))
+        for index in range(shard.count):
+            keeps = ", keeps the profiles" if settings.profiles and index == PROFILE_OWNER else ""
+            write(f"shard {index}: {counted(on[index], 'target')}{keeps}")
     return OK
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -18,11 +17,8 @@ from floe_monitor.cli.options import (
 from floe_monitor.cli.terminal import OK, CliError, console, note, unknown, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.text import Text
 
-    from floe_monitor.compute import ResourceSpec
     from floe_monitor.domain.targets import Target
     from floe_monitor.registry.discovery import PluginEntry
 
@@ -139,36 +135,19 @@ def resources(
     ] = None,
 ) -> int:
     """Print the Kubernetes `resources:` of a dbt job pod."""
-    from pydantic import ValidationError
+    import yaml
 
-    from floe_monitor.compute import WORKLOAD_PRESETS, get_resource_requirements
-    from floe_monitor.compute.validation_messages import describe
+    from floe_monitor.cli.job_resources import kubernetes_resources, sized
     from floe_monitor.registry.discovery import discover
-    from floe_monitor.registry.foreign_plugin import resource_requirements
 
-    ask: Callable[[str], ResourceSpec] = get_resource_requirements
+    asked = None
     if plugin is not None:
         entry = discover().get(plugin)
         if entry.plugin is None:
             raise CliError(f"{plugin}: {entry.problem}")
-        ask = functools.partial(resource_requirements, entry.plugin)
-    try:
-        spec = ask(size)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        said = f"{'.'.join(map(str, wrong['loc']))}: {describe(wrong)}"
-        raise CliError(f"{plugin}: its resources of size {size} are none: {said}") from None
-    except ValueError:
-        raise unknown("no workload size", size, WORKLOAD_PRESETS) from None
-    lines = ["resources:"]
-    for kind in ("request", "limit"):
-        lines += [
-            f"  {kind}s:",
-            f"    cpu: {getattr(spec, f'cpu_{kind}')}",
-            f"    memory: {getattr(spec, f'memory_{kind}')}",
-            f"    ephemeral-storage: {getattr(spec, f'ephemeral_storage_{kind}')}",
-        ]
-    write("\n".join(lines))
+        asked = entry.plugin
+    made = {"resources": kubernetes_resources(sized(asked, size))}
+    write(yaml.safe_dump(made, sort_keys=False).rstrip())
     return OK
 
 

@@ -32,7 +32,7 @@ def run(config: ConfigOption = None) -> int:
     path = find_config(config)
 
     def announce(listeners: Listeners, state: MonitorState, settings: Settings) -> list[str]:
-        return startup_lines(listeners, path, settings, len(state.targets))
+        return startup_lines(listeners, path, settings, state)
 
     try:
         return composition.run(path, environ=os.environ, announce=announce, signals=signals)
@@ -42,13 +42,13 @@ def run(config: ConfigOption = None) -> int:
         raise CliError(str(error)) from None
 
 
-def startup_lines(listeners: Listeners, path: Path, settings: Settings, targets: int) -> list[str]:
+def startup_lines(listeners: Listeners, path: Path, settings: Settings, state: MonitorState) -> list[str]:
     """Where to look, one thing to a line."""
     url = listeners.main[0].url
     health = listeners.health.url if listeners.health is not None else url
     page = settings.http.external_url or url
     lines = [
-        f"floe-monitor {__version__} watches {counted(targets, 'target')} of {path}",
+        f"floe-monitor {__version__} watches {_watched(state, path)}",
         f"  status page  {page}/",
         f"  metrics      {url}/metrics",
         f"  health       {health}/healthz  {health}/readyz",
@@ -59,4 +59,14 @@ def startup_lines(listeners: Listeners, path: Path, settings: Settings, targets:
     if not (listeners.main[0].identity.local or http.tokens or http.users or http.proxy):
         closed = "validate and reload" if http.public_read else "status page, API, validate and reload"
         lines.append(f"  closed       {closed}: no credential is configured (http.tokens, http.users)")
+    if state.shard is not None and not state.shard.keeps_profiles:
+        return lines
     return lines + [f"  profile      {profile.name} in {profile.path}" for profile in settings.profiles]
+
+
+def _watched(state: MonitorState, path: Path) -> str:
+    shard, count = state.shard, len(state.targets)
+    if shard is None:
+        return f"{counted(count, 'target')} of {path}"
+    all_of_them = counted(state.configured, "target")
+    return f"{count} of {all_of_them} of {path} ({shard}, each on {shard.replicas})"

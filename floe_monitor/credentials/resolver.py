@@ -100,7 +100,8 @@ class Resolver:
         self._expressions = [slot for slot in self._slots if isinstance(slot.source, Expression)]
         self._references = [slot for slot in self._slots if isinstance(slot.source, Reference)]
         named = {name for slot in self._expressions for name, _ in slot.source.variables}  # type: ignore[union-attr]
-        self._variables = tuple(sorted(named))
+        self.variables = tuple(sorted(named))
+        """All that it names, secret or not."""
         self.profile_names = tuple(
             ProfileName(
                 slot.path,
@@ -131,7 +132,7 @@ class Resolver:
         """Look everything up now. Raises `CredentialError` with all that is missing, `MonitorResourceError`
         where a file cannot be opened for want of descriptors."""
         values, found = self._look_up()
-        key = (id(plugin), tuple(values.get(name) for name in self._variables), *found.values())
+        key = (id(plugin), tuple(values.get(name) for name in self.variables), *found.values())
         last = self._last
         if last is not None and last[0] == key:
             return last[1]
@@ -183,7 +184,7 @@ class Resolver:
         return slot
 
     def _look_up(self) -> tuple[dict[str, str], dict[KeyPath, str]]:
-        values = {name: self._environ[name] for name in self._variables if name in self._environ}
+        values = {name: self._environ[name] for name in self.variables if name in self._environ}
         found: dict[KeyPath, str] = {}
         missing: list[str] = []
         for slot in self._references:

@@ -17,13 +17,16 @@ import anyio
 
 from floe_monitor import __version__
 from floe_monitor.compute.toolkit import process_state
-from floe_monitor.daemon.controller import Controller, read_configuration
+from floe_monitor.daemon.configuration import read_configuration
+from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.history import build_history, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
+from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.incident_recorder import IncidentRecorder
-from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits
+from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits, Verdict, liveness
+from floe_monitor.domain.plurals import counted
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.probing.foreign_output import withholding_output
 from floe_monitor.probing.runner import Runner
@@ -43,11 +46,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from floe_monitor.daemon.configuration import Configuration
     from floe_monitor.daemon.http_surface import Listeners
     from floe_monitor.daemon.signals import Signals
     from floe_monitor.domain.events import Sink
-    from floe_monitor.domain.targets import Target
-    from floe_monitor.settings import LoadedSettings, Settings
+    from floe_monitor.settings import Settings
 
     Announce = Callable[[Listeners, MonitorState, Settings], Iterable[str]]
     """Lines for standard error once requests are answered; written without waiting for a reader."""
@@ -77,10 +80,10 @@ def run(
     """
     raise_descriptor_limit()
     with process_state.kept():
-        loaded, targets = read_configuration(config, environ)
-        listeners = bind(loaded.settings.http)
+        read = read_configuration(config, environ)
+        listeners = bind(read.loaded.settings.http)
         try:
-            daemon = _Daemon(config, environ, loaded, targets, listeners, signals)
+            daemon = _Daemon(config, environ, read, listeners, signals)
         except BaseException:  # the port must be free again
             listeners.close()
             raise
@@ -92,18 +95,23 @@ class _Daemon:
         self,
         config: Path,
         environ: Mapping[str, str],
-        loaded: LoadedSettings,
-        targets: dict[str, Target],
+        read: Configuration,
         listeners: Listeners,
         signals: Signals,
     ) -> None:
-        settings = loaded.settings
+        settings = read.loaded.settings
         now = time.time()
         self._listeners = listeners
         self._signals = signals
         self._settings = settings
-        self._state = MonitorState(started_at=now, config=ConfigStatus(loaded_at=now, attempted_at=now))
+        self._state = MonitorState(
+            started_at=now,
+            config=ConfigStatus(loaded_at=now, attempted_at=now),
+            shard=read.shard,
+            configured=len(read.targets),
+        )
         self._leave_by = 0.0
+        self._started = time.monotonic()
         self._graces: SimpleQueue[float] = SimpleQueue()  # may be put to from within a signal handler
         drops = Drops()
         self._writer = configure_logging(settings.log, sys.stderr, drops)
@@ -122,7 +130,7 @@ class _Daemon:
         self._pool = WorkerPool(settings.workers.limit, settings.workers.per_plugin, self._state.set_workers)
         self._runner = Runner(self._pool, self._otel.tracing if self._otel is not None else None)
         self._page = MetricsPage(self._state, prometheus, __version__)
-        self._config, self._environ, self._loaded, self._targets = config, environ, loaded, targets
+        self._config, self._environ, self._read = config, environ, read
 
     def run(self, announce: Announce) -> int:
         threading.Thread(target=self._leave_when_over, name="exit-guard", daemon=True).start()
@@ -152,8 +160,8 @@ class _Daemon:
             salt=socket.gethostname(),
         )
         synchronizer = ProfileSynchronizer(
-            self._settings.profiles,
-            self._targets,
+            self._read.profiles,
+            self._read.targets,
             publish=self._publish,
             state=self._state,
             environ=self._environ,
@@ -162,7 +170,7 @@ class _Daemon:
         self._controller = Controller(
             self._config,
             self._environ,
-            self._loaded,
+            self._read.loaded,
             self._state,
             scheduler,
             self._pool,
@@ -170,6 +178,7 @@ class _Daemon:
             self._publish,
             surface.access,
         )
+        self._service_manager = ServiceManager(self._environ, self._live)
         self._connect_signals(asyncio.get_running_loop())
         answering = partial(
             surface.run,
@@ -183,17 +192,19 @@ class _Daemon:
         async with anyio.create_task_group() as services:
             await services.start(answering, name="http")
             services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
+            services.start_soon(self._service_manager.run, name="service-manager")
             services.start_soon(self._reload_when_asked, name="reload")
             services.start_soon(synchronizer.run, name="profiles")
             services.start_soon(self._follow_configuration, name="configuration")
             with anyio.CancelScope() as probing:
                 async with asyncio.TaskGroup() as probes:
-                    scheduler.apply(self._targets)
+                    scheduler.apply(self._read.watched)
                     if self._history is not None:
                         await take_up(self._history, self._state, self._fanout.publish)
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()
+        self._service_manager.close()
         self._pool.close()
         self._runner.close()
 
@@ -208,6 +219,7 @@ class _Daemon:
         ticking.add_done_callback(lambda _: self._stop.set())
         for line in announce(self._listeners, self._state, self._settings):
             self._writer.write(line)
+        self._service_manager.ready(f"watching {counted(len(self._state.targets), 'target')}")
         await self._stop.wait()
         if ticking.done():
             raise SchedulerEndedError
@@ -230,6 +242,7 @@ class _Daemon:
         self._signals.connect(stop, lambda: hand_over(self._ask_to_reload))
 
     def _begin_stop(self, signal_name: str, grace: float) -> None:
+        self._service_manager.stopping()
         self._log.info("stopping", signal=signal_name, grace_seconds=grace)
         self._stop.set()
 
@@ -258,6 +271,9 @@ class _Daemon:
 
     def _limits(self) -> LivenessLimits:
         return LivenessLimits(stuck=self._controller.settings.workers.stuck_limit_in_force)
+
+    def _live(self) -> Verdict:
+        return liveness(self._state, time.monotonic(), self._limits(), self._started)
 
     def _guard_exit(self, grace: float) -> None:
         """End the process when the grace period is over, whatever still runs or hangs."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import logging
-import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,23 +13,19 @@ import anyio
 import anyio.to_thread
 
 from floe_monitor.compute.errors import resource_error_in
-from floe_monitor.compute.toolkit import process_state
-from floe_monitor.compute.toolkit.headroom import require_descriptors
+from floe_monitor.daemon.configuration import read_configuration, report_exposed_files
 from floe_monitor.domain.events import ConfigReloaded
-from floe_monitor.domain.targets import build_targets
 from floe_monitor.probing.scheduler import NoSlotError
-from floe_monitor.registry.discovery import discover
-from floe_monitor.settings import ConfigurationError, load
-from floe_monitor.settings.file_modes import exposed_files
+from floe_monitor.settings import ConfigurationError
 from floe_monitor.web.interfaces import ProbeRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from floe_monitor.daemon.configuration import Configuration
     from floe_monitor.domain.events import ProbeResult, Publish
     from floe_monitor.domain.state import MonitorState
-    from floe_monitor.domain.targets import Target
     from floe_monitor.probing.scheduler import Scheduler
     from floe_monitor.probing.workers import WorkerPool
     from floe_monitor.profiles import ProfileSynchronizer
@@ -45,37 +38,8 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
-NAMES_SHOWN = 20
-"""Files named in warnings of one load."""
-
 AT_START_ONLY = ("http", "otlp", "log", "reload", "history")
 """Sections whose changes wait for a restart; of `http`, where is listened, of `history`, where it is kept."""
-
-
-def read_configuration(path: Path, environ: Mapping[str, str]) -> tuple[LoadedSettings, dict[str, Target]]:
-    """The configuration with its targets. Blocking. Raises `ConfigurationError` with every problem found.
-
-    `MonitorResourceError` where descriptors were short: files and plugins that cannot be opened would count
-    as missing.
-    """
-    require_descriptors()
-    process_state.restore()
-    loaded = load(path, environ)
-    targets = build_targets(loaded.settings, discover(), loaded.locate)
-    process_state.restore()  # the import of a plugin may have changed it
-    require_descriptors()
-    return loaded, targets
-
-
-def report_exposed_files(loaded: LoadedSettings) -> None:
-    """In a thread of its own: a credential's file may lie on a file system that hangs."""
-
-    def report() -> None:
-        for warning in itertools.islice(exposed_files(loaded.trusted), NAMES_SHOWN):
-            log.warning("%s", warning)
-
-    with suppress(RuntimeError):  # no thread can be started: the next reload tells
-        threading.Thread(target=report, name="file-modes", daemon=True).start()
 
 
 class Controller:
@@ -146,7 +110,7 @@ class Controller:
     async def _reload(self) -> ConfigReloaded:
         try:
             with anyio.fail_after(READ_SECONDS):
-                loaded, targets = await anyio.to_thread.run_sync(
+                read = await anyio.to_thread.run_sync(
                     functools.partial(read_configuration, self._path, self._environ), abandon_on_cancel=True
                 )
         except ConfigurationError as error:
@@ -163,7 +127,7 @@ class Controller:
             log.exception("the configuration could not be read")
             event = self._refuse((f"{self._path}: unexpected {type(error).__name__}; the log says where",))
         else:
-            event = self._apply(loaded, targets)
+            event = self._apply(read)
         self._publish(event)
         return event
 
@@ -172,14 +136,15 @@ class Controller:
         self._state.config = replace(self._state.config, attempted_at=now, problems=problems)
         return ConfigReloaded(now, problems)
 
-    def _apply(self, loaded: LoadedSettings, targets: dict[str, Target]) -> ConfigReloaded:
-        former, settings = self._loaded.settings, loaded.settings
-        self._loaded = loaded
-        report_exposed_files(loaded)
+    def _apply(self, read: Configuration) -> ConfigReloaded:
+        former, settings = self._loaded.settings, read.loaded.settings
+        self._loaded = read.loaded
+        report_exposed_files(read.loaded)
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history.results
-        changes = self._scheduler.apply(targets)
-        self._synchronizer.apply(settings.profiles, targets)
+        changes = self._scheduler.apply(read.watched)
+        self._state.shard, self._state.configured = read.shard, len(read.targets)
+        self._synchronizer.apply(read.profiles, read.targets)
         self._access.apply(settings.http)
         now = time.time()
         config = self._state.config

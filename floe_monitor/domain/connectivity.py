@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.models import ConnectionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from floe_monitor.domain.events import ProbeResult
-    from floe_monitor.domain.targets import Target
 
 NETWORK_CHECK = "network"
 """The check by which every plugin that speaks to a server says whether it got there."""
@@ -29,8 +28,6 @@ FEWEST_ADDRESSES = 2
 DOUBT_SECONDS = 45.0
 """How long a failure leaves open whether others will fail too: the usual interval, timeout and a scrape."""
 
-_ADDRESS_KEYS = ("host", "server", "hostname", "account", "endpoint")
-
 
 class Connectivity(IntEnum):
     """The numbers are those of the exported gauge."""
@@ -39,12 +36,6 @@ class Connectivity(IntEnum):
     REACHED = 1
     IN_DOUBT = 2
     LOST = 3
-
-
-def address_of(target: Target) -> str:
-    """What tells one server from another, as configured; the plugin's name for one that names none."""
-    values = (target.settings.connection.get(key) for key in _ADDRESS_KEYS)
-    return next((str(value).casefold() for value in values if value), target.plugin_name)
 
 
 def is_reached(result: ProbeResult) -> bool | None:
@@ -92,42 +83,39 @@ class ReachJudge:
     """Keeps the count, at a constant cost for each result."""
 
     def __init__(self) -> None:
-        self._addresses: dict[str, str] = {}
-        self._reached: dict[str, bool] = {}
+        self._last: dict[str, tuple[bool, str]] = {}
+        """Whether the target was reached, and its server."""
         self._counted: Counter[str] = Counter()
         self._unreached = 0
         self._doubted_since: float | None = None
 
-    def apply(self, targets: Mapping[str, Target], restarted: set[str]) -> None:
+    def apply(self, kept: AbstractSet[str]) -> None:
         """After a change of the configuration: what was removed or begins anew says nothing any more."""
-        for name in [each for each in self._reached if each not in targets or each in restarted]:
+        for name in [each for each in self._last if each not in kept]:
             self._forget(name)
-        self._addresses = {name: address_of(target) for name, target in targets.items()}
         if not self._unreached:
             self._doubted_since = None
 
-    def note(self, result: ProbeResult, now: float) -> None:
+    def note(self, result: ProbeResult, address: str, now: float) -> None:
         reached, name = is_reached(result), result.target
-        before = self._reached.get(name)
-        if before is not reached:
-            self._forget(name)
-            if reached is not None:
-                self._reached[name] = reached
-                self._counted[self._addresses[name]] += 1
-                self._unreached += not reached
+        was_unreached = name in self._last and not self._last[name][0]
+        self._forget(name)
+        if reached is not None:
+            self._last[name] = reached, address
+            self._counted[address] += 1
+            self._unreached += not reached
         if reached or not self._unreached:
             self._doubted_since = None
-        elif reached is False and before is not False and self._doubted_since is None:
+        elif reached is False and not was_unreached and self._doubted_since is None:
             self._doubted_since = now
 
     def reach(self, *, complete: bool) -> Reach:
-        return Reach(len(self._reached), len(self._counted), self._unreached, self._doubted_since, complete)
+        return Reach(len(self._last), len(self._counted), self._unreached, self._doubted_since, complete)
 
     def _forget(self, name: str) -> None:
-        reached = self._reached.pop(name, None)
-        if reached is None:
+        if name not in self._last:
             return
-        address = self._addresses[name]
+        reached, address = self._last.pop(name)
         self._counted[address] -= 1
         if not self._counted[address]:
             del self._counted[address]

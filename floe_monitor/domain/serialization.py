@@ -190,6 +190,20 @@ def profile(reconciled: ProfileReconciled) -> Json:
     return {"result": reconciled.result, "at": moment(reconciled.at), "message": reconciled.message}
 
 
+def shard(state: MonitorState) -> Json | None:
+    """Of a monitor that shares its targets with others: which part it has."""
+    if state.shard is None:
+        return None
+    return {
+        "index": state.shard.index,
+        "count": state.shard.count,
+        "replicas": state.shard.replicas,
+        "watched_targets": len(state.targets),
+        "configured_targets": state.configured,
+        "keeps_profiles": state.shard.keeps_profiles,
+    }
+
+
 def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
     """The monitor itself."""
     config = state.config
@@ -210,6 +224,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
             name: {"busy": c.busy, "stuck": c.stuck, "limit": c.limit}
             for name, c in sorted(state.workers.items())
         },
+        "shard": shard(state),
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
         "history_problem": state.history_problem or None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import ProbeResult, ProfileReconciled
     from floe_monitor.domain.maintenance import Maintenance
+    from floe_monitor.domain.shards import Shard
     from floe_monitor.domain.targets import Target
 
 FAILURES_KEPT = 5
@@ -131,6 +132,10 @@ class MonitorState:
 
     started_at: float
     config: ConfigStatus
+    shard: Shard | None = None
+    """Whose targets are watched here; None: all."""
+    configured: int = 0
+    """Targets of the whole configuration, whoever watches them."""
     targets: dict[str, TargetSnapshot] = field(default_factory=dict)
     workers: Mapping[str, WorkerCounts] = field(default_factory=dict)
     profiles: dict[str, ProfileReconciled] = field(default_factory=dict)

@@ -129,6 +129,12 @@ class Target:
         return () if resolver is None else resolver.profile_names
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables it names, secret or not."""
+        resolver = self._memory.resolver
+        return () if resolver is None else resolver.variables
+
+    @property
     def secret_variables(self) -> frozenset[str]:
         """The environment variables it names whose values are secret."""
         return _secret_variables(self._memory)

@@ -18,6 +18,7 @@ class ResultRow(NamedTuple):
     status: int
     duration: float
     error_type: str | None
+    maintained: bool
 
 
 class TransitionRow(NamedTuple):

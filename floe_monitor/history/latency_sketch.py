@@ -7,10 +7,6 @@ pairs of variable-length numbers: the distance to the bucket before, and the cou
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GROWTH = 1.04
 _PER_BUCKET = math.log(GROWTH)
@@ -63,14 +59,29 @@ class LatencySketch:
     @classmethod
     def from_bytes(cls, packed: bytes) -> LatencySketch:
         """`ValueError` for what `to_bytes` has not made."""
-        sketch, bucket = cls(), 0
-        numbers = _unpacked(packed)
-        for distance in numbers:
-            count = next(numbers, 0)
-            if not count:
-                raise ValueError("a sketch is cut off")
-            bucket += distance
-            sketch._counts[bucket] = sketch._counts.get(bucket, 0) + count
+        sketch = cls()
+        counts = sketch._counts
+        bucket = number = shift = 0
+        distance = -1  # none yet: a count comes after one
+        for byte in packed:
+            if byte & 0x80:
+                number |= (byte & 0x7F) << shift
+                shift += 7
+                if shift > 63:
+                    raise ValueError("a number of a sketch has no end")
+                continue
+            number |= byte << shift
+            if distance < 0:
+                distance = number
+            elif number:
+                bucket += distance
+                counts[bucket] = counts.get(bucket, 0) + number
+                distance = -1
+            else:
+                raise ValueError("a bucket of a sketch is empty")
+            number = shift = 0
+        if shift or distance >= 0:
+            raise ValueError("a sketch is cut off")
         return sketch
 
 
@@ -80,18 +91,3 @@ def _pack(number: int, into: bytearray) -> None:
         into.append(number & 0x7F | 0x80)
         number >>= 7
     into.append(number)
-
-
-def _unpacked(packed: bytes) -> Iterator[int]:
-    number = shift = 0
-    for byte in packed:
-        number |= (byte & 0x7F) << shift
-        if byte & 0x80:
-            shift += 7
-            if shift > 63:
-                raise ValueError("a number of a sketch has no end")
-            continue
-        yield number
-        number = shift = 0
-    if shift:
-        raise ValueError("a sketch is cut off")

@@ -130,7 +130,15 @@ class HistoryRecorder:
         result, made = event.result, event.transition
         error = None if result.error_type is None else result.error_type.value
         status = HealthStatus.of(result.status)
-        row = ResultRow(result.target, result.finished_at, int(status), result.duration, error)
+        snapshot = self._state.targets.get(result.target)
+        row = ResultRow(
+            result.target,
+            result.finished_at,
+            int(status),
+            result.duration,
+            error,
+            snapshot is not None and snapshot.maintenance is not None,
+        )
         changed = [] if made is None else [TransitionRow.of(result.target, made, error, result.message)]
         self._add([row], changed, result.target)
 

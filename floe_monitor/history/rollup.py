@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.domain.health import HealthStatus
 from floe_monitor.history.latency_sketch import LatencySketch
 
 if TYPE_CHECKING:
@@ -13,7 +12,9 @@ if TYPE_CHECKING:
 
 HOUR = 3600
 DAY = 86_400
-COUNTED = (HealthStatus.HEALTHY, HealthStatus.DEGRADED, HealthStatus.UNHEALTHY)
+KINDS = ("healthy", "degraded", "unhealthy", "maintenance")
+"""What a result counts as: its status, or maintenance, which is neither up nor down."""
+_MAINTENANCE = KINDS.index("maintenance")
 LONGEST_STAND = 900.0
 """Seconds that a result can stand for at most: what came after it was not watched."""
 
@@ -24,35 +25,36 @@ def start_of(at: float, length: int) -> int:
 
 @dataclass(slots=True)
 class Rollup:
-    """`counts` and `seconds` by status, healthy first."""
+    """`counts` and `seconds` in the order of `KINDS`. `latency` has no results of maintenance."""
 
-    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
-    seconds: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    counts: list[int] = field(default_factory=lambda: [0] * len(KINDS))
+    seconds: list[float] = field(default_factory=lambda: [0.0] * len(KINDS))
     latency: LatencySketch = field(default_factory=LatencySketch)
 
     @property
     def total(self) -> int:
-        return sum(self.counts)
+        """Without those of maintenance."""
+        return sum(self.counts[:_MAINTENANCE])
 
     @property
     def uptime(self) -> float | None:
-        """The share of the time watched in which dbt could work; None where nothing was watched."""
-        watched = sum(self.seconds)
+        """The share of the time watched, maintenance apart, in which dbt could work; None of no time."""
+        watched = sum(self.seconds[:_MAINTENANCE])
         if watched <= 0:
             return (self.counts[0] + self.counts[1]) / self.total if self.total else None
         return (self.seconds[0] + self.seconds[1]) / watched
 
     def merge(self, other: Rollup) -> None:
-        for index in range(len(COUNTED)):
+        for index in range(len(KINDS)):
             self.counts[index] += other.counts[index]
             self.seconds[index] += other.seconds[index]
         self.latency.merge(other.latency)
 
     def as_row(self, target: int, start: int, monitor: int) -> dict[str, Any]:
         row: dict[str, Any] = {"target": target, "start": start, "monitor": monitor}
-        for index, status in enumerate(COUNTED):
-            row[status.word] = self.counts[index]
-            row[f"{status.word}_seconds"] = round(self.seconds[index])
+        for index, kind in enumerate(KINDS):
+            row[kind] = self.counts[index]
+            row[f"{kind}_seconds"] = round(self.seconds[index])
         row["latency"] = self.latency.to_bytes()
         return row
 
@@ -60,8 +62,8 @@ class Rollup:
     def of_row(cls, row: Any) -> Rollup:
         """A row of `hourly` or `daily`. `ValueError` where it is damaged."""
         return cls(
-            [row.healthy, row.degraded, row.unhealthy],
-            [row.healthy_seconds, row.degraded_seconds, row.unhealthy_seconds],
+            [row.healthy, row.degraded, row.unhealthy, row.maintenance],
+            [row.healthy_seconds, row.degraded_seconds, row.unhealthy_seconds, row.maintenance_seconds],
             LatencySketch.from_bytes(row.latency),
         )
 
@@ -80,18 +82,20 @@ class Accumulator:
         self._hours: dict[int, dict[int, Rollup]] = {}
         self._last: dict[int, tuple[float, int]] = {}
 
-    def add(self, target: int, at: float, status: int, duration: float) -> None:
+    def add(self, target: int, at: float, status: int, duration: float, maintained: int = 0) -> None:
         """`at` in Unix seconds; `status` as `HealthStatus` has it; `duration` in seconds."""
+        kind = _MAINTENANCE if maintained else status - 1
         targets = self._hours.setdefault(start_of(at, HOUR), {})
         rollup = targets.get(target)
         if rollup is None:
             rollup = targets[target] = Rollup()
-        rollup.counts[status - 1] += 1
-        rollup.latency.add(duration)
+        rollup.counts[kind] += 1
+        if not maintained:
+            rollup.latency.add(duration)
         before = self._last.get(target)
         if before is not None and at >= before[0]:
-            rollup.seconds[before[1] - 1] += min(at - before[0], LONGEST_STAND)
-        self._last[target] = at, status
+            rollup.seconds[before[1]] += min(at - before[0], LONGEST_STAND)
+        self._last[target] = at, kind
 
     def take_before(self, hour: int) -> Iterator[tuple[int, int, Rollup]]:
         """The hours before this one, which end with it: start, target and what there was."""

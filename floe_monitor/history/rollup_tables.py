@@ -29,15 +29,15 @@ class RollupTables:
         self._hourly_until = 0
         self._resume()
 
-    def add(self, rows: Sequence[tuple[int, float, int, float]]) -> None:
-        """Results (target, Unix seconds, status, duration in seconds), within the caller's transaction."""
+    def add(self, rows: Sequence[tuple[int, float, int, float, int]]) -> None:
+        """Results (target, Unix seconds, status, seconds, 1 in maintenance), in the caller's transaction."""
         late: dict[tuple[int, int], Rollup] = {}
-        for target, at, status, duration in rows:
+        for target, at, status, duration, maintained in rows:
             if at >= self._hourly_until:
-                self._hours.add(target, at, status, duration)
+                self._hours.add(target, at, status, duration, maintained)
                 continue
             alone = Accumulator()  # its hour is over: the clock was set back
-            alone.add(target, at, status, duration)
+            alone.add(target, at, status, duration, maintained)
             for start, _, rollup in alone.take_before(self._hourly_until):
                 late.setdefault((target, start), Rollup()).merge(rollup)
         self._merge_late(late)
@@ -127,6 +127,7 @@ class RollupTables:
                     tables.results.c.at,
                     tables.results.c.status,
                     tables.results.c.duration,
+                    tables.results.c.maintenance,
                 )
                 .where(
                     tables.results.c.at >= self._hourly_until * 1000,
@@ -134,5 +135,5 @@ class RollupTables:
                 )
                 .order_by(tables.results.c.at)
             )
-            for target, at, status, duration in self._connection.execute(since):
-                self._hours.add(target, at / 1000, status, duration / 1e6)
+            for target, at, status, duration, maintained in self._connection.execute(since):
+                self._hours.add(target, at / 1000, status, duration / 1e6, maintained)

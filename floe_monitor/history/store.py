@@ -156,11 +156,14 @@ class HistoryStore:
                     "status": row.status,
                     "duration": round(row.duration * 1e6),
                     "error_type": row.error_type,
+                    "maintenance": int(row.maintained),
                 }
                 for target, row in known
             ],
         )
-        self.rollups.add([(target, row.at, row.status, row.duration) for target, row in known])
+        self.rollups.add(
+            [(target, row.at, row.status, row.duration, int(row.maintained)) for target, row in known]
+        )
 
     def _write_incidents(self, changed: Iterable[Incident]) -> None:
         rows = [

@@ -43,7 +43,8 @@ def _named(name: str) -> Table:
 
 
 def _rollup(name: str) -> Table:
-    counts = ("healthy", "degraded", "unhealthy", "healthy_seconds", "degraded_seconds", "unhealthy_seconds")
+    kinds = ("healthy", "degraded", "unhealthy", "maintenance")
+    counts = (*kinds, *(f"{kind}_seconds" for kind in kinds))
     return Table(
         name,
         metadata,
@@ -67,6 +68,7 @@ results = Table(
     Column("status", SmallInteger, nullable=False),
     Column("duration", BigInteger, nullable=False),
     Column("error_type", Text),
+    Column("maintenance", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 transitions = Table(

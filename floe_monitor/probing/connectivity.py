@@ -9,9 +9,10 @@ from floe_monitor.domain.events import ConnectivityLost, ConnectivityRegained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
-    from floe_monitor.domain.events import ProbeResult, Publish
-    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.events import Publish
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
 
 
 class ConnectivityKeeper:
@@ -24,14 +25,16 @@ class ConnectivityKeeper:
         self._judge = ReachJudge()
         self._lost_since: float | None = None
 
-    def apply(self, restarted: set[str]) -> None:
-        """After the state's targets were replaced; those named begin anew."""
-        targets = {name: snapshot.target for name, snapshot in self._state.targets.items()}
-        self._judge.apply(targets, restarted)
+    def apply(self, kept: AbstractSet[str]) -> None:
+        """After a change of the configuration; all but these targets are gone, or begin anew."""
+        self._judge.apply(kept)
         self._tell()
 
-    def note(self, result: ProbeResult) -> None:
-        self._judge.note(result, self._clock())
+    def note(self, snapshot: TargetSnapshot) -> None:
+        """With its result, which has just come."""
+        if snapshot.last is not None:
+            server = snapshot.server_address.casefold() or snapshot.target.plugin_name
+            self._judge.note(snapshot.last, server, self._clock())
         self._tell()
 
     def _tell(self) -> None:

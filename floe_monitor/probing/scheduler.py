@@ -120,7 +120,7 @@ class Scheduler:
         self._end_shortages([name for name in self._state.shortages if name not in unchanged])
         self._awaiting_first = (self._awaiting_first & targets.keys()) | set(fresh)
         self._note_first_round()
-        self._connectivity.apply(set(fresh))
+        self._connectivity.apply(unchanged)
         plugins = {target.plugin_name for target in targets.values() if target.entry.plugin is not None}
         for plugin in plugins:
             self._pool.announce(plugin)
@@ -278,7 +278,7 @@ class Scheduler:
         self._keep_pace(watched, health, result.status)
         self._awaiting_first.discard(target.name)
         self._note_first_round()
-        self._connectivity.note(result)
+        self._connectivity.note(self._state.targets[target.name])
         self._publish(ProbeFinished(result, health, transition, target.db_system))
 
     def _keep_pace(self, watched: Watched, health: Health, result: ConnectionStatus) -> None:

@@ -34,6 +34,7 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
     yield from _maintained(settings, locate)
     yield from _thresholds(settings, locate)
     yield from _limits(settings, locate)
+    yield from _shard(settings, locate)
     yield from _tokens(settings, locate)
     yield from _unused(settings, locate)
 
@@ -139,3 +140,11 @@ def _limits(settings: Settings, locate: Locator) -> Iterator[Problem]:
     if limits.stuck_limit is not None and limits.stuck_limit > limits.limit:
         path: KeyPath = ("workers", "stuck_limit")
         yield Problem(locate(path), "is above workers.limit: /healthz could never fail", path)
+
+
+def _shard(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    """The index is judged at the start alone: whoever checks a configuration is none of its shards."""
+    shard = settings.shard
+    if shard is not None and shard.replicas > shard.count:
+        path: KeyPath = ("shard", "replicas")
+        yield Problem(locate(path), f"is above shard.count: there are {shard.count} shards", path)

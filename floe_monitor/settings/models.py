@@ -24,6 +24,7 @@ from floe_monitor.settings.fields import (
 from floe_monitor.settings.history_models import HistoryCount, HistorySettings, from_number
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.maintenance_models import MOST_WINDOWS, MaintenanceSettings, WindowSettings
+from floe_monitor.settings.shard_models import ShardSettings
 from floe_monitor.settings.sources import reading_under_way
 
 SHORTEST = 0.001
@@ -249,6 +250,9 @@ class Settings(BaseSettings):
     )
     profiles: list[ProfileSettings] = Field(default_factory=list, description="Profiles to keep in step")
     targets: dict[Name, TargetSettings] = Field(default_factory=dict, description="What is watched, by name")
+    shard: ShardSettings | None = Field(
+        default=None, description="Which part of the targets to watch; unset: all of them"
+    )
     include: list[Pathname] = Field(
         default_factory=list, description="More files with targets and profiles; globs, relative to this file"
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
 
     from floe_monitor.domain.availability import Availability
+    from floe_monitor.domain.shards import Shard
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.targets import Target
     from floe_monitor.telemetry.prometheus import PrometheusSink
@@ -323,7 +324,14 @@ class MetricsPage:
         yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
         yield of_monitor.READY, [((), int(self._state.ready))]
         yield of_monitor.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
+        shard = self._state.shard
+        yield of_monitor.SHARD_INFO, _shard_rows(shard)
+        yield of_monitor.CONFIGURED_TARGETS, [((), self._state.configured)] if shard is not None else []
         yield of_monitor.BUILD_INFO, [((self._version,), 1)]
+
+
+def _shard_rows(shard: Shard | None) -> Rows:
+    return [] if shard is None else [((str(shard.index), str(shard.count), str(shard.replicas)), 1)]
 
 
 def _encode(text: str) -> bytes:

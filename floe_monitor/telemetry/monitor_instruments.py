@@ -136,6 +136,19 @@ SINK_DROPPED = Instrument(
     labels=("sink",),
     description="Events, lines or spans an exporter lost because it was slow or failed",
 )
+SHARD_INFO = Instrument(
+    name="floe_monitor_shard_info",
+    kind=Kind.INFO,
+    origin=Origin.MONITOR,
+    labels=("shard", "shards", "replicas"),
+    description="Which shard this is, of how many, and on how many each target is; absent without `shard`",
+)
+CONFIGURED_TARGETS = Instrument(
+    name="floe_monitor_configured_targets",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    description="Targets of the whole configuration, whichever shard watches them; absent without `shard`",
+)
 BUILD_INFO = Instrument(
     name="floe_monitor_build_info",
     kind=Kind.INFO,
@@ -161,5 +174,7 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     PROFILE_IN_SYNC,
     PROFILE_WRITES,
     SINK_DROPPED,
+    SHARD_INFO,
+    CONFIGURED_TARGETS,
     BUILD_INFO,
 )

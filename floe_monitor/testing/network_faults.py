@@ -262,7 +262,7 @@ class NetworkConformance(Kit):
         except RuntimeError as error:
             fault(f"{NAMELESS}: {error}")
         given = {
-            "keys": self.pointed_at(keys, SILENT_HOST, port),
+            "keys": {**self.pointed_at(keys, SILENT_HOST, port), "distribution": self.distribution},
             "environ": environ,
             "timeout": self._deadline(conversation),
         }

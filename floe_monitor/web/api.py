@@ -13,6 +13,7 @@ from starlette.routing import Route
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
 from floe_monitor.domain import serialization
+from floe_monitor.domain.shards import assigned
 from floe_monitor.web.audit import set_outcome
 from floe_monitor.web.content_negotiation import accepts_openmetrics, preferred
 from floe_monitor.web.gate import GateQuery, judge
@@ -74,8 +75,13 @@ class Api:
         if found is not None:
             return found
         near = nearest(name, tuple(self._state.targets))
-        problem = with_hint(f"no target {name[:128]!r}", near)
-        raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=near)
+        problem = f"no target {name[:128]!r}"
+        shard = self._state.shard
+        if shard is not None and not shard.watches(name):
+            others = ", ".join(map(str, assigned(name, shard.count, shard.replicas)))
+            problem += f" on this {shard}: one of that name would be on {others}"
+            raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=None)
+        raise ProblemError(HTTPStatus.NOT_FOUND, with_hint(problem, near), nearest=near)
 
     async def metrics(self, request: Request) -> Response:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))

@@ -56,3 +56,25 @@ def test_config_check_warns_of_files_that_everybody_may_write(call: Any, configu
         "warning: everybody may write password",
     ]
     assert "mode 0666" in said.err
+
+
+def test_config_shards_says_who_watches_what(call: Any, configure: Any) -> None:
+    targets = {f"target-{number}": LAB for number in range(30)}
+    configure(targets, shard={"index": {"env": "NOT_SET_HERE"}, "count": 3, "replicas": 2})
+    said = call("config", "shards")
+    assert said.code == 0
+    counts = [int(line.split()[2]) for line in said.out.splitlines()]
+    assert len(counts) == 3
+    assert sum(counts) == 60
+    said = call("config", "shards", "target-7", "target-8")
+    assert [line.split(": ")[0] for line in said.out.splitlines()] == ["target-7", "target-8"]
+    assert all(len(line.split(": ")[1].split(", ")) == 2 for line in said.out.splitlines())
+    assert call("config", "shards", "target-77").code == 2
+    assert call("config", "check").code == 0, "whoever checks it is none of its shards"
+
+
+def test_config_shards_without_shards(call: Any, configure: Any) -> None:
+    configure({"lab": LAB})
+    said = call("config", "shards")
+    assert (said.code, said.out) == (2, "")
+    assert "every monitor watches all targets" in said.err

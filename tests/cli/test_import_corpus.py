@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 CORPUS = sorted((Path(__file__).parents[1] / "profiles" / "corpus").glob("*.yml"))
 NO_TARGETS = {
     "bigquery-workload-identity": {"entra"},
+    "databricks-logins": {"person"},
     "duckdb-remote": {"dev"},
     "many-engines": {"trino"},
-    "postgres-beside-redshift": {"databricks"},
     "snowflake-mixed-logins": {"sso", "mfa", "okta"},
     "snowflake-oauth-refresh": {"dev"},
     "spark-odbc-and-session": {"sql_warehouse", "session"},

@@ -135,6 +135,7 @@ def test_the_project_has_one_table_and_one_view(tmp_path: Path) -> None:
             "connection refused",
         ),
         ("  >Database Error\n    Access Denied\n", "Access Denied"),
+        ("  >Runtime Error\n  Database Error\n    no token\n", "no token"),
         ("  >Database Error\n\n", "Database Error"),
         ("06:45:33  Parser Error: at line 1\n", "Parser Error: at line 1"),
         ("nothing of the kind\n", "failed"),

@@ -41,6 +41,7 @@ VARIANTS: dict[str, Manifest] = {
     "nothing": {},
     "duckdb": yaml.safe_load((CHART / "ci" / "duckdb-values.yaml").read_text()),
     "postgres": yaml.safe_load((CHART / "ci" / "postgres-values.yaml").read_text()),
+    "secured": yaml.safe_load((CHART / "ci" / "secured-values.yaml").read_text()),
     "daemonset": {
         "mode": "daemonset",
         "config": TARGET,
@@ -56,6 +57,12 @@ VARIANTS: dict[str, Manifest] = {
         "podDisruptionBudget": {"enabled": True, "minAvailable": "50%"},
     },
     "statefulset of its own": {"mode": "statefulset", "config": TARGET, "service": {"headless": False}},
+    "shards": {
+        "mode": "statefulset",
+        "config": TARGET,
+        "replicas": 4,
+        "shards": {"enabled": True, "replicas": 2},
+    },
     "names": {
         "config": {**TARGET, "shutdown_grace": 25.5},
         "fullnameOverride": "watch",

@@ -27,19 +27,6 @@ USERS = {"the image's": (10001, 10001), "the cluster's": (1_000_660_000, 0)}
 """User and group; OpenShift's are random, in group 0."""
 
 
-@pytest.fixture(scope="module")
-def image(starts_processes: None) -> images.Image:
-    if reason := images.lacking():
-        pytest.skip(reason)
-    return images.built("duckdb")
-
-
-@pytest.fixture(scope="module")
-def root(image: images.Image) -> Iterator[Path]:
-    with images.mounted(image.name) as path:
-        yield path
-
-
 def test_it_says_what_it_is(image: images.Image) -> None:
     labels = image.config["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__

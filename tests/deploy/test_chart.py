@@ -91,6 +91,15 @@ def test_the_schema_has_the_configurations_inside() -> None:
         ({"service": {"enabled": False}, "httpRoute": {"enabled": True}}, "httpRoute.enabled needs"),
         ({"existingConfigMap": "own", "config": TARGET}, "config.targets would not be read"),
         ({"volumeClaimTemplates": [{}]}, "volumeClaimTemplates are of mode statefulset alone"),
+        ({"shards": {"enabled": True}}, "shards.enabled is of mode statefulset alone"),
+        (
+            {"mode": "statefulset", "shards": {"enabled": True}, "existingConfigMap": "own"},
+            "shards.enabled writes config.shard",
+        ),
+        (
+            {"mode": "statefulset", "replicas": 2, "shards": {"enabled": True, "replicas": 3}},
+            "shards.replicas is 3, and there are 2 pods",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_its_place(values: Manifest, told: str) -> None:
@@ -127,7 +136,12 @@ def test_every_branch_of_every_template_is_taken(starts_processes: None, tmp_pat
     asked += [renderings({"service": {"enabled": False}, "ingress": {"enabled": True, "hosts": ["a"]}})]
     asked += [renderings({"existingConfigMap": "own", "config": TARGET})]
     asked += [renderings({"volumeClaimTemplates": [{}]}), renderings({"ingress": {"enabled": True}})]
-    asked += [renderings({"httpRoute": {"enabled": True}})]
+    asked += [renderings({"httpRoute": {"enabled": True}}), renderings({"shards": {"enabled": True}})]
+    shards = {"mode": "statefulset", "shards": {"enabled": True}}
+    asked += [
+        renderings({**shards, "config": {"shard": {"count": 1}}}),
+        renderings({**shards, "shards": {"enabled": True, "replicas": 2}}),
+    ]
     asked += [
         lambda values=values: refusal(job, {"floe-monitor": values}, "install", "floe")
         for values in JOBS.values()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.chart import CHART
+from floe_monitor.domain.shards import Shard, resolve
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
 from floe_monitor.settings.loading import load_http
@@ -94,6 +95,20 @@ def test_the_pod_outlives_an_orderly_stop(rendered: Rendered, variant: str, seco
     assert monitor_pod(rendered[variant])["spec"]["terminationGracePeriodSeconds"] == seconds
 
 
+def test_each_pod_of_shards_finds_its_ordinal_in_its_name(rendered: Rendered) -> None:
+    manifests = rendered["shards"]
+    config = yaml.safe_load(kind(manifests, "ConfigMap")["data"]["floe-monitor.yaml"])
+    [container] = monitor_pod(manifests)["spec"]["containers"]
+    named = {each["name"]: each["valueFrom"] for each in container["env"] if "valueFrom" in each}
+    settings = Settings.model_validate(config).shard
+    assert settings is not None
+    assert named["POD_NAME"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    pods = kind(manifests, "StatefulSet")["spec"]["replicas"]
+    name = kind(manifests, "StatefulSet")["metadata"]["name"]
+    found = [resolve(settings, {"POD_NAME": f"{name}-{ordinal}"}, "node-7") for ordinal in range(pods)]
+    assert found == [Shard(ordinal, 4, 2) for ordinal in range(4)]
+
+
 def test_selectors_find_the_pods_and_nothing_else(rendered: Rendered) -> None:
     for name, manifests in rendered.items():
         labels = monitor_pod(manifests)["metadata"]["labels"]
@@ -115,7 +130,9 @@ def test_selectors_find_the_pods_and_nothing_else(rendered: Rendered) -> None:
                 assert {point["port"] for point in spec["endpoints"]} == {"http"}
             elif each["kind"] == "Service":
                 assert spec["selector"].items() <= labels.items()
-                assert (spec.get("clusterIP") == "None") == (name in {"daemonset", "statefulset", "host"})
+                assert (spec.get("clusterIP") == "None") == (
+                    name in {"daemonset", "statefulset", "shards", "host"}
+                )
             elif each["kind"] == "Pod":
                 assert not spec.get("selector")
                 assert each["metadata"]["labels"]["app.kubernetes.io/component"] == "test"
@@ -209,7 +226,8 @@ def test_the_test_pod_asks_the_service(rendered: Rendered) -> None:
 
 
 def test_a_route_leads_to_the_service(rendered: Rendered) -> None:
-    """The Gateway API's own schema is in no package that tests could install: its fields are named here."""
+    """The Gateway API's own schema is in no package that tests could install: its fields are named here, and
+    were held against the CRD of its version 1.6.3."""
     route = kind(rendered["route"], "HTTPRoute")
     assert route["spec"].keys() == {"parentRefs", "hostnames", "rules"}
     [rule] = route["spec"]["rules"]

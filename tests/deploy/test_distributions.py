@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import zipfile
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy import distributions
+from conformance import environments
+from deploy import bill_of_materials, distributions
 from tests.harness.locked import needs_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ENGINES = ("bigquery", "duckdb", "postgres", "redshift", "snowflake", "spark", "trino")
+ENGINES = (
+    "bigquery", "clickhouse", "databricks", "duckdb", "postgres", "redshift", "snowflake", "spark", "trino"
+)  # fmt: skip
 DRIVERS = {
     "bigquery": {"google-auth"},
+    "clickhouse": set(),
+    "databricks": set(),
     "duckdb": {"duckdb", "duckdb-extension-avro", "duckdb-extension-httpfs", "duckdb-extension-iceberg"},
     "postgres": {"psycopg", "psycopg-binary"},
     "redshift": set(),
@@ -95,6 +101,57 @@ def test_the_monitors_wheel_has_its_files_and_no_others(tmp_path: Path) -> None:
     }
     assert packaged == written
     assert "floe_monitor/py.typed" in packaged
+
+
+@pytest.mark.gate
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_builds_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    """Under another umask, in another zone, and whatever time is asked for."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    distributions.build(first)
+    code = f"import os; os.umask(0o077); from deploy.distributions import *; build(Path({str(second)!r}))"
+    environ = {**os.environ, "SOURCE_DATE_EPOCH": "1", "TZ": "Asia/Tokyo"}
+    subprocess.run([sys.executable, "-c", code], cwd=distributions.ROOT, env=environ, check=True, timeout=300)
+    names = {path.name for path in first.iterdir()}
+    assert {f"{kind}s": sum(name.endswith(kind) for name in names) for kind in (".whl", ".tar.gz")} == {
+        ".whls": 1 + len(ENGINES), ".tar.gzs": 1 + len(ENGINES)
+    }  # fmt: skip
+    assert names == {path.name for path in second.iterdir()}
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=second, check=False
+    )
+    assert checked.returncode == 0
+    assert len((second / "SHA256SUMS").read_text().splitlines()) == len(names) - 1
+
+
+@pytest.mark.gate
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_the_bill_of_materials_has_all_that_is_installed(tmp_path: Path) -> None:
+    if reason := environments.unwanted("release.txt"):
+        pytest.skip(reason)
+    dist = tmp_path / "dist"
+    distributions.build(dist)
+    made = bill_of_materials.bill(dist, "trino")
+    named: dict[str, Any] = {str(canonicalize_name(each["name"])): each for each in made["components"]}
+    wanted = set(
+        re.findall(
+            r"^([a-z0-9.-]+)(?:\[[^\]]*\])?==", (dist / "requirements-trino.txt").read_text(), re.MULTILINE
+        )
+    )
+    here = {name for name in wanted if name.startswith("floe-monitor") or _is_here(name)}
+    assert {"floe-monitor", "floe-monitor-trino", "pydantic"} <= here <= named.keys()
+    assert made["bomFormat"] == "CycloneDX"
+    assert named["pydantic"]["version"] == metadata.version("pydantic")
+    needs = {each["ref"]: each.get("dependsOn", []) for each in made["dependencies"]}
+    assert named["pydantic"]["bom-ref"] in needs[named["floe-monitor"]["bom-ref"]]
+    assert sum("licenses" in each for each in named.values()) >= 0.9 * len(named)
+    assert str(tmp_path) not in str(made)
 
 
 @pytest.mark.gate

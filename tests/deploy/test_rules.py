@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from conformance.alerts import promtool
+from conformance.alerts.connectivity_cases import CASES as CONNECTIVITY_CASES
 from conformance.alerts.expiry_cases import CASES as EXPIRY_CASES
 from conformance.alerts.maintenance_cases import CASES as MAINTENANCE_CASES
 from conformance.alerts.monitor_cases import CASES as MONITOR_CASES
 from conformance.alerts.service_level_cases import CASES as SERVICE_LEVEL_CASES
+from conformance.alerts.shard_cases import CASES as SHARD_CASES
 from conformance.alerts.target_cases import CASES as TARGET_CASES
 from conformance.alerts.target_cases import GONE, VOTES
 from deploy.alerts.rule import Parameters
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "prometheus"
 RULES = DEPLOY / "rules.yaml"
-CASES = (*TARGET_CASES, *MONITOR_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES)
+CASES = (
+    *TARGET_CASES, *MONITOR_CASES, *SHARD_CASES, *SERVICE_LEVEL_CASES, *EXPIRY_CASES, *MAINTENANCE_CASES,
+    *CONNECTIVITY_CASES,
+)  # fmt: skip
 
 
 def rules() -> list[dict[str, Any]]:
@@ -122,7 +127,7 @@ def test_votes_and_deaths_of_monitors(tmp_path: Path) -> None:
 @pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1300)
 def test_every_case(tmp_path: Path) -> None:
     holds, output = cases_hold(CASES, RULES, tmp_path)
     assert holds, output

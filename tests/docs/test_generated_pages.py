@@ -26,8 +26,10 @@ def test_each_fault_of_the_network_has_been_measured_on_each_engine() -> None:
         "postgres",
         "snowflake",
         "bigquery",
+        "databricks",
         "spark",
         "trino",
+        "clickhouse",
         "redshift",
     ]
     assert heading == ["Fault", *engines_tried]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from floe_monitor.domain.connectivity import (
     NETWORK_CHECK,
     Connectivity,
     ReachJudge,
-    address_of,
     is_reached,
 )
 from floe_monitor.domain.events import ProbeResult
@@ -22,20 +20,20 @@ from floe_monitor.domain.events import ProbeResult
 H, U = ConnectionStatus.HEALTHY, ConnectionStatus.UNHEALTHY
 
 
-def target(host: str | None = None, **connection: Any) -> Any:
-    named = connection if host is None else {"host": host, **connection}
-    return cast("Any", SimpleNamespace(settings=SimpleNamespace(connection=named), plugin_name="lab"))
-
-
 def result(name: str, reached: bool | None, status: ConnectionStatus | None = None) -> ProbeResult:
     checks = () if reached is None else (CheckResult(NETWORK_CHECK, H if reached else U),)
     return ProbeResult(name, "lab", status or (U if reached is False else H), 0.1, 0.0, "c", checks=checks)
 
 
-def judge(hosts: dict[str, str]) -> ReachJudge:
-    made = ReachJudge()
-    made.apply({name: target(host) for name, host in hosts.items()}, set(hosts))
-    return made
+class Noting(ReachJudge):
+    """With the server of each target."""
+
+    def __init__(self, hosts: dict[str, str]) -> None:
+        super().__init__()
+        self._hosts = hosts
+
+    def found(self, name: str, reached: bool | None, now: float) -> None:
+        self.note(result(name, reached), self._hosts[name], now)
 
 
 names = st.sampled_from("abcde")
@@ -52,18 +50,18 @@ steps = st.lists(
 def test_it_is_lost_exactly_when_none_of_enough_targets_is_reached(
     walk: list[Any], hosts: dict[str, str], complete: bool
 ) -> None:
-    made, there, last = judge(hosts), set(hosts), dict[str, bool]()
+    made, there, last = Noting(hosts), set(hosts), dict[str, bool]()
     for what, some, more in walk:
         if what == "result":
             if some not in there:
                 continue
-            made.note(result(some, more), 1.0)
+            made.found(some, more, 1.0)
             last.pop(some, None)
             if more is not None:
                 last[some] = more
         else:
             there = set(some)
-            made.apply({name: target(hosts[name]) for name in there}, set(more))
+            made.apply(there - more)
             last = {name: reached for name, reached in last.items() if name in there - more}
         reach = made.reach(complete=complete)
         assert (reach.targets, reach.unreached) == (len(last), list(last.values()).count(False))
@@ -76,40 +74,40 @@ def test_it_is_lost_exactly_when_none_of_enough_targets_is_reached(
 
 
 def test_one_failure_leaves_it_in_doubt_until_another_is_reached_or_time_is_over() -> None:
-    made = judge({"a": "p", "b": "q", "c": "r"})
+    made = Noting({"a": "p", "b": "q", "c": "r"})
     for name in "abc":
-        made.note(result(name, True), 0.0)
+        made.found(name, True, 0.0)
     assert made.reach(complete=True).judged(1.0) is Connectivity.REACHED
-    made.note(result("a", False), 10.0)
+    made.found("a", False, 10.0)
     assert made.reach(complete=True).judged(11.0) is Connectivity.IN_DOUBT
     assert made.reach(complete=True).judged(10.0 + DOUBT_SECONDS) is Connectivity.REACHED
-    made.note(result("b", True), 12.0)
+    made.found("b", True, 12.0)
     assert made.reach(complete=True).judged(12.0) is Connectivity.REACHED
-    made.note(result("a", False), 20.0)
+    made.found("a", False, 20.0)
     assert made.reach(complete=True).judged(20.0) is Connectivity.REACHED, "it failed before: nothing new"
-    made.note(result("b", False), 30.0)
+    made.found("b", False, 30.0)
     assert made.reach(complete=True).judged(30.0) is Connectivity.IN_DOUBT
-    made.note(result("c", False), 31.0)
+    made.found("c", False, 31.0)
     assert made.reach(complete=True).judged(1e6) is Connectivity.LOST
-    made.note(result("a", True), 40.0)
+    made.found("a", True, 40.0)
     assert made.reach(complete=True).judged(40.0) is Connectivity.REACHED
 
 
 def test_few_targets_or_one_server_say_nothing_of_the_monitor() -> None:
-    two = judge({"a": "p", "b": "q"})
-    one_server = judge({"a": "p", "b": "p", "c": "P"})
+    two = Noting({"a": "p", "b": "q"})
+    one_server = Noting({"a": "p", "b": "p", "c": "p"})
     for name in "ab":
-        two.note(result(name, False), 1.0)
+        two.found(name, False, 1.0)
     for name in "abc":
-        one_server.note(result(name, False), 1.0)
+        one_server.found(name, False, 1.0)
     for made in (two, one_server):
         assert made.reach(complete=True).judged(1.0) is Connectivity.NOT_JUDGED
 
 
 def test_the_first_round_is_in_doubt_until_it_is_complete() -> None:
-    made = judge({"a": "p", "b": "q", "c": "r", "d": "s"})
+    made = Noting({"a": "p", "b": "q", "c": "r", "d": "s"})
     for name in "abc":
-        made.note(result(name, False), 1.0)
+        made.found(name, False, 1.0)
     assert made.reach(complete=False).judged(2.0) is Connectivity.IN_DOUBT
     assert made.reach(complete=False).judged(1.0 + DOUBT_SECONDS) is Connectivity.REACHED
     assert made.reach(complete=True).judged(2.0) is Connectivity.LOST
@@ -118,9 +116,3 @@ def test_the_first_round_is_in_doubt_until_it_is_complete() -> None:
 def test_what_fails_for_another_reason_is_reached() -> None:
     assert is_reached(result("a", True, U)) is True
     assert is_reached(result("a", None, U)) is None
-
-
-def test_an_address_is_what_the_connection_names() -> None:
-    assert address_of(target("DB.example")) == "db.example"
-    assert address_of(target(account="Org-Acc")) == "org-acc"
-    assert address_of(target(path="x.duckdb")) == "lab"

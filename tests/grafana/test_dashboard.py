@@ -118,7 +118,9 @@ PLUGIN = '''
 
 import time
 
-from floe_monitor.compute import ComputePlugin, ConnectionResult, ConnectionStatus, ResourceSpec
+from floe_monitor.compute import (
+    CheckResult, ComputePlugin, ConnectionResult, ConnectionStatus, Expiry, ExpiryKind, ResourceSpec
+)
 
 
 class Moody(ComputePlugin):
@@ -146,7 +148,9 @@ class Moody(ComputePlugin):
         if mood == "late":
             time.sleep(0.6)
         status = ConnectionStatus.DEGRADED if mood == "limited" else ConnectionStatus.HEALTHY
-        return ConnectionResult(status=status, latency_ms=1.0, message=mood)
+        ends = (Expiry(ExpiryKind.PASSWORD, time.time() + 86400),)
+        checks = (CheckResult("query", status),)
+        return ConnectionResult(status=status, latency_ms=1.0, message=mood, checks=checks, expiries=ends)
 '''
 
 CONFIGURATION = """

@@ -19,7 +19,10 @@ SHARING = {
     "plugins/duckdb/tests/test_iceberg": "lakehouse",
     "plugins/spark/tests/test_real_server.py": "spark",
     "plugins/trino/tests/test_real_": "trino",
+    "plugins/clickhouse/tests/test_real_": "clickhouse",
     "tests/deploy/test_chart": "chart",
+    "tests/deploy/test_built_image.py": "images",
+    "tests/deploy/pod/": "images",
 }
 """By the beginning of a test's identifier: files that use one server, or what else takes long to make."""
 
@@ -27,7 +30,7 @@ LONGEST = (
     "spark",
     "trino",
     "lakehouse",
-    "tests/deploy/test_built_image.py",
+    "images",
     "plugins/duckdb/tests/test_hammer.py",
     "plugins/spark/tests/test_bounds.py",
     "tests/testing/test_kit_on_networks.py",
@@ -36,9 +39,11 @@ LONGEST = (
     "tests/testing/test_kit.py",
     "tests/goldens/test_cli.py",
     "plugins/spark/tests/test_conformance.py",
+    "plugins/databricks/tests/test_conformance.py",
     "plugins/trino/tests/test_conformance.py",
     "plugins/redshift/tests/test_conformance.py",
     "plugins/trino/tests/test_bounds.py",
+    "plugins/clickhouse/tests/test_conformance.py",
     "plugins/bigquery/tests/test_bounds.py",
     "tests/e2e/test_daemon.py",
     "plugins/duckdb/tests/test_conformance.py",

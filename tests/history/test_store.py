@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.remembered import restore
 from floe_monitor.history import retention
 from floe_monitor.history.rollup import DAY, HOUR, Rollup, merged, start_of
@@ -56,9 +57,9 @@ def test_an_hour_is_one_row_when_it_is_over(monitor: Monitor) -> None:
     monitor.probe("a")
     monitor.turn()
     whole = hours(monitor)
-    assert whole.counts == [100, 0, 10]
+    assert whole.counts == [100, 0, 10, 0]
     # Each result's time counts when the next has come; the first of the failures ends a healthy stretch.
-    assert whole.seconds == [3000, 0, 270]
+    assert whole.seconds == [3000, 0, 270, 0]
     assert whole.uptime == pytest.approx(3000 / 3270)
     assert whole.latency.quantile(0.95) == pytest.approx(0.01, rel=0.03)
 
@@ -74,7 +75,7 @@ def test_a_process_that_was_killed_loses_nothing_of_its_hour(monitor: Monitor) -
     monitor.at += HOUR
     monitor.probe("a")
     monitor.turn()
-    assert hours(monitor).counts == [40, 0, 0]
+    assert hours(monitor).counts == [40, 0, 0, 0]
 
 
 def test_a_clock_that_was_set_back_counts_nothing_twice_and_loses_nothing(
@@ -86,13 +87,13 @@ def test_a_clock_that_was_set_back_counts_nothing_twice_and_loses_nothing(
     monitor.at += HOUR
     monitor.probe("a")
     monitor.turn()
-    assert hours(monitor).counts == [20, 0, 0]
+    assert hours(monitor).counts == [20, 0, 0, 0]
     monitor.at -= 2 * HOUR
     for _ in range(10):
         monitor.probe("a", UNHEALTHY, after=7)
     monitor.turn()
     assert "the clock was set back by" in caplog.text
-    assert hours(monitor).counts == [20, 0, 10]
+    assert hours(monitor).counts == [20, 0, 10, 0]
     assert monitor.count("results") == 31
     # The very same moment again: the row that is there stays.
     before = monitor.at
@@ -132,6 +133,7 @@ def test_retention_frees_what_is_old_and_keeps_what_is_for_good(monitor: Monitor
     assert monitor.count("daily") > 0
 
 
+@pytest.mark.gate
 def test_a_file_that_grows_beyond_its_size_gives_up_its_oldest_results(tmp_path: Any) -> None:
     from .conftest import Monitor
 
@@ -202,3 +204,21 @@ def test_after_a_day_a_target_begins_anew(monitor: Monitor) -> None:
     monitor.add("a")
     restore(monitor.state, states, [], monitor.at + 2 * DAY)
     assert monitor.state.targets["a"].health.status is HealthStatus.UNKNOWN
+
+
+def test_maintenance_is_neither_up_nor_down(monitor: Monitor) -> None:
+    monitor.at = start_of(monitor.at, HOUR) + 10.0
+    for _ in range(10):
+        monitor.probe("a")
+    monitor.state.targets["a"] = monitor.state.targets["a"].with_maintenance(
+        Maintenance(monitor.at, monitor.at + 600, "upgrade"), 0.0
+    )
+    for _ in range(20):
+        monitor.probe("a", UNHEALTHY)
+    monitor.state.targets["a"] = monitor.state.targets["a"].with_maintenance(None, 0.0)
+    monitor.at += HOUR
+    monitor.probe("a")
+    monitor.turn()
+    whole = hours(monitor)
+    assert whole.counts == [10, 0, 0, 20]
+    assert (whole.uptime, whole.total) == (1.0, 10)

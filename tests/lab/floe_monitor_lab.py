@@ -168,6 +168,7 @@ def _turn_to_hanging(config: ComputeConfig) -> ConnectionResult:
 def _over_the_network(config: ComputeConfig) -> ConnectionResult:
     validation = Validation(lambda error: Failure(ErrorType.QUERY, str(error)))
     with validation:
+        note_server(config.connection.get("host", ""))
         with validation.check("network") as check:
             if CUT & {"*", config.connection.get("host", "")}:
                 check.fail("no route to host", ErrorType.CONNECTION)

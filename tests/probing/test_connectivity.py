@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_the_cut_is_told_once_and_so_is_its_end(make_targets: MakeTargets, lab: Any) -> None:
     monitor = Monitor()
     behaviours = {f"t{n}": {"behave": "over_the_network", "host": f"h{n}"} for n in range(4)}
-    targets = make_targets({**behaviours, "file": "healthy"}, interval=0.1)
+    targets = make_targets({**behaviours, "file": "healthy"}, interval=0.1, timeout=60)
 
     def told() -> list[str]:
         kinds = (ConnectivityLost, ConnectivityRegained)

@@ -348,7 +348,7 @@ async def test_a_failing_target_is_probed_at_its_own_interval_until_it_is_well(
 ) -> None:
     """An interval of a day: what comes besides the first probe comes by the failing one."""
     monitor = Monitor()
-    targets = make_targets({"dev": "over_the_network"}, interval="1d", failing_interval=0.1)
+    targets = make_targets({"dev": "over_the_network"}, interval="1d", failing_interval=0.1, timeout=60)
     async with monitor.watching(targets):
         await monitor.until(lambda: monitor.results("dev"))
         assert monitor.state.targets["dev"].status is HealthStatus.HEALTHY

@@ -20,6 +20,8 @@ from floe_monitor.compute import (
     ConnectionResult,
     ConnectionStatus,
     ErrorType,
+    Expiry,
+    ExpiryKind,
 )
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.registry import foreign_plugin
@@ -32,6 +34,7 @@ from floe_monitor.registry.foreign_plugin import (
 )
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
+NEVER = ("soon", True, None, -5, 0, math.inf, math.nan, 1e300, 253_402_300_799)
 
 
 class TheirStatus(Enum):
@@ -52,8 +55,33 @@ def test_a_result_of_ours_passes_unchanged() -> None:
         CheckResult("connect", HEALTHY, 1.0),
         CheckResult("extension:iceberg", DEGRADED, 2.0, "missing", ErrorType.EXTENSION, 1.0),
     )
-    result = ConnectionResult(DEGRADED, 3.0, "missing", ["old"], checks, ErrorType.EXTENSION)
+    ends = (Expiry(ExpiryKind.TOKEN, 1_800_000_000.5, "the token in credentials.token"),)
+    result = ConnectionResult(
+        DEGRADED, 3.0, "missing", ["old"], checks, ErrorType.EXTENSION, "db.example.com", ends
+    )
     assert adapt_result(result) == result
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, []),
+        ("token", []),
+        ([SimpleNamespace(what="TOKEN", at=5)], [(ExpiryKind.TOKEN, 5.0, "")]),
+        ([SimpleNamespace(what="token", at=at) for at in (5, 4)], [(ExpiryKind.TOKEN, 4.0, "")]),
+        ([SimpleNamespace(what="passport", at=5), object(), None], []),
+        ([SimpleNamespace(what="key", at=at) for at in NEVER], []),
+        (
+            [SimpleNamespace(what="key", at=9, of="s3cret-value\n" + "x" * 999)],
+            [(ExpiryKind.KEY, 9.0, "*** " + "x" * 250 + "…")],
+        ),
+    ],
+)
+def test_expiries_are_taken_by_their_shape_or_dropped(given: Any, kept: list[Any]) -> None:
+    theirs = SimpleNamespace(status="healthy", expiries=given, server_address="db\x00 s3cret-value")
+    result = adapt_result(theirs, Redactor(["s3cret-value"]))
+    assert [(each.what, each.at, each.of) for each in result.expiries] == kept
+    assert result.server_address == "db ***"
 
 
 @pytest.mark.parametrize("status", [TheirStatus.HEALTHY, "healthy", "HEALTHY", HEALTHY])

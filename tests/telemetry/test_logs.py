@@ -21,7 +21,11 @@ from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import (
     Acted,
     ConfigReloaded,
+    ConnectivityLost,
+    ConnectivityRegained,
     LateReturn,
+    MaintenanceBegan,
+    MaintenanceEnded,
     ProfileReconciled,
     TargetHung,
     TargetStale,
@@ -112,6 +116,27 @@ def test_what_expires_soon_is_a_line_a_day(make_finished: MakeFinished) -> None:
     ]
     first = "target dev: the token in credentials.token expires in 9 minutes: 2023-11-14 22:23:20 UTC"
     assert lines[0]["event"] == first
+
+
+def test_maintenance_and_the_own_connectivity_are_a_line_each() -> None:
+    capture = Capture()
+    sink = LogSink(capture.settings)
+    many = tuple(f"t{number}" for number in range(25))
+    sink.handle(MaintenanceBegan(many, "disks are moved", 1_700_000_000.5))
+    sink.handle(MaintenanceEnded(("dev",), "", 1_700_000_000.5))
+    sink.handle(ConnectivityLost(4))
+    sink.handle(ConnectivityRegained(61.25))
+    began, ended, lost, regained = capture.lines()
+    assert (began["level"], began["event"], began["reason"]) == (
+        "info",
+        "maintenance began",
+        "disks are moved",
+    )
+    assert began["until"] == "2023-11-14T22:13:20.500Z"
+    assert began["targets"][-1] == "and 5 more"
+    assert (ended["event"], ended["targets"], "reason" in ended) == ("maintenance ended", ["dev"], False)
+    assert (lost["level"], lost["targets"]) == ("error", 4)
+    assert (regained["level"], regained["lasted_seconds"]) == ("info", 61.25)
 
 
 @pytest.mark.parametrize("level", ["info", "error"])

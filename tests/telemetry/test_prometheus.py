@@ -19,6 +19,7 @@ from floe_monitor.domain.events import (
 )
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance, Window
+from floe_monitor.domain.shards import Shard
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
@@ -269,6 +270,7 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}
     world.state.scheduler_beat = 5.0
+    world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
     sink.handle(make_finished())
     sink.handle(make_finished(UNHEALTHY, trace_id="ab" * 16, correlation_id="x" * 500))
     sink.handle(ProbeStarted("dev", "duckdb", 0.004, 0.0))

@@ -10,9 +10,11 @@ import anyio
 import httpx
 import pytest
 
+from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import ConfigStatus, WorkerCounts
 from floe_monitor.web import status_bar
 from tests.harness.browser import Phone
+from tests.web.conftest import NOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -243,3 +245,19 @@ async def test_a_page_is_as_wide_as_the_phone(
     async with serving(surface.app()) as client:
         measured = await anyio.to_thread.run_sync(measure, str(client.base_url).rstrip("/"))
     assert measured == [(390, 390)] * 3
+
+
+async def test_maintenance_is_shown_beside_the_status(surface: Any, client: httpx.AsyncClient) -> None:
+    targets = surface.state.targets
+    targets["dev"] = targets["dev"].with_maintenance(Maintenance(NOW, NOW + 3600.5, "disks <are> moved"), 0.0)
+    html = (await client.get("/")).text
+    assert html.count("maintenance until 2026-11-18T12:06:40.500Z") == 1
+    html = (await client.get("/targets/dev")).text
+    assert "until 2026-11-18T12:06:40.500Z: disks &lt;are&gt; moved" in html
+    row = (await client.get("/api/v1/targets/dev")).json()
+    assert row["maintenance"] == {
+        "since": "2026-11-18T11:06:40.000Z",
+        "until": "2026-11-18T12:06:40.500Z",
+        "reason": "disks <are> moved",
+    }
+    assert (await client.get("/api/v1/targets/lake")).json()["maintenance"] is None

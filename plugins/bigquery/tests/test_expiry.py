@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from floe_monitor.compute import ConnectionResult
+
+
+@pytest.fixture
+def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionResult]:
+    """With more time than any machine takes."""
+    return partial(probe, timeout=60.0)
 
 
 @pytest.mark.parametrize("reuse", [False, True])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +33,12 @@ def ends(result: ConnectionResult) -> dict[ExpiryKind, float]:
 
 def end_of(certificate: Path) -> float:
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc.timestamp()
+
+
+@pytest.fixture
+def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionResult]:
+    """With more time than any machine takes."""
+    return partial(probe, timeout=60.0)
 
 
 @pytest.fixture

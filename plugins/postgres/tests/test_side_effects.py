@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,12 @@ _STATEMENT = re.compile(r"LOG: {2}statement: (.*)")
 _READING = re.compile(
     r"\s*(SELECT|SHOW|BEGIN|START TRANSACTION|ROLLBACK|SET ROLE|SET LOCAL)\b", re.IGNORECASE
 )
+
+
+@pytest.fixture
+def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionResult]:
+    """With more time than any machine takes."""
+    return partial(probe, timeout=60.0)
 
 
 @pytest.fixture

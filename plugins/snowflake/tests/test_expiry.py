@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 import trustme
 
 from conformance.snowflake_standin import LOOPBACK, StandIn
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from floe_monitor.compute import ConnectionResult
 
     Probe = Callable[..., ConnectionResult]
+
+
+@pytest.fixture
+def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionResult]:
+    """With more time than any machine takes."""
+    return partial(probe, timeout=60.0)
 
 
 def test_a_certificate_of_three_days_is_told_whoever_trusts_it(probe: Probe) -> None:

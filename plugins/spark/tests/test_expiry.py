@@ -37,7 +37,7 @@ def test_a_certificate_of_three_days(
     authority.cert_pem.write_to_path(tmp_path / "root.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
     for _ in range(2):
-        result = validate(keys_of(way, standin.port, host="localhost", connection_reuse=reuse))
+        result = validate(keys_of(way, standin.port, host="localhost", connection_reuse=reuse), timeout=60)
         assert result.status is ConnectionStatus.HEALTHY, result
         [expiry] = result.expiries
         assert (expiry.what, expiry.at) == (ExpiryKind.SERVER_CERTIFICATE, until.timestamp())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,12 @@ def in_days(days: int) -> datetime:
 def ends(result: ConnectionResult) -> dict[ExpiryKind, float]:
     assert result.status is ConnectionStatus.HEALTHY, result
     return {expiry.what: expiry.at for expiry in result.expiries}
+
+
+@pytest.fixture
+def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionResult]:
+    """With more time than any machine takes."""
+    return partial(probe, timeout=60.0)
 
 
 @pytest.fixture

@@ -79,6 +79,10 @@ annotations:
 {{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end -}}
 {{- if .Values.httpRoute.enabled }}{{ $hosts = concat $hosts .Values.httpRoute.hostnames }}{{ end -}}
 {{- if $hosts }}{{ $_ := set $config.http "allowed_hosts" (uniq $hosts) }}{{ end -}}
+{{- if .Values.shards.enabled }}
+{{- $index := dict "env" "POD_NAME" }}
+{{- $_ := set $config "shard" (dict "index" $index "count" .Values.replicas "replicas" .Values.shards.replicas) }}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("status", sa.SmallInteger, nullable=False),
         sa.Column("duration", sa.BigInteger, nullable=False),
         sa.Column("error_type", sa.Text),
+        sa.Column("maintenance", sa.SmallInteger, nullable=False),
         **_NO_ROWID,
     )
     op.create_table(
@@ -58,9 +59,11 @@ def upgrade() -> None:
             sa.Column("healthy", sa.Integer, nullable=False),
             sa.Column("degraded", sa.Integer, nullable=False),
             sa.Column("unhealthy", sa.Integer, nullable=False),
+            sa.Column("maintenance", sa.Integer, nullable=False),
             sa.Column("healthy_seconds", sa.Integer, nullable=False),
             sa.Column("degraded_seconds", sa.Integer, nullable=False),
             sa.Column("unhealthy_seconds", sa.Integer, nullable=False),
+            sa.Column("maintenance_seconds", sa.Integer, nullable=False),
             sa.Column("latency", sa.LargeBinary, nullable=False),
             **_NO_ROWID,
         )

@@ -1,0 +1,97 @@
+"""Rows as a table, JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from floe_monitor.cli.terminal import STYLES, CliError, console, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+
+class TabularFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def write_rows(
+    rows: Sequence[Row], columns: Sequence[str], form: TabularFormat, output: Path | None = None
+) -> None:
+    """To stdout, or to a file. A table leaves out columns in which nothing stands; the others have all."""
+    if form is TabularFormat.PARQUET:
+        if output is None:
+            raise CliError("Parquet is binary: name a file with --output")
+        _write_parquet(rows, columns, output)
+        return
+    if form is TabularFormat.TABLE and output is None:
+        _print_table(rows, columns)
+        return
+    if form is TabularFormat.JSON:
+        text = json.dumps([{name: row.get(name) for name in columns} for row in rows], indent=2, default=str)
+    else:
+        text = as_csv(rows, columns)
+    write_text(text, output)
+
+
+def write_text(text: str, output: Path | None) -> None:
+    if output is None:
+        write(text)
+        return
+    try:
+        output.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{output}: {error.strerror}") from None
+
+
+def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """RFC 4180, with a first row of names."""
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    writer.writerow(columns)
+    writer.writerows([["" if row.get(name) is None else row[name] for name in columns] for row in rows])
+    return lines.getvalue()
+
+
+def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - JSON output does without
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    shown = [name for name in columns if any(row.get(name) not in (None, "") for row in rows)]
+    table = Table(box=None, pad_edge=False)
+    for name in shown:
+        numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
+        table.add_column(name.replace("_", " ").upper(), justify="right" if numbers else "left")
+    for row in rows:
+        cells = ["" if row.get(name) is None else _shown(row[name]) for name in shown]
+        table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in cells])
+    console().print(table)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _write_parquet(rows: Sequence[Row], columns: Sequence[str], output: Path) -> None:
+    columnar = {name: [row.get(name) for row in rows] for name in columns}
+    try:
+        arrow = import_module("pyarrow")
+        parquet = import_module("pyarrow.parquet")
+    except ImportError:
+        raise CliError(
+            "Parquet needs pyarrow, which is not installed: pip install pyarrow, or use --format csv"
+        ) from None
+    try:
+        parquet.write_table(arrow.table(columnar), output)
+    except OSError as error:
+        raise CliError(f"{output}: {error}") from None

@@ -1,0 +1,213 @@
+"""What a history says, for commands: everything within a span of time, of some targets or of all."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from floe_monitor.domain.health import HealthStatus
+from floe_monitor.history import tables
+from floe_monitor.history.database import describe, reading, resolve
+from floe_monitor.history.errors import HistoryUnavailableError
+from floe_monitor.history.json_rows import incident_from_json
+from floe_monitor.history.rollup import DAY, HOUR, Accumulator, Rollup, start_of
+from floe_monitor.history.schema import revision_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Table
+
+    from floe_monitor.domain.incidents import Incident
+    from floe_monitor.settings.history_models import HistoryUrl
+
+FOREVER = 2**40
+"""Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Unix seconds; `end` is not in it."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    target: str
+    at: float
+    before: HealthStatus
+    after: HealthStatus
+    lasted: float
+    error_type: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    target: str
+    at: float
+    status: HealthStatus
+    duration: float
+    error_type: str | None
+
+
+@contextmanager
+def open_history(url: HistoryUrl, environ: Mapping[str, str]) -> Iterator[HistoryReader]:
+    """Raises `HistoryUnavailableError`, also for whatever the database says while it is read."""
+    engine = reading(resolve(url, environ))
+    try:
+        with engine.connect() as connection:
+            if revision_of(connection) is None:
+                raise HistoryUnavailableError("there is no history in it yet: the daemon makes it")
+            yield HistoryReader(connection)
+    except DBAPIError as error:
+        raise HistoryUnavailableError(describe(error)) from None
+    finally:
+        engine.dispose()
+
+
+class HistoryReader:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        named = connection.execute(select(tables.targets.c.name, tables.targets.c.id).order_by("name"))
+        self.targets: dict[str, int] = {row.name: row.id for row in named}
+        """Every target there ever was, by name."""
+        self._names = {number: name for name, number in self.targets.items()}
+
+    def changes(self, names: Sequence[str], span: Span) -> list[StatusChange]:
+        """Oldest first."""
+        table = tables.transitions
+        rows = self._connection.execute(
+            select(table)
+            .where(*self._chosen(table, names), table.c.at >= span.start * 1000, table.c.at < span.end * 1000)
+            .order_by(table.c.at)
+        )
+        return [
+            StatusChange(
+                self._names[row.target],
+                row.at / 1000,
+                HealthStatus(row.status_before),
+                HealthStatus(row.status_after),
+                row.lasted / 1000,
+                row.error_type,
+                row.message,
+            )
+            for row in rows
+        ]
+
+    def results(self, names: Sequence[str], span: Span) -> Iterator[Result]:
+        """Oldest first."""
+        table = tables.results
+        rows = self._connection.execute(
+            select(table)
+            .where(*self._chosen(table, names), table.c.at >= span.start * 1000, table.c.at < span.end * 1000)
+            .order_by(table.c.at)
+        )
+        for row in rows:
+            yield Result(
+                self._names[row.target],
+                row.at / 1000,
+                HealthStatus(row.status),
+                row.duration / 1e6,
+                row.error_type,
+            )
+
+    def incidents(self, names: Sequence[str], span: Span) -> list[Incident]:
+        """Those that lasted at some time of the span, newest first."""
+        table = tables.incidents
+        wanted = frozenset(names)
+        rows = self._connection.execute(
+            select(table.c.body)
+            .where(
+                table.c.began_at < span.end * 1000,
+                (table.c.ended_at.is_(None)) | (table.c.ended_at >= span.start * 1000),
+            )
+            .order_by(table.c.began_at.desc())
+        )
+        found = [incident_from_json(body) for body in rows.scalars()]
+        return [
+            incident
+            for incident in found
+            if incident is not None and (not wanted or not wanted.isdisjoint(incident.members))
+        ]
+
+    def hours(self, names: Sequence[str], span: Span) -> dict[tuple[str, int], Rollup]:
+        """By target and start; of all monitors together. The hours that are not over are among them."""
+        found: dict[tuple[str, int], Rollup] = {}
+        for row, start, number in self._stored(tables.hourly, names, span):
+            _merge(found, (self._names[number], start), Rollup.of_row(row))
+        self._add_running(found, names, span)
+        return found
+
+    def days(self, names: Sequence[str], span: Span) -> dict[tuple[str, int], Rollup]:
+        """As `hours`; the days that are not over are made of their hours."""
+        found: dict[tuple[str, int], Rollup] = {}
+        for row, start, number in self._stored(tables.daily, names, span):
+            _merge(found, (self._names[number], start), Rollup.of_row(row))
+        ended = self._ended()
+        first = min((until for _, until in ended.values()), default=0)
+        running: dict[tuple[str, int], Rollup] = {}
+        for row, start, number in self._stored(tables.hourly, names, Span(max(first, span.start), span.end)):
+            if start >= ended[row.monitor][1]:
+                _merge(running, (self._names[number], start), Rollup.of_row(row))
+        self._add_running(running, names, span)
+        for (name, hour), rollup in running.items():
+            _merge(found, (name, start_of(hour, DAY)), rollup)
+        return found
+
+    def _stored(self, table: Table, names: Sequence[str], span: Span) -> Iterator[tuple[Any, int, int]]:
+        """Target by target, as the key has them."""
+        numbers = [self.targets[name] for name in names] if names else list(self.targets.values())
+        length = DAY if table is tables.daily else HOUR
+        for number in numbers:
+            rows = self._connection.execute(
+                select(table).where(
+                    table.c.target == number,
+                    table.c.start >= start_of(span.start, length),
+                    table.c.start < span.end,
+                )
+            )
+            for row in rows:
+                yield row, row.start, number
+
+    def _ended(self) -> dict[int, tuple[int, int]]:
+        """By monitor, until when hours and days are stored."""
+        rows = self._connection.execute(select(tables.rollups))
+        return {row.monitor: (row.hourly_until, row.daily_until) for row in rows}
+
+    def _add_running(self, found: dict[tuple[str, int], Rollup], names: Sequence[str], span: Span) -> None:
+        table = tables.results
+        for monitor, (until, _) in self._ended().items():
+            hours = Accumulator()
+            rows = self._connection.execute(
+                select(table.c.target, table.c.at, table.c.status, table.c.duration, table.c.maintenance)
+                .where(
+                    *self._chosen(table, names),
+                    table.c.at >= max(until, start_of(span.start, HOUR)) * 1000,
+                    table.c.at < span.end * 1000,
+                    table.c.monitor == monitor,
+                )
+                .order_by(table.c.at)
+            )
+            for target, at, status, duration, maintained in rows:
+                hours.add(target, at / 1000, status, duration / 1e6, maintained)
+            for start, target, rollup in hours.take_before(FOREVER):
+                _merge(found, (self._names[target], start), rollup)
+
+    def _chosen(self, table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
+        numbers = [self.targets[name] for name in names]
+        return [table.c.target.in_(numbers)] if numbers else []
+
+
+def _merge(into: dict[tuple[str, int], Rollup], key: tuple[str, int], rollup: Rollup) -> None:
+    known = into.get(key)
+    if known is None:
+        into[key] = rollup
+    else:
+        known.merge(rollup)
