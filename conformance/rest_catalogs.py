@@ -82,8 +82,6 @@ class IcebergRest(RestCatalog):
             "http-client.type": "apache",
             "s3.endpoint": f"http://{self._store.store}",
             "s3.path-style-access": "true",
-            # SeaweedFS takes no request for many deletions of this client, and without one no table goes.
-            "s3.delete-enabled": "false",
         }
         return [
             "-cp",

@@ -145,7 +145,7 @@ def _opened(
         from floe_monitor.history.errors import HistoryUnavailableError
         from floe_monitor.history.reader import Span, open_history
     except ImportError as error:
-        raise CliError(f"{error.name} is not installed: pip install 'floe-monitor[history]'") from None
+        raise CliError(f"{error.name} is not installed: install floe-monitor with its extra `history`") from None
     now = time.time()
     try:
         with open_history(settings.history.url, os.environ) as reader:

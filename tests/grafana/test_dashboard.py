@@ -103,7 +103,13 @@ def test_it_shows_every_instrument_and_no_other() -> None:
     # `up` is what `status` says, in fewer words; labels of `info` are for joins of one's own. What a service
     # level counts, and the reason that pages quote, are the alert rules'. Incidents have the API.
     missing = {each.name for each in INSTRUMENTS if each.kind is not Kind.INFO} - shown
+    # Maintenance, shards and the monitor's own network are told by alerts, the page and the API.
     assert missing == {
+        "floe_compute_target_maintenance",
+        "floe_compute_target_maintenance_end_timestamp_seconds",
+        "floe_compute_target_maintenance_seconds_total",
+        "floe_monitor_configured_targets",
+        "floe_monitor_connectivity_status",
         "floe_compute_target_up",
         "floe_compute_target_validations_total",
         "floe_compute_target_result_seconds_total",
