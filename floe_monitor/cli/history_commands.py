@@ -145,7 +145,8 @@ def _opened(
         from floe_monitor.history.errors import HistoryUnavailableError
         from floe_monitor.history.reader import Span, open_history
     except ImportError as error:
-        raise CliError(f"{error.name} is not installed: install floe-monitor with its extra `history`") from None
+        problem = f"{error.name} is not installed: install floe-monitor with its extra `history`"
+        raise CliError(problem) from None
     now = time.time()
     try:
         with open_history(settings.history.url, os.environ) as reader:
