@@ -8,7 +8,7 @@ _SAMPLE = re.compile(
     r"(?P<name>[A-Za-z_:][\w:]*)(?P<labels>\{.*?\})? (?P<value>\S+)(?: # (?P<exemplar>\{.*\}.*))?$"
 )
 _MEASURED = re.compile(
-    r"process_.*|.*_(sum|created)|.*_timestamp_seconds|floe_compute_target_last_duration_seconds"
+    r"process_.*|.*_(sum|created)|.*_timestamp_seconds|floe_compute_target_(last|check)_duration_seconds"
     r"|floe_compute_target_result_seconds_total|floe_monitor_scheduler_beat_age_seconds"
 )
 """Samples whose value is a time or a resource."""
