@@ -19,6 +19,8 @@ exclude_patterns = ["_build"]
 # variables have no page.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!floe_monitor\.).*|floe_monitor\.(\w+\.)*(_\w+|[A-Z]\w*T)")]
+# What a kept connection remembers for the daemon is on no page.
+nitpick_ignore = [("py:class", "floe_monitor.compute.evidence.Noted")]
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"

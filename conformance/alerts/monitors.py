@@ -120,6 +120,13 @@ class Monitor:
                 time.sleep(0.1)
         raise RuntimeError(f"a monitor is not ready:\n{(self._folder / 'log').read_text()[-4000:]}")
 
+    def last_words(self) -> str:
+        """Whether it runs, and the end of its log: for a scenario that did not go as it should."""
+        status = None if self._process is None else self._process.poll()
+        log = self._folder / "log"
+        text = log.read_text(errors="replace")[-3000:] if log.exists() else ""
+        return f"{self.address}, {'running' if status is None else f'ended with {status}'}:\n{text}"
+
     def last_probe(self, target: str) -> str:
         """The correlation id of its last result; empty while there is none, or nobody answers."""
         try:

@@ -123,6 +123,8 @@ def _play(
         failed = (traceback.format_exc(),)
     finally:
         outcome = judge(scenario, told(stage.notified()), stage.marks, clock)
+        if failed or outcome.problems:
+            failed = (*failed, *(monitor.last_words() for monitor in stage.monitors))
         stage.close()
     outcomes[scenario.job] = Outcome(
         scenario, outcome.story, outcome.to_page, outcome.to_resolve, (*failed, *outcome.problems)

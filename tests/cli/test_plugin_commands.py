@@ -34,7 +34,7 @@ def test_without_a_plugin_those_of_the_extras_are_named(call: Any, monkeypatch: 
     said = call("plugins", "list")
     assert said.code == 0
     assert "no plugins are installed" in said.err
-    assert "there are floe-monitor-bigquery, floe-monitor-duckdb, " in said.err.replace("\n", " ")
+    assert "there are floe-monitor-bigquery, floe-monitor-clickhouse, " in said.err.replace("\n", " ")
 
 
 def test_packages_are_printed_once(call: Any, configure: Any) -> None:

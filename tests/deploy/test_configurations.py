@@ -17,7 +17,9 @@ CONFIGURATIONS = sorted(DEPLOY.rglob("floe-monitor.yaml"))
 
 
 def test_there_is_one_for_each_way_to_run() -> None:
-    assert [path.parent.name for path in CONFIGURATIONS] == ["docker", "daemonset", "deployment", "sidecar"]
+    ways = [str(path.parent.relative_to(DEPLOY)) for path in CONFIGURATIONS]
+    kubernetes = [f"kubernetes/{way}" for way in ("daemonset", "deployment", "sidecar")]
+    assert ways == ["compose/config", "docker", *kubernetes]
 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.parts[-2])
