@@ -11,7 +11,7 @@ from TCLIService import TCLIService, ttypes
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.Thrift import TException
 
-from floe_monitor.compute import Deadline
+from floe_monitor.compute import ComputeTimeoutError, Deadline
 from floe_monitor.compute.toolkit.bounded_socket import BYTE_LIMIT
 from floe_monitor_spark.errors import (
     ServerError,
@@ -45,6 +45,8 @@ _MOST_VALUES = 10_000
 """In a list of an answer; what a probe asks for brings a handful."""
 _LAST_LOOK = 0.02
 """Seconds within which another look at a statement would not be answered in time."""
+_SILENT = 0.2
+"""Share of the time for a statement that has to pass without an answer before the server counts as silent."""
 
 
 class _BoundedProtocol(TBinaryProtocol):  # type: ignore[misc]  # no types
@@ -181,14 +183,24 @@ class Session:
 
     def _release(self, operation: Any) -> None:
         """A session that is kept would else pile them up on the server."""
+        if not self._in_step:
+            return  # the connection is of no more use
         with contextlib.suppress(ServerError):
             self._ask(self._client.CloseOperation, ttypes.TCloseOperationReq(operation))
         self._idle = True
 
     def _finish(self, operation: Any) -> None:
         pause = 0.005
+        began = answered = time.monotonic()
         while True:
-            answer = self._ask(self._client.GetOperationStatus, ttypes.TGetOperationStatusReq(operation))
+            try:
+                answer = self._ask(self._client.GetOperationStatus, ttypes.TGetOperationStatusReq(operation))
+            except ComputeTimeoutError as error:
+                now = time.monotonic()
+                if now - answered < _SILENT * (now - began):
+                    raise UnfinishedError from error
+                raise
+            answered = time.monotonic()
             state = answer.operationState
             if state == _FINISHED:
                 return
