@@ -118,6 +118,7 @@ def cases_hold(cases: Iterable[promtool.Case], rules_file: Path, folder: Path) -
     return done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.gate
 @pytest.mark.process
 def test_votes_and_deaths_of_monitors(tmp_path: Path) -> None:
     holds, output = cases_hold((*VOTES[:4], *GONE[:4]), RULES, tmp_path)

@@ -59,6 +59,7 @@ def run(project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.gate
 @pytest.mark.process
 def test_a_server_is_started_once(project: Path) -> None:
     folder = project / "plugins" / "postgres"

@@ -267,6 +267,7 @@ def test_otlp_is_the_table_and_nothing_else(
     assert skipped.as_int == 3
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 def test_ten_thousand_targets_and_then_fewer(world: World, make_result: MakeResult) -> None:
     with http_receiver() as received:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.testing.conftest import Verdicts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(450)]
+pytestmark = [pytest.mark.slow, pytest.mark.gate, pytest.mark.timeout(450)]
 
 EXPECTED: dict[str, dict[str, str]] = {
     "Pooling": {},

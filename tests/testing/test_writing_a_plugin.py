@@ -174,6 +174,7 @@ def test_a_timeout_of_each_operation_is_not_enough(tried: Callable[[str], Kit]) 
 
 @NAMESPACES
 @pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(300)
 def test_a_few_lines_of_toolkit_make_it_pass(tried: Callable[[str], Kit]) -> None:
     verdict = tried(versions_of_connect()[-1])
