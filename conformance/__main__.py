@@ -59,7 +59,7 @@ def main() -> int:
         )
     elif not arguments.check:
         page = environments.ROOT / "docs" / "verdicts.md"
-        report.write(page, {name: report.section(engines.load(name), rows) for name, rows in found.items()})
+        report.write(page, [report.section(engines.load(name), rows) for name, rows in found.items()])
     disagrees = not all(row.agrees for rows in found.values() for row in rows)
     return int(disagrees or (bool(skipped) and os.environ.get("FLOE_MONITOR_CI") == "1"))
 

@@ -49,10 +49,10 @@ def section(engine: Engine, rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(page: Path, sections: dict[str, str]) -> None:
+def write(page: Path, sections: list[str]) -> None:
     """Put the sections into the page; those of other engines stay as they are."""
     existing = _sections(page.read_text()) if page.exists() else {}
-    merged = {**existing, **sections}
+    merged = {**existing, **_sections("\n".join(sections))}
     page.write_text(HEADER + "\n".join(merged[name] for name in sorted(merged)))
 
 
