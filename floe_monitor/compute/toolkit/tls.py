@@ -8,6 +8,7 @@ from pathlib import Path
 
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
+from floe_monitor.compute.toolkit.certificates import pem_valid_until
 
 Version = tuple[Path, int, int]
 """A file or directory with its time of change in nanoseconds and its size, by which a change is detected."""
@@ -77,3 +78,43 @@ def _unreadable(place: Path, error: OSError | ValueError) -> Exception:
     else:
         reason = getattr(error, "strerror", None) or "no path"
     return ComputeConfigurationError(f"cannot read the TLS roots in {place}: {reason}")
+
+
+def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Have the context show a certificate to servers; `key` may be in the same file.
+
+    Blocking. Raises `ComputeConfigurationError` where they cannot be read or do not belong together, and for
+    an encrypted key, for which drivers ask a terminal.
+    """
+    try:
+        context.load_cert_chain(certificate, key, password=_refuse_encrypted)
+    except _EncryptedKeyError:
+        raise ComputeConfigurationError(
+            f"the key in {key} is encrypted: dbt's driver has no passphrase for it, and asks a terminal"
+        ) from None
+    except ssl.SSLError as error:
+        reason = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM of both"
+        raise ComputeConfigurationError(
+            f"cannot use the client's certificate in {certificate} with the key in {key}: {reason}"
+        ) from None
+    except OSError as error:
+        raise ComputeConfigurationError(
+            f"cannot read the client's certificate or key: {error.strerror}"
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def end_of_certificate(certificate: Version) -> float | None:
+    """When the certificate in a file ends, in Unix seconds; None where it cannot be read or says nothing."""
+    try:
+        return pem_valid_until(certificate[0].read_text(encoding="ascii", errors="replace"))
+    except OSError:
+        return None  # whoever uses it says so
+
+
+class _EncryptedKeyError(Exception):
+    pass
+
+
+def _refuse_encrypted() -> str:
+    raise _EncryptedKeyError

@@ -15,8 +15,12 @@ from floe_monitor.compute import (
     ExpiryKind,
     note_expiry,
 )
-from floe_monitor.compute.toolkit.certificates import pem_valid_until
-from floe_monitor.compute.toolkit.tls import roots_version, tls_context
+from floe_monitor.compute.toolkit.tls import (
+    end_of_certificate,
+    load_client_certificate,
+    roots_version,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline
@@ -80,7 +84,7 @@ class Certificates:
         versions = tuple(roots_version(path) for path in (certificate, key) if path is not None)
         trusted = None if self._roots is None else roots_version(self._roots)
         context = _with_client(trusted, self._verified, _system_roots(), *versions)
-        return versions, context, _end_of(versions[0])
+        return versions, context, end_of_certificate(versions[0])
 
 
 def load_roots(config: ClickHouseConfig) -> None:
@@ -110,35 +114,5 @@ def _with_client(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     key_file = certificate[0] if key is None else key[0]
-    try:
-        context.load_cert_chain(certificate[0], key_file, password=_refuse_encrypted)
-    except _EncryptedKeyError:
-        raise ComputeConfigurationError(
-            f"the key in {key_file} is encrypted: dbt's driver has no passphrase for it, and asks a terminal"
-        ) from None
-    except ssl.SSLError as error:
-        reason = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM of both"
-        raise ComputeConfigurationError(
-            f"cannot use the client's certificate in {certificate[0]} with the key in {key_file}: {reason}"
-        ) from None
-    except OSError as error:
-        raise ComputeConfigurationError(
-            f"cannot read the client's certificate or key: {error.strerror}"
-        ) from None
+    load_client_certificate(context, certificate[0], key_file)
     return context
-
-
-@lru_cache(maxsize=16)
-def _end_of(certificate: Version) -> float | None:
-    try:
-        return pem_valid_until(certificate[0].read_text(encoding="ascii", errors="replace"))
-    except OSError:
-        return None  # whoever uses it says so
-
-
-class _EncryptedKeyError(Exception):
-    pass
-
-
-def _refuse_encrypted() -> str:
-    raise _EncryptedKeyError

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import certifi
 
 from floe_monitor.compute import (
-    ComputeConfigurationError,
     ComputeTimeoutError,
     ExpiryKind,
     note_expiry,
 )
-from floe_monitor.compute.toolkit.certificates import pem_valid_until
-from floe_monitor.compute.toolkit.tls import roots_version, tls_context
+from floe_monitor.compute.toolkit.tls import (
+    end_of_certificate,
+    load_client_certificate,
+    roots_version,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Deadline
@@ -77,7 +80,7 @@ class Certificates:
         if certificate is None or key is None:
             return (trusted,), tls_context(self._roots, verify=trusted is not None), None
         context = _with_client(trusted, certificate, key)
-        return (trusted, certificate, key), context, _end_of(certificate)
+        return (trusted, certificate, key), context, end_of_certificate(certificate)
 
 
 def load_roots(config: TrinoConfig) -> None:
@@ -116,35 +119,5 @@ def _with_client(trusted: Version | None, certificate: Version, key: Version) ->
         tls_context(place)  # says what is wrong with them
         cafile, capath = (None, place) if place.is_dir() else (place, None)
         context = ssl.create_default_context(cafile=cafile, capath=capath)
-    try:
-        context.load_cert_chain(certificate[0], key[0], password=_refuse_encrypted)
-    except _EncryptedKeyError:
-        raise ComputeConfigurationError(
-            f"the key in {key[0]} is encrypted: dbt's driver has no passphrase for it, and asks a terminal"
-        ) from None
-    except ssl.SSLError as error:
-        reason = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM of both"
-        raise ComputeConfigurationError(
-            f"cannot use the client's certificate in {certificate[0]} with the key in {key[0]}: {reason}"
-        ) from None
-    except OSError as error:
-        raise ComputeConfigurationError(
-            f"cannot read the client's certificate or key: {error.strerror}"
-        ) from None
+    load_client_certificate(context, certificate[0], key[0])
     return context
-
-
-@lru_cache(maxsize=16)
-def _end_of(certificate: Version) -> float | None:
-    try:
-        return pem_valid_until(certificate[0].read_text(encoding="ascii", errors="replace"))
-    except OSError:
-        return None  # whoever uses it says so
-
-
-class _EncryptedKeyError(Exception):
-    pass
-
-
-def _refuse_encrypted() -> str:
-    raise _EncryptedKeyError
