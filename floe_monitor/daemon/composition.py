@@ -40,6 +40,7 @@ from floe_monitor.telemetry.log_sink import LogSink
 from floe_monitor.telemetry.logs import configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
+from floe_monitor.web.change_feed import ChangeFeed
 
 if TYPE_CHECKING:
     import signal
@@ -118,7 +119,8 @@ class _Daemon:
         self._log = get_logger()
         prometheus = PrometheusSink()
         self._otel = build_otel(settings.otlp, environ, __version__, self._state, drops)
-        sinks: list[Sink] = [prometheus, LogSink(settings.log)]
+        self._feed = ChangeFeed(self._state)
+        sinks: list[Sink] = [prometheus, LogSink(settings.log), self._feed]
         if self._otel is not None:
             sinks.append(self._otel)
         self._history = build_history(settings.history, self._state, environ, drops)
@@ -187,6 +189,7 @@ class _Daemon:
             self._controller,
             limits=self._limits,
             publish=self._publish,
+            feed=self._feed,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:
