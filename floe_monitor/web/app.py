@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.web.access_control import AccessControl
     from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.health import Health
@@ -45,11 +46,12 @@ def create_app(
     publish: Publish,
     feed: ChangeFeed,
     streams: int = STREAMS,
+    past: PastSource | None = None,
 ) -> Starlette:
     """All routes over `state`, with what is asked before one is reached, outermost first. `streams`: how many
-    may listen to events at once."""
+    may listen to events at once; `past`: what is kept beyond the process, if anything is."""
     api = Api(state, metrics_page, controller, health)
-    status_page = StatusPage(state, api, health)
+    status_page = StatusPage(state, api, health, past)
     routes = [
         *api.routes(),
         *IncidentApi(state).routes(),
