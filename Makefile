@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 # Most of a test's time is waiting, so there are more workers than cores.
-PARALLEL := -n 5
+PARALLEL := -n 6
 
 # Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
