@@ -18,6 +18,7 @@ from floe_monitor.web.audit import Audit
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.incident_api import IncidentApi
+from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
 from floe_monitor.web.responses import ProblemError, problem_response
@@ -45,7 +46,13 @@ def create_app(
     """All routes over `state`, with what is asked before one is reached, outermost first."""
     api = Api(state, metrics_page, controller, health)
     status_page = StatusPage(state, api, health)
-    routes = [*api.routes(), *IncidentApi(state).routes(), *health.routes(), *status_page.routes()]
+    routes = [
+        *api.routes(),
+        *IncidentApi(state).routes(),
+        *OpenApi().routes(),
+        *health.routes(),
+        *status_page.routes(),
+    ]
     paths = [route.path for route in routes if "{" not in route.path]
 
     async def on_problem(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from floe_monitor.domain.incidents import Incident
+    from floe_monitor.domain.json_types import IncidentListJson
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.web.responses import Representation
 
@@ -85,7 +86,11 @@ class IncidentApi:
             selected = query.select(known)
             end = None if query.limit is None else query.offset + query.limit
             rows = [incident_serialization.incident(each) for each in selected[query.offset : end]]
-            body = {"total": len(selected), "open": sum(each.is_open for each in known), "incidents": rows}
+            body: IncidentListJson = {
+                "total": len(selected),
+                "open": sum(each.is_open for each in known),
+                "incidents": rows,
+            }
             return represent(serialization.encode(body), gzip_accepted=gzip_accepted)
 
         # What the members of a large one share takes some milliseconds to find.
