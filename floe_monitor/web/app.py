@@ -18,6 +18,7 @@ from floe_monitor.web.audit import Audit
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.incident_api import IncidentApi
+from floe_monitor.web.incident_page import IncidentPage
 from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
@@ -45,10 +46,12 @@ def create_app(
 ) -> Starlette:
     """All routes over `state`, with what is asked before one is reached, outermost first."""
     api = Api(state, metrics_page, controller, health)
+    incident_api = IncidentApi(state)
     status_page = StatusPage(state, api, health)
     routes = [
         *api.routes(),
-        *IncidentApi(state).routes(),
+        *incident_api.routes(),
+        *IncidentPage(state, incident_api, status_page).routes(),
         *OpenApi().routes(),
         *health.routes(),
         *status_page.routes(),

@@ -23,7 +23,7 @@ from floe_monitor.web.single_flight import ThreadedSingleFlight
 from floe_monitor.web.target_query import TargetQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from starlette.requests import Request
 
@@ -101,6 +101,12 @@ class StatusPage:
         if name not in _ASSETS:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"no asset {name[:128]!r}")
         return conditional_response(request, self._assets[name], _ASSETS[name])
+
+    async def respond(self, template: str, key: Hashable, values: Callable[[], dict[str, Any]]) -> Response:
+        """Another page in this look. `values` is called in the thread that renders; requests of one `key` at
+        the same time share what comes of it."""
+        html = await self._renders.run_blocking(key, lambda: self._render(template, **values()))
+        return _html_response(html)
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)

@@ -57,12 +57,14 @@ def milliseconds(seconds: float | None) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
 
 
-def ago(at: float | None, now: float) -> str:
-    """How long ago, in one unit: `3 s ago`."""
-    if not at:
-        return "never"
-    age = max(0.0, now - at)
+def span(seconds: float) -> str:
+    """In one unit: `3 s`, `17 min`, `6 h`, `5 d`."""
     for unit, size, until in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800)):
-        if age < until:
-            return f"{age / size:.0f} {unit} ago"
-    return f"{age / 86_400:.0f} d ago"
+        if seconds < until:
+            return f"{max(0.0, seconds) / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def ago(at: float | None, now: float) -> str:
+    """How long ago: `3 s ago`."""
+    return f"{span(now - at)} ago" if at else "never"

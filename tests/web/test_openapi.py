@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-PAGES = {"/", "/targets/{name}", "/assets/{file}"}
+PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/assets/{file}"}
 """For people, in HTML."""
 
 
