@@ -19,6 +19,8 @@ from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.event_stream import EventStreams
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.incident_api import IncidentApi
+from floe_monitor.web.incident_page import IncidentPage
+from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
 from floe_monitor.web.responses import ProblemError, problem_response
@@ -51,10 +53,13 @@ def create_app(
     """All routes over `state`, with what is asked before one is reached, outermost first. `streams`: how many
     may listen to events at once; `past`: what is kept beyond the process, if anything is."""
     api = Api(state, metrics_page, controller, health)
+    incident_api = IncidentApi(state)
     status_page = StatusPage(state, api, health, past)
     routes = [
         *api.routes(),
-        *IncidentApi(state).routes(),
+        *incident_api.routes(),
+        *IncidentPage(state, incident_api, status_page).routes(),
+        *OpenApi().routes(),
         *EventStreams(state, feed).routes(),
         *health.routes(),
         *status_page.routes(),

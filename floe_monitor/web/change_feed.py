@@ -28,7 +28,7 @@ from floe_monitor.domain.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from floe_monitor.domain.events import Event
     from floe_monitor.domain.health import Transition
@@ -122,7 +122,7 @@ class ChangeFeed:
         }
         self._add("incident", body)
 
-    def _add(self, event: str, body: dict[str, Any], target: str | None = None) -> None:
+    def _add(self, event: str, body: Mapping[str, Any], target: str | None = None) -> None:
         data = serialization.encode(body)
         with self._lock:
             self._newest += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import anyio
 from starlette.responses import Response
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.web.change_feed import Change, ChangeFeed
 
-EVENTS = ("snapshot", "status", "summary", "incident", "maintenance", "configuration", "probe")
+EventName = Literal["snapshot", "status", "summary", "incident", "maintenance", "configuration", "probe"]
+EVENTS: tuple[EventName, ...] = get_args(EventName)
 PARAMETERS = ("events", "target")
 MOST_TARGETS = 100
 """Named in one request."""

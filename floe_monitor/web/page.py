@@ -19,7 +19,7 @@ from floe_monitor.web.single_flight import ThreadedSingleFlight
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -71,6 +71,14 @@ class StatusPage:
         if name not in self._assets:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"no asset {name[:128]!r}")
         return conditional_response(request, self._assets[name], _TYPES[Path(name).suffix])
+
+    async def respond(
+        self, request: Request, template: str, key: Hashable, values: Callable[[], dict[str, Any]]
+    ) -> Response:
+        """Another page in this look. `values` is called in the thread that renders; requests of one `key` at
+        the same time share what comes of it."""
+        found = await self._renders.run_blocking(key, lambda: self._render(template, **values()))
+        return _answer(request, *found)
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)
