@@ -20,7 +20,7 @@ from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.configuration import read_configuration
 from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
-from floe_monitor.daemon.history import build_history, take_up
+from floe_monitor.daemon.history import build_history, build_past, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
@@ -124,8 +124,10 @@ class _Daemon:
         if self._otel is not None:
             sinks.append(self._otel)
         self._history = build_history(settings.history, self._state, environ, drops)
+        self._past = None
         if self._history is not None:
             sinks.append(self._history)
+            self._past = build_past(settings.history, environ)
         self._fanout = Fanout(sinks, drops=drops)
         self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
@@ -190,6 +192,7 @@ class _Daemon:
             limits=self._limits,
             publish=self._publish,
             feed=self._feed,
+            past=self._past,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.settings.http_models import HttpSettings
     from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
@@ -84,6 +85,7 @@ class HttpSurface:
         limits: Callable[[], LivenessLimits],
         publish: Publish,
         feed: ChangeFeed,
+        past: PastSource | None,
         interval: Callable[[], float],
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -98,6 +100,7 @@ class HttpSurface:
             access=self.access,
             publish=publish,
             feed=feed,
+            past=past,
             streams=min(STREAMS, bounds.connections // 4),
         )
         services = [Service(app, self._listeners.main, bounds)]
@@ -108,6 +111,8 @@ class HttpSurface:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(self.access.keep_current, interval), name="access")
             tasks.start_soon(feed.run, name="events")
+            if past is not None:
+                tasks.start_soon(past.run, name="past")
             if self._listeners.certificate is not None:
                 tasks.start_soon(self._listeners.certificate.follow, interval, name="certificate")
             await serve(*services, task_status=task_status)

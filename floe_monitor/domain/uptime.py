@@ -76,6 +76,9 @@ class PastSource(Protocol):
     """What is kept beyond the process. Whoever asks waits a moment at most: what takes longer is there the
     next time."""
 
+    async def run(self) -> None:
+        """Read what is asked for, until cancelled."""
+
     @property
     def since(self) -> float | None:
         """When the oldest of it was (Unix seconds), once that is known."""

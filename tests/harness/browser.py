@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 110.0
 """Seconds for all that one browser is asked: a busy machine starts one in half a minute."""
+_LAST_WORDS = 10.0
+"""Of those, for saying what the page shows instead."""
 _OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe"
@@ -103,9 +105,9 @@ class Browser:
                 if self.value(f"Boolean({expression})"):
                     return
             except AssertionError:
-                if time.monotonic() > self._until:
+                if time.monotonic() > self._until - _LAST_WORDS:
                     raise
-            assert time.monotonic() < self._until, f"never came true: {expression}; {self._where()}"
+            assert time.monotonic() < self._until - _LAST_WORDS, f"not true: {expression}; {self._where()}"
             time.sleep(0.05)
 
     def press(self, key: str, *, shift: bool = False) -> None:
