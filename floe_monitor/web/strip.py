@@ -39,6 +39,8 @@ class Drawing:
     paths: tuple[tuple[str, str], ...]
     label: str
     uptime: float | None
+    unread: bool = False
+    """There is more to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,9 @@ def draw_strip(strip: Strip, now: float) -> Drawing:
 
 def draw_unread() -> Drawing:
     """Of a target whose past is not read yet."""
-    return Drawing(BARS * STEP - 1, tuple(_paths([None] * BARS)), "the past is not read yet", None)
+    return Drawing(
+        BARS * STEP - 1, tuple(_paths([None] * BARS)), "the past is not read yet", None, unread=True
+    )
 
 
 def draw_results(snapshot: TargetSnapshot, now: float) -> Drawing:

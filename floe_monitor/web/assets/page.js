@@ -108,21 +108,24 @@
     for (const name of ["summary", "status", "probe", "incident", "maintenance", "configuration"]) {
       source.addEventListener(name, () => { heard = Date.now(); plan(); });
     }
+    source.addEventListener("error", plan);
     for (const name of ["open", "heartbeat"]) source.addEventListener(name, () => { heard = Date.now(); });
   }
 
   function attend() {
     age();
     if (!on || document.hidden) return;
-    const closed = source === null || source.readyState === EventSource.CLOSED;
-    if (events && (closed || Date.now() - heard > SILENT)) listen();
-    if (Date.now() - Math.max(asked, updated) > (closed && note.textContent ? LEAST * 3 : SLOWLY)) plan();
+    const lost = source === null || source.readyState === EventSource.CLOSED;
+    if (events && (lost || Date.now() - heard > SILENT)) listen();
+    const soon = note.textContent || document.querySelector("[data-soon]");
+    if (soon || Date.now() - Math.max(asked, updated) > SLOWLY) plan();
   }
 
   toggle.hidden = false;
   toggle.addEventListener("click", () => {
     on = !on;
-    toggle.textContent = "Live updates: " + (on ? "on" : "off");
+    toggle.textContent = on ? "Live" : "Paused";
+    toggle.setAttribute("aria-pressed", String(on));
     listen();
     plan();
   });
@@ -149,6 +152,8 @@
     }
   });
 
+  const filters = document.getElementById("filters");
+  if (filters && innerWidth <= 640 && !("used" in filters.dataset)) filters.open = false;
   age();
   listen();
   setInterval(attend, 2500);
