@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
 BUILD_LOCK = ROOT / "requirements" / "build.lock"
 MONITOR = "floe-monitor"
+HISTORY = "history"
+"""The extra that comes with every engine: a configuration that asks for a history shall have one."""
 _PIN = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?==[^\n]*\\\n(?:    --hash=sha256:\S+(?: \\)?\n)+",
     re.MULTILINE,
@@ -60,12 +62,12 @@ def plugins() -> dict[str, Path]:
 
 
 def needed(engine: str, pins: Mapping[str, Pin]) -> list[str]:
-    """What the engine's plugin and the monitor need, by the names of the lock.
+    """What the engine's plugin and the monitor with its history need, by the names of the lock.
 
     Of the plugin's extras those come along that are locked whole (DuckDB's Iceberg extensions).
     """
-    project = _project(plugins()[engine])
-    wanted = [*_project(ROOT)["dependencies"], *project["dependencies"]]
+    monitor, project = _project(ROOT), _project(plugins()[engine])
+    wanted = [*monitor["dependencies"], *monitor["optional-dependencies"][HISTORY], *project["dependencies"]]
     for extra in project.get("optional-dependencies", {}).values():
         if all(canonicalize_name(Requirement(text).name) in pins for text in extra):
             wanted += extra

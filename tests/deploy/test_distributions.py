@@ -52,7 +52,8 @@ def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine
     assert DRIVERS[engine] <= set(names)
     others = set().union(*(drivers for other, drivers in DRIVERS.items() if other != engine))
     assert not others & set(names)
-    assert not {"pytest", "ruff", "hatchling"} & set(names), "what the tests need"
+    assert not {"pytest", "ruff", "hatchling", "pyarrow"} & set(names), "what the tests need, or few users"
+    assert {"alembic", "sqlalchemy"} <= set(names), "a history may be asked for"
     text = distributions.requirements(engine, [])
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.match(r"[\w.\[\],-]+==\S+|    --hash=sha256:[0-9a-f]{64}", line) for line in lines)
@@ -176,7 +177,8 @@ def test_the_wheels_are_installed_with_two_engines_and_probe(tmp_path: Path) -> 
         "dev": {"plugin": "duckdb", "connection": {"path": ":memory:"}},
         "pg": {"plugin": "postgres", "connection": server},
     }
-    (tmp_path / "floe-monitor.yaml").write_text(yaml.safe_dump({"targets": targets}))
+    history = {"url": f"sqlite:///{tmp_path}/history.db"}
+    (tmp_path / "floe-monitor.yaml").write_text(yaml.safe_dump({"targets": targets, "history": history}))
     said = subprocess.run(
         [venv / "bin" / "floe-monitor", "check"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
@@ -184,3 +186,8 @@ def test_the_wheels_are_installed_with_two_engines_and_probe(tmp_path: Path) -> 
     assert said.returncode == 1, said.stderr
     assert re.search(r"^dev +✓ healthy", said.stdout, re.MULTILINE), said.stdout
     assert re.search(r"^pg +✕ unhealthy .*Connection refused \(connection\)", said.stdout, re.MULTILINE)
+    kept = subprocess.run(
+        [venv / "bin" / "floe-monitor", "history"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert "there is no history yet" in kept.stderr, "the extra is installed"
