@@ -226,8 +226,6 @@ def test_the_test_pod_asks_the_service(rendered: Rendered) -> None:
 
 
 def test_a_route_leads_to_the_service(rendered: Rendered) -> None:
-    """The Gateway API's own schema is in no package that tests could install: its fields are named here, and
-    were held against the CRD of its version 1.6.3."""
     route = kind(rendered["route"], "HTTPRoute")
     assert route["spec"].keys() == {"parentRefs", "hostnames", "rules"}
     [rule] = route["spec"]["rules"]
