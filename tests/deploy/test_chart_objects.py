@@ -192,6 +192,7 @@ def test_every_alert_is_there_but_those_left_out(rendered: Rendered) -> None:
     assert len(ALERTS) > 5
     *shaped, own = rules("scraped")
     assert own["alert"] == "Own"
+    assert kind(rendered["scraped"], "PrometheusRule")["metadata"]["namespace"] == "monitoring"
     kept = [rule for rule in plain if rule["alert"] != ALERTS[0]]
     for rule, found in zip(kept, shaped, strict=True):
         assert found["expr"] == rule["expr"]
