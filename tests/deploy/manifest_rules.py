@@ -14,9 +14,8 @@ from tests.deploy.charts import containers
 if TYPE_CHECKING:
     from pathlib import Path
 
-_OPERATOR = """
+_STRICT = """
 import json
-from cloudcoil.models.prometheus_operator import v1
 
 def strict(node):
     if isinstance(node, dict):
@@ -29,15 +28,34 @@ def strict(node):
             strict(value)
     return node
 
-kinds = (v1.ServiceMonitor, v1.PodMonitor, v1.PrometheusRule)
 print(json.dumps({each.__name__: strict(each.model_json_schema(by_alias=True)) for each in kinds}))
+"""
+_OPERATOR = """
+from cloudcoil.models.prometheus_operator import v1
+
+kinds = (v1.ServiceMonitor, v1.PodMonitor, v1.PrometheusRule)
+"""
+_ARGO = """
+from hera.workflows.models import CronWorkflow
+
+kinds = (CronWorkflow,)
 """
 
 
 def operator_schemas() -> dict[str, Manifest]:
     """The Prometheus operator's custom resources by kind, made to refuse what they do not have."""
+    return _schemas(_OPERATOR)
+
+
+def argo_schemas() -> dict[str, Manifest]:
+    """Argo's likewise."""
+    return _schemas(_ARGO)
+
+
+def _schemas(models: str) -> dict[str, Manifest]:
     python = environments.built("operator.txt") / "bin" / "python"
-    done = subprocess.run([python, "-c", _OPERATOR], capture_output=True, text=True, timeout=120, check=True)
+    command = [str(python), "-c", models + _STRICT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     schemas: dict[str, Manifest] = json.loads(done.stdout)
     return schemas
 
