@@ -139,7 +139,9 @@ class PrometheusRule(Part):
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
-    namespace: Name = Field("", description="Where the operator's Prometheus looks; the release's by default.")
+    namespace: Name = Field(
+        "", description="Where the operator's Prometheus looks; the release's by default."
+    )
     runbook_url: str = Field("", description="Where you have docs/alerts.md; each alert adds its `#name`.")
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 

@@ -64,6 +64,18 @@ def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine
                 assert canonicalize_name(each.name) in names, f"{name} needs {each}"
 
 
+@needs_locked("grpcio", "opentelemetry-exporter-otlp-proto-grpc")
+def test_an_extra_has_a_file_of_what_it_adds() -> None:
+    pins = distributions.read_lock(distributions.LOCK)
+    added = distributions.needed("otlp-grpc", pins)
+    assert {"grpcio", "opentelemetry-exporter-otlp-proto-grpc"} <= set(added)
+    for engine in ENGINES:
+        assert "grpcio" not in distributions.needed(engine, pins), "export over HTTP does without"
+    text = distributions.requirements("otlp-grpc", [])
+    assert "What the extra otlp-grpc adds" in text.splitlines()[0]
+    assert "floe-monitor==" not in text
+
+
 def _unmet(venv: Path) -> Iterator[str]:
     """Read from the metadata, as `pip check` does, whose words and settings differ between machines."""
     places = [str(path) for path in venv.glob("lib/python*/site-packages")]
