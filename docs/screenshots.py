@@ -293,7 +293,7 @@ class Started:
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    def started(self, value: None = None) -> None:
+    def started(self, _value: None = None) -> None:
         self.event.set()
 
 
@@ -344,13 +344,13 @@ def _take(url: str, shots: Sequence[Shot], program: str, profile: Path) -> None:
             if shot.before:
                 browser.value(shot.before)
             browser.screenshot(IMAGES / f"{shot.name}.png")
-            print(f"wrote docs/images/{shot.name}.png")
+            sys.stdout.write(f"wrote docs/images/{shot.name}.png\n")
 
 
 def main() -> int:
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
-        print("chromium is not installed (Debian package chromium)", file=sys.stderr)
+        sys.stderr.write("chromium is not installed (Debian package chromium)\n")
         return 2
     incident = some_down()
     opened = next(each.id for each in incident.state.incidents.view() if each.members_total > 1)

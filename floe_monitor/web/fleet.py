@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlencode
 
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.web.census import Census, take_census
 from floe_monitor.web.target_query import TargetQuery, unknown_word
-from floe_monitor.web.verdict import WORST_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +23,6 @@ PARAMETERS = ("group", "past")
 NO_LABEL = ""
 """The group of the targets that do not have the label."""
 
-_RANK = {status: rank for rank, status in enumerate(WORST_FIRST)}
 _LISTED = 200
 """Plugins, label keys and values offered at most: of more a list is no help."""
 
@@ -117,35 +115,39 @@ def choices(snapshots: Iterable[TargetSnapshot]) -> Choices:
     return Choices(tuple(sorted(plugins)[:_LISTED]), tuple(keys[:_LISTED]), tuple(pairs[:_LISTED]))
 
 
-def arrange(snapshots: Sequence[TargetSnapshot], query: FleetQuery) -> FleetPage:
+def arrange(census: Census, query: FleetQuery) -> FleetPage:
     """Worst first; of groups the one first whose worst target is worst."""
-    found = query.targets.select(snapshots)
-    key = query.group
-    counts: dict[str, Counter[HealthStatus]] = {}
-    for snapshot in found if key else ():
-        counts.setdefault(_value(snapshot, key), Counter())[snapshot.status] += 1
-    worst = {name: min(map(_RANK.__getitem__, statuses)) for name, statuses in counts.items()}
-
-    def order(snapshot: TargetSnapshot) -> tuple[int, str, int, bool]:
-        rank = _RANK[snapshot.status]
-        name = _value(snapshot, key) if key else ""
-        return worst.get(name, 0), name, rank, snapshot.maintenance is not None
-
-    found.sort(key=order if key else lambda each: (_RANK[each.status], each.maintenance is not None))
-    offset = query.targets.offset
-    rows = tuple(found[offset : offset + min(query.targets.limit or ROWS, ROWS)])
-    groups: dict[str, Group] = {}
-    for snapshot in rows:
-        name = _value(snapshot, key) if key else ""
-        group = groups.get(name)
-        if group is None:
-            each = counts.get(name, Counter())
-            shown = [(status, each[status]) for status in WORST_FIRST if each[status]]
-            group = groups[name] = Group(name if key else None, len(groups), shown)
-        (group.healthy if snapshot.status is HealthStatus.HEALTHY else group.troubled).append(snapshot)
+    if query.filters:
+        census = take_census(query.targets.select(census.worst_first()))
+    named = {"": census} if not query.group else _grouped(census, query.group)
+    begin = query.targets.offset
+    end = begin + min(query.targets.limit or ROWS, ROWS)
+    groups: list[Group] = []
+    rows: list[TargetSnapshot] = []
+    passed = 0
+    for name, each in sorted(named.items(), key=lambda item: (item[1].rank, item[0])):
+        if passed < end and passed + each.total > begin:
+            shown = each.worst_first()[max(0, begin - passed) : end - passed]
+            groups.append(_group(name if query.group else None, len(groups), each, shown))
+            rows += shown
+        passed += each.total
     healthy = sum(snapshot.status is HealthStatus.HEALTHY for snapshot in rows)
-    return FleetPage(tuple(groups.values()), rows, len(found), offset, healthy == len(rows))
+    return FleetPage(tuple(groups), tuple(rows), census.total, begin, healthy == len(rows))
 
 
-def _value(snapshot: TargetSnapshot, key: str) -> str:
-    return snapshot.target.labels.get(key, NO_LABEL)
+def _grouped(census: Census, key: str) -> dict[str, Census]:
+    named: dict[str, Census] = {}
+    for snapshot in census.worst_first():
+        name = snapshot.target.labels.get(key, NO_LABEL)
+        known = named.get(name)
+        if known is None:
+            known = named[name] = Census()
+        known.add(snapshot)
+    return named
+
+
+def _group(name: str | None, number: int, census: Census, shown: Sequence[TargetSnapshot]) -> Group:
+    group = Group(name, number, [(status, count) for status, count in census.counts if count])
+    for snapshot in shown:
+        (group.healthy if snapshot.status is HealthStatus.HEALTHY else group.troubled).append(snapshot)
+    return group

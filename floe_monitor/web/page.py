@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from floe_monitor.domain import serialization
 from floe_monitor.web import favicon, fleet, strip, target_view, verdict
+from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping
 
     from starlette.requests import Request
 
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
+    from floe_monitor.web.census import Census
     from floe_monitor.web.fleet import FleetPage, FleetQuery
     from floe_monitor.web.health import Health
 
@@ -46,6 +47,8 @@ class StatusPage:
         self._health = health
         self._past = past
         self._templates = environment()
+        self._drawings = strip.Drawings()
+        self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
         files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
         self._assets = {name: represent(content) for name, content in files.items()}
@@ -88,10 +91,14 @@ class StatusPage:
 
     async def _index(self, query: FleetQuery) -> tuple[bytes, str]:
         """In two steps, both in a thread: which rows there are, and with what is kept of these, the page."""
-        snapshots = self._state.view()
-        page = await self._renders.in_thread(lambda: fleet.arrange(snapshots, query))
+
+        def arrange() -> tuple[Census, FleetPage]:
+            census = take_census(self._state.view())
+            return census, fleet.arrange(census, query)
+
+        census, page = await self._renders.in_thread(arrange)
         unit, strips = await self._strips(query, page)
-        return await self._renders.in_thread(lambda: self._fleet(query, snapshots, page, unit, strips))
+        return await self._renders.in_thread(lambda: self._fleet(query, census, page, unit, strips))
 
     async def _strips(self, query: FleetQuery, page: FleetPage) -> tuple[Unit, Mapping[str, Strip]]:
         if self._past is None:
@@ -103,24 +110,23 @@ class StatusPage:
     def _fleet(
         self,
         query: FleetQuery,
-        snapshots: Sequence[TargetSnapshot],
+        census: Census,
         page: FleetPage,
         unit: Unit,
         strips: Mapping[str, Strip],
     ) -> tuple[bytes, str]:
-        counts = serialization.counts(snapshots)
         live = self._health.live
         return self._render(
             "index.html",
             root="",
-            overall=verdict.overall(snapshots, live),
-            changed=max((snapshot.since for snapshot in snapshots), default=0.0),
-            counts=[(status, counts[status.word]) for status in verdict.WORST_FIRST],
-            total=len(snapshots),
+            overall=verdict.overall(census, live),
+            changed=census.changed,
+            counts=census.counts,
+            total=census.total,
             page=page,
             query=query,
-            choices=fleet.choices(snapshots),
-            windows=verdict.maintenances(snapshots),
+            choices=self._choices(),
+            windows=verdict.maintenances(census.in_maintenance),
             kept=self._past is not None,
             unit=unit,
             strips={row.target.name: self._drawn(row, strips) for row in page.rows},
@@ -133,7 +139,16 @@ class StatusPage:
         if self._past is None:
             return strip.draw_results(row, time.monotonic())
         known = strips.get(row.target.name)
-        return strip.draw_unread() if known is None else strip.draw_strip(known, time.time())
+        return (
+            strip.draw_unread() if known is None else self._drawings.draw(row.target.name, known, time.time())
+        )
+
+    def _choices(self) -> fleet.Choices:
+        """What targets are called changes with the configuration alone."""
+        of = self._state.config.generation, len(self._state.targets)
+        if self._known_choices is None or self._known_choices[0] != of:
+            self._known_choices = of, fleet.choices(self._state.view())
+        return self._known_choices[1]
 
     async def _target(self, name: str) -> tuple[bytes, str]:
         past = None if self._past is None else await self._past.target(name)

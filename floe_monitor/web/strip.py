@@ -66,6 +66,25 @@ def draw_strip(strip: Strip, now: float) -> Drawing:
     return Drawing(BARS * STEP - 1, tuple(_paths(bars)), _said(strip, shown, share), share)
 
 
+class Drawings:
+    """Of strips that are drawn again and again while they stay the same."""
+
+    def __init__(self, kept: int = 1_000) -> None:
+        self._kept = kept
+        self._known: dict[str, tuple[Strip, int, Drawing]] = {}
+
+    def draw(self, name: str, strip: Strip, now: float) -> Drawing:
+        period = int(now // LENGTHS[strip.unit])
+        known = self._known.get(name)
+        if known is not None and known[0] is strip and known[1] == period:
+            return known[2]
+        drawing = draw_strip(strip, now)
+        while len(self._known) >= self._kept:
+            del self._known[next(iter(self._known))]
+        self._known[name] = strip, period, drawing
+        return drawing
+
+
 def draw_unread() -> Drawing:
     """Of a target whose past is not read yet."""
     return Drawing(

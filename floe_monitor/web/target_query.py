@@ -61,6 +61,8 @@ class TargetQuery:
 
     def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
         """Those that match, in their order; `limit` and `offset` are not applied."""
+        if not (self.statuses or self.plugins or self.search or self.labels):
+            return list(snapshots)
         return [snapshot for snapshot in snapshots if self._matches(snapshot)]
 
     def page(self, selected: Sequence[TargetSnapshot]) -> Sequence[TargetSnapshot]:

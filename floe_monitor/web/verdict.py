@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.web.census import WORST_FIRST
 from floe_monitor.web.wording import listed, thousands
 
 if TYPE_CHECKING:
@@ -14,14 +15,13 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.liveness import Verdict as MonitorVerdict
     from floe_monitor.domain.state import TargetSnapshot
+    from floe_monitor.web.census import Census
 
 NAMED = 3
 """Targets that a sentence names; of more it gives the number alone."""
 
 WINDOWS = 5
 """Shown at most: a calendar is no list of faults."""
-
-WORST_FIRST = (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED, HealthStatus.UNKNOWN, HealthStatus.HEALTHY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +34,44 @@ class Overall:
     rest: str = ""
 
 
-def overall(snapshots: Sequence[TargetSnapshot], monitor: MonitorVerdict) -> Overall:
+def overall(census: Census, monitor: MonitorVerdict) -> Overall:
     """Targets in maintenance are counted apart: they worry nobody."""
-    maintained = sum(snapshot.maintenance is not None for snapshot in snapshots)
-    found: dict[HealthStatus, list[TargetSnapshot]] = {status: [] for status in WORST_FIRST}
-    for snapshot in snapshots:
-        if snapshot.maintenance is None:
-            found[snapshot.status].append(snapshot)
+    found = census.alarming
+    maintained = len(census.in_maintenance)
     rest = _rest(found, maintained)
     if not monitor.ok:
         sentence = "The monitor itself is not well: what it says of targets may be old"
         return Overall(HealthStatus.UNHEALTHY, sentence, "the monitor is not well", rest)
-    if not snapshots:
+    if not census.total:
         return Overall(HealthStatus.UNKNOWN, "No targets are configured", "no targets")
     worst = next((status for status in WORST_FIRST[:-1] if found[status]), HealthStatus.HEALTHY)
     if worst is HealthStatus.HEALTHY:
-        return Overall(worst, _all_healthy(len(snapshots), maintained, snapshots), "all healthy", rest)
+        return Overall(worst, _all_healthy(census, maintained), "all healthy", rest)
     words = {HealthStatus.UNKNOWN: "not known"}.get(worst, worst.word)
     ill = found[worst]
-    return Overall(worst, _ill(ill, words, len(snapshots)), f"{thousands(len(ill))} {words}", rest)
+    return Overall(worst, _ill(ill, words, census.total), f"{thousands(len(ill))} {words}", rest)
 
 
-def _all_healthy(total: int, maintained: int, snapshots: Sequence[TargetSnapshot]) -> str:
+def _all_healthy(census: Census, maintained: int) -> str:
+    total = census.total
+    if total == 1:
+        name = census.worst_first()[0].target.name
+        return f"{name} is in maintenance" if maintained else f"{name} is healthy"
     if not maintained:
-        if total == 1:
-            return f"{snapshots[0].target.name} is healthy"
         return f"All {thousands(total)} targets are healthy"
     if maintained == total:
-        return (
-            "Every target is in maintenance" if total > 1 else f"{snapshots[0].target.name} is in maintenance"
-        )
+        return "Every target is in maintenance"
     return f"All targets are healthy, but for {thousands(maintained)} in maintenance"
 
 
 def _ill(ill: Sequence[TargetSnapshot], words: str, total: int) -> str:
-    names = [snapshot.target.name for snapshot in ill]
+    names = [snapshot.target.name for snapshot in ill[: NAMED + 1]]
     if len(ill) <= NAMED and all(len(name) <= 40 for name in names):
         return f"{listed(names)} {'is' if len(ill) == 1 else 'are'} {words}"
     return f"{thousands(len(ill))} of {thousands(total)} targets are {words}"
 
 
-def _rest(found: dict[HealthStatus, list[TargetSnapshot]], maintained: int) -> str:
+def _rest(found: Sequence[Sequence[TargetSnapshot]], maintained: int) -> str:
     parts = [f"{thousands(len(found[status]))} {status.word}" for status in WORST_FIRST if found[status]]
     if maintained:
         parts.append(f"{thousands(maintained)} in maintenance")
