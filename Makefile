@@ -101,11 +101,7 @@ sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGI
 	@$(BIN)/python -m deploy.bill_of_materials $(ENGINES)
 
 audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
-	@tool=$$($(BIN)/python -m conformance.environments release.txt)/bin/pip-audit; status=0; \
-	for lock in requirements/*.lock; do \
-		echo "$$lock"; \
-		$$tool --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock $(AUDIT_ARGS) || status=1; \
-	done; exit $$status
+	@$(BIN)/python -m deploy.audit
 
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart
