@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import ssl
 import tempfile
 import threading
 import time
@@ -17,11 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import trustme
-
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.cases import Situation
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE, TABLE, Lakehouse
+from conformance.loopback_server import server_tls
 from conformance.polaris_standin import PolarisStandIn
 from conformance.sigv4_standin import SigV4StandIn
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
@@ -222,11 +220,7 @@ def glue(
 ) -> Iterator[Situation]:
     """A target on the stand-in for Glue's endpoint of one region, with MiniStack behind it; over HTTPS where
     `trusted_in` is a key of `connection` that names its certificate, or empty."""
-    tls = None if trusted_in is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if tls is not None:
-        authority = trustme.CA()
-        authority.issue_cert("127.0.0.1").configure_cert(tls)
-        authority.cert_pem.write_to_path(folder / "root.pem")
+    tls, root = (None, None) if trusted_in is None else server_tls(folder)
     with SigV4StandIn(_ministack(), tls) as endpoint:
         endpoint.clock = clock
         given = endpoint.secret(key_id)
@@ -237,7 +231,7 @@ def glue(
         )
         if trusted_in:
             connection = found.fields["connection"]
-            trust = {**connection.get(trusted_in, {}), "ca_cert_file": str(folder / "root.pem")}
+            trust = {**connection.get(trusted_in, {}), "ca_cert_file": str(root)}
             found = replace(found, fields={"connection": {**connection, trusted_in: trust}})
         yield found
 

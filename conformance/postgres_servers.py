@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import os_users
+from conformance.loopback_server import LOOPBACK, free_port
 
 if TYPE_CHECKING:
     import trustme
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
-LOOPBACK = "127.0.0.1"
 
 _HBA = """
 local   all all                    trust
@@ -84,9 +83,7 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="fm-pg-", dir="/tmp"))  # short
         self.directory.chmod(0o755)
         os_users.hand_over(self.directory, binaries)
-        with socket.socket() as free:
-            free.bind((LOOPBACK, 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         atexit.register(self.remove)
 
     def tool(self, program: str, *arguments: str) -> None:

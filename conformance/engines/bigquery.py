@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import environments
 from conformance.bigquery_answers import EVERYTHING, refusal
-from conformance.bigquery_standin import LOOPBACK, StandIn, new_account
+from conformance.bigquery_standin import StandIn, new_account
 from conformance.cases import Case, Engine, Situation
+from conformance.loopback_server import LOOPBACK, free_port
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ _account = cache(partial(new_account, ACCOUNT, ""))
 def _emulator() -> int:
     """The port of an emulator that lives as long as this process."""
     program = environments.built("crucible.txt") / "bin" / "crucible"
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     command = [str(program), "serve", "--dialect", "bigquery", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     atexit.register(process.kill)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from conformance import clickhouse_servers, clickhouse_standin
 from conformance.cases import Case, Engine, Situation
 from conformance.clickhouse_servers import PASSWORD, Front, OldServer, Profile
+from conformance.loopback_server import LOOPBACK
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VARIABLE = "CONFORMANCE_CLICKHOUSE_PASSWORD"
-LOOPBACK = "127.0.0.1"
 _building = threading.Lock()
 _MARTS = Profile(statements=("CREATE DATABASE marts ENGINE = Atomic",))
 _READER = ("SELECT ON default.*", "SHOW ON *.*")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import pgbouncer
 from conformance.cases import Case, Engine, Situation
+from conformance.loopback_server import LOOPBACK
 from conformance.postgres_servers import (
-    LOOPBACK,
     PASSWORD,
     building,
     closed_standby,

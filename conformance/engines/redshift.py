@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import redshift_servers, redshift_standin
 from conformance.cases import Case, Engine, Situation
-from conformance.postgres_servers import LOOPBACK, PASSWORD
+from conformance.loopback_server import LOOPBACK, server_tls
+from conformance.postgres_servers import PASSWORD
 from conformance.redshift_aws_standin import CLUSTER, REGION, TEMPORARY, WORKGROUP, AwsStandIn
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -151,13 +152,8 @@ def _workgroup(
 
 def _authority(folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
     """A server's TLS, and the environment in which its root is one of the system's."""
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "root.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context, {"SSL_CERT_FILE": str(folder / "root.pem")}
+    context, root = server_tls(folder, "localhost")
+    return context, {"SSL_CERT_FILE": str(root)}
 
 
 ENGINE = Engine(

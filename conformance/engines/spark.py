@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
-import ssl
 import sys
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, Engine, Situation
 from conformance.environments import ROOT
+from conformance.loopback_server import LOOPBACK, server_tls
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 VARIABLE = "CONFORMANCE_SPARK_SECRET"
-LOOPBACK = "127.0.0.1"
 CLUSTER = "0123-456789-abcdefgh"
 _building = threading.Lock()
 
@@ -102,19 +101,13 @@ def _standin(
 def _tls(
     folder: Path, *, http: bool = False, token: str = PASSWORD, state: str = "RUNNING"
 ) -> Iterator[Situation]:
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
+    context, root = server_tls(folder, "localhost")
     api = {"/api/2.0/clusters/get": (200, {"state": state})}
     options = {"tls": context, "http": http, "token": PASSWORD, "api": api}
     if not http:
         with _standin(folder, options=options, use_ssl=True) as situation:
             yield situation
         return
-    root = folder / "root.pem"
-    ca.cert_pem.write_to_path(root)
     changes: dict[str, Any] = {"method": "http", "host": "localhost", "user": None, "cluster": CLUSTER}
     with _standin(folder, options=options, secret=("token", token), **changes) as situation:
         yield replace(situation, environment={**situation.environment, "SSL_CERT_FILE": str(root)})

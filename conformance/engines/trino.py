@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import ssl
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from conformance import trino_server, trino_standin
 from conformance.cases import Case, Engine, Situation
 from conformance.engines import rest_catalogs
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE
+from conformance.loopback_server import LOOPBACK, server_tls
 from conformance.rest_catalogs import WAREHOUSE, IcebergRest, Nessie
 from conformance.trino_catalogs import iceberg_over_rest
 from conformance.trino_standin import PASSWORD, basic
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from conformance.trino_server import TrinoServer
 
 VARIABLE = "CONFORMANCE_TRINO_SECRET"
-LOOPBACK = "127.0.0.1"
 _ENVIRONMENT = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", "PYTHONWARNINGS": "ignore"}
 _building = threading.Lock()
 
@@ -134,13 +133,7 @@ def _standin(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001
 @contextmanager
 def _leading_to_http(folder: Path) -> Iterator[Situation]:
     """TLS ends before a coordinator that does not know of it."""
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    authority = trustme.CA()
-    root = folder / "root.pem"
-    authority.cert_pem.write_to_path(root)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    context, root = server_tls(folder, "localhost")
     with FaultProxy(fault=Fault.REFUSE) as nowhere:
         site = f"http://{LOOPBACK}:{nowhere.port}"
         logins = frozenset({basic("dbt")})
