@@ -12,7 +12,7 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_HARNESS = ("certificates", "distribution", "leftovers", "plugin_targets", "selection", "stalls", "timing")
+_HARNESS = ("certificates", "distribution", "leftovers", "plugin_targets", "repeats", "selection", "timing")
 pytest_plugins = [f"tests.harness.{name}" for name in _HARNESS]
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
