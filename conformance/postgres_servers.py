@@ -7,14 +7,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import os_users
 from conformance.loopback_server import LOOPBACK, free_port
+from conformance.shared_servers import started_once
 
 if TYPE_CHECKING:
     import trustme
@@ -72,7 +71,6 @@ CREATE SCHEMA taken AUTHORIZATION dbt;
 CREATE SCHEMA twice AUTHORIZATION dbt;
 CREATE SCHEMA "Twice" AUTHORIZATION dbt
 """
-building = threading.Lock()
 
 
 class Cluster:
@@ -182,12 +180,12 @@ def server_files(authority: trustme.CA, leaf: trustme.LeafCert) -> dict[str, byt
     }
 
 
-@cache
+@started_once
 def plain() -> Cluster:
     return launch(embedded(), {})
 
 
-@cache
+@started_once
 def with_tls() -> tuple[Cluster, dict[str, bytes]]:
     import trustme  # noqa: PLC0415
 
@@ -211,12 +209,12 @@ def _copy_of_plain(**settings: str) -> Cluster:
     return cluster
 
 
-@cache
+@started_once
 def standby() -> Cluster:
     return _copy_of_plain()
 
 
-@cache
+@started_once
 def closed_standby() -> Cluster:
     """It lets nobody in, under the code of a server that is starting up."""
     return _copy_of_plain(hot_standby="off")

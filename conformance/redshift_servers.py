@@ -12,12 +12,12 @@ import ssl
 import struct
 import threading
 from contextlib import suppress
-from functools import cache
 
 from conformance.loopback_server import LOOPBACK, LoopbackServer
 from conformance.postgres_protocol import PostgresHandler, parameters_in, sized
 from conformance.postgres_servers import PASSWORD, Cluster, embedded
 from conformance.redshift_aws_standin import TEMPORARY
+from conformance.shared_servers import started_once
 
 _KEPT = ("user", "database", "application_name")
 _HBA = """
@@ -51,7 +51,7 @@ CREATE SCHEMA AUTHORIZATION single
 """
 
 
-@cache
+@started_once
 def server() -> Cluster:
     """The one server; it ends with this process."""
     import psycopg  # noqa: PLC0415 - only where cases run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 VARIABLE, KEY_VARIABLE, SECRET_VARIABLE = (
     f"CONFORMANCE_REDSHIFT_{name}" for name in ("PASSWORD", "KEY_ID", "KEY_SECRET")
 )
-_building = threading.Lock()
 
 
 def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Situation:
@@ -39,9 +37,7 @@ def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Si
 
 @contextmanager
 def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        cluster = redshift_servers.server()
-    with redshift_servers.Front(cluster.port) as front:
+    with redshift_servers.Front(redshift_servers.server().port) as front:
         yield _situation(**{"port": front.port, **changes})
 
 
@@ -49,19 +45,16 @@ def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG00
 def _tls(folder: Path, *, trusted: bool = True, **changes: Any) -> Iterator[Situation]:
     """`trusted`: the root is one of the system's."""
     context, environment = _authority(folder)
-    with _building:
-        cluster = redshift_servers.server()
-    with redshift_servers.Front(cluster.port, context) as front:
+    with redshift_servers.Front(redshift_servers.server().port, context) as front:
         found = _situation(front.port, **{"sslmode": None, **changes})
         yield replace(found, environment={**found.environment, **(environment if trusted else {})})
 
 
 @contextmanager
 def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        cluster = redshift_servers.server()
     changes = {key: options.pop(key) for key in ("connect_timeout",) if key in options}
-    with redshift_servers.Front(cluster.port) as front, FaultProxy(front.port, fault, **options) as proxy:
+    port = redshift_servers.server().port
+    with redshift_servers.Front(port) as front, FaultProxy(front.port, fault, **options) as proxy:
         yield _situation(proxy.port, **changes)
 
 
@@ -88,9 +81,8 @@ def _iam(
 ) -> Iterator[Situation]:
     """By AWS' stand-in, to the real server. `reached`: whether anything answers at the cluster's port."""
     context, environment = _authority(folder)
-    with _building:
-        cluster = redshift_servers.server()
-    with AwsStandIn() as aws, redshift_servers.Front(cluster.port, context) as front:
+    port = redshift_servers.server().port
+    with AwsStandIn() as aws, redshift_servers.Front(port, context) as front:
         for name, value in (state or {}).items():
             setattr(aws.state, name, value)
         with FaultProxy(front.port, Fault.PASS if reached else Fault.REFUSE) as proxy:
