@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import socket
 import subprocess
 import sys
 import textwrap
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import promql_parser
 import pytest
 
+from conformance.loopback_server import free_port
 from floe_monitor.telemetry.instrument import Kind
 from floe_monitor.telemetry.instruments import INSTRUMENTS
 
@@ -189,9 +189,7 @@ def daemon(
     (site / "floe_moody.py").write_text(textwrap.dedent(PLUGIN))
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: floe-moody\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[floe.computes]\nmoody = floe_moody:Moody\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "config.yaml").write_text(CONFIGURATION.format(port=port, home=tmp_path))
     log = tmp_path / "log"
     with log.open("wb") as output:
