@@ -14,9 +14,8 @@ from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from floe_monitor.telemetry import monitor_instruments as of_monitor
 from floe_monitor.telemetry import target_instruments as of_targets
-from floe_monitor.telemetry.state_metrics import Rows, state_rows
+from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
 from floe_monitor.telemetry.target_block import KEPT, SIZE, TargetBlock
 from floe_monitor.telemetry.text_format import encode, header, labels_block
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry, Metric
 
-    from floe_monitor.domain.shards import Shard
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.instrument import Instrument
     from floe_monitor.telemetry.prometheus import PrometheusSink
@@ -68,7 +66,8 @@ class MetricsPage:
         """The page and its content type: OpenMetrics or plain text."""
         with self._lock:
             parts = list(self._target_families(openmetrics=openmetrics))
-        parts += [_family(each, rows, openmetrics=openmetrics) for each, rows in self._monitor_families()]
+        rows = monitor_rows(self._state, self._version, self._monotonic())
+        parts += [_family(each, lines, openmetrics=openmetrics) for each, lines in rows]
         generate: Callable[[Collector], bytes] = generate_openmetrics if openmetrics else generate_text
         parts.append(generate(self._counted))  # for OpenMetrics it ends with `# EOF`
         return b"".join(parts), OPENMETRICS if openmetrics else TEXT
@@ -95,21 +94,6 @@ class MetricsPage:
             block.show(snapshots[start : start + SIZE])
         self._blocks = blocks
         return blocks
-
-    def _monitor_families(self) -> Iterator[tuple[Instrument, Rows]]:
-        yield from state_rows(self._state)
-        beat = self._state.scheduler_beat
-        yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, self._monotonic() - beat))] if beat else []
-        yield of_monitor.READY, [((), int(self._state.ready))]
-        yield of_monitor.RELOAD_TIMESTAMP, [((), self._state.config.loaded_at)]
-        shard = self._state.shard
-        yield of_monitor.SHARD_INFO, _shard_rows(shard)
-        yield of_monitor.CONFIGURED_TARGETS, [((), self._state.configured)] if shard is not None else []
-        yield of_monitor.BUILD_INFO, [((self._version,), 1)]
-
-
-def _shard_rows(shard: Shard | None) -> Rows:
-    return [] if shard is None else [((str(shard.index), str(shard.count), str(shard.replicas)), 1)]
 
 
 def _family(instrument: Instrument, rows: Rows, *, openmetrics: bool) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import uuid
 from typing import TYPE_CHECKING
 
 from floe_monitor.telemetry.otel_config import Scrubber, header_values, plan
@@ -21,9 +23,12 @@ def build_otel(
     version: str,
     state: MonitorState,
     drops: Drops | None = None,
+    *,
+    listens: str | None = None,
 ) -> OtelSink | None:
-    """The sink and its tracing, started; None unless export is configured."""
-    wanted = plan(settings, environ)
+    """The sink and its tracing, started; None unless export is configured. `listens`: where this monitor
+    does, on its host, which no other process can at the same time."""
+    wanted = plan(settings, environ, f"{socket.gethostname()}:{listens or uuid.uuid4()}")
     if wanted is None:
         return None
     from floe_monitor.telemetry.otel_pipeline import OtelSink  # noqa: PLC0415 - 30 MB that most do not need

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry import target_instruments as of_targets
-from floe_monitor.telemetry.state_metrics import error_type_of
+from floe_monitor.telemetry.state_metrics import error_type_of, took_by_check, worst_by_check
 from floe_monitor.telemetry.text_format import encode, escape, labels_block
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class TargetBlock:
         self._check_heads, checks = [], []
         for labels, each in rows:
             start = f'{labels[:-1]},check="'
-            worst = _worst_by_check(each)
+            worst = worst_by_check(each)
             blocks = [f'{start}{escape(name)}"}} ' for name in worst]
             checks += [
                 f"{_CHECK}{block}{severity}\n" for block, severity in zip(blocks, worst.values(), strict=True)
@@ -262,24 +262,11 @@ def _error_line(labels: str, snapshot: TargetSnapshot) -> str:
     return "" if reason is None else f'{_ERROR}{labels[:-1]},error_type="{reason.value}"}} 1\n'
 
 
-def _worst_by_check(snapshot: TargetSnapshot) -> dict[str, int]:
-    """A name that occurs twice is one series, of the worse status: a page with duplicates is refused."""
-    worst: dict[str, int] = {}
-    for check in snapshot.last.checks if snapshot.last else ():
-        severity = 0 if snapshot.stale else check.status.severity
-        worst[check.name] = max(severity, worst.get(check.name, 0))
-    return worst
-
-
 def _took_by_check(result: ProbeResult, names: int) -> list[float]:
-    """Milliseconds, in the order of the first of each name; one that occurs twice took both."""
-    checks = result.checks
-    if len(checks) == names:
-        return [check.latency_ms for check in checks]
-    took: dict[str, float] = {}
-    for check in checks:
-        took[check.name] = took.get(check.name, 0.0) + check.latency_ms
-    return list(took.values())
+    """In the order of the first of each name, of which there are so many."""
+    if len(result.checks) == names:
+        return [check.latency_ms for check in result.checks]
+    return list(took_by_check(result).values())
 
 
 def _taught_nothing(before: TargetSnapshot, after: TargetSnapshot) -> bool:
