@@ -3,7 +3,7 @@
 The rules are those of github.com/prometheus/otlptranslator with `UnderscoreEscapingWithSuffixes`, Prometheus'
 default strategy, and of the receiver's documentation: `job` and `instance` are made of the service's name and
 instance, other attributes of the resource go to `target_info`, and those of the scope nowhere. Native
-histograms, which exponential ones become, are left out.
+histograms, which exponential ones become, are left out. Compared with Prometheus 3.5's own receiver: alike.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _histogram(name: str, point: Any, scope: dict[str, str]) -> Iterator[Sample]
     count = 0
     for bound, number in zip((*point.explicit_bounds, math.inf), point.bucket_counts, strict=True):
         count += number
-        le = "+Inf" if math.isinf(bound) else repr(bound)
+        le = "+Inf" if math.isinf(bound) else f"{bound:.12g}"  # without the ".0" of a scraped one
         yield _sample(f"{name}_bucket", {**labels, "le": le}, count)
     yield _sample(f"{name}_sum", labels, point.sum)
     yield _sample(f"{name}_count", labels, point.count)

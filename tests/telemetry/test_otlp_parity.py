@@ -29,11 +29,11 @@ from floe_monitor.telemetry.instrument import Instrument, Kind
 from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
-from tests.harness.otlp_translation import Sample, metric_name, samples
+from tests.harness.otlp_translation import metric_name, samples
 from tests.telemetry.otlp_receivers import Received, http_receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from floe_monitor.domain.events import Event
     from floe_monitor.telemetry.otel_pipeline import OtelSink
@@ -99,8 +99,11 @@ def export(world: World, received: Received, **settings: Any) -> OtelSink:
     return found
 
 
-def without(each: Sample, *names: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    return each.name, frozenset(pair for pair in each.labels if pair[0] not in names)
+def series(name: str, labels: Iterable[tuple[str, str]]) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Without what the receiver adds, and bounds as numbers: a scraped one ends in `.0`."""
+    added = ("job", "instance", "db_system_name")
+    shown = {key: f"{float(value):g}" if key == "le" else value for key, value in labels if value}
+    return name, frozenset((key, value) for key, value in shown.items() if key not in added)
 
 
 def test_it_is_what_a_scrape_says(world: World, make_result: MakeResult, make_finished: MakeFinished) -> None:
@@ -114,12 +117,12 @@ def test_it_is_what_a_scrape_says(world: World, make_result: MakeResult, make_fi
         body, _ = MetricsPage(world.state, prometheus, "1").render()
         assert sink.shutdown(30)
     scraped = {
-        (sample.name, frozenset((k, v) for k, v in sample.labels.items() if v)): sample.value
+        series(sample.name, sample.labels.items()): sample.value
         for family in text_string_to_metric_families(body.decode())
         for sample in family.samples
     }
     came = {
-        without(each, "job", "instance", "db_system_name"): each.value
+        series(each.name, each.labels): each.value
         for kind, request, _ in received.requests
         if kind == "metrics"
         for each in samples(request)
