@@ -69,10 +69,11 @@ class MaintenanceKeeper:
 
     def _announce(self) -> None:
         """Once for all targets that are in the same maintenance."""
+        now = self._wall()
         ended, self._ended = self._ended, {}
         began, self._began = self._began, {}
         for each, names in ended.items():
-            self._publish(MaintenanceEnded(tuple(names), each.reason, each.since))
+            self._publish(MaintenanceEnded(tuple(names), each.reason, each.since, now))
         for each, names in began.items():
             self._publish(MaintenanceBegan(tuple(names), each.reason, each.until))
 
