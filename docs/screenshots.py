@@ -232,13 +232,12 @@ class MadeUpPast:
             hours = 1 if unit == "days" else max(1, round(case.since / length))
             for place in range(1, hours + 1):
                 whole = periods[-place]
-                ill = (
-                    {"unhealthy": share * length}
-                    if case.status is UNHEALTHY
-                    else {"degraded": share * length}
-                )
+                seconds = share * length
                 periods[-place] = replace(
-                    whole, **{"healthy": length * (1 - share), "unhealthy": 0.0, "degraded": 0.0, **ill}
+                    whole,
+                    healthy=length - seconds,
+                    unhealthy=seconds if case.status is UNHEALTHY else 0.0,
+                    degraded=0.0 if case.status is UNHEALTHY else seconds,
                 )
         return tuple(periods)
 
