@@ -15,6 +15,7 @@ from floe_monitor.web.access_control import AccessMiddleware
 from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
+from floe_monitor.web.badge_api import BadgeApi
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.incident_api import IncidentApi
@@ -52,6 +53,7 @@ def create_app(
         *api.routes(),
         *incident_api.routes(),
         *IncidentPage(state, incident_api, status_page).routes(),
+        *BadgeApi(api).routes(),
         *OpenApi().routes(),
         *health.routes(),
         *status_page.routes(),

@@ -15,7 +15,7 @@ from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
 from floe_monitor.web.target_query import MOST
 
-JSON, TEXT, PROBLEM = "application/json", "text/plain", "application/problem+json"
+JSON, TEXT, PROBLEM, SVG = "application/json", "text/plain", "application/problem+json", "image/svg+xml"
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
 """Less than what is understood: `1m30s` is too."""
 
@@ -211,5 +211,22 @@ OPERATIONS: tuple[Operation, ...] = (
         found(json.IncidentDetailJson),
         (Parameter("id", str, "As the list has it", required=True),),
         (_NONE,),
+    ),
+    Operation(
+        "get",
+        "/badges/{name}/{kind}.svg",
+        "badge",
+        "A badge that shows a target's status, uptime or latency",
+        "targets",
+        (
+            (HTTPStatus.OK, Answer("An image", ((SVG, str),), ("ETag",))),
+            (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
+        ),
+        (
+            _NAME,
+            Parameter("kind", Literal["status", "uptime", "latency"], "What it shows", required=True),
+            Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the target's name"),
+        ),
+        (_BAD, _NONE),
     ),
 )

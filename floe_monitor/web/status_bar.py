@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,15 @@ def milliseconds(seconds: float | None) -> str:
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
+
+
+def percent(share: float) -> str:
+    """Rounded down, so that 100 % means all of it: `100 %`, `99.98 %`, `97.3 %`."""
+    if share >= 1:
+        return "100 %"
+    digits = 2 if share >= 0.99 else 1
+    scale = 10**digits
+    return f"{math.floor(share * 100 * scale + 1e-9) / scale:.{digits}f} %"
 
 
 def span(seconds: float) -> str:
