@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.settings.http_models import HttpSettings
-    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+    from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
     from floe_monitor.web.listening import Listener
 
 
@@ -81,12 +81,15 @@ class HttpSurface:
         *,
         limits: Callable[[], LivenessLimits],
         publish: Publish,
+        history: HistoryProtocol | None,
         interval: Callable[[], float],
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         """Until cancelled. `interval`: seconds after which files are read again."""
         health = Health(state, limits)
-        app = create_app(state, page, controller, health=health, access=self.access, publish=publish)
+        app = create_app(
+            state, page, controller, health=health, access=self.access, publish=publish, history=history
+        )
         services = [Service(app, self._listeners.main, Limits.within(descriptor_limit()))]
         if self._listeners.health is not None:
             health_app = create_health_app(health, lambda: self.access.rules.http)

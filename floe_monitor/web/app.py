@@ -18,6 +18,7 @@ from floe_monitor.web.audit import Audit
 from floe_monitor.web.badge_api import BadgeApi
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
+from floe_monitor.web.history_api import HistoryApi, HistoryReads
 from floe_monitor.web.incident_api import IncidentApi
 from floe_monitor.web.incident_page import IncidentPage
 from floe_monitor.web.openapi import OpenApi
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.web.access_control import AccessControl
     from floe_monitor.web.health import Health
-    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+    from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
 
 
 def create_app(
@@ -44,15 +45,19 @@ def create_app(
     health: Health,
     access: AccessControl,
     publish: Publish,
+    history: HistoryProtocol | None = None,
 ) -> Starlette:
-    """All routes over `state`, with what is asked before one is reached, outermost first."""
+    """All routes over `state`, with what is asked before one is reached, outermost first. `history`: what is
+    kept beyond the process, if anything is."""
     api = Api(state, metrics_page, controller, health)
-    incident_api = IncidentApi(state)
+    reads = HistoryReads(history)
+    incident_api = IncidentApi(state, reads)
     status_page = StatusPage(state, api, health)
     routes = [
         *api.routes(),
         *incident_api.routes(),
         *IncidentPage(state, incident_api, status_page).routes(),
+        *HistoryApi(reads).routes(),
         *BadgeApi(api).routes(),
         *OpenApi().routes(),
         *health.routes(),

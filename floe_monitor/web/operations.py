@@ -19,6 +19,12 @@ JSON, TEXT, PROBLEM, SVG = "application/json", "text/plain", "application/proble
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
 """Less than what is understood: `1m30s` is too."""
 
+Span = Annotated[
+    str,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": DURATION}]}
+    ),
+]
 Whole = Annotated[int, Field(ge=0, le=MOST)]
 FieldNames = Annotated[
     list[str], WithJsonSchema({"type": "array", "items": {"enum": list(json.TargetJson.__annotations__)}})
@@ -81,6 +87,11 @@ _NAME = Parameter("name", str, "A target's name", required=True)
 _PAGE = (
     Parameter("limit", Whole, "At most so many rows"),
     Parameter("offset", Whole, "Without so many rows before"),
+)
+_SPAN = (
+    Parameter("since", Span, "From when on: back from now (`24h`), or a moment"),
+    Parameter("until", Span, "Before which moment; now without it"),
+    Parameter("limit", Annotated[int, Field(ge=1, le=1000)], "At most so many rows; 100 without it"),
 )
 _LABEL = Parameter("label", list[str], "`key` or `key=value`; all of them must match")
 _BAD, _NONE = HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND
@@ -228,5 +239,29 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the target's name"),
         ),
         (_BAD, _NONE),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/targets/{name}/{kind}",
+        "history",
+        "What is kept of a target: results, changes of status, hours or days",
+        "history",
+        found(json.KeptResultsJson | json.KeptChangesJson | json.KeptPeriodsJson),
+        (
+            _NAME,
+            Parameter("kind", Literal["results", "changes", "hours", "days"], "Of what", required=True),
+            *_SPAN,
+        ),
+        (_BAD, _NONE, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/incidents",
+        "history_incidents",
+        "Incidents that are kept",
+        "history",
+        found(json.KeptIncidentsJson),
+        (Parameter("target", list[str], "With one of these members"), *_SPAN),
+        (_BAD, HTTPStatus.CONFLICT),
     ),
 )

@@ -129,6 +129,7 @@ class Surface:
     control: Controls
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
     environ: dict[str, str] = field(default_factory=dict)
+    history: Any = None
     events: list[Any] = field(default_factory=list)
 
     def app(self, listener: ListenerIdentity | None = None, **http: Any) -> Any:
@@ -141,6 +142,7 @@ class Surface:
             health=Health(self.state, lambda: self.limits),
             access=self.access,
             publish=self.events.append,
+            history=self.history,
         )
         return app if listener is None else entering(app, listener)
 
