@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from floe_monitor.domain.events import Publish
-    from floe_monitor.domain.incidents import Incident
-    from floe_monitor.domain.json_types import (
+    from floe_monitor.domain.history_json_types import (
         KeptChangesJson,
         KeptIncidentsJson,
         KeptPeriodsJson,
         KeptResultsJson,
     )
+    from floe_monitor.domain.incidents import Incident
     from floe_monitor.domain.span import Span
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.history.reader import HistoryReader

@@ -18,14 +18,14 @@ from floe_monitor.history.rollup import DAY, HOUR, start_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from floe_monitor.domain.json_types import (
+    from floe_monitor.domain.history_json_types import (
         KeptChangesJson,
         KeptIncidentsJson,
         KeptPeriodJson,
         KeptPeriodsJson,
         KeptResultsJson,
-        Outcome,
     )
+    from floe_monitor.domain.json_types import Outcome
     from floe_monitor.history.reader import HistoryReader
     from floe_monitor.history.rollup import Rollup
 

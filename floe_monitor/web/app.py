@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.access import is_public
 from floe_monitor.web.access_control import AccessMiddleware
 from floe_monitor.web.admission import Admission
 from floe_monitor.web.api import Api
@@ -24,6 +25,7 @@ from floe_monitor.web.incident_page import IncidentPage
 from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
+from floe_monitor.web.public_page import PublicPage, public_problem
 from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def create_app(
         *BadgeApi(api).routes(),
         *OpenApi().routes(),
         *health.routes(),
+        *PublicPage(state, status_page, lambda: access.rules.http.public_page).routes(),
         *status_page.routes(),
     ]
     paths = [route.path for route in routes if "{" not in route.path]
@@ -98,6 +101,8 @@ def create_app(
 
     def answer(request: Request, status: int, detail: str, **rest: object) -> Response:
         wants = preferred(request.headers.get("accept"), ("application/problem+json", "text/html"))
+        if is_public(request.url.path):
+            return public_problem(status)
         if wants == "text/html" and not request.url.path.startswith(("/api/", "/-/")):
             return status_page.problem(request, status, detail)
         return problem_response(status, detail, **rest)  # type: ignore[arg-type]

@@ -43,12 +43,15 @@ class BadgeApi:
         return badge_response(request, snapshot, snapshot.target.name)
 
 
-def badge_response(request: Request, snapshot: TargetSnapshot, name: str) -> Response:
-    """`name`: what the target is called on it, unless the request has a label of its own."""
+def badge_response(request: Request, snapshot: TargetSnapshot | None, name: str) -> Response:
+    """`name`: what the target is called on it, unless the request has a label of its own. Without a snapshot
+    nothing is known of it."""
     kind = request.path_params["kind"]
     if kind not in KINDS:
         raise unknown_word("badge", kind, KINDS, HTTPStatus.NOT_FOUND)
-    message, colour = describe(snapshot, kind, time.monotonic())
+    message, colour = "unknown", "unknown"
+    if snapshot is not None:
+        message, colour = describe(snapshot, kind, time.monotonic())
     label = _label(request) or (name if kind == "status" else f"{name} {kind}")
     found = represent(render_badge(label, message, colour))
     answer = conditional_response(request, found, SVG)

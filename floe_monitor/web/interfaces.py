@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult
-    from floe_monitor.domain.incidents import Incident
-    from floe_monitor.domain.json_types import (
+    from floe_monitor.domain.history_json_types import (
         KeptChangesJson,
         KeptIncidentsJson,
         KeptPeriodsJson,
         KeptResultsJson,
     )
+    from floe_monitor.domain.incidents import Incident
     from floe_monitor.domain.span import Span
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from floe_monitor.domain import history_json_types as kept
 from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
 from floe_monitor.web.target_query import MOST
@@ -94,6 +95,14 @@ _SPAN = (
     Parameter("limit", Annotated[int, Field(ge=1, le=1000)], "At most so many rows; 100 without it"),
 )
 _LABEL = Parameter("label", list[str], "`key` or `key=value`; all of them must match")
+_BADGE = (
+    (HTTPStatus.OK, Answer("An image", ((SVG, str),), ("ETag",))),
+    (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
+)
+_BADGE_PARAMETERS = (
+    Parameter("kind", Literal["status", "uptime", "latency"], "What it shows", required=True),
+    Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the name"),
+)
 _BAD, _NONE = HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND
 
 
@@ -229,15 +238,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "badge",
         "A badge that shows a target's status, uptime or latency",
         "targets",
-        (
-            (HTTPStatus.OK, Answer("An image", ((SVG, str),), ("ETag",))),
-            (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
-        ),
-        (
-            _NAME,
-            Parameter("kind", Literal["status", "uptime", "latency"], "What it shows", required=True),
-            Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the target's name"),
-        ),
+        _BADGE,
+        (_NAME, *_BADGE_PARAMETERS),
         (_BAD, _NONE),
     ),
     Operation(
@@ -246,7 +248,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "history",
         "What is kept of a target: results, changes of status, hours or days",
         "history",
-        found(json.KeptResultsJson | json.KeptChangesJson | json.KeptPeriodsJson),
+        found(kept.KeptResultsJson | kept.KeptChangesJson | kept.KeptPeriodsJson),
         (
             _NAME,
             Parameter("kind", Literal["results", "changes", "hours", "days"], "Of what", required=True),
@@ -260,8 +262,25 @@ OPERATIONS: tuple[Operation, ...] = (
         "history_incidents",
         "Incidents that are kept",
         "history",
-        found(json.KeptIncidentsJson),
+        found(kept.KeptIncidentsJson),
         (Parameter("target", list[str], "With one of these members"), *_SPAN),
         (_BAD, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/public/badges/{name}/{kind}.svg",
+        "public_badge",
+        "A badge of the public page",
+        "targets",
+        (
+            *_BADGE,
+            (_BAD, Answer("A parameter is not understood", ((TEXT, str),))),
+            (_NONE, Answer("There is none of that name", ((TEXT, str),))),
+            (HTTPStatus.TOO_MANY_REQUESTS, Answer("This client asks too often", ((TEXT, str),))),
+        ),
+        (
+            Parameter("name", str, "The name that the public page shows a target by", required=True),
+            *_BADGE_PARAMETERS,
+        ),
     ),
 )

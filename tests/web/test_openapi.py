@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/assets/{file}"}
+PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/public", "/assets/{file}"}
 """For people, in HTML."""
 
 
 @pytest.fixture
 async def client(surface: Any, serving: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(surface.app()) as connected:
+    public = {"targets": {"dev": "Dev"}}
+    async with serving(surface.app(public_page=public)) as connected:
         yield connected
 
 
@@ -135,6 +136,8 @@ async def test_it_is_served(client: httpx.AsyncClient, document: dict[str, Any])
         ("/badges/{name}/{kind}.svg", "/badges/dev/uptime.svg?label=x"),
         ("/badges/{name}/{kind}.svg", "/badges/dev/latency.svg?labl=x"),
         ("/badges/{name}/{kind}.svg", "/badges/nobody/status.svg"),
+        ("/public/badges/{name}/{kind}.svg", "/public/badges/Dev/status.svg"),
+        ("/public/badges/{name}/{kind}.svg", "/public/badges/dev/status.svg"),
     ],
 )
 async def test_what_is_read_is_as_described(
