@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.connectivity import Reach
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
 from floe_monitor.domain.incident_log import IncidentLog
@@ -154,6 +155,8 @@ class MonitorState:
     history_problem: str = ""
     """Why the history is not written now, where one is kept."""
     incidents: IncidentLog = field(default_factory=IncidentLog)
+    declared: Declarations = field(default_factory=Declarations)
+    """What people have declared while it runs."""
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""
 

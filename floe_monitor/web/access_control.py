@@ -39,7 +39,7 @@ log = logging.getLogger("floe_monitor.access")
 _OPENED_BY = {
     "read": "the page and the API want a credential with the scope read, or http.public_read",
     "metrics": "with http.metrics_auth, /metrics wants a credential with the scope metrics",
-    "act": "validate and reload want a credential with the scope act where others than this machine can ask",
+    "act": "what acts wants a credential with the scope act where others than this machine can ask",
 }
 _HOW = "send `Authorization: Bearer TOKEN`; `floe-monitor token NAME` makes a token"
 _HOW_USERS = "log in, or " + _HOW

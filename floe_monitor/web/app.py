@@ -18,10 +18,12 @@ from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
 from floe_monitor.web.badge_api import BadgeApi
 from floe_monitor.web.content_negotiation import preferred
+from floe_monitor.web.declaration_api import DeclarationApi
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.history_api import HistoryApi, HistoryReads
 from floe_monitor.web.incident_api import IncidentApi
 from floe_monitor.web.incident_page import IncidentPage
+from floe_monitor.web.maintenance_page import MaintenancePage
 from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
@@ -29,6 +31,8 @@ from floe_monitor.web.public_page import PublicPage, public_problem
 from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -60,6 +64,8 @@ def create_app(
         *incident_api.routes(),
         *IncidentPage(state, incident_api, status_page).routes(),
         *HistoryApi(reads).routes(),
+        *DeclarationApi(state, publish).routes(),
+        *MaintenancePage(state, status_page).routes(),
         *BadgeApi(api).routes(),
         *OpenApi().routes(),
         *health.routes(),
@@ -99,13 +105,20 @@ def create_app(
             HTTPStatus.INTERNAL_SERVER_ERROR, "the monitor failed to answer", headers=SECURITY_HEADERS
         )
 
-    def answer(request: Request, status: int, detail: str, **rest: object) -> Response:
+    def answer(
+        request: Request,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> Response:
         wants = preferred(request.headers.get("accept"), ("application/problem+json", "text/html"))
         if is_public(request.url.path):
-            return public_problem(status)
+            return public_problem(status, headers)
         if wants == "text/html" and not request.url.path.startswith(("/api/", "/-/")):
             return status_page.problem(request, status, detail)
-        return problem_response(status, detail, **rest)  # type: ignore[arg-type]
+        return problem_response(status, detail, headers=headers, extra=extra)
 
     app = Starlette(
         routes=routes,

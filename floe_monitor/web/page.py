@@ -66,7 +66,11 @@ class StatusPage:
             "json": _indented,
             "frozen": frozenset,
         }
-        self._templates.globals |= {"symbols": SYMBOLS, "version": __version__}
+        self._templates.globals |= {
+            "announcements": lambda: state.declared.current(time.time()).announcements,
+            "symbols": SYMBOLS,
+            "version": __version__,
+        }
         self._renders: ThreadedSingleFlight[str] = ThreadedSingleFlight()
         self._assets = {name: represent((_HERE / "assets" / name).read_bytes()) for name in _ASSETS}
         self._asset_version = hashlib.blake2b(
