@@ -13,12 +13,13 @@ from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.access import is_public
 from floe_monitor.web.access_control import AccessMiddleware
-from floe_monitor.web.admission import Admission
+from floe_monitor.web.admission import STREAMS, Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
 from floe_monitor.web.badge_api import BadgeApi
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.declaration_api import DeclarationApi
+from floe_monitor.web.event_stream import EventStreams
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.history_api import HistoryApi, HistoryReads
 from floe_monitor.web.incident_api import IncidentApi
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.web.access_control import AccessControl
+    from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.health import Health
     from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
 
@@ -51,14 +54,18 @@ def create_app(
     health: Health,
     access: AccessControl,
     publish: Publish,
+    feed: ChangeFeed,
+    streams: int = STREAMS,
+    past: PastSource | None = None,
     history: HistoryProtocol | None = None,
 ) -> Starlette:
-    """All routes over `state`, with what is asked before one is reached, outermost first. `history`: what is
-    kept beyond the process, if anything is."""
+    """All routes over `state`, with what is asked before one is reached, outermost first. `streams`: how many
+    may listen to events at once; `past` and `history`: what is kept beyond the process, if anything is, for
+    the pages and for the API."""
     api = Api(state, metrics_page, controller, health)
     reads = HistoryReads(history)
     incident_api = IncidentApi(state, reads)
-    status_page = StatusPage(state, api, health)
+    status_page = StatusPage(state, api, health, past)
     routes = [
         *api.routes(),
         *incident_api.routes(),
@@ -68,6 +75,7 @@ def create_app(
         *MaintenancePage(state, status_page).routes(),
         *BadgeApi(api).routes(),
         *OpenApi().routes(),
+        *EventStreams(state, feed).routes(),
         *health.routes(),
         *PublicPage(state, status_page, lambda: access.rules.http.public_page).routes(),
         *status_page.routes(),
@@ -127,7 +135,7 @@ def create_app(
             Middleware(Audit, publish=publish),
             Middleware(Guard, http=lambda: access.rules.http),
             Middleware(AccessMiddleware, access=access, answer=answer),
-            Middleware(Admission),
+            Middleware(Admission, streams=streams),
         ],
         exception_handlers={
             ProblemError: on_problem,

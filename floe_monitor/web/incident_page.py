@@ -11,7 +11,7 @@ from starlette.routing import Route
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.plurals import counted
 from floe_monitor.web.incident_api import IncidentQuery
-from floe_monitor.web.status_bar import span
+from floe_monitor.web.wording import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ class IncidentPage:
             known = self._state.incidents.view()
             return {"root": "", "query": query, **_listed(known, query, time.time())}
 
-        return await self._pages.respond("incidents.html", ("incidents", query), values)
+        return await self._pages.respond(request, "incidents.html", ("incidents", query), values)
 
     async def incident(self, request: Request) -> Response:
         known = await self._api.find(request.path_params["id"])
@@ -85,7 +85,7 @@ class IncidentPage:
                 "shares": {each.target: _shares(each) for each in members[:ROWS]},
             }
 
-        return await self._pages.respond("incident.html", ("incident", known.id), values)
+        return await self._pages.respond(request, "incident.html", ("incident", known.id), values)
 
 
 def view_of(incident: Incident, now: float) -> IncidentView:

@@ -28,8 +28,8 @@ class MaintenancePage:
     def routes(self) -> list[Route]:
         return [Route("/maintenance", self.page)]
 
-    async def page(self, _request: Request) -> Response:
-        return await self._pages.respond("maintenance.html", "maintenance", self._values)
+    async def page(self, request: Request) -> Response:
+        return await self._pages.respond(request, "maintenance.html", "maintenance", self._values)
 
     def _values(self) -> dict[str, Any]:
         now = time.time()

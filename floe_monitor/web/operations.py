@@ -14,6 +14,7 @@ from floe_monitor.domain import history_json_types as kept
 from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
 from floe_monitor.web.declaration_operations import DECLARATION_OPERATIONS
+from floe_monitor.web.event_stream import EventName
 from floe_monitor.web.operation import JSON, PROBLEM, SVG, TEXT, Answer, Operation, Parameter, found, told
 from floe_monitor.web.target_query import MOST
 
@@ -105,7 +106,7 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("status", list[StatusWord], "Of these statuses"),
             Parameter("plugin", list[str], "Of these plugins"),
             _LABEL,
-            Parameter("search", str, "Part of a target's name"),
+            Parameter("search", str, "Part of a target's name, or of what its last probe said"),
             Parameter("fields", FieldNames, "Only these fields of each target"),
             *_PAGE,
         ),
@@ -233,6 +234,19 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("name", str, "The name that the public page shows a target by", required=True),
             *_BADGE_PARAMETERS,
         ),
+    ),
+    Operation(
+        "get",
+        "/api/v1/events",
+        "events",
+        "What changes, as server-sent events for as long as the client listens",
+        "monitor",
+        ((HTTPStatus.OK, Answer("Events, each with JSON in `data`", (("text/event-stream", str),))),),
+        (
+            Parameter("events", list[EventName], "Only these"),
+            Parameter("target", list[str], "Only what concerns these targets, and every result of theirs"),
+        ),
+        (_BAD,),
     ),
     *DECLARATION_OPERATIONS,
 )

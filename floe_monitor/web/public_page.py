@@ -63,7 +63,7 @@ class PublicPage:
             Route("/public/badges/{name}/{kind}.svg", self.badge),
         ]
 
-    async def page(self, _request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         settings = self._shown()
 
         def values() -> dict[str, Any]:
@@ -80,7 +80,7 @@ class PublicPage:
             }
 
         key = ("public", settings.heading, tuple(settings.targets.items()))
-        answer = await self._pages.respond("public.html", key, values)
+        answer = await self._pages.respond(request, "public.html", key, values)
         answer.headers["cache-control"] = f"max-age={FRESH_SECONDS}"
         return answer
 

@@ -61,6 +61,8 @@ class TargetQuery:
 
     def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
         """Those that match, in their order; `limit` and `offset` are not applied."""
+        if not (self.statuses or self.plugins or self.search or self.labels):
+            return list(snapshots)
         return [snapshot for snapshot in snapshots if self._matches(snapshot)]
 
     def page(self, selected: Sequence[TargetSnapshot]) -> Sequence[TargetSnapshot]:
@@ -77,9 +79,14 @@ class TargetQuery:
         return (
             (not self.statuses or snapshot.status in self.statuses)
             and (not self.plugins or target.plugin_name in self.plugins)
-            and (not self.search or self.search in target.name.lower())
+            and (not self.search or self._found_in(snapshot))
             and has_labels(target.labels, self.labels)
         )
+
+    def _found_in(self, snapshot: TargetSnapshot) -> bool:
+        if self.search in snapshot.target.name.lower():
+            return True
+        return snapshot.last is not None and self.search in snapshot.last.message.lower()
 
 
 def render_targets(snapshots: Sequence[TargetSnapshot], query: TargetQuery) -> bytes:

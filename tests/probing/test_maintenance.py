@@ -59,7 +59,7 @@ def test_each_window_is_told_once_when_it_begins_and_once_when_it_ends(make_targ
     assert kept.at(TWO_O_CLOCK + HOUR - 0.1) == {"a", "b"}
     for second in range(4):
         assert kept.at(TWO_O_CLOCK + HOUR + second) == set()
-    assert kept.events[1:] == [MaintenanceEnded(("a", "b"), "backup", TWO_O_CLOCK)]
+    assert kept.events[1:] == [MaintenanceEnded(("a", "b"), "backup", TWO_O_CLOCK, TWO_O_CLOCK + HOUR)]
     assert kept.at(TWO_O_CLOCK + 24 * HOUR) == {"a", "b"}
 
 
@@ -143,7 +143,7 @@ def test_what_is_declared_holds_from_the_next_turn_on_and_ends_early(make_target
     assert kept.events == [MaintenanceBegan(("a",), "disk", TWO_O_CLOCK + HOUR)]
     kept.state.declared = kept.state.declared.ended("one", TWO_O_CLOCK + 60)
     assert kept.at(TWO_O_CLOCK + 60) == set()
-    assert kept.events[1:] == [MaintenanceEnded(("a",), "disk", TWO_O_CLOCK)]
+    assert kept.events[1:] == [MaintenanceEnded(("a",), "disk", TWO_O_CLOCK, TWO_O_CLOCK + 60)]
     assert kept.at(TWO_O_CLOCK + HOUR) == set()
     assert len(kept.events) == 2
 
