@@ -133,9 +133,9 @@ def create_app(
         middleware=[
             Middleware(PathPrefix, http=lambda: access.rules.http),
             Middleware(Audit, publish=publish),
-            Middleware(Guard, http=lambda: access.rules.http),
-            Middleware(AccessMiddleware, access=access, answer=answer),
-            Middleware(Admission, streams=streams),
+            Middleware(Guard, http=lambda: access.rules.http, refused=state.count_refusal),
+            Middleware(AccessMiddleware, access=access, answer=answer, refused=state.count_refusal),
+            Middleware(Admission, streams=streams, refused=state.count_refusal),
         ],
         exception_handlers={
             ProblemError: on_problem,
