@@ -204,6 +204,23 @@ def shard(state: MonitorState) -> Json | None:
     }
 
 
+def notifications(state: MonitorState) -> Json:
+    """`problem`: why nothing of them outlives the process now."""
+    return {
+        "channels": {
+            name: {
+                "sent": counts.sent,
+                "failed_attempts": counts.failed,
+                "given_up": counts.dead,
+                "pending": counts.pending,
+                "held": counts.held,
+            }
+            for name, counts in sorted(state.notifications.items())
+        },
+        "problem": state.notification_problem or None,
+    }
+
+
 def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
     """The monitor itself."""
     config = state.config
@@ -228,6 +245,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
         "history_problem": state.history_problem or None,
+        "notifications": notifications(state),
     }
 
 

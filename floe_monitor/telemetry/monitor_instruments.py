@@ -136,6 +136,24 @@ SINK_DROPPED = Instrument(
     labels=("sink",),
     description="Events, lines or spans an exporter lost because it was slow or failed",
 )
+NOTIFICATIONS = Instrument(
+    name="floe_monitor_notifications_total",
+    otlp="floe.monitor.notifications",
+    otlp_unit="{notification}",
+    kind=Kind.COUNTER,
+    origin=Origin.MONITOR,
+    labels=("channel", "result"),
+    description="Messages that were sent, attempts that failed, and messages that were given up (dead)",
+)
+NOTIFICATIONS_PENDING = Instrument(
+    name="floe_monitor_notifications_pending",
+    otlp="floe.monitor.notifications.pending",
+    otlp_unit="{notification}",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    labels=("channel",),
+    description="Messages to be sent, those held in quiet hours included",
+)
 SHARD_INFO = Instrument(
     name="floe_monitor_shard_info",
     kind=Kind.INFO,
@@ -174,6 +192,8 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     PROFILE_IN_SYNC,
     PROFILE_WRITES,
     SINK_DROPPED,
+    NOTIFICATIONS,
+    NOTIFICATIONS_PENDING,
     SHARD_INFO,
     CONFIGURED_TARGETS,
     BUILD_INFO,

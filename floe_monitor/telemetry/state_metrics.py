@@ -40,3 +40,13 @@ def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
         [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
     )
     yield of_monitor.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+    channels = tuple(state.notifications.items())
+    yield (
+        of_monitor.NOTIFICATIONS,
+        [
+            ((name, result), number)
+            for name, c in channels
+            for result, number in (("sent", c.sent), ("failed", c.failed), ("dead", c.dead))
+        ],
+    )
+    yield of_monitor.NOTIFICATIONS_PENDING, [((name,), c.pending + c.held) for name, c in channels]
