@@ -82,8 +82,9 @@ class IncidentNotices:
             whole = self.told[incident.id]
             for other in sorted(names - {incident.id}):
                 whole = self._merged(whole, self.told.pop(other))
-            joined = dict.fromkeys((*whole.open, *members.all))
-            whole = replace(whole, open=tuple(joined), total=whole.total + len(joined) - len(whole.open))
+            joined = tuple(dict.fromkeys((*whole.open, *members.all)))
+            if joined != whole.open:
+                whole = replace(whole, open=joined, total=whole.total + len(joined) - len(whole.open))
             return self._keep(whole)
         if 2 * sum(name in self._told_of for name in members.all) < len(members.all):
             return None
@@ -194,7 +195,8 @@ class IncidentNotices:
             name for name in told.open if name in targets and targets[name].status is not HealthStatus.HEALTHY
         )
         if lasting:
-            self.told[told.id] = replace(told, open=lasting, clear_since=None)
+            if told.clear_since is not None or lasting != told.open:
+                self.told[told.id] = replace(told, open=lasting, clear_since=None)
             return
         since = at if told.clear_since is None else min(told.clear_since, at)
         if at - since < self._rule.recovery_wait:

@@ -15,6 +15,9 @@ HELD_KEPT = 500
 """Notices that wait for the end of quiet hours, or for their turn; of more, the first go and are counted."""
 
 
+_PREFIXES = {"incidents": "incident/", "problems": "problem/", "expiries": "expiry/"}
+
+
 @dataclass(frozen=True, slots=True)
 class ToldIncident:
     """An incident that was told, until its end is. `open` are the targets it was told of or that joined it.
@@ -72,14 +75,31 @@ class Ledger:
 
 
 def ledger_rows(ledger: Ledger) -> dict[str, Any]:
-    """By the key of each row, so that only those are written that have changed."""
+    """All of them, by key."""
     rows: dict[str, Any] = {}
-    rows.update((f"incident/{key}", asdict(each)) for key, each in ledger.incidents.items())
-    rows.update((f"problem/{key}", asdict(each)) for key, each in ledger.problems.items())
-    rows.update((f"expiry/{key}", asdict(each)) for key, each in ledger.expiries.items())
+    for kind, prefix in _PREFIXES.items():
+        rows.update((prefix + key, asdict(each)) for key, each in getattr(ledger, kind).items())
     if ledger.held or ledger.held_dropped:
         rows["held"] = {"dropped": ledger.held_dropped, "notices": [to_json(each) for each in ledger.held]}
     return rows
+
+
+def ledger_changes(before: Ledger, after: Ledger) -> tuple[dict[str, Any], list[str]]:
+    """The rows that have changed, and the keys of those that are gone."""
+    put: dict[str, Any] = {}
+    gone: list[str] = []
+    for kind in ("incidents", "problems", "expiries"):
+        former, later = getattr(before, kind), getattr(after, kind)
+        if former is later:
+            continue
+        prefix = _PREFIXES[kind]
+        put.update((prefix + key, asdict(each)) for key, each in later.items() if former.get(key) != each)
+        gone += [prefix + key for key in former.keys() - later.keys()]
+    if (before.held, before.held_dropped) != (after.held, after.held_dropped):
+        row = ledger_rows(Ledger(held=after.held, held_dropped=after.held_dropped))
+        put.update(row)
+        gone += [] if row else ["held"]
+    return put, gone
 
 
 def ledger_from_rows(rows: Mapping[str, Any]) -> Ledger:

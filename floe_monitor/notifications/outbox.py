@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.domain.state import ChannelCounts
-from floe_monitor.notifications.ledger import Ledger, ledger_from_rows, ledger_rows
+from floe_monitor.notifications.ledger import Ledger, ledger_changes, ledger_from_rows, ledger_rows
 from floe_monitor.notifications.notice import message_from_json, to_json
 from floe_monitor.notifications.stores import StoreError, StoreTakenError
 
@@ -72,9 +72,9 @@ class Outbox:
     def commit(self, channel: str, ledger: Ledger, messages: Sequence[Message]) -> None:
         """That these are to be sent, together with that they count as told."""
         with self._lock:
-            before, after = ledger_rows(self._ledgers[channel]), ledger_rows(ledger)
-            put = {f"ledger/{channel}/{key}": row for key, row in after.items() if before.get(key) != row}
-            gone = [f"ledger/{channel}/{key}" for key in before.keys() - after.keys()]
+            changed, ended = ledger_changes(self._ledgers[channel], ledger)
+            put = {f"ledger/{channel}/{key}": row for key, row in changed.items()}
+            gone = [f"ledger/{channel}/{key}" for key in ended]
             self._ledgers[channel] = ledger
             for message in messages:
                 put[self._add(message)] = to_json(message)

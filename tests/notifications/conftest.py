@@ -1,9 +1,9 @@
-"""A monitor's state, its incidents and its notifier, driven turn by turn in the test's own thread, with a clock
-that is moved by hand; the receivers are real."""
+"""A monitor's state, incidents and notifier, driven turn by turn in the test's own thread.
+
+The clock is moved by hand; the receivers are real."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +31,7 @@ from tests.notifications.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.notifications.stores import Store

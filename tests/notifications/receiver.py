@@ -56,9 +56,9 @@ class Receiver:
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", "0")
-                self.end_headers()
                 if 200 <= status < 300:
-                    receiver.taken.append(found)
+                    receiver.taken.append(found)  # before the other side knows
+                self.end_headers()
 
             def _drip(self) -> None:
                 """A byte of a header now and then, until the other side has gone."""

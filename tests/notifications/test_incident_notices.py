@@ -33,7 +33,8 @@ def test_a_storm_of_one_cause_is_one_message_and_its_end_another(world: World) -
     assert (notice["targets_total"], len(notice["targets"])) == (1000, 20)
     for number in range(1000):
         world.probe(f"t{number}", HEALTHY)
-        world.passes(0.01)
+        if number % 100 == 0:
+            world.passes()
     world.passes()
     assert world.receiver.titles[1:] == ["1000 targets are healthy again"]
     world.passes(100)
