@@ -207,7 +207,8 @@ class IncidentNotices:
             self.notices.append(self._ended(told, since))
 
     def _ended(self, told: ToldIncident, since: float) -> Notice:
-        gone = all(name not in self._seen.targets for name in told.open)
+        there = [self._seen.targets[name].since for name in told.open if name in self._seen.targets]
+        gone = not there
         what = told.targets[0] if told.total == 1 and told.targets else counted(told.total, "target")
         verb = "is" if told.total == 1 else "are"
         ended = f"{verb} not watched here any more" if gone else f"{verb} healthy again"
@@ -222,7 +223,7 @@ class IncidentNotices:
             targets=told.targets,
             targets_total=told.total,
             began_at=told.began_at,
-            ended_at=since,
+            ended_at=max(there, default=since),
         )
 
 

@@ -31,7 +31,7 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.maintenance import Maintenance
-from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.domain.state import ChannelCounts, WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instrument import Kind
@@ -233,6 +233,7 @@ def test_otlp_is_the_table_and_nothing_else(
         world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
+        world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
         sink = build(world, endpoint=received.endpoint, traces=False)
         assert sink.tracing.start(target="", plugin="", db_system="", correlation_id="").trace_id is None
         for event in (
@@ -527,7 +528,7 @@ from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.domain.state import ChannelCounts, ConfigStatus, MonitorState
 from floe_monitor.telemetry.otel_export import build_otel
 from opentelemetry import trace
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
@@ -582,7 +583,7 @@ meter.create_observable_gauge("of.the.plugin", [lambda _: threading.Event().wait
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Health
-from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.domain.state import ChannelCounts, ConfigStatus, MonitorState
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.otel_export import build_otel
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
