@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.liveness import Verdict
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.stores import Store
     from floe_monitor.notifications.notifier import Notifier
-    from floe_monitor.notifications.stores import Store
     from floe_monitor.notifications.transports import Transport
     from floe_monitor.settings import Settings
     from floe_monitor.settings.notification_models import ChannelSettings
@@ -41,14 +41,20 @@ def build_notifier(
     from floe_monitor.notifications.observation import Rule  # noqa: PLC0415 - as above
     from floe_monitor.notifications.outbox import Outbox  # noqa: PLC0415 - as above
 
-    outbox = Outbox(tuple(common.channels), store_of(settings, environ), time.monotonic)
-    channels = []
+    try:
+        store: Store | None = store_of(settings, environ)
+    except ImportError as error:
+        state.notification_problem = f"{error.name} is not installed: install floe-monitor[history]"
+        log.warning("what is told and to be sent is kept in memory alone: %s", state.notification_problem)
+        store = None
+    outbox = Outbox(tuple(common.channels), store, time.monotonic)
+    channels, lacking = [], ""
     for name, chosen in common.channels.items():
         try:
             transport = transport_of(chosen, environ)
         except ImportError as error:
-            state.notification_problem = f"{error.name} is not installed: install floe-monitor[notifications]"
-            log.warning("channel %s is not used: %s", name, state.notification_problem)
+            lacking = f"channel {name}: {error.name} is not installed: install floe-monitor[notifications]"
+            log.warning("a channel is not used: %s", lacking)
             continue
         maker = MessageMaker(
             name, socket.gethostname(), settings.http.external_url or "", chosen.title, chosen.body
@@ -62,7 +68,10 @@ def build_notifier(
             )
         )
     _warn_of_others(settings, environ)
-    return Notifier(state, verdict, channels, outbox) if channels else None
+    if not channels:
+        state.notification_problem = lacking
+        return None
+    return Notifier(state, verdict, channels, outbox, lacking=state.notification_problem or lacking)
 
 
 def transport_of(channel: ChannelSettings, environ: Mapping[str, str]) -> Transport:
@@ -78,13 +87,18 @@ def transport_of(channel: ChannelSettings, environ: Mapping[str, str]) -> Transp
 
 
 def store_of(settings: Settings, environ: Mapping[str, str]) -> Store:
-    """A file: that of the setting, or beside the history's, or in the state directory."""
+    """With a group the history's server; else a file: that of the setting, beside the history's, or in the
+    state directory. `ImportError` where what it needs is not installed."""
+    url, group = settings.history.url, settings.notifications.group
+    if url is not None and group is not None:
+        from floe_monitor.history.notification_store import NotificationStore  # noqa: PLC0415 - 35 MB, as above
+
+        return NotificationStore(url, group, environ)
     from floe_monitor.notifications.outbox_file import OutboxFile  # noqa: PLC0415 - as above
 
     given = settings.notifications.outbox
     if given is not None:
         return OutboxFile(_path(given))
-    url = settings.history.url
     prefix = "sqlite:///"
     if url is not None and url.plain is not None and url.plain.startswith(prefix):
         return OutboxFile(_path(url.plain.removeprefix(prefix).partition("?")[0]).with_name(FILE_NAME))

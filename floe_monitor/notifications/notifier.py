@@ -61,6 +61,8 @@ class Channel:
 
 
 class Notifier:
+    """`lacking`: what is not installed, of a channel that is not used."""
+
     def __init__(
         self,
         state: MonitorState,
@@ -68,11 +70,12 @@ class Notifier:
         channels: Sequence[Channel],
         outbox: Outbox,
         *,
+        lacking: str = "",
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state, self._verdict, self._channels, self._outbox = state, verdict, channels, outbox
-        self._clock, self._monotonic = clock, monotonic
+        self._lacking, self._clock, self._monotonic = lacking, clock, monotonic
         self._expiries_at = -EXPIRY_SECONDS
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifications", daemon=True)
@@ -114,7 +117,7 @@ class Notifier:
             for channel in self._channels:
                 self._tell(channel, seen, now)
         self._state.notifications = self._outbox.counts()
-        self._state.notification_problem = self._outbox.problem
+        self._state.notification_problem = self._outbox.problem or self._lacking
 
     def _tell(self, channel: Channel, seen: Observation, now: float) -> None:
         name = channel.rule.channel

@@ -13,24 +13,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.domain.state import ChannelCounts
+from floe_monitor.domain.stores import StoreError, StoreTakenError
 from floe_monitor.notifications.ledger import Ledger, ledger_changes, ledger_from_rows, ledger_rows
 from floe_monitor.notifications.notice import message_from_json, to_json
-from floe_monitor.notifications.stores import StoreError, StoreTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from floe_monitor.domain.stores import Store
     from floe_monitor.notifications.notice import Message
-    from floe_monitor.notifications.stores import Store
 
 log = logging.getLogger("floe_monitor.notifications")
 
+CHECK_SECONDS = 5.0
+"""How often it is made sure that the store is still there and ours."""
 REOPEN_SECONDS = 5.0
 """How often a store that another has, or that cannot be written, is tried again."""
 
 
 class Outbox:
-    """`taken`: another monitor has the store and sends, so that there is nothing to do here."""
+    """`taken`: another monitor has the store and sends, so that there is nothing to do here.
+
+    Nothing is sent while it is not known who has the store: `Store.settling` and `Store.patience`.
+    """
 
     def __init__(self, channels: Sequence[str], store: Store | None, monotonic: Callable[[], float]) -> None:
         self._store = store
@@ -43,6 +48,7 @@ class Outbox:
         self._is_open = False
         self._was_read = False
         self._tried_at = -REOPEN_SECONDS
+        self._checked_at = self._mute_until = -REOPEN_SECONDS
         self.taken = False
         self.problem = ""
         """Why nothing outlives the process now; empty where it does, or nobody asked for it."""
@@ -50,10 +56,17 @@ class Outbox:
     def refresh(self) -> bool:
         """Open the store where it is not, and time for it. Whether this monitor is the one that sends."""
         with self._lock:
-            due = self._monotonic() - self._tried_at >= REOPEN_SECONDS
-            if self._store is not None and not self._is_open and due:
+            now = self._monotonic()
+            if self._store is not None and self._is_open and now - self._checked_at >= CHECK_SECONDS:
+                self._checked_at = now
+                self._check(self._store)
+            if self._store is not None and not self._is_open and now - self._tried_at >= REOPEN_SECONDS:
                 self._open(self._store)
-            return not self.taken
+            return self._sends
+
+    @property
+    def _sends(self) -> bool:
+        return not self.taken and self._monotonic() >= self._mute_until
 
     def ledger(self, channel: str) -> Ledger:
         with self._lock:
@@ -84,7 +97,7 @@ class Outbox:
         """The next to be sent: a channel's messages keep their order."""
         with self._lock:
             queue = self._pending[channel]
-            return None if self.taken or not queue else queue[0][1]
+            return queue[0][1] if queue and self._sends else None
 
     def delivered(self, channel: str, message: Message) -> None:
         self._finish(channel, message, sent=True)
@@ -137,6 +150,12 @@ class Outbox:
         except StoreError as error:
             self._fail(self._store, error)
 
+    def _check(self, store: Store) -> None:
+        try:
+            store.check()
+        except StoreError as error:
+            self._fail(store, error)
+
     def _open(self, store: Store) -> None:
         self._tried_at = self._monotonic()
         try:
@@ -158,10 +177,14 @@ class Outbox:
                 log.warning("what is to be sent is written again: %s", store.name)
             self._is_open = self._was_read = True
             self.taken, self.problem = False, ""
+            self._checked_at = self._monotonic()
+            self._mute_until = self._checked_at + store.settling
 
     def _fail(self, store: Store, error: StoreError) -> None:
         """Who sends goes on from memory; who does not must not begin, for it does not know what was told."""
         store.close()
+        if self._is_open:
+            self._mute_until = self._monotonic() + store.patience
         self._is_open = False
         self._tried_at = self._monotonic()
         if self.taken:

@@ -11,7 +11,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.domain.forked_child import close_in_child, release
-from floe_monitor.notifications.stores import StoreError, StoreTakenError
+from floe_monitor.domain.stores import StoreError, StoreTakenError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +23,12 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class OutboxFile:
-    """A `Store`. With a rollback journal, so that the file alone is all there is."""
+    """A `Store`. With a rollback journal, so that the file alone is all there is.
+
+    Its lock is the system's, which knows at each moment who has it.
+    """
+
+    settling = patience = 0.0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,6 +53,10 @@ class OutboxFile:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self.path}-journal")  # noqa: PTH108 - as above
             return self._opened()
+
+    def check(self) -> None:
+        with self._told():
+            self._refuse_replaced()
 
     def write(self, put: Mapping[str, Any], gone: Collection[str]) -> None:
         with self._told(), self._transaction() as connection:
@@ -90,9 +99,7 @@ class OutboxFile:
         connection = self._connection
         if connection is None:
             raise StoreError(f"{self.path}: is not open")
-        state = self.path.stat()
-        if (state.st_dev, state.st_ino) != self._inode:  # what is written to a deleted file nobody reads
-            raise StoreError(f"{self.path}: was replaced while it was written; it is written anew")
+        self._refuse_replaced()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -101,6 +108,12 @@ class OutboxFile:
             with contextlib.suppress(sqlite3.Error):  # a full disk has ended the transaction already
                 connection.execute("ROLLBACK")
             raise
+
+    def _refuse_replaced(self) -> None:
+        """What is written to a deleted file nobody reads."""
+        state = self.path.stat()
+        if (state.st_dev, state.st_ino) != self._inode:
+            raise StoreError(f"{self.path}: was replaced while it was written; it is written anew")
 
     def _put(self, connection: sqlite3.Connection, rows: Mapping[str, Any]) -> None:
         connection.executemany(

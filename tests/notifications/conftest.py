@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from floe_monitor.domain.expiry import WatchedExpiry
-    from floe_monitor.notifications.stores import Store
+    from floe_monitor.domain.stores import Store
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 SECRET = "canary-secret-of-the-webhook-0123456789"

@@ -528,7 +528,7 @@ from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.settings.models import OtlpSettings
-from floe_monitor.domain.state import ChannelCounts, ConfigStatus, MonitorState
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.telemetry.otel_export import build_otel
 from opentelemetry import trace
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
@@ -583,7 +583,7 @@ meter.create_observable_gauge("of.the.plugin", [lambda _: threading.Event().wait
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Health
-from floe_monitor.domain.state import ChannelCounts, ConfigStatus, MonitorState
+from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.otel_export import build_otel
 state = MonitorState(0.0, ConfigStatus(0.0, 0.0))

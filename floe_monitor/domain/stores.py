@@ -1,4 +1,4 @@
-"""What a store of told and unsent things is: rows of JSON by key, read once and written in transactions."""
+"""A store of told and unsent notifications: rows of JSON by key, read once and written in transactions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ class Store(Protocol):
 
     name: str
     """Where it is, for people."""
+    settling: float
+    """Seconds after `open` before anything is sent: by then whoever had it before has noticed."""
+    patience: float
+    """Seconds after its loss before it is done without: by then another that can reach it has it."""
 
     def open(self) -> dict[str, Any]:
         """Be the only one who has it; all rows. `StoreTakenError` where another has it."""
+
+    def check(self) -> None:
+        """Raises where it was lost, be there nothing to write."""
 
     def write(self, put: Mapping[str, Any], gone: Collection[str]) -> None:
         """In one transaction, which outlives a power cut."""
@@ -32,4 +39,4 @@ class Store(Protocol):
         """All rows, in one transaction."""
 
     def close(self) -> None:
-        """Never raises; another may have it then."""
+        """Never raises, and does not wait; another may have it then."""
