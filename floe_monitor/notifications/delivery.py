@@ -28,8 +28,8 @@ LONGEST_PAUSE = 300.0
 MOST_REFUSALS = 5
 """Attempts for a message that the receiver refuses for what it is: others wait behind it."""
 LOOK_SECONDS = 1.0
-_FAR = 2 * 3600.0
-"""Beyond any pause: the clock was set back."""
+LONGEST_WAIT = 3600.0
+"""Before an attempt that a former process has put off, whatever the clock says."""
 
 
 class Delivery:
@@ -42,12 +42,16 @@ class Delivery:
         *,
         first_pause: float = 1.0,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         randomness: Callable[[], float] = random.random,
     ) -> None:
         """`give_up`: seconds after which a message is not tried any more."""
         self.channel = channel
         self._transport, self._outbox, self._give_up = transport, outbox, give_up
-        self._first_pause, self._clock, self._randomness = first_pause, clock, randomness
+        self._first_pause, self._randomness = first_pause, randomness
+        self._clock, self._monotonic = clock, monotonic
+        self._put_off = "", 0.0
+        """The key of the message that waits, and until when: a clock that is set back prolongs no pause."""
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify-{channel}", daemon=True)
         self._failing = ""
@@ -85,9 +89,12 @@ class Delivery:
         message = self._outbox.head(self.channel)
         if message is None:
             return LOOK_SECONDS
-        left = message.due_at - self._clock()
-        if 0 < left < _FAR:
-            return min(left, LOOK_SECONDS)
+        now = self._monotonic()
+        if self._put_off[0] != message.key:
+            left = min(max(0.0, message.due_at - self._clock()), LONGEST_WAIT)
+            self._put_off = message.key, now + left
+        if now < self._put_off[1]:
+            return min(self._put_off[1] - now, LOOK_SECONDS)
         try:
             self._transport.send(message)
         except SendError as error:
@@ -117,7 +124,9 @@ class Delivery:
         if not self._failing:
             log.warning("channel %s: a message was not sent, and is tried again: %s", self.channel, error)
         self._failing = str(error)
-        due = now + max(self._pause(attempts), error.retry_after or 0.0)
+        pause = max(self._pause(attempts), error.retry_after or 0.0)
+        self._put_off = message.key, self._monotonic() + pause
+        due = now + pause
         self._outbox.postpone(
             self.channel, replace(message, attempts=attempts, due_at=due, error=str(error)[:300])
         )

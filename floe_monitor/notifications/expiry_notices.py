@@ -38,11 +38,16 @@ def expiry_notices(
     for name, expiry in _near(rule, seen):
         stage = _stage(expiry, seen.at)
         key, known = _key(name, expiry), told.get(_key(name, expiry))
-        if known is not None and abs(known.at - expiry.at) <= SAME_SECONDS and known.stage >= stage:
+        if known is not None and known.stage >= stage and _is_same(known, expiry, seen.at):
             continue
-        told[key] = ToldExpiry(expiry.at, stage)
+        told[key] = ToldExpiry(expiry.at, stage, seen.at)
         grouped[expiry.warning(seen.at), round(expiry.at), stage].append((name, expiry))
     return told, [_notice(rule, seen.at, text, stage, found) for (text, _, stage), found in grouped.items()]
+
+
+def _is_same(told: ToldExpiry, expiry: WatchedExpiry, now: float) -> bool:
+    """A token that is replaced every hour, and is always near its end, is told of once a day."""
+    return abs(told.at - expiry.at) <= SAME_SECONDS or 0 <= now - told.told_at < DAY
 
 
 def _near(rule: Rule, seen: Observation) -> Iterator[tuple[str, WatchedExpiry]]:

@@ -49,9 +49,9 @@ class IncidentNotices:
     def compare(self) -> None:
         for incident in self._seen.incidents:
             members = self._members(incident)
-            if not members.all:
-                continue
             known = self._known(incident, members)
+            if not members.failing:
+                continue
             if known is None:
                 self._consider(incident, members)
             else:
@@ -82,11 +82,11 @@ class IncidentNotices:
             whole = self.told[incident.id]
             for other in sorted(names - {incident.id}):
                 whole = self._merged(whole, self.told.pop(other))
-            joined = tuple(dict.fromkeys((*whole.open, *members.all)))
+            joined = tuple(dict.fromkeys((*whole.open, *members.failing)))
             if joined != whole.open:
                 whole = replace(whole, open=joined, total=whole.total + len(joined) - len(whole.open))
             return self._keep(whole)
-        if 2 * sum(name in self._told_of for name in members.all) < len(members.all):
+        if not names or 2 * sum(name in self._told_of for name in members.all) < len(members.all):
             return None
         first, *others = sorted((self.told[each] for each in names), key=lambda told: (told.told_at, told.id))
         for told in others:
@@ -117,15 +117,16 @@ class IncidentNotices:
         if self._seen.at - since < self._rule.group_wait:
             return
         del self.waiting[incident.id]
-        self._take_over(members.all)
+        self._take_over(members.failing)
         told = self._keep(
             ToldIncident(
                 id=incident.id,
                 began_at=incident.began_at,
                 level=members.level,
+                first_told_at=self._seen.at,
                 told_at=self._seen.at,
-                open=tuple(members.all),
-                total=len(members.all),
+                open=tuple(members.failing),
+                total=len(members.failing),
                 targets=tuple(members.failing[:NAMES_KEPT]),
                 cause=_cause(incident, members),
                 count=0,
@@ -166,7 +167,7 @@ class IncidentNotices:
         cause = _cause(incident, members)
         self.notices.append(
             Notice(
-                key=key_of(self._rule.channel, told.id, members.level.word, number),
+                key=self._key(told, members.level.word),
                 event="unhealthy" if members.level is HealthStatus.UNHEALTHY else "degraded",
                 at=self._seen.at,
                 subject=told.id,
@@ -206,6 +207,10 @@ class IncidentNotices:
         if "recovered" in self._rule.events:
             self.notices.append(self._ended(told, since))
 
+    def _key(self, told: ToldIncident, event: str) -> str:
+        """An incident may be told anew after its end: a target comes out of maintenance, and still fails."""
+        return key_of(self._rule.channel, f"{told.id}@{told.first_told_at:.3f}", event, told.count)
+
     def _ended(self, told: ToldIncident, since: float) -> Notice:
         there = [self._seen.targets[name].since for name in told.open if name in self._seen.targets]
         gone = not there
@@ -213,7 +218,7 @@ class IncidentNotices:
         verb = "is" if told.total == 1 else "are"
         ended = f"{verb} not watched here any more" if gone else f"{verb} healthy again"
         return Notice(
-            key=key_of(self._rule.channel, told.id, "recovered", told.count),
+            key=self._key(told, "recovered"),
             event="recovered",
             at=self._seen.at,
             subject=told.id,

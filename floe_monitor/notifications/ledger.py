@@ -28,6 +28,7 @@ class ToldIncident:
     id: str
     began_at: float
     level: HealthStatus
+    first_told_at: float
     told_at: float
     open: tuple[str, ...]
     total: int
@@ -55,6 +56,7 @@ class ToldExpiry:
 
     at: float
     stage: int
+    told_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def ledger_from_rows(rows: Mapping[str, Any]) -> Ledger:
                 case "problem":
                     problems[key] = ToldProblem(**body)
                 case "expiry":
-                    expiries[key] = ToldExpiry(float(body["at"]), int(body["stage"]))
+                    expiries[key] = ToldExpiry(float(body["at"]), int(body["stage"]), float(body["told_at"]))
                 case "held":
                     dropped = int(body["dropped"])
                     found = (notice_from_json(each) for each in body["notices"])

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 class Notice:
     """One thing to tell. Times are Unix time. `subject`: the incident's id, or what else it is about.
 
-    `key` is the same whenever the same is told again, after a restart too: receivers know repetitions by it.
+    `key` is made once, and sent with each attempt: receivers know repetitions by it.
     """
 
     key: str
@@ -61,7 +61,7 @@ class Message:
     """Why the last attempt failed; never a secret."""
 
 
-def key_of(channel: str, subject: str, event: str, number: float) -> str:
+def key_of(channel: str, subject: str, event: str, number: int) -> str:
     """`msg_` and 32 hexadecimal digits."""
     text = f"{channel}\0{subject}\0{event}\0{number}"
     return f"msg_{hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"

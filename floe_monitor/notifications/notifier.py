@@ -82,9 +82,13 @@ class Notifier:
 
     def start(self) -> None:
         """After the state has its targets: those that are not there count as removed."""
-        self._thread.start()
-        for channel in self._channels:
-            channel.delivery.start()
+        try:
+            for channel in self._channels:
+                channel.delivery.start()
+            self._thread.start()
+        except RuntimeError:  # no thread can be started; probing is not to end for it
+            self._state.notification_problem = "no thread could be started: nothing is told"
+            log.warning("notifications: %s", self._state.notification_problem)
 
     def close(self, timeout: float) -> None:
         """End after the attempts under way, and no later than after `timeout` seconds."""
@@ -115,7 +119,11 @@ class Notifier:
                 self._expiries_at = now
             seen = observe(self._state, self._clock(), now, self._verdict, with_expiries=with_expiries)
             for channel in self._channels:
-                self._tell(channel, seen, now)
+                try:
+                    self._tell(channel, seen, now)
+                except Exception as error:  # a fault of ours in one channel must not silence the others
+                    log.warning("channel %s failed: %s", channel.rule.channel, type(error).__name__)
+                    log.debug("a channel failed", exc_info=error)
         self._state.notifications = self._outbox.counts()
         self._state.notification_problem = self._outbox.problem or self._lacking
 

@@ -1,4 +1,4 @@
-"""Two monitors with the same targets and a real server: one sends, the other takes over and tells nothing again."""
+"""Two monitors of the same targets and a real server: one sends, the other takes over and repeats nothing."""
 
 from __future__ import annotations
 

@@ -68,6 +68,7 @@ def test_what_the_service_refuses_is_a_failure_and_redirects_are_no_success(
     assert len(world.receiver.taken) == 1
 
 
+@pytest.mark.gate
 def test_a_service_that_hangs_is_abandoned_at_the_deadline_and_a_few_times_alone(world: World) -> None:
     silent = SilentServer()
     try:

@@ -140,7 +140,7 @@ def test_a_receiver_that_hangs_costs_its_own_channel_alone(world: World, ill: st
             "webhook": {"url": f"http://127.0.0.1:{port}/", "secret": {"env": "HOOK_SECRET"}},
             "timeout": 1,
         },
-        "well": {"timeout": 1},
+        "well": {"timeout": 1 if ill == "dripping" else 120},
     }
     if ill == "dripping":
         world.receiver.drip = True
@@ -367,6 +367,7 @@ def test_the_file_is_for_its_owner_alone(world: World) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.gate
 def test_nothing_of_it_is_imported_without_a_channel() -> None:
     code = (
         "import sys\n"

@@ -257,3 +257,36 @@ def test_of_shards_that_watch_a_target_the_first_alone_tells(world: World) -> No
         world.receiver.taken.clear()
     assert sorted(told) == sorted(names)
     assert all(len(assigned(name, 3, 2)) == 2 for name in names)
+
+
+def test_one_that_is_told_anew_has_a_key_of_its_own(world: World) -> None:
+    """Of two that fail by one cause one is in maintenance while the other recovers: the incident goes on."""
+    world.add("a")
+    world.add("b")
+    snapshot = world.state.targets["b"]
+    world.state.targets["b"] = snapshot.with_maintenance(
+        Maintenance(world.at, world.at + 600, "upgrade"), 0.0
+    )
+    for name in ("a", "b"):
+        world.probe(name)
+    world.passes()
+    world.probe("a", HEALTHY)
+    world.passes()
+    assert world.receiver.titles == ["a is unhealthy: host db:5432", "a is healthy again"]
+    assert len(world.state.incidents) == 1
+    world.state.targets["b"] = world.state.targets["b"].with_maintenance(None, 600.0)
+    world.passes()
+    world.probe("b", HEALTHY)
+    world.passes()
+    assert world.receiver.titles[2:] == ["b is unhealthy", "b is healthy again"]
+    assert set(world.receiver.keys.values()) == {1}
+
+
+def test_a_fault_in_one_channel_silences_no_other(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.channels = {"one": {}, "other": {}}
+    world.start()
+    world.notifier._channels[0].maker = None  # type: ignore[assignment]
+    world.probe("a")
+    world.passes()
+    assert len(world.receiver.taken) == 1
+    assert "failed" in caplog.text
