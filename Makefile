@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 # Most of a test's time is waiting, so there are more workers than cores.
-PARALLEL := -n 5
+PARALLEL := -n 6
 
 # Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -101,11 +101,7 @@ sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGI
 	@$(BIN)/python -m deploy.bill_of_materials $(ENGINES)
 
 audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
-	@tool=$$($(BIN)/python -m conformance.environments release.txt)/bin/pip-audit; status=0; \
-	for lock in requirements/*.lock; do \
-		echo "$$lock"; \
-		$$tool --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock $(AUDIT_ARGS) || status=1; \
-	done; exit $$status
+	@$(BIN)/python -m deploy.audit
 
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 pytest_plugins = [
-    f"tests.harness.{name}" for name in ("leftovers", "timing", "selection", "distribution", "stalls")
+    f"tests.harness.{name}" for name in ("leftovers", "timing", "selection", "distribution", "repeats")
 ]
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)

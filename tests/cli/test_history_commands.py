@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from importlib import util
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance import environments
 from tests.history.conftest import DEGRADED, HEALTHY, UNHEALTHY, Monitor
 
 if TYPE_CHECKING:
@@ -129,5 +135,70 @@ def test_a_history_that_is_not_there_or_none(configure: Any, call: Call, place: 
 
 def test_parquet_wants_a_file_and_a_library(kept: Monitor, call: Call) -> None:
     assert "--output" in call("history", "-f", "parquet").err
-    said = call("history", "-f", "parquet", "-o", "history.parquet")
-    assert said.code == 0 or "pip install pyarrow" in said.err
+    if util.find_spec("pyarrow") is None:
+        said = call("history", "-f", "parquet", "-o", "history.parquet")
+        assert said.code == 2
+        assert "extra `parquet`" in said.err
+
+
+@pytest.fixture(scope="module")
+def pyarrow(starts_processes: None) -> Path:
+    """Where it is installed: an environment of its own."""
+    if reason := environments.unwanted("parquet.txt"):
+        pytest.skip(reason)
+    [packages] = environments.built("parquet.txt").glob("lib/python*/site-packages")
+    return packages
+
+
+@pytest.fixture
+def with_pyarrow(pyarrow: Path, place: Path) -> Callable[..., str]:
+    """Runs Python with it; what it prints."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(pyarrow)])}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+READ = """
+import json, sys
+import pyarrow.parquet
+table = pyarrow.parquet.read_table(sys.argv[1])
+types = {field.name: str(field.type) for field in table.schema}
+print(json.dumps({"types": types, "rows": table.to_pylist()}, default=str))
+"""
+
+
+@pytest.mark.gate
+@pytest.mark.process
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "line", ["history a", "history --by result", "history --by hour", "history --by day", "incidents"]
+)
+def test_parquet_has_what_json_has_with_types(
+    kept: Monitor, place: Path, with_pyarrow: Callable[..., str], line: str
+) -> None:
+    command = ("-m", "floe_monitor", *line.split())
+    told = json.loads(with_pyarrow(*command, "--format", "json"))
+    assert len(told) > 1
+    with_pyarrow(*command, "--format", "parquet", "--output", "kept.parquet")
+    found = json.loads(with_pyarrow("-c", READ, "kept.parquet"))
+    types = found["types"]
+    assert list(types) == list(told[0])
+    moments = [name for name, kind in types.items() if kind == "timestamp[ms, tz=UTC]"]
+    assert moments == [name for name in ("at", "start", "began_at", "ended_at") if name in types]
+    for read, written in zip(found["rows"], told, strict=True):
+        for name, value in written.items():
+            if name in moments and value is not None:
+                assert datetime.fromisoformat(read[name]) == datetime.fromisoformat(value)
+            else:
+                assert read[name] == value, name
+    # Of nothing too: the same types, so that a folder of such files is one table.
+    with_pyarrow(*command, "--since", "1s", "--format", "parquet", "--output", "none.parquet")
+    assert json.loads(with_pyarrow("-c", READ, "none.parquet"))["types"] == types

@@ -54,6 +54,7 @@ VARIANTS: dict[str, Manifest] = {
         "config": {**TARGET, "shutdown_grace": "1m30s"},
         "replicas": 3,
         "volumeClaimTemplates": [_CLAIM],
+        "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"},
         "podDisruptionBudget": {"enabled": True, "minAvailable": "50%"},
     },
     "statefulset of its own": {"mode": "statefulset", "config": TARGET, "service": {"headless": False}},
@@ -130,6 +131,7 @@ VARIANTS: dict[str, Manifest] = {
         "prometheusRule": {
             "enabled": True,
             "disabled": ALERTS[:1],
+            "namespace": "monitoring",
             "ruleLabels": {"team": "core"},
             "runbookUrl": "https://wiki.example/floe",
             "extraGroups": [{"name": "own", "rules": [_RULE]}],

@@ -512,6 +512,17 @@ def test_the_environments_resource_goes_over_ours(
     assert (resource["service.name"], resource["a"], resource["b"]) == expected
 
 
+def test_without_grpc_it_is_told_and_nothing_else_suffers(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc", None)
+    asked = OtlpSettings(enabled=True, protocol="grpc")
+    assert build_otel(asked, {}, "1", world.state) is None
+    assert "nothing is exported over OTLP: gRPC is not installed" in caplog.text
+    assert "extra `otlp-grpc`" in caplog.text
+    assert build_otel(OtlpSettings(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "1", world.state)
+
+
 OFF = """
 import sys
 from floe_monitor.settings.models import OtlpSettings

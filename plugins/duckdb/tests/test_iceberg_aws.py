@@ -75,6 +75,7 @@ def failing(result: ConnectionResult) -> list[str]:
     return [check.name for check in result.checks if check.status is not HEALTHY]
 
 
+@pytest.mark.gate
 class TestRealServers:
     @pytest.mark.parametrize("service", ["glue", "s3tables"])
     def test_every_step_is_a_check(
