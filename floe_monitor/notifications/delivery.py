@@ -103,6 +103,7 @@ class Delivery:
             self._failed(message, SendError(f"unexpected {type(error).__name__}"))
         else:
             self._outbox.delivered(self.channel, message)
+            log.info("channel %s: sent %s: %s", self.channel, message.key, message.title)
             if self._failing:
                 log.info("channel %s: messages are taken again", self.channel)
             self._failing = ""

@@ -101,6 +101,7 @@ class IncidentNotices:
             open=tuple(dict.fromkeys((*one.open, *other.open))),
             total=one.total + other.total,
             targets=tuple(dict.fromkeys((*one.targets, *other.targets)))[:NAMES_KEPT],
+            became=(*one.became, other.id, *other.became),
         )
 
     def _keep(self, told: ToldIncident) -> ToldIncident:
@@ -117,7 +118,7 @@ class IncidentNotices:
         if self._seen.at - since < self._rule.group_wait:
             return
         del self.waiting[incident.id]
-        self._take_over(members.failing)
+        became = self._take_over(members.failing)
         told = self._keep(
             ToldIncident(
                 id=incident.id,
@@ -130,6 +131,7 @@ class IncidentNotices:
                 targets=tuple(members.failing[:NAMES_KEPT]),
                 cause=_cause(incident, members),
                 count=0,
+                became=became,
             )
         )
         self._tell(incident, members, told)
@@ -140,15 +142,17 @@ class IncidentNotices:
             return False
         return all(incident.members[name].latest_error in _BY_CONNECTION for name in members.failing)
 
-    def _take_over(self, names: Iterable[str]) -> None:
-        """Targets that were told of for another reason, and are of a greater incident now."""
-        moved = set(names)
+    def _take_over(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Targets that were told of for another reason, and are of a greater incident now. The ids of what is
+        left without any."""
+        moved, became = set(names), []
         for identity in {self._told_of[name] for name in moved if name in self._told_of}:
             left = tuple(name for name in self.told[identity].open if name not in moved)
             if left:
                 self.told[identity] = replace(self.told[identity], open=left)
             else:
-                del self.told[identity]
+                became += [identity, *self.told.pop(identity).became]
+        return tuple(became)
 
     def _go_on(self, incident: Incident, members: _Members, told: ToldIncident) -> None:
         if not self._rule.tells(members.level):
@@ -229,6 +233,7 @@ class IncidentNotices:
             targets_total=told.total,
             began_at=told.began_at,
             ended_at=max(there, default=since),
+            ends=(told.id, *told.became),
         )
 
 

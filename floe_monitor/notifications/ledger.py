@@ -36,6 +36,8 @@ class ToldIncident:
     cause: str = ""
     count: int = 1
     clear_since: float | None = None
+    became: tuple[str, ...] = ()
+    """Ids of others that were told and have become this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +139,5 @@ def _incident(body: Any) -> ToldIncident:
         level=HealthStatus(told.level),
         open=tuple(map(str, told.open)),
         targets=tuple(map(str, told.targets)),
+        became=tuple(map(str, told.became)),
     )

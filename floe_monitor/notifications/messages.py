@@ -142,6 +142,7 @@ class MessageMaker:
             "began_at": moment(notice.began_at),
             "ended_at": moment(notice.ended_at),
             "reminder": notice.reminder,
+            "ends": list(notice.ends),
             "url": self._url(notice) or None,
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Notice:
     ended_at: float | None = None
     reminder: int = 0
     """How many times it was told before."""
+    ends: tuple[str, ...] = ()
+    """The subjects that are over with this: its own, and those that had become one with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,13 @@ def notice_from_json(body: Any) -> Notice | None:
     if found is None or not _is_event(found.event):
         return None
     try:
-        return Notice(**{**asdict(found), "targets": tuple(map(str, found.targets))})
+        return Notice(
+            **{
+                **asdict(found),
+                "targets": tuple(map(str, found.targets)),
+                "ends": tuple(map(str, found.ends)),
+            }
+        )
     except TypeError:
         return None
 

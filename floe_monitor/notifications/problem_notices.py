@@ -86,6 +86,7 @@ def _over(rule: Rule, problem: ToldProblem, at: float, since: float) -> Notice:
         headline=f"no longer: {headline}",
         began_at=problem.began_at,
         ended_at=since,
+        ends=(f"monitor/{problem.kind}",),
     )
 
 

@@ -30,7 +30,7 @@ from floe_monitor.settings.notification_models import NotificationSettings
 from tests.notifications.receiver import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from floe_monitor.domain.expiry import WatchedExpiry
@@ -40,18 +40,74 @@ HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 SECRET = "canary-secret-of-the-webhook-0123456789"
 
 
-class World:
-    """Begins on a day in 2026. `passes` moves the clock and has everything look once."""
+class Simulation:
+    """A monitor's targets, results and incidents, on a clock of its own that begins on a day in 2026."""
+
+    def __init__(self) -> None:
+        self.at = 1_790_000_000.0
+        self.forget()
+
+    def forget(self) -> None:
+        """As a process does that begins anew and has no history."""
+        former = getattr(self, "state", None)
+        self.state = MonitorState(started_at=0, config=ConfigStatus(0, 0), incidents=IncidentLog())
+        self.incidents = IncidentRecorder(self.state, lambda _: None)
+        for name, snapshot in ({} if former is None else former.targets).items():
+            self.add(name, resources=snapshot.target.resources, labels=snapshot.target.labels)
+
+    def add(
+        self,
+        name: str,
+        *,
+        host: str = "db:5432",
+        resources: tuple[Resource, ...] = (),
+        labels: Mapping[str, str] | None = None,
+        expiries: tuple[WatchedExpiry, ...] = (),
+    ) -> None:
+        target = Target(
+            name=name,
+            entry=PluginEntry("engine", "floe-monitor-engine", "1", "module:Plugin", None, None),
+            settings=TargetSettings(plugin="engine", labels=dict(labels or {})),
+            policy=ProbePolicy(30.0, 5.0, Thresholds(), "thread"),
+            fingerprint=name,
+            profile_config=None,
+            resources=resources or (Resource("host", host),),
+        )
+        self.state.targets[name] = TargetSnapshot(target, expiries=expiries)
+
+    def probe(
+        self,
+        name: str,
+        status: ConnectionStatus = UNHEALTHY,
+        error: ErrorType | None = ErrorType.CONNECTION,
+        message: str = "connection refused",
+    ) -> None:
+        if name not in self.state.targets:
+            self.add(name, host=f"{name}:5432")
+        failed = status is not HEALTHY
+        result = ProbeResult(
+            name, "engine", status, 0.0, self.at, "id", message, error_type=error if failed else None
+        )
+        snapshot = self.state.targets[name]
+        health, transition = advance(snapshot.health, status, result.finished_at, Thresholds())
+        self.state.targets[name] = snapshot.after(result, health, 5, 0.0)
+        self.incidents.publish(ProbeFinished(result, health, transition))
+
+    def remove(self, name: str) -> None:
+        del self.state.targets[name]
+        self.incidents.publish(ConfigReloaded(self.at, removed=(name,)))
+
+
+class World(Simulation):
+    """Besides: channels, an outbox, and receivers. `passes` moves the clock and has everything look once."""
 
     def __init__(self, receiver: Receiver, folder: Path) -> None:
         self.receiver = receiver
         self.path = folder / "notifications.db"
         self.store: Store | None = OutboxFile(self.path)
         self.environ = {"HOOK_SECRET": SECRET}
-        self.at = 1_790_000_000.0
+        super().__init__()
         self.verdict = Verdict()
-        self.state = MonitorState(started_at=0, config=ConfigStatus(0, 0))
-        self.incidents = IncidentRecorder(self.state, lambda _: None)
         self.settings: dict[str, Any] = {"group_wait": 0, "recovery_wait": 0}
         self.channels: dict[str, dict[str, Any]] = {"hook": {}}
 
@@ -105,12 +161,7 @@ class World:
             self.store.close()
             self.store = OutboxFile(self.path)
         if not remembered:
-            names = list(self.state.targets)
-            resources = {name: self.state.targets[name].target.resources for name in names}
-            self.state = MonitorState(started_at=0, config=ConfigStatus(0, 0), incidents=IncidentLog())
-            self.incidents = IncidentRecorder(self.state, lambda _: None)
-            for name in names:
-                self.add(name, resources=resources[name])
+            self.forget()
         self.start()
 
     def passes(self, seconds: float = 1.0) -> None:
@@ -123,48 +174,6 @@ class World:
             while delivery.turn() == 0.0:
                 pass
         self.state.notifications = self.outbox.counts()
-
-    def add(
-        self,
-        name: str,
-        *,
-        host: str = "db:5432",
-        resources: tuple[Resource, ...] = (),
-        labels: dict[str, str] | None = None,
-        expiries: tuple[WatchedExpiry, ...] = (),
-    ) -> None:
-        target = Target(
-            name=name,
-            entry=PluginEntry("engine", "floe-monitor-engine", "1", "module:Plugin", None, None),
-            settings=TargetSettings(plugin="engine", labels=labels or {}),
-            policy=ProbePolicy(30.0, 5.0, Thresholds(), "thread"),
-            fingerprint=name,
-            profile_config=None,
-            resources=resources or (Resource("host", host),),
-        )
-        self.state.targets[name] = TargetSnapshot(target, expiries=expiries)
-
-    def probe(
-        self,
-        name: str,
-        status: ConnectionStatus = UNHEALTHY,
-        error: ErrorType | None = ErrorType.CONNECTION,
-        message: str = "connection refused",
-    ) -> None:
-        if name not in self.state.targets:
-            self.add(name, host=f"{name}:5432")
-        failed = status is not HEALTHY
-        result = ProbeResult(
-            name, "engine", status, 0.0, self.at, "id", message, error_type=error if failed else None
-        )
-        snapshot = self.state.targets[name]
-        health, transition = advance(snapshot.health, status, result.finished_at, Thresholds())
-        self.state.targets[name] = snapshot.after(result, health, 5, 0.0)
-        self.incidents.publish(ProbeFinished(result, health, transition))
-
-    def remove(self, name: str) -> None:
-        del self.state.targets[name]
-        self.incidents.publish(ConfigReloaded(self.at, removed=(name,)))
 
 
 @pytest.fixture
