@@ -79,13 +79,7 @@ def notice_from_json(body: Any) -> Notice | None:
     if found is None or not _is_event(found.event):
         return None
     try:
-        return Notice(
-            **{
-                **asdict(found),
-                "targets": tuple(map(str, found.targets)),
-                "ends": tuple(map(str, found.ends)),
-            }
-        )
+        return replace(found, targets=tuple(map(str, found.targets)), ends=tuple(map(str, found.ends)))
     except TypeError:
         return None
 
