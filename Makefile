@@ -112,7 +112,7 @@ certify: $(VENV)/dev.done ## build and run the image of each set of engines; wri
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
-			*/upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
+			*/browser.lock | */upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
 			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
 			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
@@ -134,9 +134,10 @@ $(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugin
 	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
 	@touch $@
 
-$(VENV)/dev.done: requirements/build.lock requirements/dev.lock $(VENV)/runtime.done
+$(VENV)/dev.done: requirements/build.lock requirements/dev.lock requirements/browser.lock $(VENV)/runtime.done
 	@echo "adding what tests and lint need"
 	@$(LOCKED) --requirement requirements/build.lock
 	@$(call installing,requirements/dev.lock)
 	@$(LOCKED) --no-build-isolation --requirement requirements/dev.lock
+	@$(LOCKED) --requirement requirements/browser.lock
 	@touch $@

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from floe_monitor.domain.events import IncidentChanged, ProbeFinished, TargetHung, TargetStale
+from floe_monitor.domain.declarations import Declarations
+from floe_monitor.domain.events import (
+    DeclarationsChanged,
+    IncidentChanged,
+    ProbeFinished,
+    TargetHung,
+    TargetStale,
+)
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.remembered import RememberedTarget
 from floe_monitor.history import retention
@@ -54,6 +61,7 @@ class Remembered(NamedTuple):
 
     states: States
     incidents: list[Incident]
+    declared: Declarations = Declarations()
 
 
 class HistoryRecorder:
@@ -84,7 +92,7 @@ class HistoryRecorder:
         self._store: HistoryStore | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._told = ""
+        self._reported = ""
         self._pause = FLUSH_SECONDS
         self._checked = False
         self._looked_at = self._expired_at = 0.0
@@ -125,6 +133,9 @@ class HistoryRecorder:
             case IncidentChanged():
                 with self._lock:
                     self._buffer.incidents[event.incident.id] = event.incident
+            case DeclarationsChanged():
+                with self._lock:
+                    self._buffer.declared = event.declared
 
     def _add_result(self, event: ProbeFinished) -> None:
         result, made = event.result, event.transition
@@ -301,13 +312,13 @@ class HistoryRecorder:
             self._store.close()
         if not self.remembered.done():
             self.remembered.set_result(Remembered({}, []))
-        if not self._told:
+        if not self._reported:
             log.warning("the history is not written: %s", why)
-        self._told = self._state.history_problem = why
+        self._reported = self._state.history_problem = why
         self._pause = min(self._pause * 2, RETRY_SECONDS)
 
     def _recovered(self) -> None:
         self._pause = FLUSH_SECONDS
-        if self._told:
+        if self._reported:
             log.warning("the history is written again")
-            self._told = self._state.history_problem = ""
+            self._reported = self._state.history_problem = ""

@@ -154,6 +154,7 @@ def test_a_target_in_maintenance_is_not_told_until_that_is_over(world: World) ->
     world.passes(300)
     assert world.receiver.taken == []
     world.state.targets["a"] = world.state.targets["a"].with_maintenance(None, 600.0)
+    world.probe("a")
     world.passes()
     assert world.receiver.titles == ["a is unhealthy"]
 
@@ -260,15 +261,13 @@ def test_of_shards_that_watch_a_target_the_first_alone_tells(world: World) -> No
 
 
 def test_one_that_is_told_anew_has_a_key_of_its_own(world: World) -> None:
-    """Of two that fail by one cause one is in maintenance while the other recovers: the incident goes on."""
-    world.add("a")
-    world.add("b")
-    snapshot = world.state.targets["b"]
-    world.state.targets["b"] = snapshot.with_maintenance(
-        Maintenance(world.at, world.at + 600, "upgrade"), 0.0
-    )
+    """Of two that fail by one cause one comes into maintenance, the other recovers: the incident goes on."""
     for name in ("a", "b"):
+        world.add(name)
         world.probe(name)
+    snapshot = world.state.targets["b"]
+    maintenance = Maintenance(world.at, world.at + 600, "upgrade")
+    world.state.targets["b"] = snapshot.with_maintenance(maintenance, 0.0)
     world.passes()
     world.probe("a", HEALTHY)
     world.passes()
