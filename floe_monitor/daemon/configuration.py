@@ -63,7 +63,7 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
     loaded = load(path, environ)
     shard = _shard(loaded, environ, socket.gethostname())
     configured = len(loaded.settings.targets)
-    if shard is None or shard.keeps_profiles:
+    if shard is None or (shard.keeps_profiles and loaded.settings.profiles):
         targets = build_targets(loaded.settings, discover(), loaded.locate)
     else:
         targets = build_targets(loaded.settings, discover(), loaded.locate, kept=shard.watches)

@@ -23,25 +23,32 @@ MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[..., Path]:
-    def write(**targets: Any) -> Path:
+    def write(*profiles: str, **targets: Any) -> Path:
         path = tmp_path / "floe-monitor.yaml"
-        shard = {"index": {"env": "ORDINAL"}, "count": COUNT}
-        named = {**dict.fromkeys(NAMES, MEMORY), **targets}
-        path.write_text(yaml.safe_dump({"shard": shard, "targets": named}))
+        content = {
+            "shard": {"index": {"env": "ORDINAL"}, "count": COUNT},
+            "profiles": [{"name": name, "path": f"{name}.yml"} for name in profiles],
+            "targets": {**dict.fromkeys(NAMES, MEMORY), **targets},
+        }
+        path.write_text(yaml.safe_dump(content))
         return path
 
     return write
 
 
-def test_a_shard_keeps_its_own_targets_and_knows_how_many_there_are(written: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("profiles", [(), ("shop",)], ids=["no profiles", "profiles"])
+def test_a_shard_keeps_its_own_targets_and_knows_how_many_there_are(
+    written: Callable[..., Path], profiles: tuple[str, ...]
+) -> None:
     for index in range(COUNT):
-        read = read_configuration(written(), {"ORDINAL": str(index)})
+        read = read_configuration(written(*profiles), {"ORDINAL": str(index)})
         own = {name for name in NAMES if ON[name] == index}
+        every = bool(profiles) and index == 0
         assert 0 < len(own) < len(NAMES)
         assert read.watched.keys() == own
         assert read.configured == len(NAMES)
-        assert read.targets.keys() == (set(NAMES) if index == 0 else own), "shard 0 keeps the profiles"
-        assert read.loaded.settings.targets.keys() == (set(NAMES) if index == 0 else set())
+        assert read.targets.keys() == (set(NAMES) if every else own), "shard 0 keeps the profiles"
+        assert read.loaded.settings.targets.keys() == (set(NAMES) if every else set())
         assert all(target.settings.connection == MEMORY["connection"] for target in read.watched.values())
 
 
