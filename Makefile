@@ -14,7 +14,7 @@ PARALLEL := -n 6
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist sbom audit chart certify lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist sbom audit pictures chart certify lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -103,6 +103,9 @@ sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGI
 audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
 	@$(BIN)/python -m deploy.audit
 
+pictures: $(VENV)/dev.done ## take the pictures in docs/images (needs chromium)
+	@$(BIN)/python -m docs.screenshots
+
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart
 
@@ -112,7 +115,7 @@ certify: $(VENV)/dev.done ## build and run the image of each set of engines; wri
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
-			*/upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
+			*/browser.lock | */upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
 			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
 			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
@@ -134,9 +137,10 @@ $(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugin
 	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
 	@touch $@
 
-$(VENV)/dev.done: requirements/build.lock requirements/dev.lock $(VENV)/runtime.done
+$(VENV)/dev.done: requirements/build.lock requirements/dev.lock requirements/browser.lock $(VENV)/runtime.done
 	@echo "adding what tests and lint need"
 	@$(LOCKED) --requirement requirements/build.lock
 	@$(call installing,requirements/dev.lock)
 	@$(LOCKED) --no-build-isolation --requirement requirements/dev.lock
+	@$(LOCKED) --requirement requirements/browser.lock
 	@touch $@

@@ -62,8 +62,9 @@ PROBES_SKIPPED = Instrument(
 )
 SCHEDULE_LAG = Instrument(
     name="floe_monitor_schedule_lag_seconds",
-    otlp="floe.monitor.schedule.lag_ms",
-    otlp_unit="ms",
+    otlp="floe.monitor.schedule.lag",
+    otlp_unit="s",
+    otlp_ms="floe.monitor.schedule.lag_ms",
     kind=Kind.HISTOGRAM,
     origin=Origin.EVENTS,
     buckets=WAIT_BUCKETS,
@@ -71,8 +72,9 @@ SCHEDULE_LAG = Instrument(
 )
 SLOT_WAIT = Instrument(
     name="floe_monitor_slot_wait_seconds",
-    otlp="floe.monitor.slot.wait_ms",
-    otlp_unit="ms",
+    otlp="floe.monitor.slot.wait",
+    otlp_unit="s",
+    otlp_ms="floe.monitor.slot.wait_ms",
     kind=Kind.HISTOGRAM,
     origin=Origin.EVENTS,
     buckets=WAIT_BUCKETS,
@@ -80,12 +82,16 @@ SLOT_WAIT = Instrument(
 )
 SCHEDULER_BEAT_AGE = Instrument(
     name="floe_monitor_scheduler_beat_age_seconds",
+    otlp="floe.monitor.scheduler.beat_age",
+    otlp_unit="s",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="Time since the scheduler's last turn; /healthz fails when it grows",
 )
 READY = Instrument(
     name="floe_monitor_ready",
+    otlp="floe.monitor.ready",
+    otlp_unit="{monitor}",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="1 after the first full round of probes and the first look at every profile",
@@ -93,6 +99,7 @@ READY = Instrument(
 CONNECTIVITY = Instrument(
     name="floe_monitor_connectivity_status",
     otlp="floe.monitor.connectivity.status",
+    otlp_unit="{status}",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="Whether targets on the network are reached: 0 not judged, 1 some are, 2 in doubt, 3 none",
@@ -100,12 +107,15 @@ CONNECTIVITY = Instrument(
 RELOAD_SUCCESSFUL = Instrument(
     name="floe_monitor_config_last_reload_successful",
     otlp="floe.monitor.config.last_reload.successful",
+    otlp_unit="{reload}",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="1 if the last attempt to load the configuration succeeded",
 )
 RELOAD_TIMESTAMP = Instrument(
     name="floe_monitor_config_last_reload_success_timestamp_seconds",
+    otlp="floe.monitor.config.last_reload.success.timestamp",
+    otlp_unit="s",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="When the configuration in force was loaded, in Unix time",
@@ -113,6 +123,7 @@ RELOAD_TIMESTAMP = Instrument(
 PROFILE_IN_SYNC = Instrument(
     name="floe_monitor_profile_in_sync",
     otlp="floe.monitor.profile.in_sync",
+    otlp_unit="{profile}",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     labels=("profile",),
@@ -136,8 +147,19 @@ SINK_DROPPED = Instrument(
     labels=("sink",),
     description="Events, lines or spans an exporter lost because it was slow or failed",
 )
+REQUESTS_REFUSED = Instrument(
+    name="floe_monitor_http_requests_refused_total",
+    otlp="floe.monitor.http.requests.refused",
+    otlp_unit="{request}",
+    kind=Kind.COUNTER,
+    origin=Origin.MONITOR,
+    labels=("reason",),
+    description="Requests that were not let in: rate_limit, unauthenticated, forbidden, origin or busy",
+)
 SHARD_INFO = Instrument(
     name="floe_monitor_shard_info",
+    otlp="floe.monitor.shard.info",
+    otlp_unit="{shard}",
     kind=Kind.INFO,
     origin=Origin.MONITOR,
     labels=("shard", "shards", "replicas"),
@@ -145,12 +167,16 @@ SHARD_INFO = Instrument(
 )
 CONFIGURED_TARGETS = Instrument(
     name="floe_monitor_configured_targets",
+    otlp="floe.monitor.configured_targets",
+    otlp_unit="{target}",
     kind=Kind.GAUGE,
     origin=Origin.MONITOR,
     description="Targets of the whole configuration, whichever shard watches them; absent without `shard`",
 )
 BUILD_INFO = Instrument(
     name="floe_monitor_build_info",
+    otlp="floe.monitor.build.info",
+    otlp_unit="{monitor}",
     kind=Kind.INFO,
     origin=Origin.MONITOR,
     labels=("version",),
@@ -174,6 +200,7 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     PROFILE_IN_SYNC,
     PROFILE_WRITES,
     SINK_DROPPED,
+    REQUESTS_REFUSED,
     SHARD_INFO,
     CONFIGURED_TARGETS,
     BUILD_INFO,

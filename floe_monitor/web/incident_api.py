@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import urlencode
 
 import anyio.to_thread
 from starlette.routing import Route
 
 from floe_monitor.domain import incident_serialization, serialization
+from floe_monitor.web.history_api import find_kept
 from floe_monitor.web.responses import ProblemError, conditional_response, represent, wants_gzip
 from floe_monitor.web.target_query import unknown_word, whole_number
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from floe_monitor.domain.incidents import Incident
+    from floe_monitor.domain.json_types import IncidentListJson
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.web.history_api import HistoryReads
     from floe_monitor.web.responses import Representation
 
 PARAMETERS = ("state", "target", "limit", "offset")
@@ -56,6 +60,14 @@ class IncidentQuery:
             offset=whole_number("offset", values) if values.get("offset") else 0,
         )
 
+    def link(self, offset: int) -> str:
+        """The same question from another row on, for an address."""
+        items = [
+            *([("state", self.state)] if self.state else []),
+            *(("target", name) for name in sorted(self.targets)),
+        ]
+        return "?" + urlencode([*items, *([("offset", str(offset))] if offset else [])])
+
     def select(self, incidents: Sequence[Incident]) -> list[Incident]:
         """Those that match, in their order; `limit` and `offset` are not applied."""
         return [
@@ -67,8 +79,8 @@ class IncidentQuery:
 
 
 class IncidentApi:
-    def __init__(self, state: MonitorState) -> None:
-        self._state = state
+    def __init__(self, state: MonitorState, reads: HistoryReads) -> None:
+        self._state, self._reads = state, reads
 
     def routes(self) -> list[Route]:
         return [
@@ -85,22 +97,31 @@ class IncidentApi:
             selected = query.select(known)
             end = None if query.limit is None else query.offset + query.limit
             rows = [incident_serialization.incident(each) for each in selected[query.offset : end]]
-            body = {"total": len(selected), "open": sum(each.is_open for each in known), "incidents": rows}
+            body: IncidentListJson = {
+                "total": len(selected),
+                "open": sum(each.is_open for each in known),
+                "incidents": rows,
+            }
             return represent(serialization.encode(body), gzip_accepted=gzip_accepted)
 
         # What the members of a large one share takes some milliseconds to find.
         found = await anyio.to_thread.run_sync(render)
         return conditional_response(request, found, _JSON)
 
-    async def incident(self, request: Request) -> Response:
-        identity = request.path_params["id"]
-        known = self._state.incidents.find(identity)
+    async def find(self, identity: str) -> Incident:
+        """In memory, or in the history; `ProblemError` 404 where there is none."""
+        known = self._state.incidents.find(identity) or await find_kept(self._reads, identity)
         if known is None:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,
-                f"no incident {identity[:64]!r} is open or among the last that ended",
+                f"no incident {identity[:64]!r} is "
+                + ("known" if self._reads.kept else "open or among the last that ended"),
                 nearest=None,
             )
+        return known
+
+    async def incident(self, request: Request) -> Response:
+        known = await self.find(request.path_params["id"])
         gzip_accepted = wants_gzip(request)
 
         def render() -> Representation:
