@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.answers import protocol_errors_as
+from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.http_connection import HttpAnswer

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.answers import json_object, protocol_errors_as
+from floe_monitor.compute.toolkit.responses import json_object, protocol_errors_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

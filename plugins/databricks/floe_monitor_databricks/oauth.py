@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.http_address import site_of
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_databricks.errors import (
     ApiError,
     LoginRefusedError,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from floe_monitor.compute.toolkit.answers import json_object
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_databricks.errors import ApiError, UnexpectedAnswerError, translated
 from floe_monitor_databricks.version import __version__
 

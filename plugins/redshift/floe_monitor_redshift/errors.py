@@ -6,7 +6,7 @@ import re
 from functools import partial
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.answers import protocol_errors_as
+from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 _LONGEST = 500
 

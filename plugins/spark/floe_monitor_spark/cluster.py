@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
-from floe_monitor.compute.toolkit.answers import json_object
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_spark.errors import HttpStatusError
 from floe_monitor_spark.session import Session
 from floe_monitor_spark.transport import request

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, Deadline
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.http_address import split_url
 from floe_monitor.compute.toolkit.http_client import MOST_REDIRECTS
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_trino.errors import (
     HttpStatusError,
     PlainTextError,

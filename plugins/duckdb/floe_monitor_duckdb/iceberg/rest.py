@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote
 
 from floe_monitor.compute import ComputeTimeoutError, ErrorType
 from floe_monitor.compute.toolkit import web_tokens
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.http_address import site_of
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_duckdb.iceberg import aws, tokens
 from floe_monitor_duckdb.iceberg.errors import (
     CatalogAnswerError,

@@ -6,9 +6,9 @@ import base64
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.http_address import site_of
 from floe_monitor.compute.toolkit.http_client import REDIRECTS
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_duckdb.iceberg.catalog import DEFAULT_SCOPE
 from floe_monitor_duckdb.iceberg.errors import CatalogAnswerError, CatalogAuthenticationError, reason_in
 

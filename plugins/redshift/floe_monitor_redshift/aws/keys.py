@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeError, Deadline
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_redshift.aws.requests import Keys, value_in
 from floe_monitor_redshift.aws.shared_files import DEFAULT, SharedFiles, read_text
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from floe_monitor.compute import ComputeConfigurationError
-from floe_monitor.compute.toolkit.answers import json_object
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor.compute.toolkit.sigv4 import Signer
 from floe_monitor_redshift.errors import AwsError, UnexpectedAnswerError, translated
 from floe_monitor_redshift.tls import aws_context

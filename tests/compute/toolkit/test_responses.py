@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from floe_monitor.compute import ComputeConnectionError
-from floe_monitor.compute.toolkit.answers import json_object, protocol_errors_as
 from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
+from floe_monitor.compute.toolkit.responses import json_object, protocol_errors_as
 
 
 class UnexpectedAnswerError(Exception):
