@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROUNDS = 7
+LIMIT_MS = 105.0
+"""Of a scrape of ten thousand targets."""
 
 
 class Plugin:
@@ -50,8 +52,8 @@ def build(count: int) -> MonitorState:
     return state
 
 
-def refresh(state: MonitorState) -> None:
-    """A new result for every target, so that nothing rendered before can be used again."""
+def refresh(state: MonitorState, changes: int = 1) -> None:
+    """A new result for every target; with another count of changes a new verdict too."""
     now = time.time()
     healthy = ConnectionStatus.HEALTHY
     checks = (CheckResult("connect", healthy, 8.0), CheckResult("query", healthy, 1.0))
@@ -59,7 +61,7 @@ def refresh(state: MonitorState) -> None:
     for name, snapshot in state.targets.items():
         result = ProbeResult(name, "duckdb", healthy, 0.0123456789, now, "c0ffee", checks=checks)
         result = replace(result, server_address="db.example.com", expiries=watched(learned, ExpiryLead()))
-        health = Health(HealthStatus.HEALTHY, now, 0, 5, 1)
+        health = Health(HealthStatus.HEALTHY, now, 0, 5, changes)
         state.targets[name] = snapshot.after(result, health, 0, time.monotonic())
 
 
@@ -104,30 +106,43 @@ def rows(count: int = 10_000) -> Iterator[Row]:
         return page.render(openmetrics=True)
 
     rounds = []
-    for _ in range(ROUNDS):  # in turns, so that a busy neighbour hurts all alike
+    for number in range(ROUNDS):  # in turns, so that a busy neighbour hurts all alike
         refresh(state)
-        rounds.append(tuple(cpu_ms(run) for run in (render, formatted, render, joined)))
-    fresh_ms, format_ms, same_ms, join_ms = (
+        times = [cpu_ms(run) for run in (render, formatted, render, joined)]
+        refresh(state, changes=2 + number % 2)
+        judged = cpu_ms(render)
+        refresh(state)
+        render()
+        rounds.append((*times, judged))
+    fresh_ms, format_ms, same_ms, join_ms, judged_ms = (
         statistics.median(column) for column in zip(*rounds, strict=True)
     )
     lags = []
     for _ in range(ROUNDS):
         refresh(state)
         lags.append(asyncio.run(lag_ms(render)))
+    allowed = LIMIT_MS * count / 10_000
     size = f"{count} targets, {len(lines)} series, {len(body) / 1e6:.1f} MB"
     yield Row(
-        "scrape, every target with a new result",
-        f"{fresh_ms / format_ms:.2f}x",
-        "<= 3x",
-        fresh_ms <= 3 * format_ms,
-        f"{size}: {fresh_ms:.0f} ms of CPU, joining values into prebuilt labels {format_ms:.0f} ms",
+        "CPU of a scrape, every target with a new result",
+        f"{fresh_ms:.0f} ms",
+        f"<= {allowed:.0f} ms",
+        fresh_ms <= allowed,
+        f"{size}; joining values into prebuilt labels {format_ms:.0f} ms",
     )
     yield Row(
-        "scrape, no target with a new result",
-        f"{same_ms / format_ms:.2f}x",
+        "CPU of a scrape, no target with a new result",
+        f"{same_ms:.0f} ms",
+        f"<= {allowed:.0f} ms",
+        same_ms <= allowed,
+        f"the bare join of finished lines {join_ms:.0f} ms",
+    )
+    yield Row(
+        "CPU of a scrape, every target with a new verdict",
+        f"{judged_ms / format_ms:.2f}x",
         "<= 3x",
-        same_ms <= 3 * format_ms,
-        f"{same_ms:.0f} ms; the bare join of finished lines {join_ms:.0f} ms",
+        judged_ms <= 3 * format_ms,
+        f"{judged_ms:.0f} ms: what an outage of everything costs once",
     )
     lag = statistics.median(lags)
     yield Row(

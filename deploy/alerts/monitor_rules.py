@@ -126,6 +126,8 @@ def shortages() -> list[Alert]:
             expr=f"""
             histogram_quantile(0.99,
               sum by ({MONITOR_LABELS}, le) (rate(floe_monitor_schedule_lag_seconds_bucket[5m]))
+              or
+              sum by ({MONITOR_LABELS}) (rate(floe_monitor_schedule_lag_seconds[5m]))
             ) > 1""",
             wait="10m",
             severity="warning",

@@ -118,7 +118,10 @@ class _Daemon:
         self._writer = configure_logging(settings.log, sys.stderr, drops)
         self._log = get_logger()
         prometheus = PrometheusSink()
-        self._otel = build_otel(settings.otlp, environ, __version__, self._state, drops)
+        first = listeners.main[0]
+        self._otel = build_otel(
+            settings.otlp, environ, __version__, self._state, drops, listens=first.path or str(first.port)
+        )
         self._feed = ChangeFeed(self._state)
         sinks: list[Sink] = [prometheus, LogSink(settings.log), self._feed]
         if self._otel is not None:

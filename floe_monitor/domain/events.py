@@ -152,11 +152,12 @@ class MaintenanceBegan:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceEnded:
-    """These targets' maintenance, which began at `since` (Unix time), is over."""
+    """These targets' maintenance, which began at `since`, is over `at` this moment (both Unix time)."""
 
     targets: tuple[str, ...]
     reason: str
     since: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from floe_monitor.domain.incidents import (
     incident_id,
     merge,
     with_member,
+    with_resource,
     without_former_targets,
     without_member,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from floe_monitor.domain.incidents import EndReason, Member, Reason, Signature
+    from floe_monitor.domain.resources import Resource
 
 ENDED_KEPT = 200
 
@@ -78,8 +80,11 @@ class IncidentLog:
             self._keep(incident)
             self._of.update((name, incident.id) for name, m in incident.members.items() if m.ended_at is None)
 
-    def worsened(self, member: Member, reason: Reason) -> list[Incident]:
-        """A status has changed for the worse: a new incident, or one more failure of one that is open."""
+    def worsened(self, member: Member, reason: Reason, beside: str | None = None) -> list[Incident]:
+        """A status has changed for the worse: a new incident, or one more failure of one that is open.
+
+        `beside`: the incident it belongs to, whenever the last of the others failed, if that is still open.
+        """
         own = self.of(member.target)
         if own is not None:
             former = own.members[member.target]
@@ -87,19 +92,29 @@ class IncidentLog:
             member = replace(member, began_at=former.began_at, worst=worst)
         joined = {} if own is None else {own.id: own}
         joined.update((found.id, found) for found in self._alike(member))
+        if beside is not None and beside in self._open:
+            joined[beside] = self._open[beside]
         changed: list[Incident] = []
         if joined:
-            whole, *others = sorted(joined.values(), key=lambda incident: (incident.began_at, incident.id))
-            for other in others:
-                whole, ended = merge(whole, other, member.worsened_at)
-                self._move(ended, whole.id)
-                changed.append(ended)
+            whole, changed = self._merge(joined.values(), member.worsened_at)
             whole = with_member(whole, member, reason)
         else:
             whole = self._begun(member, reason)
         self._keep(whole)
         self._of[member.target] = whole.id
         self._leave_trails(whole.id, member)
+        return [whole, *changed]
+
+    def united(self, targets: Iterable[str], shared: Resource, at: float) -> list[Incident]:
+        """What is wrong with these targets is one thing, which they are now known to share. The incident in
+        which they are together comes first; targets in none are left out."""
+        names = [name for name in targets if name in self._of]
+        if not names:
+            return []
+        whole, changed = self._merge({(own := self._open[self._of[n]]).id: own for n in names}.values(), at)
+        whole = self._keep(with_resource(whole, names, shared))
+        for name in names:
+            self._leave_trails(whole.id, whole.members[name])
         return [whole, *changed]
 
     def changed(self, target: str, status: HealthStatus, reason: Reason | None = None) -> list[Incident]:
@@ -165,6 +180,12 @@ class IncidentLog:
         for signature in self._left_by.pop(incident.id, ()):
             del self._trails[signature]
         return incident
+
+    def _merge(self, incidents: Iterable[Incident], at: float) -> tuple[Incident, list[Incident]]:
+        whole, ended = merge(incidents, at)
+        for each in ended:
+            self._move(each, whole.id)
+        return whole, ended
 
     def _move(self, ended: Incident, into: str) -> None:
         """What `ended` had open goes on in another incident."""

@@ -1,19 +1,29 @@
-"""From events to incidents: the step between whoever acts and whoever exports."""
+"""From events to incidents: the step between whoever acts and whoever exports.
+
+A target in maintenance begins none: what is wrong then is nobody's fault. One that was in one before stays in
+it until it is well. What is not reached while the monitor itself is cut off is one incident, whatever hosts
+the targets are on.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute.models import ErrorType
+from floe_monitor.compute.models import ConnectionStatus, ErrorType
+from floe_monitor.domain.connectivity import is_reached
 from floe_monitor.domain.events import (
     ConfigReloaded,
+    ConnectivityLost,
+    ConnectivityRegained,
     IncidentChanged,
+    MaintenanceEnded,
     ProbeFinished,
     TargetHung,
     TargetStale,
 )
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.incidents import WINDOW, Member, Reason
+from floe_monitor.domain.incidents import CONNECTIVITY, WINDOW, Member, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +31,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Event, ProbeResult, Publish
     from floe_monitor.domain.health import Transition
     from floe_monitor.domain.incidents import Incident
-    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.targets import Target
 
 MESSAGE_KEPT = 300
@@ -38,11 +48,16 @@ class IncidentRecorder:
     def __init__(self, state: MonitorState, publish: Publish) -> None:
         self._state = state
         self._publish = publish
+        self._cut_off: str | None = None
+        """The incident of the monitor's own connectivity, while that is lost."""
         self._handlers: dict[type[Any], Callable[[Any], list[Incident]]] = {
             ProbeFinished: self._finished,
             TargetHung: self._hung,
             TargetStale: self._stale,
             ConfigReloaded: self._reloaded,
+            MaintenanceEnded: self._maintenance_ended,
+            ConnectivityLost: self._connectivity_lost,
+            ConnectivityRegained: self._connectivity_regained,
         }
 
     def publish(self, event: Event) -> None:
@@ -57,8 +72,10 @@ class IncidentRecorder:
             return self._moved(result.target, transition, result)
         log = self._state.incidents
         incident = log.of(result.target)
+        if incident is None:
+            return self._resumed(event)
         # One good result among bad ones says nothing of why.
-        if incident is None or result.error_type is None or event.health.status is HealthStatus.UNKNOWN:
+        if result.error_type is None or event.health.status is HealthStatus.UNKNOWN:
             return []
         if incident.members[result.target].latest_error is result.error_type:
             return []
@@ -74,12 +91,68 @@ class IncidentRecorder:
             return log.left(name, transition.at)
         reason = _reason(name, after, transition.at, result)
         resumed = name in log and transition.before is HealthStatus.UNKNOWN
-        if resumed or after < transition.before:
-            return log.changed(name, after, reason)
         snapshot = self._state.targets.get(name)
-        if snapshot is None:
+        if resumed or after < transition.before or (snapshot and snapshot.maintenance):
+            return log.changed(name, after, reason)
+        return [] if snapshot is None else self._worsened(snapshot, reason, result)
+
+    def _resumed(self, event: ProbeFinished) -> list[Incident]:
+        """It failed already when nothing began for it, which was in maintenance: the first result afterwards
+        that says so does. Not all at once, when the maintenance of many ends."""
+        result, status = event.result, event.health.status
+        if status < HealthStatus.DEGRADED or result.status is ConnectionStatus.HEALTHY:
             return []
-        return log.worsened(_member(snapshot.target, transition, reason), reason)
+        snapshot = self._state.targets.get(result.target)
+        if snapshot is None or snapshot.maintenance is not None:
+            return []
+        return self._worsened(snapshot, _reason(result.target, status, result.finished_at, result), result)
+
+    def _worsened(
+        self, snapshot: TargetSnapshot, reason: Reason, result: ProbeResult | None
+    ) -> list[Incident]:
+        log = self._state.incidents
+        member = _member(snapshot.target, reason)
+        if not self._state.reach.is_lost or result is None or is_reached(result) is not False:
+            return log.worsened(member, reason)
+        member = replace(member, resources=(*member.resources, CONNECTIVITY))
+        changed = log.worsened(member, reason, self._cut_off)
+        self._cut_off = changed[0].id
+        return changed
+
+    def _maintenance_ended(self, event: MaintenanceEnded) -> list[Incident]:
+        """A validation that hangs brings no further result that could begin an incident."""
+        changed: list[Incident] = []
+        for name in event.targets:
+            snapshot = self._state.targets.get(name)
+            if snapshot is None or snapshot.last is None or snapshot.last.worker != "stuck":
+                continue
+            if snapshot.status >= HealthStatus.DEGRADED and name not in self._state.incidents:
+                changed += self._worsened(snapshot, _reason(name, snapshot.status, event.at, None), None)
+        return changed
+
+    def _connectivity_lost(self, _: ConnectivityLost) -> list[Incident]:
+        """Those that have just stopped being reached fail together; one that was not for longer has a reason
+        of its own."""
+        log = self._state.incidents
+        unreached = {
+            each.target.name: each.last.finished_at
+            for each in self._state.view()
+            if each.last is not None and is_reached(each.last) is False
+        }
+        now = max(unreached.values(), default=0.0)
+        together = []
+        for name in unreached:
+            incident = log.of(name)
+            member = None if incident is None else incident.members[name]
+            if member is not None and now - member.worsened_at <= member.window:
+                together.append(name)
+        changed = log.united(together, CONNECTIVITY, now)
+        self._cut_off = changed[0].id if changed else None
+        return changed
+
+    def _connectivity_regained(self, _: ConnectivityRegained) -> list[Incident]:
+        self._cut_off = None
+        return []
 
     def _stale(self, event: TargetStale) -> list[Incident]:
         return self._state.incidents.changed(event.target, HealthStatus.UNKNOWN)
@@ -100,15 +173,15 @@ class IncidentRecorder:
         return changed
 
 
-def _member(target: Target, transition: Transition, reason: Reason) -> Member:
+def _member(target: Target, reason: Reason) -> Member:
     policy = target.policy
     return Member(
         target=target.name,
         plugin=target.plugin_name,
-        began_at=transition.at,
-        worsened_at=transition.at,
-        status=transition.after,
-        worst=transition.after,
+        began_at=reason.at,
+        worsened_at=reason.at,
+        status=reason.status,
+        worst=reason.status,
         error_type=reason.error_type,
         latest_error=reason.error_type,
         resources=target.resources,

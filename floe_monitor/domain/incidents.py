@@ -17,7 +17,7 @@ from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.resources import Resource, ResourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     Signature = tuple[ErrorType, Resource]
 
@@ -32,7 +32,7 @@ EndReason = Literal["recovered", "removed", "renamed", "merged"]
 """`removed`, `renamed`: no member is configured under its name any more; `merged`: it goes on in another."""
 
 EXPLAINED_BY: dict[ErrorType, tuple[ResourceKind, ...]] = {
-    ErrorType.TIMEOUT: ("host", "catalog", "warehouse"),
+    ErrorType.TIMEOUT: ("connectivity", "host", "catalog", "warehouse"),
     ErrorType.CONNECTION: ("host", "catalog"),
     ErrorType.AUTHENTICATION: ("credential", "host", "catalog"),
     ErrorType.PERMISSION: ("credential", "warehouse", "catalog", "host"),
@@ -45,8 +45,11 @@ EXPLAINED_BY: dict[ErrorType, tuple[ResourceKind, ...]] = {
 """What a shared failure of that type can lie in, likeliest first: a shared password explains no refused
 connection."""
 
-_REACHING = {ErrorType.TIMEOUT: ErrorType.CONNECTION}
-"""A host that is down refuses some and lets others wait."""
+CONNECTIVITY = Resource("connectivity", "floe-monitor")
+"""What targets share that are not reached while the monitor itself is cut off (`domain/connectivity.py`)."""
+
+_REACHING = {ErrorType.CONNECTION: ErrorType.TIMEOUT}
+"""A host that is down refuses some and lets others wait. By the one that more can explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,14 @@ class Member:
     @property
     def signatures(self) -> frozenset[Signature]:
         """What it fails by and may share: members with a common one fail alike."""
-        if self.error_type is None:
-            return frozenset()
-        kinds = EXPLAINED_BY[self.error_type]
-        alike = _REACHING.get(self.error_type, self.error_type)
-        return frozenset((alike, shared) for shared in self.resources if shared.kind in kinds)
+        found: set[Signature] = set()
+        if self.error_type is not None:
+            kinds = EXPLAINED_BY[self.error_type]
+            alike = _REACHING.get(self.error_type, self.error_type)
+            found = {(alike, shared) for shared in self.resources if shared.kind in kinds}
+        if CONNECTIVITY in self.resources:  # whatever the driver made of it
+            found.add((ErrorType.TIMEOUT, CONNECTIVITY))
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +165,35 @@ def with_member(incident: Incident, member: Member, reason: Reason | None = None
     return changed if reason is None else _with_reasons(changed, (*changed.reasons, reason))
 
 
-def merge(one: Incident, other: Incident, at: float) -> tuple[Incident, Incident]:
-    """Both are one from `at` on: the one that began first, with all members, and the other, ended."""
-    first, second = sorted((one, other), key=lambda incident: (incident.began_at, incident.id))
-    members = {**first.members, **second.members}
+def merge(incidents: Iterable[Incident], at: float) -> tuple[Incident, list[Incident]]:
+    """They are one from `at` on: the one that began first, with all members, and the others, ended."""
+    first, *others = sorted(incidents, key=lambda incident: (incident.began_at, incident.id))
+    if not others:
+        return first, []
+    members = dict(first.members)
+    for other in others:
+        members.update(other.members)
     whole = replace(
         first,
         members=members,
         members_total=len(members),
         lasting=sum(member.ended_at is None for member in members.values()),
-        worst=max(first.worst, second.worst),
-        reasons_dropped=first.reasons_dropped + second.reasons_dropped,
+        worst=max(first.worst, *(other.worst for other in others)),
+        reasons_dropped=first.reasons_dropped + sum(other.reasons_dropped for other in others),
     )
-    reasons = sorted((*first.reasons, *second.reasons), key=lambda reason: reason.at)
-    return _with_reasons(whole, reasons), _ended(replace(second, merged_into=whole.id), at, "merged")
+    reasons = [*first.reasons, *(reason for other in others for reason in other.reasons)]
+    ended = [_ended(replace(other, merged_into=whole.id), at, "merged") for other in others]
+    return _with_reasons(whole, sorted(reasons, key=lambda reason: reason.at)), ended
+
+
+def with_resource(incident: Incident, targets: Iterable[str], shared: Resource) -> Incident:
+    """These members share something more than their configuration says."""
+    members = dict(incident.members)
+    for name in targets:
+        member = members[name]
+        if shared not in member.resources:
+            members[name] = replace(member, resources=(*member.resources, shared))
+    return replace(incident, members=members)
 
 
 def without_member(incident: Incident, target: str, at: float, why: EndReason) -> Incident:

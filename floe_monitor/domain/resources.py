@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from floe_monitor.compute.plugin import ComputePlugin
     from floe_monitor.settings.models import TargetSettings
 
-ResourceKind = Literal["host", "credential", "catalog", "warehouse", "plugin"]
+ResourceKind = Literal["host", "credential", "catalog", "warehouse", "plugin", "connectivity"]
 DECLARED: tuple[ResourceKind, ...] = ("host", "warehouse")
 """What `resource_keys` of a plugin may speak of; the others are the monitor's own to find."""
 _LONGEST = 512
@@ -28,7 +28,10 @@ _LONGEST = 512
 
 @dataclass(frozen=True, slots=True, order=True)
 class Resource:
-    """`name` is as the configuration has it, secrets masked: `db.internal:5432`, `env WAREHOUSE_PASSWORD`."""
+    """`name` is as the configuration has it, secrets masked: `db.internal:5432`, `env WAREHOUSE_PASSWORD`.
+
+    The monitor's own connectivity is in no configuration: its name is the monitor's.
+    """
 
     kind: ResourceKind
     name: str

@@ -227,6 +227,11 @@ class OtlpSettings(Model):
     )
     headers: dict[str, CredentialReference] = Field(default_factory=dict, description="Headers, by reference")
     export_interval: Duration = Field(default=15.0, ge=SHORTEST, description="Time between metric exports")
+    histograms: Literal["explicit", "exponential"] | None = Field(
+        default=None,
+        description="Buckets: those of the table, or as the values come; unset: "
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION, then explicit",
+    )
     traces: bool = Field(default=True, description="Export spans")
     metrics: bool = Field(default=True, description="Export metrics")
     resource: dict[str, str] = Field(default_factory=dict, description="More resource attributes")

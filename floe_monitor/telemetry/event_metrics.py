@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from floe_monitor.compute.models import ErrorType
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeFinished,
     ProbeStarted,
     ProfileGenerated,
     ProfileReconciled,
+    SkipReason,
     TickSkipped,
 )
 from floe_monitor.telemetry import monitor_instruments as of_monitor
@@ -39,6 +41,7 @@ class EventMetrics(ABC):
     """A back end's counters and histograms. `labels` are values, in the order of the instrument's names."""
 
     def __init__(self) -> None:
+        self._begun: set[str] = set()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             ProbeFinished: self._finished,
             ProbeStarted: self._started,
@@ -62,8 +65,19 @@ class EventMetrics(ABC):
     @abstractmethod
     def count(self, instrument: Instrument, number: int, *labels: str) -> None: ...
 
+    def _begin(self, plugin: str) -> None:
+        """A plugin's series begin at zero: `increase()` does not see what a new counter begins with."""
+        for error_type in ErrorType:
+            self.count(of_targets.VALIDATION_ERRORS, 0, plugin, error_type.value)
+        for reason in get_args(SkipReason):
+            self.count(of_monitor.PROBES_SKIPPED, 0, plugin, reason)
+        self.count(of_monitor.LATE_RETURNS, 0, plugin)
+
     def _finished(self, event: ProbeFinished) -> None:
         result = event.result
+        if result.plugin not in self._begun:
+            self._begun.add(result.plugin)
+            self._begin(result.plugin)
         self.observe(
             of_targets.VALIDATION_DURATION, result.duration, result.plugin, result.status.value, result=result
         )

@@ -19,18 +19,29 @@ class Origin(StrEnum):
     EVENTS = "events"
     TARGET = "target"
     MONITOR = "monitor"
+    PROCESS = "process"
+
+
+ATTRIBUTES = {"error_type": "error.type", "server_address": "server.address"}
+"""Labels whose attribute has a name of OpenTelemetry's conventions, of which Prometheus makes the label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """`name` is the Prometheus sample name; a histogram's is that of its family. `buckets` are in seconds."""
+    """`name` is the Prometheus sample name; a histogram's is that of its family. `buckets` are in seconds.
+
+    Of `otlp` and `otlp_unit` Prometheus, receiving them, makes `name` by its own rules: it appends what the
+    unit stands for, `_ratio` to a gauge whose unit is 1, and `_total` to a counter. A unit in braces says
+    what is counted and adds nothing. `otlp_ms` is a second form, in milliseconds.
+    """
 
     name: str
     kind: Kind
     origin: Origin
     description: str
-    otlp: str | None = None
-    otlp_unit: str = "1"
+    otlp: str
+    otlp_unit: str
+    otlp_ms: str | None = None
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
@@ -44,5 +55,6 @@ class Instrument:
         return "seconds" if self.family.endswith("_seconds") else ""
 
     @property
-    def otlp_buckets(self) -> list[float]:
-        return [bound * 1000 for bound in self.buckets]
+    def attributes(self) -> tuple[str, ...]:
+        """The labels as OTLP has them, in their order."""
+        return tuple(ATTRIBUTES.get(label, label) for label in self.labels)

@@ -50,10 +50,14 @@ class Plan:
     headers: Mapping[str, str] = field(repr=False)
     metric_interval: float
     """Seconds."""
+    exponential: bool | None
+    """Whether histograms are; None: as the SDK reads it from its own variable."""
+    instance: str
+    """What tells this monitor from others that run at the same time."""
     resource: Mapping[str, str]
 
 
-def plan(settings: OtlpSettings, environ: Mapping[str, str]) -> Plan | None:
+def plan(settings: OtlpSettings, environ: Mapping[str, str], instance: str) -> Plan | None:
     """What the configuration and the environment ask for; None where they ask for nothing."""
     if settings.enabled is False or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
@@ -66,6 +70,8 @@ def plan(settings: OtlpSettings, environ: Mapping[str, str]) -> Plan | None:
         metrics=metrics,
         headers=_headers(settings, environ),
         metric_interval=_interval(settings, environ),
+        exponential=None if settings.histograms is None else settings.histograms == "exponential",
+        instance=instance,
         resource=settings.resource,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import uuid
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -28,9 +30,12 @@ def build_otel(
     version: str,
     state: MonitorState,
     drops: Drops | None = None,
+    *,
+    listens: str | None = None,
 ) -> OtelSink | None:
-    """The sink and its tracing, started; None unless export is configured and can be had."""
-    wanted = plan(settings, environ)
+    """The sink and its tracing, started; None unless export is configured and can be had. `listens`: where this
+    monitor does, on its host, which no other process can at the same time."""
+    wanted = plan(settings, environ, f"{socket.gethostname()}:{listens or uuid.uuid4()}")
     if wanted is None:
         return None
     if _is_over_grpc(wanted) and find_spec(_GRPC) is None:

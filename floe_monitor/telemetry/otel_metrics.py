@@ -1,7 +1,8 @@
-"""OpenTelemetry instruments of the table: recorded from events, or observed from the state."""
+"""OpenTelemetry instruments of the table: recorded from events, or observed from the monitor's state."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -11,18 +12,23 @@ from opentelemetry.metrics import Observation
 from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
 from floe_monitor.telemetry.instrument import Kind
-from floe_monitor.telemetry.state_metrics import state_rows
+from floe_monitor.telemetry.process_metrics import PROCESS_INSTRUMENTS, ProcessMetrics
+from floe_monitor.telemetry.state_metrics import monitor_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter
 
-    from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.events import ProbeFinished, ProbeResult
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.telemetry.instrument import Instrument
 
+    Read = Callable[[CallbackOptions], Iterable[Observation]]
+
 _SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+_DB_SYSTEM = "db.system.name"
+_OF_VALIDATIONS = (of_targets.VALIDATION_DURATION.name, of_targets.VALIDATION_ERRORS.name)
 
 
 class Recorder(EventMetrics):
@@ -32,29 +38,48 @@ class Recorder(EventMetrics):
         super().__init__()
         self._meter = meter
         self._counters = {each.name: self._counter(each) for each in FED if each.kind is Kind.COUNTER}
-        self._histograms = {each.name: self._histogram(each) for each in FED if each.kind is Kind.HISTOGRAM}
+        self._histograms = {
+            each.name: self._in_each_unit(each) for each in FED if each.kind is Kind.HISTOGRAM
+        }
+        self._db_system: dict[str, str] = {}
+        """What the validation that is being recorded asked, as an attribute."""
 
     def observe(
         self, instrument: Instrument, seconds: float, *labels: str, result: ProbeResult | None = None
     ) -> None:
-        attributes = dict(zip(instrument.labels, labels, strict=True))
+        attributes = self._attributes(instrument, labels)
         context = None if result is None else _context_of(result)
-        self._histograms[instrument.name].record(seconds * 1000, attributes, context)
+        for histogram, scale in self._histograms[instrument.name]:
+            histogram.record(seconds * scale, attributes, context)
 
     def count(self, instrument: Instrument, number: int, *labels: str) -> None:
-        self._counters[instrument.name].add(number, dict(zip(instrument.labels, labels, strict=True)))
+        self._counters[instrument.name].add(number, self._attributes(instrument, labels))
 
-    def _histogram(self, instrument: Instrument) -> Histogram:
-        assert instrument.otlp is not None  # noqa: S101 - every event-fed instrument has an OTLP name
+    def _finished(self, event: ProbeFinished) -> None:
+        self._db_system = {_DB_SYSTEM: event.db_system} if event.db_system else {}
+        super()._finished(event)
+        self._db_system = {}
+
+    def _attributes(self, instrument: Instrument, labels: tuple[str, ...]) -> dict[str, str]:
+        attributes = dict(zip(instrument.attributes, labels, strict=True))
+        return {**attributes, **self._db_system} if instrument.name in _OF_VALIDATIONS else attributes
+
+    def _in_each_unit(self, instrument: Instrument) -> list[tuple[Histogram, float]]:
+        """The histograms of one instrument, and what seconds are in their unit."""
+        histograms = [(self._histogram(instrument, instrument.otlp, instrument.otlp_unit, 1), 1.0)]
+        if instrument.otlp_ms is not None:
+            histograms.append((self._histogram(instrument, instrument.otlp_ms, "ms", 1000), 1000.0))
+        return histograms
+
+    def _histogram(self, instrument: Instrument, name: str, unit: str, scale: int) -> Histogram:
         return self._meter.create_histogram(
-            instrument.otlp,
-            unit=instrument.otlp_unit,
+            name,
+            unit=unit,
             description=instrument.description,
-            explicit_bucket_boundaries_advisory=instrument.otlp_buckets,
+            explicit_bucket_boundaries_advisory=[bound * scale for bound in instrument.buckets],
         )
 
     def _counter(self, instrument: Instrument) -> Counter:
-        assert instrument.otlp is not None  # noqa: S101 - every event-fed instrument has an OTLP name
         return self._meter.create_counter(
             instrument.otlp, unit=instrument.otlp_unit, description=instrument.description
         )
@@ -70,60 +95,35 @@ def _context_of(result: ProbeResult) -> Context | None:
     return trace.set_span_in_context(trace.NonRecordingSpan(span), Context())
 
 
-def observe_state(meter: Meter, state: MonitorState) -> None:
-    """Register what is read at each export; a removed target is not in the next one."""
-
-    def status(_: CallbackOptions) -> Iterable[Observation]:
-        return [
-            Observation(
-                int(snapshot.status),
-                {"target": snapshot.target.name, "plugin": snapshot.target.plugin_name},
-            )
-            for snapshot in state.view()
-        ]
-
-    def up(_: CallbackOptions) -> Iterable[Observation]:
-        return [
-            Observation(
-                int(snapshot.status.is_up),
-                {"target": snapshot.target.name, "plugin": snapshot.target.plugin_name},
-            )
-            for snapshot in state.view()
-        ]
-
-    def maintenance(_: CallbackOptions) -> Iterable[Observation]:
-        return [
-            Observation(
-                int(snapshot.maintenance is not None),
-                {"target": snapshot.target.name, "plugin": snapshot.target.plugin_name},
-            )
-            for snapshot in state.view()
-            if snapshot.maintenance is not None or snapshot.target.windows
-        ]
-
-    _observe(meter, of_targets.TARGET_MAINTENANCE, maintenance)
-    _observe(meter, of_targets.TARGET_STATUS, status)
-    _observe(meter, of_targets.TARGET_UP, up)
-    for instrument, _rows in state_rows(state):
-        _observe(meter, instrument, _reader(state, instrument))
+def observe_monitor(meter: Meter, state: MonitorState, version: str) -> None:
+    """Register what is read of the monitor at each export."""
+    for instrument, _ in monitor_rows(state, version, time.monotonic()):
+        _observe(meter, instrument, _reader(state, version, instrument))
+    process = ProcessMetrics()
+    for instrument in PROCESS_INSTRUMENTS:
+        _observe(meter, instrument, _process_reader(process, instrument))
 
 
-def _reader(
-    state: MonitorState, instrument: Instrument
-) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _reader(state: MonitorState, version: str, instrument: Instrument) -> Read:
     def read(_: CallbackOptions) -> Iterable[Observation]:
-        rows = next(rows for each, rows in state_rows(state) if each is instrument)
+        known = monitor_rows(state, version, time.monotonic())
+        rows = next(rows for each, rows in known if each is instrument)
         return [
-            Observation(value, dict(zip(instrument.labels, values, strict=True))) for values, value in rows
+            Observation(value, dict(zip(instrument.attributes, values, strict=True)))
+            for values, value in rows
         ]
 
     return read
 
 
-def _observe(
-    meter: Meter, instrument: Instrument, read: Callable[[CallbackOptions], Iterable[Observation]]
-) -> None:
-    assert instrument.otlp is not None  # noqa: S101 - only instruments with an OTLP name are observed
+def _process_reader(process: ProcessMetrics, instrument: Instrument) -> Read:
+    def read(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value) for each, value in process.rows() if each is instrument]
+
+    return read
+
+
+def _observe(meter: Meter, instrument: Instrument, read: Read) -> None:
     create = (
         meter.create_observable_counter if instrument.kind is Kind.COUNTER else meter.create_observable_gauge
     )

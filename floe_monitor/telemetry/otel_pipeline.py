@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,19 +24,26 @@ from opentelemetry.sdk.metrics import (
     ObservableGauge,
 )
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import (
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+)
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.re import parse_env_headers
 
 from floe_monitor.compute.toolkit.worker_thread import WorkerThread
 from floe_monitor.domain.plurals import counted
-from floe_monitor.telemetry.otel_metrics import Recorder, observe_state
+from floe_monitor.telemetry.otel_metrics import Recorder, observe_monitor
 from floe_monitor.telemetry.otel_spans import SCOPE, BoundedSpanProcessor, NoSpans, SpanTracing
+from floe_monitor.telemetry.otel_targets import CountingExporter, TargetsExporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.sdk.metrics.export import CardinalityLimits, MetricExporter
+    from opentelemetry.sdk.metrics.view import Aggregation
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from floe_monitor.domain.events import Event
@@ -77,19 +83,29 @@ class OtelSink:
             _offer_to_plugins(tracers)
         if plan.metrics is not None:
             kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
-            meter = self._open_meters(plan, resource, dict.fromkeys(kinds, CARDINALITY)).get_meter(
-                SCOPE, version
+            exporter = TargetsExporter(
+                _metric_exporter(plan),
+                drops,
+                state,
+                resource,
+                InstrumentationScope(SCOPE, version),
+                POINTS_PER_REQUEST,
             )
+            limits: CardinalityLimits = dict.fromkeys(kinds, CARDINALITY)
+            meter = self._open_meters(plan, exporter, resource, limits).get_meter(SCOPE, version)
             self._recorder = Recorder(meter)
-            observe_state(meter, state)
+            observe_monitor(meter, state, version)
             if not isinstance(metrics.get_meter_provider(), MeterProvider):
                 # One of its own: a reader waits for every callback, and a plugin's may hang.
-                metrics.set_meter_provider(self._open_meters(plan, resource, None))
+                others = CountingExporter(_metric_exporter(plan), drops)
+                metrics.set_meter_provider(self._open_meters(plan, others, resource, None))
 
-    def _open_meters(self, plan: Plan, resource: Resource, limits: CardinalityLimits | None) -> MeterProvider:
+    def _open_meters(
+        self, plan: Plan, exporter: MetricExporter, resource: Resource, limits: CardinalityLimits | None
+    ) -> MeterProvider:
         """A provider whose reader exports, in a thread of its own; closed at the shutdown."""
         reader = PeriodicExportingMetricReader(
-            _metric_exporter(plan),
+            exporter,
             export_interval_millis=plan.metric_interval * 1000,
             cardinality_limits=limits,
         )
@@ -120,7 +136,7 @@ class OtelSink:
 
 def _resource(plan: Plan, version: str) -> Resource:
     """The configuration's attributes over our own, the environment's over both."""
-    ours = {"service.name": "floe-monitor", "service.version": version, "service.instance.id": _instance()}
+    ours = {"service.name": "floe-monitor", "service.version": version, "service.instance.id": plan.instance}
     named = Resource.create().merge(Resource({**ours, **plan.resource}))
     return _HashedOnce(dict(named.merge(OTELResourceDetector().detect()).attributes))
 
@@ -137,10 +153,6 @@ class _HashedOnce(Resource):
         return self is other or super().__eq__(other)
 
     _hash: int | None = None
-
-
-def _instance() -> str:
-    return socket.gethostname() or str(os.getpid())
 
 
 def _offer_to_plugins(tracers: TracerProvider) -> None:
@@ -168,6 +180,7 @@ def _metric_exporter(plan: Plan) -> MetricExporter:
     destination = plan.metrics
     assert destination is not None  # noqa: S101 - the caller asks for metrics only then
     headers = dict(plan.headers) or None
+    aggregation = _histograms(plan)
     if destination.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (  # noqa: PLC0415 - gRPC is heavy
             OTLPMetricExporter as GrpcMetricExporter,
@@ -176,13 +189,25 @@ def _metric_exporter(plan: Plan) -> MetricExporter:
         return GrpcMetricExporter(
             endpoint=destination.endpoint,
             headers=_with_environment(headers, "METRICS"),
+            preferred_aggregation=aggregation,
             max_export_batch_size=POINTS_PER_REQUEST,
         )
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
 
     return OTLPMetricExporter(
-        endpoint=destination.endpoint, headers=headers, max_export_batch_size=POINTS_PER_REQUEST
+        endpoint=destination.endpoint,
+        headers=headers,
+        preferred_aggregation=aggregation,
+        max_export_batch_size=POINTS_PER_REQUEST,
     )
+
+
+def _histograms(plan: Plan) -> dict[type, Aggregation] | None:
+    if plan.exponential is None:
+        return None
+    if plan.exponential:
+        return {Histogram: ExponentialBucketHistogramAggregation()}
+    return {Histogram: ExplicitBucketHistogramAggregation()}  # with the buckets that an instrument asks for
 
 
 def _with_environment(headers: dict[str, str] | None, signal: str) -> dict[str, str] | None:

@@ -38,6 +38,10 @@ SCOPE = "floe.compute"
 SPAN_NAME = "validate_connection"
 PENDING_LIMIT = 20_000
 """Spans that may wait for the collector: some seconds of the fastest probing."""
+KEPT_SECONDS = 300.0
+"""For how long a batch is offered to a collector that does not take it."""
+PAUSES = (0.5, 5.0)
+"""The first pause between two offers, and the longest, in seconds."""
 _EXCEPTION_TEXTS = ("exception.message", "exception.stacktrace")
 DELAY_MS = 1000
 BATCH = 512
@@ -45,7 +49,11 @@ BATCH = 512
 
 
 class BoundedSpanProcessor(SpanProcessor):
-    """The SDK's batching, behind a bound that counts what it rejects; lost exports are counted too."""
+    """The SDK's batching, behind a bound that counts what it rejects; lost exports are counted too.
+
+    The SDK gives a batch up after its timeout, ten seconds. Here it is offered again, so that what waits for
+    a collector that is away is as much as the bound says.
+    """
 
     def __init__(self, exporter: SpanExporter, drops: Drops | None) -> None:
         self._drops = drops
@@ -53,9 +61,10 @@ class BoundedSpanProcessor(SpanProcessor):
             drops.register("otlp_spans")
         self._lock = threading.Lock()
         self._pending = 0
+        self._closing = threading.Event()
         # The SDK's queue is larger than the bound: it never fills, and so never logs once per span.
         self._batches = BatchSpanProcessor(
-            _Counting(exporter, self),
+            _Persistent(exporter, self, self._closing),
             max_queue_size=2 * PENDING_LIMIT,
             schedule_delay_millis=_from_environment("OTEL_BSP_SCHEDULE_DELAY", DELAY_MS),
             max_export_batch_size=_from_environment("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH),
@@ -90,21 +99,35 @@ class BoundedSpanProcessor(SpanProcessor):
             self._drops.add("otlp_spans", count)
 
     def shutdown(self) -> None:
+        self._closing.set()
         self._batches.shutdown()  # type: ignore[no-untyped-call]
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._batches.force_flush(timeout_millis)
 
 
-class _Counting(SpanExporter):
-    def __init__(self, exporter: SpanExporter, processor: BoundedSpanProcessor) -> None:
+class _Persistent(SpanExporter):
+    """Offers a batch until it is taken, was kept long enough, or the monitor stops; counts what is lost."""
+
+    def __init__(
+        self, exporter: SpanExporter, processor: BoundedSpanProcessor, closing: threading.Event
+    ) -> None:
         self._exporter = exporter
         self._processor = processor
+        self._closing = closing
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = SpanExportResult.FAILURE
+        pause, longest = PAUSES
+        give_up = time.monotonic() + KEPT_SECONDS
         try:
-            result = self._exporter.export(spans)
+            while True:
+                result = self._exporter.export(spans)
+                if result is SpanExportResult.SUCCESS or time.monotonic() >= give_up:
+                    break
+                if self._closing.wait(pause):
+                    break
+                pause = min(2 * pause, longest)
         finally:
             self._processor.left(len(spans))
             if result is not SpanExportResult.SUCCESS:
@@ -209,6 +232,8 @@ class SpanTracing:
         whole = attributes | {"compute.status": result.status.value}
         if result.error_type is not None:
             whole["error.type"] = result.error_type.value
+        if result.server_address:
+            whole["server.address"] = result.server_address
         if result.trigger != "schedule":
             whole["compute.trigger"] = result.trigger
         if result.worker != "returned":

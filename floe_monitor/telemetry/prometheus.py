@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
-from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.domain.events import SkipReason
-from floe_monitor.telemetry import monitor_instruments as of_monitor
+from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.event_metrics import FED, EventMetrics
 from floe_monitor.telemetry.instrument import Kind
 
 if TYPE_CHECKING:
-    from floe_monitor.domain.events import ProbeFinished, ProbeResult
+    from floe_monitor.domain.events import ProbeResult
     from floe_monitor.telemetry.instrument import Instrument
 
 EXEMPLAR_VALUE_LIMIT = 100
@@ -49,21 +47,10 @@ class PrometheusSink(EventMetrics):
     def count(self, instrument: Instrument, number: int, *labels: str) -> None:
         self._one(instrument, labels).inc(number)
 
-    def _finished(self, event: ProbeFinished) -> None:
-        plugin = event.result.plugin
-        if (of_monitor.LATE_RETURNS.name, plugin) not in self._series:
-            self._begin(plugin)
-        super()._finished(event)
-
     def _begin(self, plugin: str) -> None:
-        """A plugin's series begin at zero: `increase()` does not see what a new counter begins with."""
+        super()._begin(plugin)
         for status in ConnectionStatus:
             self._one(of_targets.VALIDATION_DURATION, (plugin, status.value))
-        for error_type in ErrorType:
-            self._one(of_targets.VALIDATION_ERRORS, (plugin, error_type.value))
-        for reason in get_args(SkipReason):
-            self._one(of_monitor.PROBES_SKIPPED, (plugin, reason))
-        self._one(of_monitor.LATE_RETURNS, (plugin,))
 
     def _one(self, instrument: Instrument, labels: tuple[str, ...]) -> Any:
         """The series with these labels; the client library takes longer to find it."""

@@ -1,8 +1,7 @@
-"""What the Prometheus page and OTLP derive from the monitor's state and a result in the same way."""
+"""Readings of the state that more than one back end makes, by instrument of the table."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from floe_monitor.telemetry import monitor_instruments as of_monitor
 
 if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeResult
-    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.shards import Shard
+    from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.telemetry.instrument import Instrument
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
@@ -25,18 +25,47 @@ def error_type_of(result: ProbeResult) -> ErrorType | None:
     return result.error_type
 
 
-def state_rows(state: MonitorState) -> Iterator[tuple[Instrument, Rows]]:
-    """The monitor's own state, as far as OTLP carries it too."""
+def worst_by_check(snapshot: TargetSnapshot) -> dict[str, int]:
+    """A name that occurs twice is one series, of the worse status: a page with duplicates is refused."""
+    worst: dict[str, int] = {}
+    for check in snapshot.last.checks if snapshot.last else ():
+        severity = 0 if snapshot.stale else check.status.severity
+        worst[check.name] = max(severity, worst.get(check.name, 0))
+    return worst
+
+
+def took_by_check(result: ProbeResult) -> dict[str, float]:
+    """Milliseconds; a name that occurs twice took both."""
+    took: dict[str, float] = {}
+    for check in result.checks:
+        took[check.name] = took.get(check.name, 0.0) + check.latency_ms
+    return took
+
+
+def monitor_rows(state: MonitorState, version: str, now: float) -> Iterator[tuple[Instrument, Rows]]:
+    """What is known of the monitor itself. `now` is monotonic."""
     yield of_monitor.INCIDENTS_OPEN, [((), len(state.incidents))]
     workers = tuple(state.workers.items())
     yield of_monitor.WORKERS_BUSY, [((plugin,), counts.busy) for plugin, counts in workers]
     yield of_monitor.WORKERS_STUCK, [((plugin,), counts.stuck) for plugin, counts in workers]
     yield of_monitor.WORKERS_LIMIT, [((plugin,), counts.limit) for plugin, counts in workers]
+    beat = state.scheduler_beat
+    yield of_monitor.SCHEDULER_BEAT_AGE, [((), max(0.0, now - beat))] if beat else []
+    yield of_monitor.READY, [((), int(state.ready))]
+    yield of_monitor.CONNECTIVITY, [((), state.reach.judged(now).value)]
     yield of_monitor.RELOAD_SUCCESSFUL, [((), int(state.config.last_reload_successful))]
-    yield of_monitor.CONNECTIVITY, [((), state.reach.judged(time.monotonic()).value)]
+    yield of_monitor.RELOAD_TIMESTAMP, [((), state.config.loaded_at)]
     profiles = tuple(state.profiles.items())
     yield (
         of_monitor.PROFILE_IN_SYNC,
         [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
     )
     yield of_monitor.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+    shard = state.shard
+    yield of_monitor.SHARD_INFO, _shard_rows(shard)
+    yield of_monitor.CONFIGURED_TARGETS, [((), state.configured)] if shard is not None else []
+    yield of_monitor.BUILD_INFO, [((version,), 1)]
+
+
+def _shard_rows(shard: Shard | None) -> Rows:
+    return [] if shard is None else [((str(shard.index), str(shard.count), str(shard.replicas)), 1)]

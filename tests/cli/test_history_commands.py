@@ -150,55 +150,50 @@ def pyarrow(starts_processes: None) -> Path:
     return packages
 
 
-@pytest.fixture
-def with_pyarrow(pyarrow: Path, place: Path) -> Callable[..., str]:
-    """Runs Python with it; what it prints."""
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(pyarrow)])}
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=place, env=environ, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
-
-
-READ = """
+LINES = ("history a", "history --by result", "history --by hour", "history --by day", "incidents")
+WRITE_AND_READ = """
 import json, sys
 import pyarrow.parquet
-table = pyarrow.parquet.read_table(sys.argv[1])
-types = {field.name: str(field.type) for field in table.schema}
-print(json.dumps({"types": types, "rows": table.to_pylist()}, default=str))
+from floe_monitor.cli.entry import run
+
+def read(path):
+    table = pyarrow.parquet.read_table(path)
+    return {"types": {field.name: str(field.type) for field in table.schema}, "rows": table.to_pylist()}
+
+found = {}
+for line in sys.argv[1:]:
+    words = line.split()
+    for since, name in (((), "kept"), (("--since", "1s"), "none")):
+        for form in ("json", "parquet"):
+            assert run([*words, *since, "--format", form, "--output", name + "." + form]) == 0
+    found[line] = {
+        "json": json.load(open("kept.json")), "kept": read("kept.parquet"), "none": read("none.parquet")
+    }
+json.dump(found, sys.stdout, default=str)
 """
 
 
 @pytest.mark.gate
 @pytest.mark.process
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "line", ["history a", "history --by result", "history --by hour", "history --by day", "incidents"]
-)
-def test_parquet_has_what_json_has_with_types(
-    kept: Monitor, place: Path, with_pyarrow: Callable[..., str], line: str
-) -> None:
-    command = ("-m", "floe_monitor", *line.split())
-    told = json.loads(with_pyarrow(*command, "--format", "json"))
-    assert len(told) > 1
-    with_pyarrow(*command, "--format", "parquet", "--output", "kept.parquet")
-    found = json.loads(with_pyarrow("-c", READ, "kept.parquet"))
-    types = found["types"]
-    assert list(types) == list(told[0])
-    moments = [name for name, kind in types.items() if kind == "timestamp[ms, tz=UTC]"]
-    assert moments == [name for name in ("at", "start", "began_at", "ended_at") if name in types]
-    for read, written in zip(found["rows"], told, strict=True):
-        for name, value in written.items():
-            if name in moments and value is not None:
-                assert datetime.fromisoformat(read[name]) == datetime.fromisoformat(value)
-            else:
-                assert read[name] == value, name
-    # Of nothing too: the same types, so that a folder of such files is one table.
-    with_pyarrow(*command, "--since", "1s", "--format", "parquet", "--output", "none.parquet")
-    assert json.loads(with_pyarrow("-c", READ, "none.parquet"))["types"] == types
+def test_parquet_has_what_json_has_with_types(pyarrow: Path, kept: Monitor, place: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(pyarrow)])}
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_AND_READ, *LINES],
+        cwd=place, env=environ, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for line, found in json.loads(done.stdout).items():
+        types = found["kept"]["types"]
+        moments = [name for name, kind in types.items() if kind == "timestamp[ms, tz=UTC]"]
+        assert moments == [name for name in ("at", "start", "began_at", "ended_at") if name in types], line
+        assert len(found["json"]) > 1
+        for read, written in zip(found["kept"]["rows"], found["json"], strict=True):
+            assert list(read) == list(written)
+            for name, value in written.items():
+                if name in moments and value is not None:
+                    assert datetime.fromisoformat(read[name]) == datetime.fromisoformat(value)
+                else:
+                    assert read[name] == value, name
+        # Of nothing too, so that a folder of such files is one table.
+        assert found["none"]["types"] == types

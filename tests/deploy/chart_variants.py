@@ -41,6 +41,7 @@ VARIANTS: dict[str, Manifest] = {
     "nothing": {},
     "duckdb": yaml.safe_load((CHART / "ci" / "duckdb-values.yaml").read_text()),
     "postgres": yaml.safe_load((CHART / "ci" / "postgres-values.yaml").read_text()),
+    "many targets": yaml.safe_load((CHART / "ci" / "many-targets-values.yaml").read_text()),
     "secured": yaml.safe_load((CHART / "ci" / "secured-values.yaml").read_text()),
     "daemonset": {
         "mode": "daemonset",

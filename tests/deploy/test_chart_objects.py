@@ -131,7 +131,7 @@ def test_selectors_find_the_pods_and_nothing_else(rendered: Rendered) -> None:
             elif each["kind"] == "Service":
                 assert spec["selector"].items() <= labels.items()
                 assert (spec.get("clusterIP") == "None") == (
-                    name in {"daemonset", "statefulset", "shards", "host"}
+                    name in {"daemonset", "statefulset", "shards", "many targets", "host"}
                 )
             elif each["kind"] == "Pod":
                 assert not spec.get("selector")

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from floe_monitor.compute.models import ErrorType
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.incident_log import IncidentLog
-from floe_monitor.domain.incidents import EXPLAINED_BY, MEMBERS_KEPT, REASONS_KEPT, WINDOW, Member, Reason
+from floe_monitor.domain.incidents import (
+    CONNECTIVITY,
+    EXPLAINED_BY,
+    MEMBERS_KEPT,
+    REASONS_KEPT,
+    WINDOW,
+    Member,
+    Reason,
+)
 from floe_monitor.domain.resources import Resource
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ UNHEALTHY, DEGRADED = HealthStatus.UNHEALTHY, HealthStatus.DEGRADED
 DB = Resource("host", "db:5432")
 SECRET = Resource("credential", "env SECRET")
 CATALOG = Resource("catalog", "https://catalog")
+WAREHOUSE = Resource("warehouse", "WH")
 
 
 def fail(
@@ -123,6 +132,36 @@ def test_the_likeliest_explanation_is_the_cause() -> None:
     assert only(log).cause == CATALOG
 
 
+def test_timeouts_of_a_common_warehouse_and_a_refusal_are_one_incident() -> None:
+    log = IncidentLog()
+    fail(log, "a", 100, WAREHOUSE, DB, error=ErrorType.TIMEOUT)
+    fail(log, "b", 101, WAREHOUSE, error=ErrorType.TIMEOUT)
+    assert only(log).cause == WAREHOUSE
+    fail(log, "c", 102, DB, error=ErrorType.CONNECTION)
+    assert set(only(log).members) == {"a", "b", "c"}
+
+
+def test_targets_that_turn_out_to_share_a_cause_become_one_incident() -> None:
+    log = IncidentLog()
+    for at, name in enumerate("abc"):
+        fail(log, name, 100.0 + at, Resource("host", name))
+    fail(log, "d", 104, SECRET, error=ErrorType.AUTHENTICATION)
+    first = log.of("a")
+    assert first is not None
+    whole, *merged = log.united(["a", "b", "c", "well"], CONNECTIVITY, 110)
+    assert (whole.id, set(whole.members), whole.cause) == (first.id, {"a", "b", "c"}, CONNECTIVITY)
+    assert {(each.end, each.merged_into, each.ended_at) for each in merged} == {("merged", whole.id, 110)}
+    assert [reason.target for reason in whole.reasons] == ["a", "b", "c"]
+    assert log.of("d") is not log.of("a")
+    fail(log, "late", 5000, Resource("host", "late"), CONNECTIVITY)
+    assert log.of("late") is not log.of("a"), "too long afterwards to be of it by itself"
+    log.left("late", 5001)
+    member = Member("later", "engine", 6000, 6000, UNHEALTHY, UNHEALTHY)
+    log.worsened(member, Reason(6000, "later", UNHEALTHY), whole.id)
+    assert log.of("later") is log.of("a")
+    assert log.united(["well"], CONNECTIVITY, 7000) == []
+
+
 def test_a_removed_target_ends_its_part_and_says_why() -> None:
     log = IncidentLog()
     fail(log, "a", 100, DB)
@@ -191,7 +230,9 @@ steps = st.lists(
     st.builds(
         Step,
         st.integers(0, TARGETS - 1),
-        st.sampled_from(["fails", "fails", "fails", "recovers", "is removed", "is unknown", "worsens"]),
+        st.sampled_from(
+            ["fails", "fails", "fails", "recovers", "is removed", "is unknown", "worsens", "all cut off"]
+        ),
         st.sampled_from([ErrorType.CONNECTION, ErrorType.AUTHENTICATION, ErrorType.CATALOG]),
         st.floats(0, 2 * WINDOW),
     ),
@@ -207,6 +248,8 @@ def play(story: list[Step]) -> tuple[IncidentLog, set[str]]:
         name = f"t{step.target}"
         if step.happens == "is unknown":
             log.changed(name, HealthStatus.UNKNOWN)
+        elif step.happens == "all cut off":
+            log.united([f"t{number}" for number in range(TARGETS)], CONNECTIVITY, at)
         elif step.happens in ("recovers", "is removed"):
             failing.discard(name)
             log.left(name, at, "recovered" if step.happens == "recovers" else "removed")

@@ -94,7 +94,7 @@ def platform(
         )
     )
     made = Platform(tmp_path, daemon, programs["dbt-duckdb"])
-    settled(lambda: daemon.get("/readyz")[0] == 200)
+    settled(lambda: daemon.get("/readyz")[0] == 200, seconds=SECONDS)
     assert not made.is_open()
     yield made
     assert daemon.stop() == 0
@@ -177,26 +177,23 @@ def asked(platform: Platform, dagster: Path, *steps: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_dagster_waits_for_the_gate_and_builds(platform: Platform, programs: dict[str, Path]) -> None:
+def test_dagster_waits_for_the_gate_builds_and_blames_the_right_one(
+    platform: Platform, programs: dict[str, Path]
+) -> None:
     dagster = programs["dagster"]
     closed = asked(platform, dagster, "tick")
     assert "SkipReason" in closed["tick"]
     assert "does not exist" in closed["tick"]
     assert not platform.built()
+
     platform.make_usable()
-    settled(platform.is_open)
+    settled(platform.is_open, seconds=SECONDS)
     found = asked(platform, dagster, "tick", "run")
     assert "RunRequest" in found["tick"]
     assert found["run"] == ["STEP_START", "STEP_OUTPUT", "STEP_SUCCESS"], found
     assert platform.built() == {"orders": "success", "customers": "success"}
 
-
-def test_dagster_tries_again_for_the_engines_fault_alone(
-    platform: Platform, programs: dict[str, Path]
-) -> None:
-    dagster = programs["dagster"]
-    platform.make_usable()
-    settled(platform.is_open)
+    # What is no fault of the engine is not tried again.
     platform.model.write_text("select nothing from nowhere")
     found = asked(platform, dagster, "run")
     assert found["run"] == ["STEP_START", "STEP_FAILURE"]

@@ -58,7 +58,7 @@ def test_each_window_is_told_once_when_it_begins_and_once_when_it_ends(make_targ
     assert kept.at(TWO_O_CLOCK + HOUR - 0.1) == {"a", "b"}
     for second in range(4):
         assert kept.at(TWO_O_CLOCK + HOUR + second) == set()
-    assert kept.events[1:] == [MaintenanceEnded(("a", "b"), "backup", TWO_O_CLOCK)]
+    assert kept.events[1:] == [MaintenanceEnded(("a", "b"), "backup", TWO_O_CLOCK, TWO_O_CLOCK + HOUR)]
     assert kept.at(TWO_O_CLOCK + 24 * HOUR) == {"a", "b"}
 
 

@@ -123,7 +123,7 @@ def test_maintenance_and_the_own_connectivity_are_a_line_each() -> None:
     sink = LogSink(capture.settings)
     many = tuple(f"t{number}" for number in range(25))
     sink.handle(MaintenanceBegan(many, "disks are moved", 1_700_000_000.5))
-    sink.handle(MaintenanceEnded(("dev",), "", 1_700_000_000.5))
+    sink.handle(MaintenanceEnded(("dev",), "", 1_700_000_000.5, 1_700_000_060.5))
     sink.handle(ConnectivityLost(4))
     sink.handle(ConnectivityRegained(61.25))
     began, ended, lost, regained = capture.lines()

@@ -8,21 +8,13 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-import grpc  # type: ignore[import-untyped]
 import pytest
 from opentelemetry import trace
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -30,7 +22,9 @@ from floe_monitor.domain.events import (
     ProfileReconciled,
     TickSkipped,
 )
+from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance
+from floe_monitor.domain.shards import Shard
 from floe_monitor.domain.state import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
@@ -38,9 +32,17 @@ from floe_monitor.telemetry.instrument import Kind
 from floe_monitor.telemetry.instruments import INSTRUMENTS
 from floe_monitor.telemetry.otel_config import Scrubber, plan
 from floe_monitor.telemetry.otel_export import build_otel
+from tests.harness.otlp_translation import attributes
+from tests.telemetry.otlp_receivers import (
+    Received,
+    grpc_receiver,
+    http_receiver,
+    refusing_receiver,
+    silent_receiver,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from floe_monitor.probing.tracing import SpanHandle, Tracing
@@ -50,117 +52,6 @@ if TYPE_CHECKING:
     Eventually = Callable[[Callable[[], object]], None]
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
-
-
-@dataclass
-class Received:
-    """What a receiver got, decoded."""
-
-    endpoint: str = ""
-    requests: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
-
-    def spans(self) -> list[Any]:
-        return [
-            span
-            for kind, request, _ in list(self.requests)
-            if kind == "traces"
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    def metrics(self) -> dict[str, Any]:
-        """By name, the newest of each."""
-        return {
-            metric.name: metric
-            for kind, request, _ in list(self.requests)
-            if kind == "metrics"
-            for resource in request.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-
-@contextmanager
-def http_receiver(status: int = 200) -> Iterator[Received]:
-    received = Received()
-    kinds: dict[str, tuple[str, Any]] = {
-        "/v1/traces": ("traces", trace_service_pb2.ExportTraceServiceRequest),
-        "/v1/metrics": ("metrics", metrics_service_pb2.ExportMetricsServiceRequest),
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            kind, message = kinds[self.path]
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            received.requests.append((kind, message.FromString(body), headers))
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    received.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
-def grpc_receiver() -> Iterator[Received]:
-    received = Received()
-
-    def keep(kind: str, request: Any, context: Any) -> None:
-        received.requests.append((kind, request, dict(context.invocation_metadata())))
-
-    class Traces(trace_service_pb2_grpc.TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-            keep("traces", request, context)
-            return trace_service_pb2.ExportTraceServiceResponse()
-
-    class Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
-        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-            keep("metrics", request, context)
-            return metrics_service_pb2.ExportMetricsServiceResponse()
-
-    server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Traces(), server)  # type: ignore[no-untyped-call]
-    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(Metrics(), server)  # type: ignore[no-untyped-call]
-    received.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    try:
-        yield received
-    finally:
-        server.stop(None).wait()
-
-
-@contextmanager
-def silent_receiver() -> Iterator[Received]:
-    """Accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        yield Received(endpoint=f"http://127.0.0.1:{server.getsockname()[1]}")
-
-
-@contextmanager
-def refusing_receiver() -> Iterator[Received]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    yield Received(endpoint=f"http://127.0.0.1:{port}")
-
-
-def attributes(thing: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in thing.attributes}
 
 
 def build(world: World, drops: Drops | None = None, **settings: Any) -> OtelSink:
@@ -183,7 +74,12 @@ def test_both_signals_arrive(
             target="dev", plugin="postgres", db_system="postgresql", correlation_id="c0ffee"
         )
         result = make_result(
-            UNHEALTHY, plugin="postgres", trace_id=span.trace_id, span_id=span.span_id, started_at=time.time()
+            UNHEALTHY,
+            plugin="postgres",
+            trace_id=span.trace_id,
+            span_id=span.span_id,
+            started_at=time.time(),
+            server_address="db.example.com",
         )
         with span.activate():
             assert format(trace.get_current_span().get_span_context().span_id, "016x") == span.span_id
@@ -201,6 +97,7 @@ def test_both_signals_arrive(
             "compute.status": "unhealthy",
             "error.type": "connection",
             "db.system.name": "postgresql",
+            "server.address": "db.example.com",
         }
         assert (validation.status.code, validation.status.message) == (2, "refused")
         assert [each.name for each in (connect, query)] == ["connect", "query"]
@@ -210,12 +107,18 @@ def test_both_signals_arrive(
         assert query.end_time_unix_nano <= validation.end_time_unix_nano
         assert (connect.status.code, query.status.code) == (0, 2)
         metrics = received.metrics()
-        (point,) = metrics["floe.compute.validation.duration_ms"].histogram.data_points
-        assert attributes(point) == {"plugin": "postgres", "status": "unhealthy"}
-        assert point.sum == pytest.approx(12.0)
-        assert [each.trace_id.hex() for each in point.exemplars] == [span.trace_id]
-        (error,) = metrics["floe.compute.validation.errors"].sum.data_points
-        assert attributes(error) == {"plugin": "postgres", "error_type": "connection"}
+        asked = {"plugin": "postgres", "db.system.name": "duckdb"}
+        for name, took in (("duration_ms", 12.0), ("duration", 0.012)):
+            (point,) = metrics[f"floe.compute.validation.{name}"].histogram.data_points
+            assert attributes(point) == {**asked, "status": "unhealthy"}
+            assert point.sum == pytest.approx(took)
+            assert [each.trace_id.hex() for each in point.exemplars] == [span.trace_id]
+        errors = {
+            attributes(each)["error.type"]: each
+            for each in metrics["floe.compute.validation.errors"].sum.data_points
+        }
+        assert {name for name, each in errors.items() if each.as_int} == {"connection"}
+        assert attributes(errors["connection"]) == {**asked, "error.type": "connection"}
         (up,) = metrics["floe.compute.target.up"].gauge.data_points
         assert (attributes(up), up.as_int) == ({"target": "dev", "plugin": "duckdb"}, 1)
         resource = attributes(received.requests[0][1].ListFields()[0][1][0].resource)
@@ -228,11 +131,16 @@ def test_otlp_is_the_table_and_nothing_else(
     world: World, make_result: MakeResult, make_finished: MakeFinished
 ) -> None:
     with http_receiver() as received:
-        snapshot = world.add(world.target(), make_result())
+        ends = WatchedExpiry(ExpiryKind.PASSWORD, 2e9, "", 60.0)
+        limited = make_result(UNHEALTHY, server_address="db.example.com", expiries=(ends,))
+        snapshot = world.add(world.target(labels={"team": "core"}), make_result())
+        snapshot = snapshot.after(limited, snapshot.health, 3, 1.0)
         world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
         world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
+        world.state.scheduler_beat = 5.0
+        world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
         sink = build(world, endpoint=received.endpoint, traces=False)
         assert sink.tracing.start(target="", plugin="", db_system="", correlation_id="").trace_id is None
         for event in (
@@ -248,23 +156,81 @@ def test_otlp_is_the_table_and_nothing_else(
         assert sink.shutdown(10)
         assert received.spans() == []
         metrics = received.metrics()
-    assert metrics.keys() == {instrument.otlp for instrument in INSTRUMENTS if instrument.otlp}
-    data = {Kind.HISTOGRAM: "histogram", Kind.COUNTER: "sum", Kind.GAUGE: "gauge"}
-    for instrument in INSTRUMENTS:
-        if instrument.otlp is None:
-            continue
-        metric = metrics[instrument.otlp]
-        assert metric.unit == instrument.otlp_unit
+    forms = {each.otlp: (each, each.otlp_unit, 1) for each in INSTRUMENTS}
+    forms |= {each.otlp_ms: (each, "ms", 1000) for each in INSTRUMENTS if each.otlp_ms}
+    assert metrics.keys() == forms.keys()
+    data = {Kind.HISTOGRAM: "histogram", Kind.COUNTER: "sum", Kind.GAUGE: "gauge", Kind.INFO: "gauge"}
+    for name, (instrument, unit, scale) in forms.items():
+        metric = metrics[name]
+        assert metric.unit == unit
         assert metric.description == instrument.description
         assert metric.WhichOneof("data") == data[instrument.kind]
         points = getattr(metric, data[instrument.kind]).data_points
         assert points
         for point in points:
-            assert set(attributes(point)) == set(instrument.labels)
+            named = {"label_*" if key.startswith("label_") else key for key in attributes(point)}
+            assert named - {"db.system.name"} == set(instrument.attributes)
             if instrument.kind is Kind.HISTOGRAM:
-                assert list(point.explicit_bounds) == instrument.otlp_buckets
-    (skipped,) = metrics["floe.monitor.probes.skipped"].sum.data_points
-    assert skipped.as_int == 3
+                assert list(point.explicit_bounds) == [bound * scale for bound in instrument.buckets]
+    skipped = metrics["floe.monitor.probes.skipped"].sum.data_points
+    assert {attributes(each)["reason"]: each.as_int for each in skipped}["stuck"] == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable", "kind"),
+    [
+        ("exponential", None, "exponential_histogram"),
+        (None, "base2_exponential_bucket_histogram", "exponential_histogram"),
+        ("explicit", "base2_exponential_bucket_histogram", "histogram"),
+        (None, None, "histogram"),
+    ],
+)
+def test_histograms_have_the_buckets_that_are_asked_for(
+    setting: Any,
+    variable: str | None,
+    kind: str,
+    *,
+    world: World,
+    make_finished: MakeFinished,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", variable)
+    with http_receiver() as received:
+        sink = build(world, endpoint=received.endpoint, traces=False, histograms=setting)
+        sink.handle(make_finished())
+        assert sink.shutdown(10)
+        metric = received.metrics()["floe.compute.validation.duration"]
+    assert metric.WhichOneof("data") == kind
+    (point,) = getattr(metric, kind).data_points
+    assert (point.count, point.sum) == (1, pytest.approx(0.012))
+
+
+def test_exports_that_fail_are_counted(world: World, make_result: MakeResult, eventually: Eventually) -> None:
+    drops = Drops()
+    world.add(world.target(), make_result())
+    with http_receiver(400) as received:
+        sink = build(world, drops, endpoint=received.endpoint, traces=False, export_interval=0.1)
+        assert drops["otlp_metrics"] == 0
+        eventually(lambda: drops["otlp_metrics"] >= 2)
+        assert sink.shutdown(10)
+
+
+def test_each_monitor_of_a_host_has_an_instance_of_its_own(world: World) -> None:
+    instances = []
+    for listens in ("9464", "9465", None, None):
+        with http_receiver() as received:
+            sink = build_otel(
+                OtlpSettings(enabled=True, endpoint=received.endpoint), {}, "1", world.state, listens=listens
+            )
+            assert sink is not None
+            assert sink.shutdown(10)
+            (resource, *_) = next(
+                request.resource_metrics for kind, request, _ in received.requests if kind == "metrics"
+            )
+            instances.append(attributes(resource.resource)["service.instance.id"])
+    assert len(set(instances)) == 4
+    assert instances[0] == f"{socket.gethostname()}:9464"
 
 
 @pytest.mark.gate
@@ -376,7 +342,7 @@ def test_secrets_of_headers_reach_the_collector_and_nobody_else(
                 }
             )
             environ = {"TOKEN": "canary-env"}
-            assert "canary" not in repr(plan(settings, environ))
+            assert "canary" not in repr(plan(settings, environ, "monitor:9464"))
             sink = build_otel(settings, environ, "1", world.state)
             assert sink is not None
             sink.tracing.start(target="t", plugin="p", db_system="d", correlation_id="c").end(make_result())
@@ -399,7 +365,7 @@ def test_a_header_is_read_as_every_reference_is(tmp_path: Any, caplog: pytest.Lo
         "Empty": {"env": "EMPTY"},
     }
     settings = OtlpSettings.model_validate({"enabled": True, "headers": headers})
-    wanted = plan(settings, {"TOKEN": "from the variable", "EMPTY": ""})
+    wanted = plan(settings, {"TOKEN": "from the variable", "EMPTY": ""}, "monitor:9464")
     assert wanted is not None
     assert wanted.headers == {"both": "from the file"}
     assert [record.message for record in caplog.records] == [
@@ -481,17 +447,19 @@ HTTP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 def test_what_configuration_and_environment_ask_for(
     environ: Mapping[str, str], settings: dict[str, Any], traces: str | None, metrics: str | None
 ) -> None:
-    made = plan(OtlpSettings(**settings), environ)
+    made = plan(OtlpSettings(**settings), environ, "monitor:9464")
     found = (made.traces, made.metrics) if made else (None, None)
     assert tuple(each.endpoint if each else None for each in found) == (traces, metrics)
 
 
 def test_the_standard_interval_variable_counts() -> None:
     environ = {HTTP: "http://c", "OTEL_METRIC_EXPORT_INTERVAL": "2500"}
-    made = plan(OtlpSettings(), environ)
+    made = plan(OtlpSettings(), environ, "monitor:9464")
     assert made is not None
     assert made.metric_interval == 2.5
-    made = plan(OtlpSettings(export_interval=7.0), {**environ, "OTEL_METRIC_EXPORT_INTERVAL": "junk"})
+    made = plan(
+        OtlpSettings(export_interval=7.0), {**environ, "OTEL_METRIC_EXPORT_INTERVAL": "junk"}, "monitor:9464"
+    )
     assert made is not None
     assert made.metric_interval == 7.0
 
@@ -533,7 +501,7 @@ assert not loaded, loaded
 
 NESTED = """
 import sys, time
-from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
 from floe_monitor.compute.redaction.current import knowing_secrets_of
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.domain.events import ProbeResult
@@ -590,7 +558,7 @@ validation_duration = meter.create_histogram(
 )
 meter.create_observable_gauge("of.the.plugin", [lambda _: threading.Event().wait()] if "hang" in sys.argv else
     [lambda _: [metrics.Observation(7)]])
-from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Health
 from floe_monitor.domain.state import ConfigStatus, MonitorState
@@ -688,3 +656,28 @@ def test_the_runner_can_use_what_is_built(world: World) -> None:
             with handle.activate():
                 pass
             assert sink.shutdown(10)
+
+
+def test_spans_wait_for_a_collector_that_is_away(
+    world: World,
+    make_result: MakeResult,
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Eventually,
+) -> None:
+    """Longer than the SDK tries to send a batch, after which it gives it up."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
+    monkeypatch.setattr("floe_monitor.telemetry.otel_spans.PAUSES", (0.05, 0.1))
+    drops = Drops()
+    with http_receiver(503) as received:
+        sink = build(world, drops, endpoint=received.endpoint, metrics=False)
+        for _ in range(700):  # with its two checks each is three spans: more than one batch
+            sink.tracing.start(target="dev", plugin="duckdb", db_system="duckdb", correlation_id="c").end(
+                make_result(started_at=time.time())
+            )
+        eventually(lambda: len(received.requests) >= 3)
+        assert drops["otlp_spans"] == 0
+        received.requests.clear()
+        received.status = 200
+        eventually(lambda: len({span.span_id for span in received.spans()}) == 2100)
+        assert sink.shutdown(10)
+    assert drops["otlp_spans"] == 0

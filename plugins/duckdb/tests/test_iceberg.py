@@ -556,6 +556,6 @@ class TestHangs:
                 timeout=120,
                 check=False,
             )
-        # The verdict is held elsewhere, against a control of its deadline: here it ends, and not by a crash.
+        # The deadline is held elsewhere, against a control: here the process ends, and not by a crash.
         assert (done.returncode in (0, 1), done.stderr) == (True, "")
         assert "1 target: 1 " in done.stdout

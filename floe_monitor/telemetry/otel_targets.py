@@ -1,0 +1,164 @@
+"""Exports the state of the targets beside what the SDK has counted.
+
+The SDK would keep a record of each series: ten thousand targets have two hundred thousand. Here points are
+made when they are sent, some thousands at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.metrics import ObservableCounter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Metric,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+
+from floe_monitor.telemetry.instrument import Kind
+from floe_monitor.telemetry.target_rows import target_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+    from floe_monitor.domain.state import MonitorState
+    from floe_monitor.telemetry.fanout import Drops
+    from floe_monitor.telemetry.instrument import Instrument
+    from floe_monitor.telemetry.target_rows import Row
+
+FAILED = "otlp_metrics"
+"""The name under which exports that failed are counted."""
+
+
+class CountingExporter(MetricExporter):
+    """An exporter whose failed exports are counted."""
+
+    def __init__(self, exporter: MetricExporter, drops: Drops | None) -> None:
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)  # noqa: SLF001 - the SDK's readers take them there
+        self._exporter = exporter
+        self._drops = drops
+        if drops is not None:
+            drops.register(FAILED)
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        result = MetricExportResult.FAILURE
+        try:
+            result = self._exporter.export(metrics_data, timeout_millis, **kwargs)
+        finally:
+            if result is not MetricExportResult.SUCCESS and self._drops is not None:
+                self._drops.add(FAILED)
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        self._exporter.shutdown(timeout_millis, **kwargs)
+
+
+class TargetsExporter(CountingExporter):
+    """Sends the targets after what it is given; not at all where that already fails."""
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        drops: Drops | None,
+        state: MonitorState,
+        resource: Resource,
+        scope: InstrumentationScope,
+        at_once: int,
+    ) -> None:
+        super().__init__(exporter, drops)
+        self._state = state
+        self._resource = resource
+        self._scope = scope
+        self._at_once = at_once
+        """Points in a request."""
+        preferred = self._preferred_temporality or {}
+        self._counters = _Counters(preferred.get(ObservableCounter, AggregationTemporality.CUMULATIVE))
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        for metrics in self._requests():
+            if result is not MetricExportResult.SUCCESS:
+                break
+            scoped = ScopeMetrics(scope=self._scope, metrics=metrics, schema_url="")
+            whole = ResourceMetrics(resource=self._resource, scope_metrics=[scoped], schema_url="")
+            result = super().export(MetricsData([whole]), timeout_millis, **kwargs)
+        return result
+
+    def _requests(self) -> Iterator[list[Metric]]:
+        """Small metrics together, large ones in parts."""
+        together: list[Metric] = []
+        room = self._at_once
+        snapshots = self._state.view()
+        began, at = self._counters.next_period(time.time_ns())
+        for instrument, rows in target_rows(snapshots, time.monotonic()):
+            points = self._points(instrument, rows, began, at)
+            while part := list(islice(points, room)):
+                together.append(self._metric(instrument, part))
+                room -= len(part)
+                if not room:
+                    yield together
+                    together, room = [], self._at_once
+        if together:
+            yield together
+
+    def _points(
+        self, instrument: Instrument, rows: Iterable[Row], began: int, at: int
+    ) -> Iterator[NumberDataPoint]:
+        counts = instrument.kind is Kind.COUNTER
+        for attributes, value in rows:
+            if counts:
+                value = self._counters.value(instrument, attributes, value)  # noqa: PLW2901 - the same count
+            yield NumberDataPoint(attributes, began if counts else 0, at, value)
+
+    def _metric(self, instrument: Instrument, points: list[NumberDataPoint]) -> Metric:
+        data: Sum | Gauge
+        if instrument.kind is Kind.COUNTER:
+            data = Sum(points, self._counters.temporality, is_monotonic=True)
+        else:
+            data = Gauge(points)
+        return Metric(instrument.otlp, instrument.description, instrument.otlp_unit, data)
+
+
+class _Counters:
+    """Counts since the start, or since the last export where a collector prefers that."""
+
+    def __init__(self, temporality: AggregationTemporality) -> None:
+        self.temporality = temporality
+        self._began = time.time_ns()
+        self._before: dict[tuple[str, ...], float] = {}
+        self._after: dict[tuple[str, ...], float] = {}
+
+    def next_period(self, at: int) -> tuple[int, int]:
+        """The times between which the counts to come lie, in nanoseconds of Unix time."""
+        began = self._began
+        if self.temporality is AggregationTemporality.DELTA:
+            self._began = at
+            self._before, self._after = self._after, {}
+        return began, at
+
+    def value(self, instrument: Instrument, attributes: dict[str, str], count: float) -> float:
+        if self.temporality is not AggregationTemporality.DELTA:
+            return count
+        key = (instrument.name, *attributes.values())
+        before = self._before.get(key, 0)
+        self._after[key] = count
+        return count - before if count >= before else count
