@@ -20,7 +20,7 @@ from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.configuration import read_configuration
 from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
-from floe_monitor.daemon.history import build_history, build_past, take_up
+from floe_monitor.daemon.history import KeptHistory, build_history, build_past, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
@@ -196,6 +196,7 @@ class _Daemon:
             publish=self._publish,
             feed=self._feed,
             past=self._past,
+            history=self._kept_history(),
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:
@@ -216,6 +217,10 @@ class _Daemon:
         self._service_manager.close()
         self._pool.close()
         self._runner.close()
+
+    def _kept_history(self) -> KeptHistory | None:
+        url = self._settings.history.url
+        return None if self._history is None or url is None else KeptHistory(url, self._environ)
 
     async def _probe_until_stopped(
         self,

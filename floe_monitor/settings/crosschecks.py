@@ -32,6 +32,7 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
     yield from _maintained(settings, locate)
+    yield from _public(settings, locate)
     yield from _thresholds(settings, locate)
     yield from _limits(settings, locate)
     yield from _shard(settings, locate)
@@ -110,6 +111,14 @@ def _shared_names(
                 path,
                 "give one of them another `output`, or leave it out of the profile's `targets`",
             )
+
+
+def _public(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    page = settings.http.public_page
+    for name in page.targets if page is not None else ():
+        if name not in settings.targets:
+            path: KeyPath = ("http", "public_page", "targets", name)
+            yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
 
 
 def _maintained(settings: Settings, locate: Locator) -> Iterator[Problem]:

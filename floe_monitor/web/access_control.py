@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
-from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity, wanted_scope
+from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity
 from floe_monitor.web.audit import set_actor
 from floe_monitor.web.authentication import BusyError, RefusedError, parse_basic
 from floe_monitor.web.listener_identity import listener_of
@@ -94,7 +94,7 @@ class AccessControl:
         headers, listener = Headers(scope=scope), listener_of(scope)
         client = self.rules.client((scope.get("client") or (None,))[0], headers, listener)
         set_actor(scope, "local" if client.local else "anonymous", client.address)
-        wanted = wanted_scope(scope["method"], scope["path"])
+        wanted = self.rules.wanted(scope["method"], scope["path"])
         if not client.local and (wait := self._requests.take(client.key)):
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "this client asks too often (http.rate_limit)", wait)
         is_open = wanted is None or wanted in self.rules.open_to(client)

@@ -11,18 +11,22 @@ from starlette.middleware import Middleware
 
 from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
+from floe_monitor.web.access import is_public
 from floe_monitor.web.access_control import AccessMiddleware
 from floe_monitor.web.admission import STREAMS, Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
+from floe_monitor.web.badge_api import BadgeApi
 from floe_monitor.web.content_negotiation import preferred
 from floe_monitor.web.event_stream import EventStreams
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
+from floe_monitor.web.history_api import HistoryApi, HistoryReads
 from floe_monitor.web.incident_api import IncidentApi
 from floe_monitor.web.incident_page import IncidentPage
 from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
+from floe_monitor.web.public_page import PublicPage, public_problem
 from floe_monitor.web.responses import ProblemError, problem_response
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from floe_monitor.web.access_control import AccessControl
     from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.health import Health
-    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+    from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
 
 
 def create_app(
@@ -48,20 +52,26 @@ def create_app(
     publish: Publish,
     feed: ChangeFeed,
     streams: int = STREAMS,
+    history: HistoryProtocol | None = None,
     past: PastSource | None = None,
 ) -> Starlette:
     """All routes over `state`, with what is asked before one is reached, outermost first. `streams`: how many
-    may listen to events at once; `past`: what is kept beyond the process, if anything is."""
+    may listen to events at once; `history` and `past`: what is kept beyond the process, if anything is, as
+    the API asks for it and as the pages do."""
     api = Api(state, metrics_page, controller, health)
-    incident_api = IncidentApi(state)
+    reads = HistoryReads(history)
+    incident_api = IncidentApi(state, reads)
     status_page = StatusPage(state, api, health, past)
     routes = [
         *api.routes(),
         *incident_api.routes(),
         *IncidentPage(state, incident_api, status_page).routes(),
+        *HistoryApi(reads).routes(),
+        *BadgeApi(api).routes(),
         *OpenApi().routes(),
         *EventStreams(state, feed).routes(),
         *health.routes(),
+        *PublicPage(state, status_page, lambda: access.rules.http.public_page).routes(),
         *status_page.routes(),
     ]
     paths = [route.path for route in routes if "{" not in route.path]
@@ -99,6 +109,8 @@ def create_app(
 
     def answer(request: Request, status: int, detail: str, **rest: object) -> Response:
         wants = preferred(request.headers.get("accept"), ("application/problem+json", "text/html"))
+        if is_public(request.url.path):
+            return public_problem(status)
         if wants == "text/html" and not request.url.path.startswith(("/api/", "/-/")):
             return status_page.problem(request, status, detail)
         return problem_response(status, detail, **rest)  # type: ignore[arg-type]

@@ -56,7 +56,9 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
+                own = {name.lower() for name, _ in message["headers"]}
+                added = [header for header in _RAW_HEADERS if header[0] not in own]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope), listener_of(scope))

@@ -11,15 +11,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from floe_monitor.domain import history_json_types as kept
 from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
 from floe_monitor.web.event_stream import EventName
 from floe_monitor.web.target_query import MOST
 
-JSON, TEXT, PROBLEM = "application/json", "text/plain", "application/problem+json"
+JSON, TEXT, PROBLEM, SVG = "application/json", "text/plain", "application/problem+json", "image/svg+xml"
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
 """Less than what is understood: `1m30s` is too."""
 
+Span = Annotated[
+    str,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": DURATION}]}
+    ),
+]
 Whole = Annotated[int, Field(ge=0, le=MOST)]
 FieldNames = Annotated[
     list[str], WithJsonSchema({"type": "array", "items": {"enum": list(json.TargetJson.__annotations__)}})
@@ -83,7 +90,20 @@ _PAGE = (
     Parameter("limit", Whole, "At most so many rows"),
     Parameter("offset", Whole, "Without so many rows before"),
 )
+_SPAN = (
+    Parameter("since", Span, "From when on: back from now (`24h`), or a moment"),
+    Parameter("until", Span, "Before which moment; now without it"),
+    Parameter("limit", Annotated[int, Field(ge=1, le=1000)], "At most so many rows; 100 without it"),
+)
 _LABEL = Parameter("label", list[str], "`key` or `key=value`; all of them must match")
+_BADGE = (
+    (HTTPStatus.OK, Answer("An image", ((SVG, str),), ("ETag",))),
+    (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
+)
+_BADGE_PARAMETERS = (
+    Parameter("kind", Literal["status", "uptime", "latency"], "What it shows", required=True),
+    Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the name"),
+)
 _BAD, _NONE = HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND
 
 
@@ -225,5 +245,56 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("target", list[str], "Only what concerns these targets, and every result of theirs"),
         ),
         (_BAD,),
+    ),
+    Operation(
+        "get",
+        "/badges/{name}/{kind}.svg",
+        "badge",
+        "A badge that shows a target's status, uptime or latency",
+        "targets",
+        _BADGE,
+        (_NAME, *_BADGE_PARAMETERS),
+        (_BAD, _NONE),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/targets/{name}/{kind}",
+        "history",
+        "What is kept of a target: results, changes of status, hours or days",
+        "history",
+        found(kept.KeptResultsJson | kept.KeptChangesJson | kept.KeptPeriodsJson),
+        (
+            _NAME,
+            Parameter("kind", Literal["results", "changes", "hours", "days"], "Of what", required=True),
+            *_SPAN,
+        ),
+        (_BAD, _NONE, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/incidents",
+        "history_incidents",
+        "Incidents that are kept",
+        "history",
+        found(kept.KeptIncidentsJson),
+        (Parameter("target", list[str], "With one of these members"), *_SPAN),
+        (_BAD, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/public/badges/{name}/{kind}.svg",
+        "public_badge",
+        "A badge of the public page",
+        "targets",
+        (
+            *_BADGE,
+            (_BAD, Answer("A parameter is not understood", ((TEXT, str),))),
+            (_NONE, Answer("There is none of that name", ((TEXT, str),))),
+            (HTTPStatus.TOO_MANY_REQUESTS, Answer("This client asks too often", ((TEXT, str),))),
+        ),
+        (
+            Parameter("name", str, "The name that the public page shows a target by", required=True),
+            *_BADGE_PARAMETERS,
+        ),
     ),
 )

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.gate, pytest.mark.timeout(420)]
 
 REQUIREMENTS = "schemathesis.txt"
 CONFIGURATION = """
+history: {url: sqlite:///history.db}
 targets:
   dev: {plugin: lab, labels: {team: core}, connection: {behave: healthy}}
   down: {plugin: lab, connection: {behave: unhealthy}}

@@ -130,6 +130,7 @@ class Surface:
     control: Controls
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
     environ: dict[str, str] = field(default_factory=dict)
+    history: Any = None
     events: list[Any] = field(default_factory=list)
     streams: int = 4
 
@@ -148,6 +149,7 @@ class Surface:
             publish=self.events.append,
             feed=self.feed,
             streams=self.streams,
+            history=self.history,
         )
         return app if listener is None else entering(app, listener)
 

@@ -182,7 +182,7 @@ async def test_every_kind_of_change(surface: Any, serving: Any, result_of: Any) 
             IncidentChanged(opened),
             IncidentChanged(without_member(opened, "dev", NOW + 60, "recovered")),
             MaintenanceBegan(("dev",), "disks", NOW + 60),
-            MaintenanceEnded(("dev",), "disks", NOW),
+            MaintenanceEnded(("dev",), "disks", NOW, NOW + 60),
             ConfigReloaded(NOW, ("line 1: bad",)),
         )
         told = [await listener.next() for _ in range(6)]
