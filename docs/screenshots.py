@@ -231,10 +231,13 @@ class MadeUpPast:
             share = min(1.0, case.since / length) if unit == "days" else 1.0
             hours = 1 if unit == "days" else max(1, round(case.since / length))
             for place in range(1, hours + 1):
-                ill, well = share * length, (1 - share) * length
-                unhealthy = ill if case.status is UNHEALTHY else 0.0
+                whole = periods[-place]
+                seconds = share * length
                 periods[-place] = replace(
-                    periods[-place], healthy=well, degraded=ill - unhealthy, unhealthy=unhealthy
+                    whole,
+                    healthy=length - seconds,
+                    unhealthy=seconds if case.status is UNHEALTHY else 0.0,
+                    degraded=0.0 if case.status is UNHEALTHY else seconds,
                 )
         return tuple(periods)
 

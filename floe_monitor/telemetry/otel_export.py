@@ -33,8 +33,10 @@ def build_otel(
     *,
     listens: str | None = None,
 ) -> OtelSink | None:
-    """The sink and its tracing, started; None unless export is configured and can be had. `listens`: where this
-    monitor does, on its host, which no other process can at the same time."""
+    """The sink and its tracing, started; None unless export is configured and can be had.
+
+    `listens`: where this monitor does, on its host, which no other process can at the same time.
+    """
     wanted = plan(settings, environ, f"{socket.gethostname()}:{listens or uuid.uuid4()}")
     if wanted is None:
         return None
