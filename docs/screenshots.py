@@ -1,6 +1,6 @@
-"""`python -m docs.screenshots` writes docs/images/*.png: the pages over a made-up fleet, in a real browser.
+"""`make pictures` writes docs/images/*.png: the pages over a made-up fleet, in a real browser.
 
-Needs chromium; with the fonts of Debian's fonts-inter they look as they do in docs/images.
+With Debian's fonts-inter they look as they do there.
 """
 
 from __future__ import annotations
