@@ -16,6 +16,7 @@ from floe_monitor.domain.events import ProbeFinished
 from floe_monitor.domain.health import Health, HealthStatus, Transition
 from tests.harness.browser import Browser
 from tests.web.conftest import NOW
+from tests.web.test_incident_api import DB, fail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,7 +37,7 @@ FOCUSED = "document.activeElement.id || document.activeElement.textContent.trim(
 
 @pytest.fixture
 async def url(surface: Any, serving: Any) -> AsyncIterator[str]:
-    async with serving(surface.app()) as client:
+    async with serving(surface.app(public_page={"heading": "Data", "targets": {"dev": "Shop"}})) as client:
         yield str(client.base_url).rstrip("/")
 
 
@@ -144,6 +145,7 @@ async def test_a_page_is_as_wide_as_the_phone(
     """Whatever is in it: what is too wide scrolls by itself, and no row does."""
     name = "a-target-with-a-long-name-" * 4
     labels = {f"label_number_{n}": "with-a-long-value" for n in range(6)}
+    incident = fail(surface, name, NOW, DB)
     surface.add(target_of(name, labels=labels), result_of(name, message="one-word-without-a-break-" * 12))
     size = (
         "[innerWidth, document.documentElement.scrollWidth, "
@@ -152,6 +154,7 @@ async def test_a_page_is_as_wide_as_the_phone(
 
     def steps(browser: Browser) -> list[list[int]]:
         pages = ["/", "/?group=label_number_1", f"/targets/{name}", "/targets/dev", "/targets/nobody"]
+        pages += ["/incidents", f"/incidents/{incident}", "/public"]
         return [browser.evaluate(url + page, size) for page in pages]
 
     for measured in await browse(steps, width=390):
@@ -195,13 +198,16 @@ async def test_nothing_keeps_anybody_out(surface: Any, url: str, browse: Any, da
     assert AXE is not None
     assert AXE.origin is not None
     axe = (Path(AXE.origin).parent / "axe.min.js").read_text()
+    incident = fail(surface, "warehouse", NOW, DB)
+    paths = ["/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"]
+    paths += ["/incidents", f"/incidents/{incident}", "/public"]
     run = f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})"
     told = ".then(found => found.violations.map(each => [each.id, ...each.nodes.map(node => node.html)]))"
 
     def steps(browser: Browser) -> dict[str, Any]:
         browser.emulate(width=width, dark=dark)
         found = {}
-        for path in ("/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"):
+        for path in paths:
             browser.open(url + path)
             browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
             browser.value(axe + ";0")

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const SLOWLY = 15000;  // without any event
+  const ASIDE = 30000;  // where nobody looks, for the title and the icon of the tab
   const LEAST = 1000;  // between two refreshes
   const SILENT = 40000;  // heartbeats come every 15 s
   const note = document.getElementById("stale");
@@ -37,6 +38,7 @@
     const bare = element.cloneNode(true);
     for (const each of bare.querySelectorAll("time[data-ago], time[data-for]")) each.textContent = "";
     for (const each of bare.querySelectorAll("details[open]")) each.open = false;
+    for (const each of bare.querySelectorAll(".changed")) each.classList.remove("changed");
     return bare.outerHTML;
   }
 
@@ -91,7 +93,7 @@
 
   // One at a time, and none sooner than a second after the last.
   function plan() {
-    if (planned !== null || !on || document.hidden) return;
+    if (planned !== null || !on) return;
     planned = setTimeout(async () => {
       await refresh();
       planned = null;
@@ -113,8 +115,12 @@
   }
 
   function attend() {
+    if (!on) return;
+    if (document.hidden) {
+      if (Date.now() - asked > ASIDE) plan();
+      return;
+    }
     age();
-    if (!on || document.hidden) return;
     const lost = source === null || source.readyState === EventSource.CLOSED;
     if (events && (lost || Date.now() - heard > SILENT)) listen();
     const soon = note.textContent || document.querySelector("[data-soon]");
@@ -129,7 +135,10 @@
     listen();
     plan();
   });
-  document.addEventListener("visibilitychange", () => { listen(); plan(); });
+  document.addEventListener("visibilitychange", () => {
+    listen();
+    if (!document.hidden) plan();
+  });
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
