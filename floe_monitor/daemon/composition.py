@@ -194,9 +194,9 @@ class _Daemon:
             self._controller,
             limits=self._limits,
             publish=self._publish,
+            history=self._kept_history(),
             feed=self._feed,
             past=self._past,
-            history=self._kept_history(),
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:

@@ -74,6 +74,7 @@ async def take_up(history: HistoryRecorder, state: MonitorState, publish: Publis
             return
         await anyio.sleep(0.01)
     left = history.remembered.result()
+    state.declared = state.declared.joined(left.declared.current(time.time()))
     for ended in restore(state, left.states, left.incidents, time.time()):
         publish(IncidentChanged(ended))
 

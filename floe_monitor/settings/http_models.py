@@ -28,7 +28,19 @@ UNIX = "unix"
 """In `http.proxy.addresses`: whoever connects to the Unix socket."""
 
 OWN_SEGMENTS = frozenset(
-    {"-", "api", "assets", "badges", "healthz", "incidents", "metrics", "public", "readyz", "targets"}
+    {
+        "-",
+        "api",
+        "assets",
+        "badges",
+        "healthz",
+        "incidents",
+        "maintenance",
+        "metrics",
+        "public",
+        "readyz",
+        "targets",
+    }
 )
 """First parts of the routes, which a path prefix would hide."""
 

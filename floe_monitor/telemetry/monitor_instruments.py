@@ -147,6 +147,15 @@ SINK_DROPPED = Instrument(
     labels=("sink",),
     description="Events, lines or spans an exporter lost because it was slow or failed",
 )
+REQUESTS_REFUSED = Instrument(
+    name="floe_monitor_http_requests_refused_total",
+    otlp="floe.monitor.http.requests.refused",
+    otlp_unit="{request}",
+    kind=Kind.COUNTER,
+    origin=Origin.MONITOR,
+    labels=("reason",),
+    description="Requests that were not let in: rate_limit, unauthenticated, forbidden, origin or busy",
+)
 SHARD_INFO = Instrument(
     name="floe_monitor_shard_info",
     otlp="floe.monitor.shard.info",
@@ -191,6 +200,7 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     PROFILE_IN_SYNC,
     PROFILE_WRITES,
     SINK_DROPPED,
+    REQUESTS_REFUSED,
     SHARD_INFO,
     CONFIGURED_TARGETS,
     BUILD_INFO,

@@ -61,6 +61,8 @@ def monitor_rows(state: MonitorState, version: str, now: float) -> Iterator[tupl
         [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
     )
     yield of_monitor.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+    refused = tuple(state.refused_requests.items())
+    yield of_monitor.REQUESTS_REFUSED, [((reason,), count) for reason, count in refused]
     shard = state.shard
     yield of_monitor.SHARD_INFO, _shard_rows(shard)
     yield of_monitor.CONFIGURED_TARGETS, [((), state.configured)] if shard is not None else []

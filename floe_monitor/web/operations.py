@@ -5,7 +5,6 @@ The OpenAPI document is made of this table; a test holds it and the routes of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -14,10 +13,11 @@ from pydantic import Field, WithJsonSchema
 from floe_monitor.domain import history_json_types as kept
 from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
+from floe_monitor.web.declaration_operations import DECLARATION_OPERATIONS
 from floe_monitor.web.event_stream import EventName
+from floe_monitor.web.operation import JSON, PROBLEM, SVG, TEXT, Answer, Operation, Parameter, found, told
 from floe_monitor.web.target_query import MOST
 
-JSON, TEXT, PROBLEM, SVG = "application/json", "text/plain", "application/problem+json", "image/svg+xml"
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
 """Less than what is understood: `1m30s` is too."""
 
@@ -33,55 +33,6 @@ FieldNames = Annotated[
 ]
 TargetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]")]
 """As names begin: commas and spaces alone are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """`type` is what pydantic describes; in a query unless its name stands in the path."""
-
-    name: str
-    type: Any
-    description: str
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`bodies` by media type; none where there is no body."""
-
-    description: str
-    bodies: tuple[tuple[str, Any], ...] = ()
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`problems` are the statuses that it may answer with a problem object, those of every route apart."""
-
-    method: Literal["get", "post", "delete"]
-    path: str
-    name: str
-    summary: str
-    tag: str
-    answers: tuple[tuple[HTTPStatus, Answer], ...]
-    parameters: tuple[Parameter, ...] = ()
-    problems: tuple[HTTPStatus, ...] = ()
-    body: Any = None
-    open: bool = False
-    """Whether it never wants a credential."""
-
-
-def found(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
-    """Of a resource with an ETag."""
-    return (
-        (HTTPStatus.OK, Answer(description, ((JSON, type_),), ("ETag",))),
-        (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
-    )
-
-
-def told(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
-    """Of what holds at this moment, or came of an act."""
-    return ((HTTPStatus.OK, Answer(description, ((JSON, type_),))),)
 
 
 _VERDICT = ((TEXT, str), (JSON, json.VerdictJson))
@@ -235,19 +186,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get",
-        "/api/v1/events",
-        "events",
-        "What changes, as server-sent events for as long as the client listens",
-        "monitor",
-        ((HTTPStatus.OK, Answer("Events, each with JSON in `data`", (("text/event-stream", str),))),),
-        (
-            Parameter("events", list[EventName], "Only these"),
-            Parameter("target", list[str], "Only what concerns these targets, and every result of theirs"),
-        ),
-        (_BAD,),
-    ),
-    Operation(
-        "get",
         "/badges/{name}/{kind}.svg",
         "badge",
         "A badge that shows a target's status, uptime or latency",
@@ -297,4 +235,18 @@ OPERATIONS: tuple[Operation, ...] = (
             *_BADGE_PARAMETERS,
         ),
     ),
+    Operation(
+        "get",
+        "/api/v1/events",
+        "events",
+        "What changes, as server-sent events for as long as the client listens",
+        "monitor",
+        ((HTTPStatus.OK, Answer("Events, each with JSON in `data`", (("text/event-stream", str),))),),
+        (
+            Parameter("events", list[EventName], "Only these"),
+            Parameter("target", list[str], "Only what concerns these targets, and every result of theirs"),
+        ),
+        (_BAD,),
+    ),
+    *DECLARATION_OPERATIONS,
 )

@@ -19,10 +19,11 @@ from floe_monitor.web.single_flight import ThreadedSingleFlight
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from starlette.requests import Request
 
+    from floe_monitor.domain.declarations import Announcement
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
@@ -55,6 +56,7 @@ class StatusPage:
         self._past = past
         self._trace_url = trace_url
         self._templates = environment()
+        self._templates.globals["announcements"] = self._announcements
         self._drawings = strip.Drawings()
         self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
@@ -90,6 +92,9 @@ class StatusPage:
         the same time share what comes of it."""
         found = await self._renders.run_blocking(key, lambda: self._render(template, **values()))
         return _answer(request, *found)
+
+    def _announcements(self) -> Sequence[Announcement]:
+        return self._state.declared.current(time.time()).announcements
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)

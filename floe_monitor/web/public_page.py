@@ -6,6 +6,7 @@ probe gets there. It is for everybody, because the configuration says so.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from floe_monitor.web.badge_api import badge_response
 from floe_monitor.web.responses import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -68,12 +69,14 @@ class PublicPage:
         def values() -> dict[str, Any]:
             rows = [_row(public, self._state.targets.get(name)) for name, public in settings.targets.items()]
             worst = max((row.status for row in rows), default=HealthStatus.UNKNOWN)
+            standing = self._state.declared.current(time.time()).announcements
             return {
                 "root": "",
                 "heading": settings.heading,
                 "rows": rows,
                 "worst": worst,
                 "said": _sentence(rows),
+                "texts": [each.text for each in standing if each.public],
             }
 
         key = ("public", settings.heading, tuple(settings.targets.items()))
@@ -99,9 +102,10 @@ class PublicPage:
         return settings
 
 
-def public_problem(status: int) -> Response:
+def public_problem(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """An error below `/public`: nothing but what it is."""
-    return PlainTextResponse(f"{HTTPStatus(status).phrase}\n", status, {"cache-control": "no-store"})
+    sent = {"cache-control": "no-store", **(headers or {})}
+    return PlainTextResponse(f"{HTTPStatus(status).phrase}\n", status, sent)
 
 
 def _row(name: str, snapshot: TargetSnapshot | None) -> PublicRow:

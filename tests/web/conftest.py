@@ -147,9 +147,9 @@ class Surface:
             health=Health(self.state, lambda: self.limits),
             access=self.access,
             publish=self.events.append,
+            history=self.history,
             feed=self.feed,
             streams=self.streams,
-            history=self.history,
         )
         return app if listener is None else entering(app, listener)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/public", "/assets/{file}"}
+PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/maintenance", "/public", "/assets/{file}"}
 """For people, in HTML."""
 
 
