@@ -6,7 +6,7 @@
   const ASIDE = 30000;  // where nobody looks, for the title and the icon of the tab
   const LEAST = 1000;  // between two refreshes
   const SILENT = 40000;  // heartbeats come every 15 s
-  const note = document.getElementById("stale");
+  const note = document.getElementById("stale") || document.createElement("span");
   const toggle = document.getElementById("toggle");
   const events = document.body.dataset.events;
   let on = true;
@@ -127,14 +127,16 @@
     if (soon || Date.now() - Math.max(asked, updated) > SLOWLY) plan();
   }
 
-  toggle.hidden = false;
-  toggle.addEventListener("click", () => {
-    on = !on;
-    toggle.textContent = on ? "Live" : "Paused";
-    toggle.setAttribute("aria-pressed", String(on));
-    listen();
-    plan();
-  });
+  if (toggle) {
+    toggle.hidden = false;
+    toggle.addEventListener("click", () => {
+      on = !on;
+      toggle.textContent = on ? "Live" : "Paused";
+      toggle.setAttribute("aria-pressed", String(on));
+      listen();
+      plan();
+    });
+  }
   document.addEventListener("visibilitychange", () => {
     listen();
     if (!document.hidden) plan();
