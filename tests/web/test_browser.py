@@ -154,7 +154,7 @@ async def test_a_page_is_as_wide_as_the_phone(
 
     def steps(browser: Browser) -> list[list[int]]:
         pages = ["/", "/?group=label_number_1", f"/targets/{name}", "/targets/dev", "/targets/nobody"]
-        pages += ["/incidents", f"/incidents/{incident}", "/public"]
+        pages += ["/incidents", f"/incidents/{incident}", "/maintenance", "/public"]
         return [browser.evaluate(url + page, size) for page in pages]
 
     for measured in await browse(steps, width=390):
@@ -200,7 +200,7 @@ async def test_nothing_keeps_anybody_out(surface: Any, url: str, browse: Any, da
     axe = (Path(AXE.origin).parent / "axe.min.js").read_text()
     incident = fail(surface, "warehouse", NOW, DB)
     paths = ["/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"]
-    paths += ["/incidents", f"/incidents/{incident}", "/public"]
+    paths += ["/incidents", f"/incidents/{incident}", "/maintenance", "/public"]
     run = f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})"
     told = ".then(found => found.violations.map(each => [each.id, ...each.nodes.map(node => node.html)]))"
 

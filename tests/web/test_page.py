@@ -9,6 +9,7 @@ import anyio
 import httpx
 import pytest
 
+from floe_monitor.domain.declarations import Announcement, Declarations
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import ConfigStatus, WorkerCounts
 from floe_monitor.settings.http_models import HttpSettings
@@ -230,3 +231,13 @@ async def test_a_page_on_which_nothing_changed_is_not_sent_again(
     held = {"if-none-match": (await client.get("/")).headers["etag"]}
     surface.add(surface.state.targets["dev"].target, result_of("dev", message="another"))
     assert (await client.get("/", headers=held)).status_code == 200
+
+
+async def test_announcements_stand_above_the_list(surface: Any, client: httpx.AsyncClient) -> None:
+    now = time.time()
+    stands = Announcement("1", "Loads are <late> today", "Anna", "local", now, now + 600)
+    over = Announcement("2", "yesterday", "Anna", "local", now - 900, now - 1)
+    surface.state.declared = Declarations(announcements=(over, stands))
+    html = (await client.get("/")).text
+    assert "Loads are &lt;late&gt; today" in html
+    assert "yesterday" not in html

@@ -107,7 +107,7 @@
     if (!events || !on || document.hidden) return;
     heard = Date.now();
     source = new EventSource(events);
-    for (const name of ["summary", "status", "probe", "incident", "maintenance", "configuration"]) {
+    for (const name of ["summary", "status", "probe", "incident", "maintenance", "announcement", "configuration"]) {
       source.addEventListener(name, () => { heard = Date.now(); plan(); });
     }
     source.addEventListener("error", plan);
