@@ -42,11 +42,19 @@ _MOMENTARY = re.compile(rb'(<time data-(?:ago|for)[^>]*>)[^<]*|data-now="[^"]*"'
 class StatusPage:
     """`/`, `/targets/{name}` and their assets. `past`: what is kept beyond the process, if anything is."""
 
-    def __init__(self, state: MonitorState, api: Api, health: Health, past: PastSource | None = None) -> None:
+    def __init__(
+        self,
+        state: MonitorState,
+        api: Api,
+        health: Health,
+        past: PastSource | None = None,
+        trace_url: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._state = state
         self._api = api
         self._health = health
         self._past = past
+        self._trace_url = trace_url
         self._templates = environment()
         self._templates.globals["announcements"] = self._announcements
         self._drawings = status_bar.Drawings()
@@ -165,6 +173,7 @@ class StatusPage:
                 "target.html",
                 root="../",
                 snapshot=snapshot,
+                trace_url=self._trace_url(),
                 view=target_view.build(snapshot, past, self._state, time.time(), kept=self._past is not None),
             )
         )
