@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet --timeout 120
 LOCKED := $(PIP) install --no-deps --require-hashes
 
 # Most of a test's time is waiting, so there are more workers than cores.
-PARALLEL := -n 5
+PARALLEL := -n 6
 
 # Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -101,11 +101,7 @@ sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGI
 	@$(BIN)/python -m deploy.bill_of_materials $(ENGINES)
 
 audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
-	@tool=$$($(BIN)/python -m conformance.environments release.txt)/bin/pip-audit; status=0; \
-	for lock in requirements/*.lock; do \
-		echo "$$lock"; \
-		$$tool --strict --require-hashes --disable-pip --progress-spinner off --requirement $$lock $(AUDIT_ARGS) || status=1; \
-	done; exit $$status
+	@$(BIN)/python -m deploy.audit
 
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart
@@ -116,7 +112,7 @@ certify: $(VENV)/dev.done ## build and run the image of each set of engines; wri
 lock: ## pin the newest versions allowed, and the lowest for test-lowest (needs uv)
 	@for each in requirements/*.lock requirements/*.txt; do \
 		case $$each in \
-			*/upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
+			*/browser.lock | */upstream.txt | */spark.txt | */chdb.txt) only=--no-deps ;; \
 			*/lowest.txt) only="--resolution lowest-direct $(patsubst plugins/%,--no-emit-package floe-monitor-%,$(PLUGINS)) --no-emit-package floe-monitor" ;; \
 			*) only= ;; esac; \
 		uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
@@ -138,9 +134,10 @@ $(VENV)/runtime.done: requirements/runtime.lock pyproject.toml $(wildcard plugin
 	@$(PIP) install --no-deps --no-build-isolation $(addprefix --editable ,. $(PLUGINS))
 	@touch $@
 
-$(VENV)/dev.done: requirements/build.lock requirements/dev.lock $(VENV)/runtime.done
+$(VENV)/dev.done: requirements/build.lock requirements/dev.lock requirements/browser.lock $(VENV)/runtime.done
 	@echo "adding what tests and lint need"
 	@$(LOCKED) --requirement requirements/build.lock
 	@$(call installing,requirements/dev.lock)
 	@$(LOCKED) --no-build-isolation --requirement requirements/dev.lock
+	@$(LOCKED) --requirement requirements/browser.lock
 	@touch $@

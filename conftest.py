@@ -12,9 +12,8 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytest_plugins = [
-    f"tests.harness.{name}" for name in ("leftovers", "timing", "selection", "distribution", "stalls")
-]
+_HARNESS = ("certificates", "distribution", "leftovers", "plugin_targets", "repeats", "selection", "timing")
+pytest_plugins = [f"tests.harness.{name}" for name in _HARNESS]
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
 """Without shrinking: a failure is told at once, and `explore` makes it small."""

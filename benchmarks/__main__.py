@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.report import show
 
-ALL = ("overhead", "startup", "scrape", "scale", "abuse", "rules", "history")
+ALL = ("overhead", "startup", "scrape", "scale", "sizing", "abuse", "rules", "history", "page")
 
 
 def main() -> int:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.report import Row, show
 from benchmarks.scrape import build
 from conformance.alerts.clocks import STEP, Clock
-from conformance.alerts.servers import LOOPBACK, Servers, missing_programs
+from conformance.alerts.servers import Servers, missing_programs
+from conformance.loopback_server import LOOPBACK
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.prometheus import PrometheusSink

@@ -16,7 +16,7 @@ TARGETS = 10_000
 LAG = "floe_monitor_schedule_lag_seconds_bucket"
 
 
-def _buckets(page: dict[str, float]) -> dict[float, float]:
+def buckets(page: dict[str, float]) -> dict[float, float]:
     found = {}
     for series, value in page.items():
         if series.startswith(LAG):
@@ -35,14 +35,14 @@ def rows() -> Iterator[Row]:
     targets = "".join(f"  target-{number:05d}: {{plugin: lab}}\n" for number in range(TARGETS))
     with daemon(f"probe: {{interval: 30s}}\ntargets:\n{targets}") as measured:
         time.sleep(30)  # the first round, spread over twenty seconds
-        before = _buckets(measured.metrics())
+        before = buckets(measured.metrics())
         time.sleep(20)
-        quiet = _buckets(measured.metrics())
+        quiet = buckets(measured.metrics())
         for _ in range(10):
             started = time.perf_counter()
             measured.metrics()
             time.sleep(max(0.0, 2 - (time.perf_counter() - started)))
-        scraped = _buckets(measured.metrics())
+        scraped = buckets(measured.metrics())
         megabytes = measured.megabytes
     share = _share_within(before, quiet, 0.1)
     yield Row(

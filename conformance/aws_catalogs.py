@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from conformance import environments
-from conformance.lakehouse import LOOPBACK, NAMESPACE, TABLE, WAREHOUSE, is_free
+from conformance.lakehouse import NAMESPACE, TABLE, WAREHOUSE, is_free
+from conformance.loopback_server import LOOPBACK
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:

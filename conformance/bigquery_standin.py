@@ -6,16 +6,13 @@ call on to an emulator if there is one. With an authority it is a forward proxy 
 host.
 """
 
-# ruff: noqa: N815 - the base class of HTTP handlers names the methods
-
 from __future__ import annotations
 
 import json
 import ssl
 import threading
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from conformance.bigquery_answers import (
@@ -29,23 +26,15 @@ from conformance.bigquery_answers import (
     metadata,
     refusal,
 )
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import trustme
 
-LOOPBACK = "127.0.0.1"
 
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handle_error(self, *_: object) -> None:
-        """A client that disconnects is no error here."""
-
-
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on a free loopback port; `emulator` is the port of a server for real jobs."""
 
     def __init__(self, emulator: int | None = None, authority: trustme.CA | None = None) -> None:
@@ -59,25 +48,13 @@ class StandIn:
         self.open = 0
         """Connections now."""
         self._counting = threading.Lock()
-        self._server = _Server((LOOPBACK, 0), _handler(self))
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
+        super().__init__(_Handler)
         self.url = f"http://{LOOPBACK}:{self.port}"
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="bigquery-standin", daemon=True
-        ).start()
 
     def count(self, change: int) -> None:
         with self._counting:
             self.open += change
             self.accepted += max(0, change)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def new_account(email: str, token_uri: str) -> tuple[dict[str, Any], bytes]:
@@ -107,20 +84,9 @@ def new_account(email: str, token_uri: str) -> tuple[dict[str, Any], bytes]:
     return keyfile, public
 
 
-def _handler(standin: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(_Handler):
-        owner = standin
-
-    return Handler
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(HttpHandler):
     owner: StandIn
-
-    def log_message(self, *_: object) -> None:
-        """Silent."""
+    wbufsize = 0  # an answer may break off, and the client waits for the rest of it
 
     def do_GET(self) -> None:
         self._serve()
@@ -154,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()  # the TLS one, which the server does not know of
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         state = self.owner.state
         headers = {key.lower(): value for key, value in self.headers.items()}
         state.requests.append((self.command, self.path, headers, _decoded(headers, body)))

@@ -16,12 +16,12 @@ from xml.sax.saxutils import escape
 
 from conformance import environments
 from conformance.lakehouse import free_ports
+from conformance.loopback_server import LOOPBACK
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 USER = "dbt"
 PROGRAM = "clickhouse-server"

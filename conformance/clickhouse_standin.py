@@ -12,12 +12,11 @@ import json
 import re
 import socketserver
 import struct
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from conformance.clickhouse_answers import BAD_LOGIN, KNOWN, RefusedError, State
+from conformance.loopback_server import HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     import ssl
@@ -26,90 +25,47 @@ if TYPE_CHECKING:
 
     from conformance.clickhouse_answers import Rows
 
-LOOPBACK = "127.0.0.1"
 REVISION = 54429
 """Of the native protocol: as much of it as is answered here. Both sides use the lower one of theirs."""
 _NO_SETTINGS = frozenset({"database", "default_format", "wait_end_of_query", "session_id", "query_id"})
 
 
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on two free ports, for HTTP and the native protocol; with a TLS context in TLS alone."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, **state: Any) -> None:
         self.state = State(**state)
-        self._servers: list[_HttpServer | _NativeServer] = [
-            _HttpServer((LOOPBACK, 0), type("Http", (_HttpHandler,), {"state": self.state})),
-            _NativeServer((LOOPBACK, 0), type("Native", (_NativeHandler,), {"state": self.state})),
-        ]
-        for server in self._servers:
-            server.tls = tls
-            server.state = self.state
-        self.port, self.native_port = (int(server.server_address[1]) for server in self._servers)
-        self._threads = [
-            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-            for server in self._servers
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._native = _Native(self.state, tls)
+        self.native_port = self._native.port
+        super().__init__(_HttpHandler, tls)
 
     def close(self) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-        for thread in self._threads:
-            thread.join(5)
+        super().close()
+        self._native.close()
 
 
-class _Encrypting(socketserver.ThreadingMixIn):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-    tls: ssl.SSLContext | None = None
-    state: State
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: a handshake that never comes must not hold up the others."""
-        self.state.connections += 1
-        if self.tls is None:
-            super().finish_request(request, client_address)  # type: ignore[misc]  # of the server beside it
-            return
-        with self.tls.wrap_socket(request, server_side=True) as encrypted:
-            super().finish_request(encrypted, client_address)  # type: ignore[misc]
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _HttpServer(_Encrypting, ThreadingHTTPServer):
-    pass
-
-
-class _NativeServer(_Encrypting, socketserver.TCPServer):
-    allow_reuse_address = True
+class _Native(LoopbackServer):
+    def __init__(self, state: State, tls: ssl.SSLContext | None) -> None:
+        self.state = state
+        super().__init__(_NativeHandler, tls)
 
 
 # ---------------------------------------------------------------- HTTP
 
 
-class _HttpHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536
-    state: State
+class _HttpHandler(HttpHandler):
+    owner: StandIn
 
-    def log_message(self, *_: object) -> None:
-        pass
+    def setup(self) -> None:
+        self.state = self.owner.state
+        self.state.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         self._send(200, b"Ok.\n") if self.path == "/ping" else self._send(404, b"There is no handle\n")
 
     def do_POST(self) -> None:
-        sql = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        sql = self.body().decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.state.headers.append(headers)
         if self.state.status is not None:
@@ -144,22 +100,21 @@ class _HttpHandler(BaseHTTPRequestHandler):
             raise RefusedError(BAD_LOGIN[0], BAD_LOGIN[1].format(user))
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        if self.state.closes:
-            self.send_header("Connection", "close")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        ends = {"Connection": "close"} if self.state.closes else {}
+        self.answer(status, body, headers={**(headers or {}), **ends})
 
 
 # ---------------------------------------------------------------- the native protocol
 
 
 class _NativeHandler(socketserver.StreamRequestHandler):
-    state: State
+    owner: _Native
     wbufsize = 65536
+
+    def setup(self) -> None:
+        self.state = self.owner.state
+        self.state.connections += 1
+        super().setup()
 
     def handle(self) -> None:
         self._revision = REVISION

@@ -10,19 +10,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-import ssl
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from conformance import databricks_thrift
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import ssl
 
-LOOPBACK = "127.0.0.1"
 TOKEN = "dapi-canary-0123456789"  # noqa: S105 - of a server that lives for a minute
 EXPIRED = "dapi-canary-9876543210"
 CLIENT, SECRET = "6c1c2d3e-0000-4000-8000-00000000feed", "dose-canary-secret-0123"
@@ -101,71 +98,23 @@ class State:
     """What a statement or a session has started or kept running."""
 
 
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on a free port, with that TLS."""
 
     def __init__(self, tls: ssl.SSLContext, **state: Any) -> None:
         self.state = State(**state)
-        self._server = _Server((LOOPBACK, 0), type("Handler", (_Handler,), {"owner": self}))
-        self._server.tls = tls
-        self.port: int = self._server.server_address[1]
+        super().__init__(_Handler, tls)
         self.url = f"https://{LOOPBACK}:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
 
 
-def server_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS for loopback, and the file of the root that its certificate is under."""
-    import trustme  # noqa: PLC0415 - only where a stand-in runs
-
-    authority = trustme.CA()
-    root = folder / "root.pem"
-    authority.cert_pem.write_to_path(root)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", LOOPBACK).configure_cert(context)
-    return context, root
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-    tls: ssl.SSLContext
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: a handshake that never comes must not hold up the others."""
-        with self.tls.wrap_socket(request, server_side=True) as encrypted:
-            super().finish_request(encrypted, client_address)
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536
-    disable_nagle_algorithm = True
+class _Handler(HttpHandler):
     owner: StandIn
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         self._serve(b"")
 
     def do_POST(self) -> None:
-        self._serve(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        self._serve(self.body())
 
     # ------------------------------------------------------------ answers
 
@@ -174,9 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
         state.requests.append(f"{self.command} {self.path}")
         state.headers.append({name.lower(): value for name, value in self.headers.items()})
         if state.moved is not None:
-            self._answer(302, b"", "text/html", {"Location": state.moved})
+            self.answer(302, b"", "text/html", {"Location": state.moved})
         elif state.page:
-            self._answer(200, b"<html>Sign in</html>", "text/html")
+            self.answer(200, b"<html>Sign in</html>", "text/html")
         elif state.status is not None:
             self._answer_json(state.status, {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "not now"})
         else:
@@ -189,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_driver(path, body)
         elif path == "/aad/auth":
             where = f"https://login.invalid/{TENANT}/oauth2/authorize?client_id=x"
-            self._answer(302, b"", "text/html", {"Location": where})
+            self.answer(302, b"", "text/html", {"Location": where})
         elif (public := self._public(path, body)) is not None:
             self._answer_json(*public)
         elif self._refusal() is not None:
@@ -282,31 +231,24 @@ class _Handler(BaseHTTPRequestHandler):
         name = path.rsplit("/", 1)[1]
         compute = state.warehouses.get(name) or state.clusters.get(name)
         if (said := self._refusal()) is not None:
-            self._answer(403, b"", "text/plain", {"x-databricks-reason-phrase": said})
+            self.answer(403, b"", "text/plain", {"x-databricks-reason-phrase": said})
         elif compute is None or compute["state"] in {"DELETED", "DELETING", "ERROR"}:
             said = f"endpoint {name} does not exist"
-            self._answer(404, b"", "text/plain", {"x-thriftserver-error-message": said})
+            self.answer(404, b"", "text/plain", {"x-thriftserver-error-message": said})
         elif compute["state"] in {"STARTING", "PENDING", "RESTARTING"}:
-            self._answer(503, b"", "text/plain", {"Retry-After": "1"})
+            self.answer(503, b"", "text/plain", {"Retry-After": "1"})
         elif compute["state"] in _ASLEEP and not _resumes(compute):
             said = f"{name} is not running"
-            self._answer(400, b"", "text/plain", {"x-thriftserver-error-message": said})
+            self.answer(400, b"", "text/plain", {"x-thriftserver-error-message": said})
         else:
             self._wake(compute)
-            self._answer(200, databricks_thrift.answer(body)[1], "application/x-thrift")
+            self.answer(200, databricks_thrift.answer(body)[1], "application/x-thrift")
 
     # ------------------------------------------------------------ HTTP
 
     def _answer_json(self, status: int, content: dict[str, Any]) -> None:
         more = {"Retry-After": self.owner.state.retry_after} if self.owner.state.retry_after else {}
-        self._answer(status, json.dumps(content).encode(), "application/json", more)
-
-    def _answer(self, status: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(more or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, json.dumps(content).encode(), "application/json", more)
 
 
 def _found(

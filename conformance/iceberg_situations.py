@@ -5,29 +5,23 @@ SeaweedFS and MiniStack are real; Polaris and AWS are stand-ins for what only th
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import ssl
-import tempfile
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import trustme
 
 from conformance.aws_catalogs import ACCOUNT, ARN, MiniStack
 from conformance.cases import Situation
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE, TABLE, Lakehouse
+from conformance.loopback_server import server_tls
 from conformance.polaris_standin import PolarisStandIn
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from conformance.sigv4_standin import SigV4StandIn
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 ID, SECRET, STORE_SECRET, TOKEN = "LAKE_ID", "LAKE_SECRET", "STORE_SECRET", "LAKE_TOKEN"
 SESSION = "STORE_SESSION"
@@ -40,30 +34,16 @@ def config_options() -> dict[str, Any]:
     return {**_BOUNDS, "extension_directory": extension_directory()}
 
 
-_starting = threading.Lock()
-
-
-def _lakehouse() -> Lakehouse:
-    """The one that all cases share."""
-    with _starting:
-        return _started()
-
-
-@cache
+@started_once
 def extension_directory() -> str:
     """One for all cases but that of a missing extension: installing them takes seconds of the first probe."""
-    folder = tempfile.mkdtemp(prefix="extensions-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return str(kept_folder("extensions"))
 
 
-@cache
-def _started() -> Lakehouse:
-    folder = Path(tempfile.mkdtemp(prefix="lakehouse-"))
-    lakehouse = Lakehouse(folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(lakehouse.stop)
-    lakehouse.start()
+@started_once
+def _lakehouse() -> Lakehouse:
+    """The one that all cases share."""
+    lakehouse = kept_open(Lakehouse(kept_folder("lakehouse")))
     lakehouse.fill(extension_directory())
     lakehouse.add_client(*LIMITED)
     return lakehouse
@@ -170,18 +150,9 @@ def polaris(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001 
         )
 
 
+@started_once
 def _ministack() -> MiniStack:
-    with _starting:
-        return _ministack_started()
-
-
-@cache
-def _ministack_started() -> MiniStack:
-    folder = Path(tempfile.mkdtemp(prefix="ministack-"))
-    ministack = MiniStack(folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(ministack.stop)
-    ministack.start()
+    ministack = kept_open(MiniStack(kept_folder("ministack")))
     ministack.fill(extension_directory())
     return ministack
 
@@ -222,11 +193,7 @@ def glue(
 ) -> Iterator[Situation]:
     """A target on the stand-in for Glue's endpoint of one region, with MiniStack behind it; over HTTPS where
     `trusted_in` is a key of `connection` that names its certificate, or empty."""
-    tls = None if trusted_in is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if tls is not None:
-        authority = trustme.CA()
-        authority.issue_cert("127.0.0.1").configure_cert(tls)
-        authority.cert_pem.write_to_path(folder / "root.pem")
+    tls, root = (None, None) if trusted_in is None else server_tls(folder)
     with SigV4StandIn(_ministack(), tls) as endpoint:
         endpoint.clock = clock
         given = endpoint.secret(key_id)
@@ -237,7 +204,7 @@ def glue(
         )
         if trusted_in:
             connection = found.fields["connection"]
-            trust = {**connection.get(trusted_in, {}), "ca_cert_file": str(folder / "root.pem")}
+            trust = {**connection.get(trusted_in, {}), "ca_cert_file": str(root)}
             found = replace(found, fields={"connection": {**connection, trusted_in: trust}})
         yield found
 

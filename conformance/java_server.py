@@ -9,7 +9,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from conformance import maven
-from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, LOOPBACK, free_ports
+from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, free_ports
+from conformance.loopback_server import LOOPBACK
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:

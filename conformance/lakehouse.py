@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import environments
+from conformance.loopback_server import LOOPBACK
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOOPBACK = "127.0.0.1"
 REQUIREMENTS = "seaweedfs.txt"
 WAREHOUSE = "floe"
 CLIENT_ID = "floe-monitor"

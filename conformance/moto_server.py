@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 import urllib.request
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from conformance import environments
+from conformance.loopback_server import LOOPBACK, free_port
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REQUIREMENTS = "moto.txt"
-LOOPBACK = "127.0.0.1"
 REGION = "eu-west-1"
 
 
@@ -23,9 +22,7 @@ class MotoServer(ServerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._program = environments.built(REQUIREMENTS) / "bin" / "moto_server"
-        with socket.socket() as free:
-            free.bind((LOOPBACK, 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
 
     @property

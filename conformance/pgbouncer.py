@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance import os_users
+from conformance.loopback_server import LOOPBACK, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 _SETTINGS = """
 [databases]
@@ -71,7 +71,7 @@ def pooler(
     try:
         directory.chmod(0o755)
         os_users.hand_over(directory, binaries)
-        port = _free_port()
+        port = free_port()
         lines = [f"{name} = host={LOOPBACK} port={server_port} {real}" for name, real in databases.items()]
         settings = _SETTINGS.format(
             databases="\n".join(lines),
@@ -109,12 +109,6 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.02)
     raise RuntimeError(f"pgbouncer did not start (exit status {process.poll()})")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _quoted(text: str) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from conformance.java_server import REGION, JavaServer
-from conformance.lakehouse import LOOPBACK, create_table
+from conformance.lakehouse import create_table
 from conformance.lending_lakehouse import ROLE
+from conformance.loopback_server import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

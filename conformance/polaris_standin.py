@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     from conformance.lakehouse import Lakehouse
@@ -28,7 +28,7 @@ _MAY_NOT_LIST = (
 )
 
 
-class PolarisStandIn:
+class PolarisStandIn(LoopbackServer):
     """Settings are attributes, to be changed while it runs; what it saw is counted."""
 
     def __init__(self, behind: Lakehouse | None = None) -> None:
@@ -51,40 +51,11 @@ class PolarisStandIn:
         self.requests: list[str] = []
         self._valid: dict[str, float] = {}
         self._numbers = itertools.count(1)
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.answer(self, b"")
-
-            def do_POST(self) -> None:
-                server.answer(self, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="polaris", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Handler)
 
     @property
     def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}{BASE}"
+        return f"http://{LOOPBACK}:{self.port}{BASE}"
 
     def options(self, **changes: Any) -> dict[str, Any]:
         """The options of an attach in the platform's spelling."""
@@ -108,7 +79,7 @@ class PolarisStandIn:
     def revoke_all(self) -> None:
         self._valid.clear()
 
-    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+    def answer(self, request: _Handler, body: bytes) -> None:
         parts = urlsplit(request.path)
         self.requests.append(f"{request.command} {parts.path}")
         if self.redirect_to is not None:
@@ -132,7 +103,7 @@ class PolarisStandIn:
         else:
             self._catalog(request, parts.path.removeprefix(BASE))
 
-    def _token(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+    def _token(self, request: _Handler, body: bytes) -> None:
         form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
         given = (form.get("client_id", ""), form.get("client_secret", ""))
         kind, _, pair = request.headers.get("Authorization", "").partition(" ")
@@ -154,17 +125,17 @@ class PolarisStandIn:
                 told["expires_in"] = self.expires_in
             _send(request, 200, told)
 
-    def _is_authorized(self, request: BaseHTTPRequestHandler) -> bool:
+    def _is_authorized(self, request: _Handler) -> bool:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         return kind == "Bearer" and self._valid.get(token, 0.0) > time.monotonic()
 
-    def _config(self, request: BaseHTTPRequestHandler, warehouse: str) -> None:
+    def _config(self, request: _Handler, warehouse: str) -> None:
         if warehouse not in self.warehouses:
             _send(request, 404, _error(f"Unable to find warehouse {warehouse}", "NotFoundException", 404))
             return
         _send(request, 200, {**self.told, "endpoints": []})
 
-    def _catalog(self, request: BaseHTTPRequestHandler, path: str) -> None:
+    def _catalog(self, request: _Handler, path: str) -> None:
         if self.behind is None:
             if path == self.listing:
                 _send(request, 200, {"namespaces": [["shop"]], "next-page-token": None})
@@ -195,6 +166,15 @@ class PolarisStandIn:
         _send(request, status, told)
 
 
+class _Handler(HttpHandler):
+    owner: PolarisStandIn
+
+    def do_GET(self) -> None:
+        self.owner.answer(self, self.body())
+
+    do_POST = do_HEAD = do_GET
+
+
 def _error(message: str, kind: str, code: int) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "code": code}}
 
@@ -207,13 +187,6 @@ def _encoded(part: bytes) -> str:
     return base64.urlsafe_b64encode(part).decode().rstrip("=")
 
 
-def _send(
-    request: BaseHTTPRequestHandler, status: int, told: Any, headers: dict[str, str] | None = None
-) -> None:
+def _send(request: _Handler, status: int, told: Any, headers: dict[str, str] | None = None) -> None:
     body = b"" if told is None or request.command == "HEAD" else json.dumps(told).encode()
-    request.send_response(status)
-    for key, value in {"Content-Type": "application/json", **(headers or {})}.items():
-        request.send_header(key, value)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    request.answer(status, body, "application/json", headers)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import threading
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import os_users
+from conformance.loopback_server import LOOPBACK, free_port
+from conformance.shared_servers import started_once
 
 if TYPE_CHECKING:
     import trustme
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
-LOOPBACK = "127.0.0.1"
 
 _HBA = """
 local   all all                    trust
@@ -73,7 +71,6 @@ CREATE SCHEMA taken AUTHORIZATION dbt;
 CREATE SCHEMA twice AUTHORIZATION dbt;
 CREATE SCHEMA "Twice" AUTHORIZATION dbt
 """
-building = threading.Lock()
 
 
 class Cluster:
@@ -84,9 +81,7 @@ class Cluster:
         self.directory = Path(tempfile.mkdtemp(prefix="fm-pg-", dir="/tmp"))  # short
         self.directory.chmod(0o755)
         os_users.hand_over(self.directory, binaries)
-        with socket.socket() as free:
-            free.bind((LOOPBACK, 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         atexit.register(self.remove)
 
     def tool(self, program: str, *arguments: str) -> None:
@@ -185,12 +180,12 @@ def server_files(authority: trustme.CA, leaf: trustme.LeafCert) -> dict[str, byt
     }
 
 
-@cache
+@started_once
 def plain() -> Cluster:
     return launch(embedded(), {})
 
 
-@cache
+@started_once
 def with_tls() -> tuple[Cluster, dict[str, bytes]]:
     import trustme  # noqa: PLC0415
 
@@ -214,12 +209,12 @@ def _copy_of_plain(**settings: str) -> Cluster:
     return cluster
 
 
-@cache
+@started_once
 def standby() -> Cluster:
     return _copy_of_plain()
 
 
-@cache
+@started_once
 def closed_standby() -> Cluster:
     """It lets nobody in, under the code of a server that is starting up."""
     return _copy_of_plain(hot_standby="off")

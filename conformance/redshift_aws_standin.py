@@ -12,13 +12,12 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl
 
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 from floe_monitor.compute.toolkit.sigv4 import Signer
 
-LOOPBACK = "127.0.0.1"
 REGION = "eu-west-1"
 CLUSTER, WORKGROUP = "marts-cluster", "marts-workgroup"
 TEMPORARY = "temporary-canary-0123456789"
@@ -74,27 +73,16 @@ class AwsRefusalError(Exception):
         self.code, self.status = code, status
 
 
-class AwsStandIn:
+class AwsStandIn(LoopbackServer):
     def __init__(self, **state: Any) -> None:
         self.state = State(**state)
         self._over = threading.Event()
-        self._server = _Server((LOOPBACK, 0), type("Handler", (_Handler,), {"owner": self}))
-        self.port: int = self._server.server_address[1]
+        super().__init__(_Handler)
         self.url = f"http://{LOOPBACK}:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -105,37 +93,23 @@ class AwsStandIn:
         self._over.wait(60)
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536
+class _Handler(HttpHandler):
     owner: AwsStandIn
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         """The credentials of a container."""
         if self.path != "/container" or self.headers.get("authorization") != "container's token":
-            self._send(404, b"{}", "application/json")
+            self.answer(404, b"{}", "application/json")
             return
         key, found = next(iter(self.owner.state.keys.items()))
-        self._send(
+        self.answer(
             200,
             json.dumps({"AccessKeyId": key, "SecretAccessKey": found.secret}).encode(),
             "application/json",
         )
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         target = self.headers.get("x-amz-target")
         if target is not None:
             action, parameters = target.partition(".")[2], json.loads(body)
@@ -156,10 +130,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(refusal, as_json=target is not None)
             return
         if target is not None:
-            self._send(200, json.dumps(found).encode(), "application/x-amz-json-1.1")
+            self.answer(200, json.dumps(found).encode(), "application/x-amz-json-1.1")
         else:
             text = f"<{action}Response><{action}Result>{_xml(found)}</{action}Result></{action}Response>"
-            self._send(200, text.encode(), "text/xml")
+            self.answer(200, text.encode(), "text/xml")
 
     def _verify(self, action: str, body: bytes) -> None:
         given = _AUTHORIZATION.match(self.headers.get("authorization", ""))
@@ -194,19 +168,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, refusal: AwsRefusalError, *, as_json: bool) -> None:
         if as_json:
             text = json.dumps({"__type": f"com.amazonaws#{refusal.code}Exception", "message": str(refusal)})
-            self._send(refusal.status, text.encode(), "application/x-amz-json-1.1")
+            self.answer(refusal.status, text.encode(), "application/x-amz-json-1.1")
             return
         error = f"<Code>{refusal.code}</Code><Message>{refusal}</Message>"
-        self._send(
+        self.answer(
             refusal.status, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode(), "text/xml"
         )
-
-    def _send(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _answer(state: State, action: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -8,19 +8,18 @@ package's build of Postgres lacks. Privileges, and the refusals of the server, a
 from __future__ import annotations
 
 import socket
-import socketserver
 import ssl
 import struct
 import threading
 from contextlib import suppress
-from functools import cache
-from typing import Self
 
-from conformance.postgres_servers import LOOPBACK, PASSWORD, Cluster, embedded
+from conformance.loopback_server import LOOPBACK, LoopbackServer
+from conformance.postgres_protocol import PostgresHandler, parameters_in, sized
+from conformance.postgres_servers import PASSWORD, Cluster, embedded
 from conformance.redshift_aws_standin import TEMPORARY
+from conformance.shared_servers import started_once
 
 _KEPT = ("user", "database", "application_name")
-_TLS_REQUEST = 80877103
 _HBA = """
 local   all all                    trust
 host    all unlisted  127.0.0.1/32 reject
@@ -52,7 +51,7 @@ CREATE SCHEMA AUTHORIZATION single
 """
 
 
-@cache
+@started_once
 def server() -> Cluster:
     """The one server; it ends with this process."""
     import psycopg  # noqa: PLC0415 - only where cases run
@@ -67,82 +66,28 @@ def server() -> Cluster:
     return cluster
 
 
-class Front:
+class Front(LoopbackServer):
     """A proxy on a free port before that server; with a TLS context it agrees to TLS."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.behind, self.tls = port, tls
-        self._server = _Server((LOOPBACK, 0), _Connection)
-        self._server.front = self
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Connection)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-    front: Front
+class _Connection(PostgresHandler):
+    owner: Front
 
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Connection(socketserver.BaseRequestHandler):
-    request: socket.socket
-    server: _Server
-
-    def handle(self) -> None:
-        with suppress(OSError, EOFError):
-            self._serve()
-
-    def finish(self) -> None:
-        self.request.close()  # within TLS it is another than the server's
-
-    def _serve(self) -> None:
-        kind, body = self._startup()
-        if kind == _TLS_REQUEST:
-            if self.server.front.tls is None:
-                self.request.sendall(b"N")
-            else:
-                self.request.sendall(b"S")
-                self.request = self.server.front.tls.wrap_socket(self.request, server_side=True)
-            kind, body = self._startup()
-        parts = body.split(b"\0")
-        given = dict(zip(parts[::2], parts[1::2], strict=False))
-        kept = b"".join(
-            name.encode() + b"\0" + given[name.encode()] + b"\0" for name in _KEPT if name.encode() in given
-        )
-        packet = struct.pack("!I", kind) + kept + b"\0"
-        with socket.create_connection((LOOPBACK, self.server.front.behind), 10) as behind:
+    def serve(self) -> None:
+        kind, body, _ = self.startup(self.owner.tls)
+        given = parameters_in(body)
+        kept = "".join(f"{name}\0{given[name]}\0" for name in _KEPT if name in given)
+        with socket.create_connection((LOOPBACK, self.owner.behind), 10) as behind:
             behind.settimeout(None)
-            behind.sendall(struct.pack("!I", len(packet) + 4) + packet)
+            behind.sendall(sized(struct.pack("!I", kind) + kept.encode() + b"\0"))
             back = threading.Thread(target=_copy, args=(behind, self.request), daemon=True)
             back.start()
             _copy(self.request, behind)
             back.join(10)
-
-    def _startup(self) -> tuple[int, bytes]:
-        (length, kind) = struct.unpack("!II", self._exactly(8))
-        return kind, self._exactly(length - 8)
-
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            more = self.request.recv(size - len(found))
-            if not more:
-                raise EOFError
-            found += more
-        return found
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-import socket
-import socketserver
 import struct
-import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from conformance.loopback_server import LoopbackServer
+from conformance.postgres_protocol import PostgresHandler, parameters_in
 
 if TYPE_CHECKING:
     import ssl
 
-LOOPBACK = "127.0.0.1"
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 VERSION = "PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2, Redshift 1.0.119453"
 LIMIT_REACHED = ("53300", 'connection limit "500" exceeded for non-bootstrap users')
 SALT, NONCE = b"salt", b"a nonce of the server's"
-_TLS_REQUEST = 80877103
 _TEXT = 25
 _PID = 4711
 _SCHEMA = re.compile(r"lower\(nspname\) = '(.*)'")
@@ -62,79 +59,34 @@ class State:
     """Of sessions that ended in good order, the user."""
 
 
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on a free port; with a TLS context it agrees to TLS where a client asks for it."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, **state: Any) -> None:
         self.state, self.tls = State(**state), tls
-        self._server = _Server((LOOPBACK, 0), _Handler)
-        self._server.owner = self
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Handler)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
+class _Handler(PostgresHandler):
     owner: StandIn
 
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(socketserver.BaseRequestHandler):
-    request: socket.socket
-    server: _Server
-
-    def handle(self) -> None:
-        with suppress(OSError, EOFError):
-            self._serve()
-
-    def finish(self) -> None:
-        self.request.close()  # within TLS it is another than the server's
-
-    def _serve(self) -> None:
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        state, encrypted = self.server.owner.state, False
-        kind, body = self._startup()
+    def serve(self) -> None:
+        state = self.owner.state
         if state.greeting is not None:
+            self.first()
             self.request.sendall(state.greeting)
             return
-        if kind == _TLS_REQUEST:
-            if self.server.owner.tls is None:
-                self.request.sendall(b"N")
-            else:
-                self.request.sendall(b"S")
-                self.request, encrypted = (
-                    self.server.owner.tls.wrap_socket(self.request, server_side=True),
-                    True,
-                )
-            kind, body = self._startup()
-        texts = [part.decode() for part in body.split(b"\0")]
-        parameters = dict(zip(texts[::2], texts[1::2], strict=False))
-        parameters.pop("", None)
+        _, body, encrypted = self.startup(self.owner.tls)
+        parameters = parameters_in(body)
         state.startups.append(parameters)
         refusal = self._turned_away(parameters, encrypted=encrypted)
         if refusal is not None:
-            self._send(b"E", _error(refusal, "FATAL"))
+            self.send(b"E", _error(refusal, "FATAL"))
             return
         self._open(parameters)
 
     def _turned_away(self, parameters: dict[str, str], *, encrypted: bool) -> Refusal | None:
-        state, user, database = self.server.owner.state, parameters["user"], parameters.get("database", "")
+        state, user, database = self.owner.state, parameters["user"], parameters.get("database", "")
         if state.unready is not None:
             return state.unready
         if state.demands_tls and not encrypted:
@@ -144,13 +96,13 @@ class _Handler(socketserver.BaseRequestHandler):
             if user.startswith("IAM"):
                 return "28000", f'user "{user}" does not exist'
             return "28000", f'password authentication failed for user "{user}"'
-        self._send(b"R", struct.pack("!I", 0))
+        self.send(b"R", struct.pack("!I", 0))
         if database not in state.databases:
             return "3D000", f'database "{database}" does not exist'
         return None
 
     def _proved(self, user: str) -> bool:
-        state = self.server.owner.state
+        state = self.owner.state
         password = state.users.get(user, "").encode()
         if state.login == "clear":
             return self._answer_to(struct.pack("!I", 3)) == password + b"\0" and user in state.users
@@ -171,23 +123,23 @@ class _Handler(socketserver.BaseRequestHandler):
         return False
 
     def _answer_to(self, request: bytes) -> bytes:
-        self._send(b"R", request)
-        return self._receive()[1]
+        self.send(b"R", request)
+        return self.receive()[1]
 
     def _open(self, parameters: dict[str, str]) -> None:
         for name, value in (("server_version", "8.0.2"), ("client_encoding", "UTF8")):
-            self._send(b"S", f"{name}\0{value}\0".encode())
-        self._send(b"K", struct.pack("!II", _PID, 1))
-        self._send(b"Z", b"I")
+            self.send(b"S", f"{name}\0{value}\0".encode())
+        self.send(b"K", struct.pack("!II", _PID, 1))
+        self.send(b"Z", b"I")
         session = _Extended()
         while True:
-            kind, body = self._receive()
+            kind, body = self.receive()
             if kind == b"X":
-                self.server.owner.state.partings.append(parameters["user"])
+                self.owner.state.partings.append(parameters["user"])
                 return
             if kind == b"Q":
                 self._run(body.rstrip(b"\0").decode(), parameters, described=False)
-                self._send(b"Z", b"I")
+                self.send(b"Z", b"I")
             else:
                 self._extend(session, kind, body, parameters)
 
@@ -195,60 +147,40 @@ class _Handler(socketserver.BaseRequestHandler):
         """The messages of a prepared statement, which dbt's driver sends, the monitor none."""
         if kind == b"S":
             session.failed = False
-            self._send(b"Z", b"I")
+            self.send(b"Z", b"I")
         elif session.failed:
             return
         elif kind == b"P":
             session.statement = body.split(b"\0")[1].decode()
-            self._send(b"1", b"")
+            self.send(b"1", b"")
         elif kind == b"B":
-            self._send(b"2", b"")
+            self.send(b"2", b"")
         elif kind == b"C":
-            self._send(b"3", b"")
+            self.send(b"3", b"")
         elif kind == b"D":
             if body[:1] == b"S":
-                self._send(b"t", struct.pack("!H", 0))
-            found = _rows(self.server.owner.state, session.statement, parameters)
-            self._send(*((b"T", _described(found)) if found else (b"n", b"")))
+                self.send(b"t", struct.pack("!H", 0))
+            found = _rows(self.owner.state, session.statement, parameters)
+            self.send(*((b"T", _described(found)) if found else (b"n", b"")))
         elif kind == b"E":
             session.failed = not self._run(session.statement, parameters, described=True)
 
     def _run(self, statement: str, parameters: dict[str, str], *, described: bool) -> bool:
-        state = self.server.owner.state
+        state = self.owner.state
         state.statements.append(statement)
         refusal = next((said for part, said in state.refused.items() if part in statement), None)
         if refusal is not None:
-            self._send(b"E", _error(refusal, "ERROR"))
+            self.send(b"E", _error(refusal, "ERROR"))
             return False
         rows = _rows(state, statement, parameters)
         if rows and not described:
-            self._send(b"T", _described(rows))
+            self.send(b"T", _described(rows))
         for row in rows or ():
             values = [str(value).encode() for value in row]
             parts = b"".join(struct.pack("!I", len(value)) + value for value in values)
-            self._send(b"D", struct.pack("!H", len(values)) + parts)
-        self._send(b"C", f"{statement.split(maxsplit=1)[0].upper()}\0".encode())
+            self.send(b"D", struct.pack("!H", len(values)) + parts)
+        self.send(b"C", f"{statement.split(maxsplit=1)[0].upper()}\0".encode())
         return True
-
-    def _startup(self) -> tuple[int, bytes]:
-        (length, kind) = struct.unpack("!II", self._exactly(8))
-        return kind, self._exactly(length - 8)
-
-    def _receive(self) -> tuple[bytes, bytes]:
-        head = self._exactly(5)
-        return head[:1], self._exactly(struct.unpack("!I", head[1:])[0] - 4)
-
-    def _exactly(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            more = self.request.recv(size - len(found))
-            if not more:
-                raise EOFError
-            found += more
-        return found
-
-    def _send(self, kind: bytes, body: bytes) -> None:
-        self.request.sendall(kind + struct.pack("!I", len(body) + 4) + body)
 
 
 @dataclass

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.java_server import REGION, JavaServer
-from conformance.lakehouse import LOOPBACK, create_table
+from conformance.lakehouse import create_table
+from conformance.loopback_server import LOOPBACK
 
 if TYPE_CHECKING:
     from pathlib import Path

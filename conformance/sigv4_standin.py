@@ -11,14 +11,14 @@ import calendar
 import hashlib
 import hmac
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
+
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     import ssl
@@ -47,7 +47,7 @@ class RefusalError(Exception):
         self.kind = kind
 
 
-class SigV4StandIn:
+class SigV4StandIn(LoopbackServer):
     """`keys` and `clock`, how far its clock is ahead of ours, are attributes, to be changed while it runs."""
 
     def __init__(self, behind: MiniStack | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -62,39 +62,11 @@ class SigV4StandIn:
         self.clock = 0.0
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="glue", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Handler, tls)
 
     def options(self, **changes: Any) -> dict[str, Any]:
         found = {
-            "endpoint": f"{self.scheme}://127.0.0.1:{self.port}{BASE}",
+            "endpoint": f"{self.scheme}://{LOOPBACK}:{self.port}{BASE}",
             "authorization_type": "sigv4",
             "sigv4_service": SERVICE,
             "sigv4_region": REGION,
@@ -106,7 +78,7 @@ class SigV4StandIn:
         found = {"type": "s3", "name": "store", "key_id": key_id, "secret": key.secret, "region": REGION}
         return {**found, **({"session_token": key.token} if key.token else {}), **changes}
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: _Handler) -> None:
         parts = urlsplit(request.path)
         self.requests.append(f"{request.command} {parts.path}")
         self.headers.append(dict(request.headers.items()))
@@ -135,7 +107,7 @@ class SigV4StandIn:
             told = {"error": {"message": message, "type": "EntityNotFoundException", "code": 404}}
             _send(request, 404, told)
 
-    def _verified(self, request: BaseHTTPRequestHandler) -> Key:
+    def _verified(self, request: _Handler) -> Key:
         algorithm, _, rest = request.headers.get("Authorization", "").partition(" ")
         if algorithm != "AWS4-HMAC-SHA256":
             raise RefusalError("MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -178,7 +150,16 @@ class SigV4StandIn:
         return key
 
 
-def _signature(request: BaseHTTPRequestHandler, secret: str, credential: str, names: list[str]) -> str:
+class _Handler(HttpHandler):
+    owner: SigV4StandIn
+
+    def do_GET(self) -> None:
+        self.owner.answer(self)
+
+    do_HEAD = do_GET
+
+
+def _signature(request: _Handler, secret: str, credential: str, names: list[str]) -> str:
     """Reckoned here anew, so that a mistake of the signer's is not shared."""
     parts = urlsplit(request.path)
     lines = [request.command, quote(parts.path, safe="/~")]
@@ -195,9 +176,9 @@ def _signature(request: BaseHTTPRequestHandler, secret: str, credential: str, na
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def _forwarded(request: BaseHTTPRequestHandler, behind: MiniStack) -> tuple[int, Any]:
+def _forwarded(request: _Handler, behind: MiniStack) -> tuple[int, Any]:
     there = urllib.request.Request(
-        f"http://127.0.0.1:{behind.port}{request.path}",
+        f"http://{LOOPBACK}:{behind.port}{request.path}",
         method=request.command,
         headers={"Authorization": behind.authorization(SERVICE)},
     )
@@ -208,12 +189,6 @@ def _forwarded(request: BaseHTTPRequestHandler, behind: MiniStack) -> tuple[int,
         return error.code, json.loads(error.read() or b"{}")
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, told: Any, kind: str | None = None) -> None:
+def _send(request: _Handler, status: int, told: Any, kind: str | None = None) -> None:
     body = b"" if request.command == "HEAD" else json.dumps(told).encode()
-    request.send_response(status)
-    request.send_header("Content-Type", "application/json")
-    if kind is not None:
-        request.send_header("x-amzn-ErrorType", kind)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    request.answer(status, body, "application/json", {} if kind is None else {"x-amzn-ErrorType": kind})

@@ -9,27 +9,23 @@ import gzip
 import http.client
 import json
 import re
-import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 from conformance.snowflake_answers import PASSWORD, TOKEN, Account, Answers, Session, SnowflakeError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
-    from types import TracebackType
 
-__all__ = ["LOOPBACK", "PASSWORD", "TOKEN", "Account", "StandIn"]
-
-LOOPBACK = "127.0.0.1"
+__all__ = ["PASSWORD", "TOKEN", "Account", "StandIn"]
 
 
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on a free loopback port; `tls` makes it HTTPS."""
 
     def __init__(
@@ -52,32 +48,7 @@ class StandIn:
         self.shared = 0
         """Requests that came in while their session had another under way."""
         self._in_use: Counter[str] = Counter()
-        standin = self
-
-        class Handler(_Handler):
-            server_of = standin
-
-        self._server = _Server((LOOPBACK, 0), Handler)
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="snowflake-standin", daemon=True
-        )
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Handler, tls)
 
     @property
     def statements(self) -> list[str]:
@@ -157,37 +128,23 @@ class StandIn:
         }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that disconnects is no event."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_of: StandIn
+class _Handler(HttpHandler):
+    owner: StandIn
     timeout = 30
-    wbufsize = -1
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
-        pass
 
     def do_GET(self) -> None:
         self._answer(404, {"success": False, "code": "390404", "message": "not here"})
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        raw = self.body()
         body = gzip.decompress(raw) if self.headers.get("Content-Encoding") == "gzip" else raw
         path = urlsplit(self.path)
-        standin = self.server_of
+        standin = self.owner
         standin.requests.append(path.path)
         with standin.in_use(self._token()):
             time.sleep(standin.account.slow)
         if standin.http_status is not None:
-            self._send(standin.http_status, b"<html>no Snowflake here</html>", "text/html")
+            self.answer(standin.http_status, b"<html>no Snowflake here</html>", "text/html")
             return
         query = {key: values[0] for key, values in parse_qs(path.query).items()}
         try:
@@ -198,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(error.status, answer)
 
     def _route(self, path: str, query: dict[str, str], body: dict[str, Any]) -> None:
-        standin = self.server_of
+        standin = self.owner
         if path == "/session/v1/login-request":
             self._answer(200, {"success": True, "data": standin.login(query, body["data"])})
         elif path == "/queries/v1/query-request":
@@ -223,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, session: Session, body: dict[str, Any]) -> None:
         """To fakesnow, under a login of its own for each session."""
-        upstream = http.client.HTTPConnection(LOOPBACK, self.server_of.upstream_port or 0, timeout=20)
+        upstream = http.client.HTTPConnection(LOOPBACK, self.owner.upstream_port or 0, timeout=20)
         try:
             if not session.upstream:
                 where = f"?databaseName={session.database or ''}"
@@ -233,21 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {"Authorization": f'Snowflake Token="{session.upstream}"'}
             upstream.request("POST", "/queries/v1/query-request", json.dumps(body), headers)
             answer = upstream.getresponse()
-            self._send(answer.status, answer.read(), "application/json")
+            self.answer(answer.status, answer.read(), "application/json")
         finally:
             upstream.close()
 
     def _answer(self, status: int, answer: dict[str, Any]) -> None:
         answer.setdefault("code", None)
         answer.setdefault("message", None)
-        self._send(status, json.dumps(answer).encode(), "application/json")
-
-    def _send(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, json.dumps(answer).encode(), "application/json")
 
 
 def _result(session: Session, columns: list[str], rows: list[list[str | None]]) -> dict[str, Any]:

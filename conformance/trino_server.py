@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import environments, maven_artifacts
 from conformance.lakehouse import free_ports
+from conformance.loopback_server import LOOPBACK
 from conformance.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
 VERSION = "476"
 SERVER = maven_artifacts.Artifact(
     "io.trino",

@@ -9,18 +9,17 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from conformance.loopback_server import HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-LOOPBACK = "127.0.0.1"
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 TOKEN = "token-canary-0123456789"  # noqa: S105
 _HELD_SECONDS = 1.0
@@ -84,7 +83,7 @@ class _Query:
     transaction: str | None = None
 
 
-class StandIn:
+class StandIn(LoopbackServer):
     """Listens on a free port; with a TLS context in HTTPS alone."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, **state: Any) -> None:
@@ -92,55 +91,16 @@ class StandIn:
         self.queries: dict[str, _Query] = {}
         self.transactions: set[str] = set()
         self.numbers = count(1)
-        self._server = _Server((LOOPBACK, 0), type("Handler", (_Handler,), {"owner": self}))
-        if tls is not None:
-            self._server.tls = tls
-        self.port: int = self._server.server_address[1]
         self.scheme = "http" if tls is None else "https"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_Handler, tls)
 
 
 def basic(user: str, password: str = PASSWORD) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-    block_on_close = False
-    tls: ssl.SSLContext | None = None
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: a handshake that never comes must not hold up the others."""
-        if self.tls is None:
-            super().finish_request(request, client_address)
-            return
-        with self.tls.wrap_socket(request, server_side=True) as encrypted:
-            super().finish_request(encrypted, client_address)
-
-    def handle_error(self, *_: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536
+class _Handler(HttpHandler):
     owner: StandIn
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         self._serve()
@@ -153,10 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         state = self.owner.state
-        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        body = self.body().decode()
         state.paths.append(f"{self.command} {self.path}")
         if state.status is not None:
-            self._send(state.status, b"")
+            self.answer(state.status, b"")
         elif self.path == "/v1/info":
             info = {
                 "nodeVersion": {"version": "476"},
@@ -165,9 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._send_json(info)
         elif state.logins and self.headers.get("authorization") not in state.logins:
-            self._send(401, b"Access Denied: Invalid credentials", "text/plain;charset=utf-8")
+            self.answer(401, b"Access Denied: Invalid credentials", "text/plain;charset=utf-8")
         elif self.path == "/v1/statement" and state.moved is not None:
-            self._send(state.moved[0], b"", headers={"Location": state.moved[1]})
+            self.answer(state.moved[0], b"", headers={"Location": state.moved[1]})
         elif self.path == "/v1/statement":
             state.statements.append(body)
             state.headers.append({name.lower(): value for name, value in self.headers.items()})
@@ -175,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif match := re.fullmatch(r"/v1/statement/\w+/(\w+)/(\d+)", self.path):
             self._continue(match[1], int(match[2]))
         else:
-            self._send(404, b"")
+            self.answer(404, b"")
 
     def _begin(self, statement: str) -> str:
         name = f"20261126_100000_{next(self.owner.numbers):05}_abcde"
@@ -208,10 +168,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _continue(self, name: str, number: int) -> None:
         query = self.owner.queries.get(name)
         if query is None:
-            self._send(404, b"")
+            self.answer(404, b"")
         elif self.command == "DELETE":
             self.owner.state.cancelled.append(query.statement)
-            self._send(204, b"")
+            self.answer(204, b"")
         else:
             if self.owner.state.stuck is not None and number > 1:
                 time.sleep(_HELD_SECONDS)
@@ -246,18 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(page, headers)
 
     def _send_json(self, content: object, headers: Mapping[str, str] | None = None) -> None:
-        self._send(200, json.dumps(content).encode(), "application/json", headers)
-
-    def _send(
-        self, status: int, body: bytes, kind: str = "text/html", headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Type": kind}.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, json.dumps(content).encode(), "application/json", headers)
 
 
 def _rows(state: State, statement: str) -> list[list[Any]]:

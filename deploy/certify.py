@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from conformance.loopback_server import free_port
 from deploy import distributions, images
 from deploy.containers import Container, volumes
 
@@ -77,9 +77,7 @@ def certify(engines: str) -> Row:
 
 @contextlib.contextmanager
 def _daemon(image: images.Image, root: Path, user: int, group: int) -> Iterator[tuple[Container, int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         mounts = volumes(root, Path(folder), {"http": {"host": "127.0.0.1", "port": port}})
         container = Container(image, root, user=user, group=group, volumes=mounts)

@@ -140,6 +140,9 @@ class PrometheusRule(Part):
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."
     )
     rule_labels: Strings = Field({}, description="Labels for every alert, such as `team`.")
+    namespace: Name = Field(
+        "", description="Where the operator's Prometheus looks; the release's by default."
+    )
     runbook_url: str = Field("", description="Where you have docs/alerts.md; each alert adds its `#name`.")
     extra_groups: list[Object] = Field([], description="Groups of your own.")
 
@@ -236,6 +239,9 @@ class Values(Part):
     )
     tmp_volume: Object = Field({}, description="Volume for /tmp: an emptyDir by default.")
     volume_claim_templates: list[Object] = Field([], description="Of a statefulset.")
+    persistent_volume_claim_retention_policy: Object = Field(
+        {}, description="Of a statefulset: what becomes of the claims of pods that are there no more."
+    )
 
     resources: Object = Field(
         {

@@ -31,6 +31,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "dev.lock"
 BUILD_LOCK = ROOT / "requirements" / "build.lock"
 MONITOR = "floe-monitor"
+HISTORY = "history"
+"""The extra that comes with every engine: a configuration that asks for a history shall have one."""
+EXTRAS = ("otlp-grpc",)
+"""Those that have a file of their own."""
 _PIN = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?==[^\n]*\\\n(?:    --hash=sha256:\S+(?: \\)?\n)+",
     re.MULTILINE,
@@ -60,15 +64,23 @@ def plugins() -> dict[str, Path]:
 
 
 def needed(engine: str, pins: Mapping[str, Pin]) -> list[str]:
-    """What the engine's plugin and the monitor need, by the names of the lock.
+    """What the engine's plugin and the monitor with its history need, by the names of the lock.
 
-    Of the plugin's extras those come along that are locked whole (DuckDB's Iceberg extensions).
+    Of the plugin's extras those come along that are locked whole (DuckDB's Iceberg extensions). For one of
+    `EXTRAS`: what that needs.
     """
+    monitor = _project(ROOT)
+    if engine in EXTRAS:
+        return _closure(monitor["optional-dependencies"][engine], pins)
     project = _project(plugins()[engine])
-    wanted = [*_project(ROOT)["dependencies"], *project["dependencies"]]
+    wanted = [*monitor["dependencies"], *monitor["optional-dependencies"][HISTORY], *project["dependencies"]]
     for extra in project.get("optional-dependencies", {}).values():
         if all(canonicalize_name(Requirement(text).name) in pins for text in extra):
             wanted += extra
+    return _closure(wanted, pins)
+
+
+def _closure(wanted: Iterable[str], pins: Mapping[str, Pin]) -> list[str]:
     found: set[str] = set()
     waiting = [(canonicalize_name(each.name), frozenset(each.extras)) for each in map(Requirement, wanted)]
     done = set()
@@ -78,18 +90,17 @@ def needed(engine: str, pins: Mapping[str, Pin]) -> list[str]:
             continue
         done.add(each)
         if name not in pins:
-            raise SystemExit(f"{LOCK.name} lacks {name}, which the {engine} plugin needs: run `make lock`")
+            raise SystemExit(f"{LOCK.name} lacks {name}: run `make lock`")
         found.add(name)
         waiting.extend(_requirements(name, extras | pins[name].extras, pins))
     return sorted(found)
 
 
 def requirements(engine: str, wheels: Iterable[Path]) -> str:
-    """The text of `requirements-ENGINE.txt`. `wheels`: the monitor's and the plugin's."""
+    """The text of `requirements-ENGINE.txt`. `wheels`: the monitor's and the plugin's; none for an extra."""
     pins = read_lock(LOCK)
-    lines = [
-        f"# floe-monitor with the {engine} plugin: versions and hashes. docs/installation.md shows its use.\n"
-    ]
+    what = f"What the extra {engine} adds" if engine in EXTRAS else f"floe-monitor with the {engine} plugin"
+    lines = [f"# {what}: versions and hashes. docs/installation.md shows its use.\n"]
     for wheel in wheels:
         name, version, *_ = wheel.name.split("-")
         lines.append(f"{canonicalize_name(name)}=={version} \\\n    --hash=sha256:{_sha256(wheel)}\n")
@@ -111,6 +122,8 @@ def build(directory: Path) -> None:
     for engine in plugins():
         wheels = [_wheel(directory, MONITOR), _wheel(directory, f"{MONITOR}-{engine}")]
         (directory / f"requirements-{engine}.txt").write_text(requirements(engine, wheels))
+    for extra in EXTRAS:
+        (directory / f"requirements-{extra}.txt").write_text(requirements(extra, ()))
     shutil.copyfile(BUILD_LOCK, directory / "requirements-build.txt")
     sums = directory / "SHA256SUMS"
     files = sorted(path for path in directory.iterdir() if path != sums)

@@ -58,7 +58,8 @@ def built(engines: str) -> Image:
         context = Path(folder)
         distributions.build(context / "dist")
         (context / "deploy" / "docker").mkdir(parents=True)
-        shutil.copy(DOCKER / "floe-monitor.yaml", context / "deploy" / "docker")
+        for sent in ("floe-monitor.yaml", "shrink.py"):
+            shutil.copy(DOCKER / sent, context / "deploy" / "docker")
         arguments = {"PYTHON_IMAGE": under, "ENGINES": engines, "VERSION": __version__}
         _buildah(
             *("bud", "--quiet", "--isolation", "chroot", "--network", "host", "--format", "docker"),

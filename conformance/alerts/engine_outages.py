@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conformance import postgres_servers
 from conformance.alerts.stage import BURNING, EXPIRING
-from conformance.postgres_servers import LOOPBACK
+from conformance.loopback_server import LOOPBACK
 
 if TYPE_CHECKING:
     from conformance.alerts.stage import Stage

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
+
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,18 +25,10 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
-LOOPBACK = "127.0.0.1"
 
 
 def missing_programs() -> list[str]:
     return [program for program in PROGRAMS if shutil.which(program) is None]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +47,33 @@ class Notified:
         return tuple(sorted(self.labels.items()))
 
 
-class Pager:
+class Pager(LoopbackServer):
     """Takes Alertmanager's webhooks and keeps what they say."""
 
     def __init__(self) -> None:
         self.received: list[Notified] = []
-        received = self.received
+        super().__init__(_Webhook)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                at = time.monotonic()
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver = self.path.rsplit("/", 1)[-1]
-                received.extend(
-                    Notified(
-                        at,
-                        receiver,
-                        body["groupKey"],
-                        each["status"] == "firing",
-                        each["labels"],
-                        each["annotations"],
-                    )
-                    for each in body["alerts"]
-                )
-                self.send_response(200)
-                self.end_headers()
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-                pass
+class _Webhook(HttpHandler):
+    owner: Pager
 
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="pager", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def do_POST(self) -> None:  # noqa: N802 - http.server looks for it
+        at = time.monotonic()
+        body = json.loads(self.body())
+        receiver = self.path.rsplit("/", 1)[-1]
+        self.owner.received.extend(
+            Notified(
+                at,
+                receiver,
+                body["groupKey"],
+                each["status"] == "firing",
+                each["labels"],
+                each["annotations"],
+            )
+            for each in body["alerts"]
+        )
+        self.answer(200, b"")
 
 
 class Servers:

@@ -6,16 +6,17 @@ import atexit
 import json
 import socket
 import subprocess
-import threading
 import time
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import environments
 from conformance.bigquery_answers import EVERYTHING, refusal
-from conformance.bigquery_standin import LOOPBACK, StandIn, new_account
+from conformance.bigquery_standin import StandIn, new_account
 from conformance.cases import Case, Engine, Situation
+from conformance.loopback_server import LOOPBACK, free_port
+from conformance.shared_servers import started_once
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -30,17 +31,14 @@ VARIABLES = {
     "private_key": "CONFORMANCE_BQ_PRIVATE_KEY",
 }
 REFRESHING = {"refresh_token": "refresh", "client_secret": "client-secret"}
-_building = threading.Lock()
-_account = cache(partial(new_account, ACCOUNT, ""))
+_account = started_once(partial(new_account, ACCOUNT, ""))
 
 
-@cache
+@started_once
 def _emulator() -> int:
-    """The port of an emulator that lives as long as this process."""
+    """The port of the one that all cases share."""
     program = environments.built("crucible.txt") / "bin" / "crucible"
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     command = [str(program), "serve", "--dialect", "bigquery", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     atexit.register(process.kill)
@@ -78,11 +76,8 @@ def _situation(
 
 @contextmanager
 def _standing(authority: Any = None, **state: Any) -> Iterator[StandIn]:
-    with _building:
-        emulator = _emulator()
-        public = _account()[1]
-    with StandIn(emulator, authority) as standin:
-        standin.state.accounts[ACCOUNT] = public
+    with StandIn(_emulator(), authority) as standin:
+        standin.state.accounts[ACCOUNT] = _account()[1]
         for key, value in state.items():
             setattr(standin.state, key, value)
         yield standin

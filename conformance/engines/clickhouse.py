@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import atexit
-import tempfile
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import clickhouse_servers, clickhouse_standin
 from conformance.cases import Case, Engine, Situation
 from conformance.clickhouse_servers import PASSWORD, Front, OldServer, Profile
+from conformance.loopback_server import LOOPBACK
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VARIABLE = "CONFORMANCE_CLICKHOUSE_PASSWORD"
-LOOPBACK = "127.0.0.1"
-_building = threading.Lock()
 _MARTS = Profile(statements=("CREATE DATABASE marts ENGINE = Atomic",))
 _READER = ("SELECT ON default.*", "SHOW ON *.*")
 
 
-@cache
-def _started(profile: Profile | None) -> Front | OldServer:
-    """One for all cases that change nothing in it; it ends with this process."""
-    if profile is None and (problem := clickhouse_servers.old_unavailable()):
-        raise RuntimeError(problem)
-    folder = tempfile.TemporaryDirectory(prefix="fm-clickhouse-", ignore_cleanup_errors=True)
-    place = Path(folder.name) / "server"
-    server = OldServer(place) if profile is None else Front(place, profile)
-    server.__enter__()
-    atexit.register(folder.cleanup)
-    atexit.register(server.stop)
-    return server
-
-
+@started_once
 def shared(profile: Profile | None) -> Front | OldServer:
-    """Debian's server for None. Started for the first that asks."""
-    with _building:
-        return _started(profile)
+    """For all cases that change nothing in it; Debian's server for None."""
+    place = kept_folder("clickhouse") / "server"
+    if profile is not None:
+        return kept_open(Front(place, profile))
+    if problem := clickhouse_servers.old_unavailable():
+        raise RuntimeError(problem)
+    return kept_open(OldServer(place))
 
 
 def _situation(

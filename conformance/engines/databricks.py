@@ -13,7 +13,6 @@ from conformance.databricks_standin import (
     CLUSTER_PATH,
     EXPIRED,
     IDENTITY_TOKEN,
-    LOOPBACK,
     SECRET,
     TOKEN,
     WAREHOUSE,
@@ -21,9 +20,9 @@ from conformance.databricks_standin import (
     StandIn,
     cluster,
     grant,
-    server_tls,
     warehouse,
 )
+from conformance.loopback_server import LOOPBACK, server_tls
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:

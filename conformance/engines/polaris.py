@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import maven_artifacts
@@ -35,44 +30,40 @@ from conformance.polaris_server import (
     REALM_HEADER,
     PolarisServer,
 )
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 CATALOG = "floe"
 _WRONG = "wrong"
-_starting = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Furnished:
-    """The server that the cases share, and who may do what in it: pairs of client ID and secret."""
+class Polaris:
+    """The server that the cases share, and whom it knows: pairs of client ID and secret."""
 
     server: PolarisServer
-    store: LendingLakehouse
     dbt: tuple[str, str]
     other: tuple[str, str]
     brief: tuple[str, str]
     """The principal `dbt` of each realm."""
 
 
-def furnished() -> Furnished:
-    with _starting:
-        return _furnished()
+@started_once
+def store() -> LendingLakehouse:
+    """The object store of the one server."""
+    found = kept_open(LendingLakehouse(kept_folder("lending-store")))
+    found.add_bucket(BUCKET)
+    return found
 
 
-@cache
-def _furnished() -> Furnished:
-    folder = Path(tempfile.mkdtemp(prefix="polaris-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    store = LendingLakehouse(folder / "store")
-    atexit.register(store.stop)
-    store.start()
-    store.add_bucket(BUCKET)
-    server = PolarisServer(folder / "server", store)
-    atexit.register(server.stop)
-    server.start()
+@started_once
+def serving() -> Polaris:
+    """With three realms, and in each a catalog and a principal that manages it."""
+    server = kept_open(PolarisServer(kept_folder("polaris"), store()))
     clients = {}
     for realm in (REALM, OTHER_REALM, BRIEF_REALM):
         server.add_catalog(CATALOG, realm=realm)
@@ -81,7 +72,7 @@ def _furnished() -> Furnished:
     server.add_role("blind", CATALOG, ["TABLE_READ_DATA"])
     server.add_role("lister", CATALOG, ["NAMESPACE_LIST"])
     server.fill(CATALOG, clients[REALM], extension_directory())
-    return Furnished(server, store, *clients.values())
+    return Polaris(server, *clients.values())
 
 
 @contextmanager
@@ -102,7 +93,7 @@ def _polaris(
     `change` is made with the server, that principal's name and its credentials; what it returns are those
     that the target has. Where the target is `watched`, it is made after the target was found sound once.
     """
-    found = furnished()
+    found = serving()
     name, client = "dbt", found.dbt
     with ExitStack() as stack:
         if roles is not None:
@@ -134,7 +125,7 @@ def _polaris(
 def _platform(folder: Path) -> Iterator[Situation]:
     """The platform's own spelling, as it stands in its document."""
     with _polaris(folder) as situation:
-        server = furnished().server
+        server = serving().server
         attach = {
             "path": "iceberg:polaris",
             "alias": "lake",
@@ -155,7 +146,7 @@ def _platform(folder: Path) -> Iterator[Situation]:
 def _own_keys(folder: Path) -> Iterator[Situation]:
     """Keys of the object store in the configuration, where the catalog lends none."""
     with _polaris(folder, options={"access_delegation_mode": "none"}) as situation:
-        secret = furnished().store.storage_secret()
+        secret = store().storage_secret()
         key = secret.pop("secret")
         yield Situation(
             {"connection": {**situation.fields["connection"], "secrets": [secret]}},
@@ -167,7 +158,7 @@ def _own_keys(folder: Path) -> Iterator[Situation]:
 @contextmanager
 def _realm(folder: Path, *, realm: str | None, token: bool = False) -> Iterator[Situation]:
     """A client of the other realm, or a `token` of it, whose requests to the catalog name this one."""
-    found = furnished()
+    found = serving()
     with _polaris(folder, read=False) as situation:
         [attach] = situation.fields["connection"]["attach"]
         secret = {
@@ -190,26 +181,26 @@ def _realm(folder: Path, *, realm: str | None, token: bool = False) -> Iterator[
 
 
 @contextmanager
-def _token(folder: Path, make: Callable[[Furnished], str]) -> Iterator[Situation]:
+def _token(folder: Path, make: Callable[[Polaris], str]) -> Iterator[Situation]:
     """A target that is given a token, not credentials for one."""
     with _polaris(folder) as situation:
         yield Situation(
-            situation.fields, credentials={"lake.token": TOKEN}, environment={TOKEN: make(furnished())}
+            situation.fields, credentials={"lake.token": TOKEN}, environment={TOKEN: make(serving())}
         )
 
 
-def _expired(found: Furnished) -> str:
+def _expired(found: Polaris) -> str:
     """Whose time is over by the server's clock, in the only realm in which that can be waited for."""
     token = found.server.token(found.brief, realm=BRIEF_REALM)
     time.sleep(5)
     return token
 
 
-def _of_another_realm(found: Furnished) -> str:
+def _of_another_realm(found: Polaris) -> str:
     return found.server.token(found.other, realm=OTHER_REALM)
 
 
-def _of_a_dropped_principal(found: Furnished) -> str:
+def _of_a_dropped_principal(found: Polaris) -> str:
     name = f"dbt-{time.time_ns()}"
     token = found.server.token(found.server.add_principal(name, ["dbt"]))
     _drop_principal(found.server, name, ("", ""))
@@ -237,7 +228,7 @@ def _rotate(
 @contextmanager
 def _dropped_while_watched(folder: Path) -> Iterator[Situation]:
     """A catalog of the case's own, without a table: one with any is not dropped."""
-    server = furnished().server
+    server = serving().server
     catalog = f"floe-{time.time_ns()}"
     server.add_catalog(catalog)
     server.add_role(catalog, catalog, MANAGES)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import pgbouncer
 from conformance.cases import Case, Engine, Situation
+from conformance.loopback_server import LOOPBACK
 from conformance.postgres_servers import (
-    LOOPBACK,
     PASSWORD,
-    building,
     closed_standby,
     plain,
     standby,
@@ -48,16 +47,14 @@ def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Si
 
 @contextmanager
 def _server(folder: Path, which: Callable[[], Cluster] = plain, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with building:
-        cluster = which()
+    cluster = which()
     yield _situation(**{"port": cluster.port, **changes})
 
 
 @contextmanager
 def _tls(folder: Path, **changes: Any) -> Iterator[Situation]:
     """`ssl…` names of files are looked up in the case's directory."""
-    with building:
-        cluster, files = with_tls()
+    cluster, files = with_tls()
     for name, content in files.items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
@@ -69,8 +66,7 @@ def _tls(folder: Path, **changes: Any) -> Iterator[Situation]:
 
 @contextmanager
 def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with building:
-        cluster = plain()
+    cluster = plain()
     with FaultProxy(cluster.port, fault, **options) as proxy:
         yield _situation(proxy.port)
 
@@ -79,8 +75,7 @@ def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]
 def _hosts(folder: Path, hosts: str, wanted: str | None = None, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
     """At the primary's port of other addresses: a standby (127.0.0.2), one that starts up (127.0.0.3) and
     one that accepts and never answers (127.0.0.4). `wanted` is PGTARGETSESSIONATTRS."""
-    with building:
-        cluster, copies = plain(), (("127.0.0.2", standby()), ("127.0.0.3", closed_standby()))
+    cluster, copies = plain(), (("127.0.0.2", standby()), ("127.0.0.3", closed_standby()))
     # One situation at a time has these addresses.
     with _addresses, ExitStack() as stack:
         for address, copy in copies:
@@ -104,8 +99,7 @@ def _pooled(
     **changes: Any,
 ) -> Iterator[Situation]:
     """Through pgbouncer with one connection to the server; `before` is what another client does there."""
-    with building:
-        cluster = plain()
+    cluster = plain()
     users = dict.fromkeys(("dbt", "reader"), PASSWORD)
     databases = {"analytics": "dbname=analytics", "alias": "dbname=analytics"}
     with pgbouncer.pooler(
@@ -133,8 +127,7 @@ def _options(folder: Path, options: str) -> Iterator[Situation]:
 @contextmanager
 def _built_by_another(folder: Path) -> Iterator[Situation]:  # noqa: ARG001
     """The table that `dbt run` is to build is there, of the server's first user."""
-    with building:
-        cluster = plain()
+    cluster = plain()
     cluster.execute(f"CREATE TABLE taken.built_table_{_BUILT_BY_ANOTHER.suffix} (amount int)", "analytics")
     yield _situation(cluster.port, schema="taken")
 
@@ -147,8 +140,7 @@ _BUILT_BY_ANOTHER = Case(
 @contextmanager
 def _password_file(folder: Path, content: bytes) -> Iterator[Situation]:
     """The variable of the profile is not set: none can have this content."""
-    with building:
-        cluster = plain()
+    cluster = plain()
     (folder / "password").write_bytes(content)
     files = {"password": str(folder / "password")}
     yield replace(_situation(cluster.port), environment={}, credential_files=files)
@@ -157,8 +149,7 @@ def _password_file(folder: Path, content: bytes) -> Iterator[Situation]:
 @contextmanager
 def _kept(folder: Path, host: str, former: str) -> Iterator[Situation]:  # noqa: ARG001
     """A connection is kept to `former`, where `host` led; the name leads now where the system's files say."""
-    with building:
-        cluster = plain()
+    cluster = plain()
     with FaultProxy(cluster.port, host=former) as proxy:
         situation = _situation(proxy.port, host=host)
         fields = {**situation.fields, "connection_reuse": True}
@@ -169,8 +160,7 @@ def _kept(folder: Path, host: str, former: str) -> Iterator[Situation]:  # noqa:
 def _limit_reached(folder: Path) -> Iterator[Situation]:  # noqa: ARG001
     import psycopg  # noqa: PLC0415
 
-    with building:
-        cluster = plain()
+    cluster = plain()
     with psycopg.connect(
         host=LOOPBACK, port=cluster.port, user="single", dbname="analytics", password=PASSWORD
     ):

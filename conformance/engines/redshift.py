@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import redshift_servers, redshift_standin
 from conformance.cases import Case, Engine, Situation
-from conformance.postgres_servers import LOOPBACK, PASSWORD
+from conformance.loopback_server import LOOPBACK, server_tls
+from conformance.postgres_servers import PASSWORD
 from conformance.redshift_aws_standin import CLUSTER, REGION, TEMPORARY, WORKGROUP, AwsStandIn
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
 VARIABLE, KEY_VARIABLE, SECRET_VARIABLE = (
     f"CONFORMANCE_REDSHIFT_{name}" for name in ("PASSWORD", "KEY_ID", "KEY_SECRET")
 )
-_building = threading.Lock()
 
 
 def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Situation:
@@ -38,9 +37,7 @@ def _situation(port: int, password: str | None = PASSWORD, **changes: Any) -> Si
 
 @contextmanager
 def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        cluster = redshift_servers.server()
-    with redshift_servers.Front(cluster.port) as front:
+    with redshift_servers.Front(redshift_servers.server().port) as front:
         yield _situation(**{"port": front.port, **changes})
 
 
@@ -48,19 +45,16 @@ def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG00
 def _tls(folder: Path, *, trusted: bool = True, **changes: Any) -> Iterator[Situation]:
     """`trusted`: the root is one of the system's."""
     context, environment = _authority(folder)
-    with _building:
-        cluster = redshift_servers.server()
-    with redshift_servers.Front(cluster.port, context) as front:
+    with redshift_servers.Front(redshift_servers.server().port, context) as front:
         found = _situation(front.port, **{"sslmode": None, **changes})
         yield replace(found, environment={**found.environment, **(environment if trusted else {})})
 
 
 @contextmanager
 def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        cluster = redshift_servers.server()
     changes = {key: options.pop(key) for key in ("connect_timeout",) if key in options}
-    with redshift_servers.Front(cluster.port) as front, FaultProxy(front.port, fault, **options) as proxy:
+    port = redshift_servers.server().port
+    with redshift_servers.Front(port) as front, FaultProxy(front.port, fault, **options) as proxy:
         yield _situation(proxy.port, **changes)
 
 
@@ -87,9 +81,8 @@ def _iam(
 ) -> Iterator[Situation]:
     """By AWS' stand-in, to the real server. `reached`: whether anything answers at the cluster's port."""
     context, environment = _authority(folder)
-    with _building:
-        cluster = redshift_servers.server()
-    with AwsStandIn() as aws, redshift_servers.Front(cluster.port, context) as front:
+    port = redshift_servers.server().port
+    with AwsStandIn() as aws, redshift_servers.Front(port, context) as front:
         for name, value in (state or {}).items():
             setattr(aws.state, name, value)
         with FaultProxy(front.port, Fault.PASS if reached else Fault.REFUSE) as proxy:
@@ -151,13 +144,8 @@ def _workgroup(
 
 def _authority(folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
     """A server's TLS, and the environment in which its root is one of the system's."""
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "root.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context, {"SSL_CERT_FILE": str(folder / "root.pem")}
+    context, root = server_tls(folder, "localhost")
+    return context, {"SSL_CERT_FILE": str(root)}
 
 
 ENGINE = Engine(

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-import threading
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import maven_artifacts
@@ -17,49 +12,28 @@ from conformance.engines.iceberg import direct, probed
 from conformance.iceberg_situations import SECRET, STORE_SECRET, config_options, extension_directory
 from conformance.lakehouse import NAMESPACE, TABLE, Lakehouse
 from conformance.rest_catalogs import BUCKET, OPEN, WAREHOUSE, IcebergRest, Nessie, RestCatalog
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-_starting = threading.Lock()
 
-
+@started_once
 def store() -> Lakehouse:
-    """The object store that all catalogs share; it ends with this process."""
-    with _starting:
-        return _store()
-
-
-def serving(kind: type[RestCatalog]) -> RestCatalog:
-    """The catalog of that kind, with shop.orders in it, started for the first that asks."""
-    with _starting:
-        return _serving(kind)
-
-
-@cache
-def _store() -> Lakehouse:
-    found = Lakehouse(_folder() / "store")
-    atexit.register(found.stop)
-    found.start()
+    """The object store of all catalogs."""
+    found = kept_open(Lakehouse(kept_folder("store")))
     found.add_bucket(BUCKET)
     return found
 
 
-@cache
-def _serving(kind: type[RestCatalog]) -> RestCatalog:
-    catalog = kind(_folder() / kind.name, _store())
-    atexit.register(catalog.stop)
-    catalog.start()
+@started_once
+def serving(kind: type[RestCatalog]) -> RestCatalog:
+    """The catalog of that kind, with shop.orders in it."""
+    catalog = kept_open(kind(kept_folder(kind.name), store()))
     catalog.fill(extension_directory())
     return catalog
-
-
-@cache
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="rest-catalogs-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, Engine, Situation
-from conformance.snowflake_standin import LOOPBACK, PASSWORD, TOKEN, StandIn
+from conformance.loopback_server import LOOPBACK
+from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:

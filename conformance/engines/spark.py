@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
-import ssl
 import sys
-import tempfile
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, Engine, Situation
 from conformance.environments import ROOT
+from conformance.loopback_server import LOOPBACK, server_tls
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PASSWORD = "it's \\ secret"  # noqa: S105 - of a server that lives for a minute
 VARIABLE = "CONFORMANCE_SPARK_SECRET"
-LOOPBACK = "127.0.0.1"
 CLUSTER = "0123-456789-abcdefgh"
-_building = threading.Lock()
 
 
 @cache
@@ -40,17 +36,13 @@ def _module(name: str) -> Any:
     return module
 
 
-@cache
+@started_once
 def _real() -> int:
-    """The port of the one server; it ends with this process."""
+    """The port of the one server."""
     server = _module("realserver")
     if problem := server.unavailable(build=True):
         raise RuntimeError(problem)
-    folder = tempfile.TemporaryDirectory(prefix="fm-spark-", ignore_cleanup_errors=True)
-    running = server.running(Path(folder.name))
-    port: int = running.__enter__()
-    atexit.register(folder.cleanup)
-    atexit.register(running.__exit__, None, None, None)
+    port: int = kept_open(server.running(kept_folder("spark")))
     return port
 
 
@@ -67,16 +59,12 @@ def _situation(port: int, secret: tuple[str, str] | None = None, **changes: Any)
 
 @contextmanager
 def _server(folder: Path, **changes: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        port = _real()
-    yield _situation(**{"port": port, **changes})
+    yield _situation(**{"port": _real(), **changes})
 
 
 @contextmanager
 def _fault(folder: Path, *, fault: Fault, **options: Any) -> Iterator[Situation]:  # noqa: ARG001
-    with _building:
-        port = _real()
-    with FaultProxy(port, fault, **options) as proxy:
+    with FaultProxy(_real(), fault, **options) as proxy:
         yield _situation(proxy.port)
 
 
@@ -102,19 +90,13 @@ def _standin(
 def _tls(
     folder: Path, *, http: bool = False, token: str = PASSWORD, state: str = "RUNNING"
 ) -> Iterator[Situation]:
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
+    context, root = server_tls(folder, "localhost")
     api = {"/api/2.0/clusters/get": (200, {"state": state})}
     options = {"tls": context, "http": http, "token": PASSWORD, "api": api}
     if not http:
         with _standin(folder, options=options, use_ssl=True) as situation:
             yield situation
         return
-    root = folder / "root.pem"
-    ca.cert_pem.write_to_path(root)
     changes: dict[str, Any] = {"method": "http", "host": "localhost", "user": None, "cluster": CLUSTER}
     with _standin(folder, options=options, secret=("token", token), **changes) as situation:
         yield replace(situation, environment={**situation.environment, "SSL_CERT_FILE": str(root)})

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
-import ssl
-import tempfile
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conformance import trino_server, trino_standin
 from conformance.cases import Case, Engine, Situation
 from conformance.engines import rest_catalogs
 from conformance.lakehouse import CLIENT_ID, CLIENT_SECRET, NAMESPACE
+from conformance.loopback_server import LOOPBACK, server_tls
 from conformance.rest_catalogs import WAREHOUSE, IcebergRest, Nessie
+from conformance.shared_servers import kept_folder, kept_open, started_once
 from conformance.trino_catalogs import iceberg_over_rest
 from conformance.trino_standin import PASSWORD, basic
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from conformance.trino_server import TrinoServer
 
 VARIABLE = "CONFORMANCE_TRINO_SECRET"
-LOOPBACK = "127.0.0.1"
 _ENVIRONMENT = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": "", "PYTHONWARNINGS": "ignore"}
-_building = threading.Lock()
 
 
-@cache
-def _real() -> TrinoServer:
-    """The one server; it ends with this process."""
+@started_once
+def server() -> TrinoServer:
+    """The one that all cases share."""
     if problem := trino_server.unavailable(build=True):
         raise RuntimeError(problem)
-    folder = tempfile.TemporaryDirectory(prefix="fm-trino-", ignore_cleanup_errors=True)
-    server = trino_server.TrinoServer(Path(folder.name), _icebergs())
-    server.__enter__()
-    atexit.register(folder.cleanup)
-    atexit.register(server.stop)
-    return server
+    return kept_open(trino_server.TrinoServer(kept_folder("trino"), _icebergs()))
 
 
 def _icebergs() -> dict[str, dict[str, object]]:
@@ -54,19 +45,12 @@ def _icebergs() -> dict[str, dict[str, object]]:
         store=rest_catalogs.store().store,
         keys=(CLIENT_ID, CLIENT_SECRET),
     )
-    away = FaultProxy(fault=Fault.REFUSE)
-    atexit.register(away.close)
+    away = kept_open(FaultProxy(fault=Fault.REFUSE))
     return {
         "lake": made(rest_catalogs.serving(IcebergRest).uri),
         "nessie": made(rest_catalogs.serving(Nessie).uri),
         "away": made(f"http://{LOOPBACK}:{away.port}"),
     }
-
-
-def server() -> TrinoServer:
-    """Started for the first that asks."""
-    with _building:
-        return _real()
 
 
 def _situation(port: int, secret: tuple[str, str] | None = None, **changes: Any) -> Situation:
@@ -134,13 +118,7 @@ def _standin(folder: Path, **state: Any) -> Iterator[Situation]:  # noqa: ARG001
 @contextmanager
 def _leading_to_http(folder: Path) -> Iterator[Situation]:
     """TLS ends before a coordinator that does not know of it."""
-    import trustme  # noqa: PLC0415 - only where cases run
-
-    authority = trustme.CA()
-    root = folder / "root.pem"
-    authority.cert_pem.write_to_path(root)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    context, root = server_tls(folder, "localhost")
     with FaultProxy(fault=Fault.REFUSE) as nowhere:
         site = f"http://{LOOPBACK}:{nowhere.port}"
         logins = frozenset({basic("dbt")})

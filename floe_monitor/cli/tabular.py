@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from enum import StrEnum
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.cli.terminal import STYLES, CliError, console, write
@@ -32,7 +31,9 @@ def write_rows(
     if form is TabularFormat.PARQUET:
         if output is None:
             raise CliError("Parquet is binary: name a file with --output")
-        _write_parquet(rows, columns, output)
+        from floe_monitor.cli.parquet import write_parquet  # noqa: PLC0415 - for this form alone
+
+        write_parquet(rows, columns, output)
         return
     if form is TabularFormat.TABLE and output is None:
         _print_table(rows, columns)
@@ -80,18 +81,3 @@ def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _write_parquet(rows: Sequence[Row], columns: Sequence[str], output: Path) -> None:
-    columnar = {name: [row.get(name) for row in rows] for name in columns}
-    try:
-        arrow = import_module("pyarrow")
-        parquet = import_module("pyarrow.parquet")
-    except ImportError:
-        raise CliError(
-            "Parquet needs pyarrow, which is not installed: pip install pyarrow, or use --format csv"
-        ) from None
-    try:
-        parquet.write_table(arrow.table(columnar), output)
-    except OSError as error:
-        raise CliError(f"{output}: {error}") from None

@@ -20,7 +20,7 @@ from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.configuration import read_configuration
 from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
-from floe_monitor.daemon.history import build_history, take_up
+from floe_monitor.daemon.history import build_history, build_past, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
@@ -40,6 +40,7 @@ from floe_monitor.telemetry.log_sink import LogSink
 from floe_monitor.telemetry.logs import configure_logging, get_logger
 from floe_monitor.telemetry.otel_export import build_otel
 from floe_monitor.telemetry.prometheus import PrometheusSink
+from floe_monitor.web.change_feed import ChangeFeed
 
 if TYPE_CHECKING:
     import signal
@@ -121,12 +122,15 @@ class _Daemon:
         self._otel = build_otel(
             settings.otlp, environ, __version__, self._state, drops, listens=first.path or str(first.port)
         )
-        sinks: list[Sink] = [prometheus, LogSink(settings.log)]
+        self._feed = ChangeFeed(self._state)
+        sinks: list[Sink] = [prometheus, LogSink(settings.log), self._feed]
         if self._otel is not None:
             sinks.append(self._otel)
         self._history = build_history(settings.history, self._state, environ, drops)
+        self._past = None
         if self._history is not None:
             sinks.append(self._history)
+            self._past = build_past(settings.history, environ)
         self._fanout = Fanout(sinks, drops=drops)
         self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
@@ -190,6 +194,8 @@ class _Daemon:
             self._controller,
             limits=self._limits,
             publish=self._publish,
+            feed=self._feed,
+            past=self._past,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
         async with anyio.create_task_group() as services:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.history.recorder import HistoryRecorder
     from floe_monitor.settings.history_models import HistorySettings
     from floe_monitor.telemetry.fanout import Drops
@@ -40,6 +41,15 @@ def build_history(
         log.warning("the history is not written: %s", state.history_problem)
         return None
     return HistoryRecorder(settings, state, environ, socket.gethostname(), drops.add)
+
+
+def build_past(settings: HistorySettings, environ: Mapping[str, str]) -> PastSource | None:
+    """Where a history is written, what the pages read of it."""
+    if settings.url is None:
+        return None
+    from floe_monitor.history.past import HistoryPast  # noqa: PLC0415 - as above
+
+    return HistoryPast(settings.url, environ)
 
 
 async def take_up(history: HistoryRecorder, state: MonitorState, publish: Publish) -> None:

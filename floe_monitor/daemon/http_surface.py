@@ -11,6 +11,7 @@ import anyio
 
 from floe_monitor.compute.toolkit.headroom import descriptor_limit
 from floe_monitor.web.access_control import AccessControl
+from floe_monitor.web.admission import STREAMS
 from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
 from floe_monitor.web.health import Health, create_health_app
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.liveness import LivenessLimits
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.settings.http_models import HttpSettings
+    from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
     from floe_monitor.web.listening import Listener
 
@@ -81,19 +84,35 @@ class HttpSurface:
         *,
         limits: Callable[[], LivenessLimits],
         publish: Publish,
+        feed: ChangeFeed,
+        past: PastSource | None,
         interval: Callable[[], float],
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
         """Until cancelled. `interval`: seconds after which files are read again."""
         health = Health(state, limits)
-        app = create_app(state, page, controller, health=health, access=self.access, publish=publish)
-        services = [Service(app, self._listeners.main, Limits.within(descriptor_limit()))]
+        bounds = Limits.within(descriptor_limit())
+        app = create_app(
+            state,
+            page,
+            controller,
+            health=health,
+            access=self.access,
+            publish=publish,
+            feed=feed,
+            past=past,
+            streams=min(STREAMS, bounds.connections // 4),
+        )
+        services = [Service(app, self._listeners.main, bounds)]
         if self._listeners.health is not None:
             health_app = create_health_app(health, lambda: self.access.rules.http)
-            bounds = Limits.for_health(descriptor_limit())
-            services.append(Service(health_app, (self._listeners.health,), bounds))
+            few = Limits.for_health(descriptor_limit())
+            services.append(Service(health_app, (self._listeners.health,), few))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(self.access.keep_current, interval), name="access")
+            tasks.start_soon(feed.run, name="events")
+            if past is not None:
+                tasks.start_soon(past.run, name="past")
             if self._listeners.certificate is not None:
                 tasks.start_soon(self._listeners.certificate.follow, interval, name="certificate")
             await serve(*services, task_status=task_status)

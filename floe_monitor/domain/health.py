@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from floe_monitor.compute.models import ConnectionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+StatusWord = Literal["unknown", "healthy", "degraded", "unhealthy"]
 
 
 class HealthStatus(IntEnum):
@@ -28,9 +31,9 @@ class HealthStatus(IntEnum):
     UNHEALTHY = 3
 
     @property
-    def word(self) -> str:
+    def word(self) -> StatusWord:
         """The status as people read it: `healthy`."""
-        return self.name.lower()
+        return cast("StatusWord", self.name.lower())
 
     @property
     def is_up(self) -> bool:

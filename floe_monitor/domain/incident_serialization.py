@@ -1,4 +1,4 @@
-"""Incidents as JSON shapes. `docs/http-api.md` describes them; a test holds both together."""
+"""Incidents as JSON shapes, whose types are in `json_types`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from floe_monitor.domain.serialization import moment
 
 if TYPE_CHECKING:
     from floe_monitor.domain.incidents import Incident, Member, Reason
+    from floe_monitor.domain.json_types import (
+        IncidentDetailJson,
+        IncidentJson,
+        MemberJson,
+        ReasonJson,
+        ResourceJson,
+    )
     from floe_monitor.domain.resources import Resource
-    from floe_monitor.domain.serialization import Json
 
 TARGETS_NAMED = 20
 """In a row of the list; the incident itself has all."""
 
 
-def resource(shared: Resource) -> Json:
+def resource(shared: Resource) -> ResourceJson:
     return {"kind": shared.kind, "name": shared.name}
 
 
-def incident(known: Incident) -> Json:
+def incident(known: Incident) -> IncidentJson:
     """One row of the list."""
     last = known.reasons[-1] if known.reasons else None
     cause, ended = known.cause, known.ended_at
@@ -41,7 +47,7 @@ def incident(known: Incident) -> Json:
     }
 
 
-def member(known: Member) -> Json:
+def member(known: Member) -> MemberJson:
     return {
         "target": known.target,
         "plugin": known.plugin,
@@ -55,7 +61,7 @@ def member(known: Member) -> Json:
     }
 
 
-def reason(known: Reason) -> Json:
+def reason(known: Reason) -> ReasonJson:
     return {
         "at": moment(known.at),
         "target": known.target,
@@ -65,7 +71,7 @@ def reason(known: Reason) -> Json:
     }
 
 
-def incident_detail(known: Incident) -> Json:
+def incident_detail(known: Incident) -> IncidentDetailJson:
     return {
         **incident(known),
         "members": [member(each) for each in known.members.values()],

@@ -1,4 +1,4 @@
-"""The monitor's values as JSON shapes. `docs/http-api.md` describes them; a test holds both together.
+"""The monitor's values as JSON shapes, whose types are in `json_types`.
 
 Times are RFC 3339 in UTC, durations seconds.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import pydantic_core
 
 from floe_monitor import __version__
 from floe_monitor.credentials.masking import redacted
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.json_types import TargetJson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileReconciled
     from floe_monitor.domain.expiry import WatchedExpiry
+    from floe_monitor.domain.json_types import (
+        CheckJson,
+        CountsJson,
+        ExpiryJson,
+        MaintenanceJson,
+        ProbeJson,
+        ProfileJson,
+        ReloadedJson,
+        ShardJson,
+        StatusJson,
+        TargetDetailJson,
+        VerdictJson,
+    )
     from floe_monitor.domain.liveness import Verdict
     from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
-
-Json = dict[str, Any]
 
 
 def encode(value: object) -> bytes:
@@ -65,7 +77,7 @@ def _second(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def expiry(known: WatchedExpiry) -> Json:
+def expiry(known: WatchedExpiry) -> ExpiryJson:
     return {
         "what": known.what,
         "of": known.of,
@@ -74,7 +86,7 @@ def expiry(known: WatchedExpiry) -> Json:
     }
 
 
-def check(result: CheckResult) -> Json:
+def check(result: CheckResult) -> CheckJson:
     return {
         "name": result.name,
         "status": result.status.value,
@@ -85,7 +97,7 @@ def check(result: CheckResult) -> Json:
     }
 
 
-def probe(result: ProbeResult) -> Json:
+def probe(result: ProbeResult) -> ProbeJson:
     return {
         "target": result.target,
         "plugin": result.plugin,
@@ -106,13 +118,13 @@ def probe(result: ProbeResult) -> Json:
     }
 
 
-def maintenance(known: Maintenance | None) -> Json | None:
+def maintenance(known: Maintenance | None) -> MaintenanceJson | None:
     if known is None:
         return None
     return {"since": moment(known.since), "until": moment(known.until), "reason": known.reason}
 
 
-def target(snapshot: TargetSnapshot) -> Json:
+def target(snapshot: TargetSnapshot) -> TargetJson:
     """One row of the list: what is known now."""
     health, last = snapshot.health, snapshot.last
     status = snapshot.status
@@ -140,15 +152,11 @@ def target(snapshot: TargetSnapshot) -> Json:
     }
 
 
-TARGET_FIELDS = (
-    "name", "plugin", "status", "up", "stale", "since", "last_status", "last_validation_at",
-    "last_success_at", "last_duration_seconds", "error_type", "message", "warnings", "checks",
-    "consecutive_failures", "status_changes", "maintenance", "labels", "server_address", "expiries",
-)  # fmt: skip
+TARGET_FIELDS = tuple(TargetJson.__annotations__)
 """The keys of `target`, in order."""
 
 
-def target_detail(snapshot: TargetSnapshot) -> Json:
+def target_detail(snapshot: TargetSnapshot) -> TargetDetailJson:
     """Everything about one target. `configuration` holds references to credentials, never a value."""
     known = snapshot.target
     policy = known.policy
@@ -176,21 +184,21 @@ def target_detail(snapshot: TargetSnapshot) -> Json:
     }
 
 
-def counts(snapshots: Iterable[TargetSnapshot]) -> dict[str, int]:
+def counts(snapshots: Iterable[TargetSnapshot]) -> CountsJson:
     """How many targets have each status; every status is there."""
     found = Counter(snapshot.status for snapshot in snapshots)
-    return {status.word: found[status] for status in HealthStatus}
+    return cast("CountsJson", {status.word: found[status] for status in HealthStatus})
 
 
-def verdict(judged: Verdict) -> Json:
+def verdict(judged: Verdict) -> VerdictJson:
     return {"status": "ok" if judged.ok else "failing", "reasons": [*judged.reasons, *judged.remarks]}
 
 
-def profile(reconciled: ProfileReconciled) -> Json:
+def profile(reconciled: ProfileReconciled) -> ProfileJson:
     return {"result": reconciled.result, "at": moment(reconciled.at), "message": reconciled.message}
 
 
-def shard(state: MonitorState) -> Json | None:
+def shard(state: MonitorState) -> ShardJson | None:
     """Of a monitor that shares its targets with others: which part it has."""
     if state.shard is None:
         return None
@@ -204,7 +212,7 @@ def shard(state: MonitorState) -> Json | None:
     }
 
 
-def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
+def status(state: MonitorState, live: Verdict, ready: Verdict) -> StatusJson:
     """The monitor itself."""
     config = state.config
     return {
@@ -231,11 +239,11 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> Json:
     }
 
 
-def reloaded(outcome: ConfigReloaded) -> Json:
+def reloaded(event: ConfigReloaded) -> ReloadedJson:
     return {
-        "at": moment(outcome.at),
-        "added": list(outcome.added),
-        "changed": list(outcome.changed),
-        "removed": list(outcome.removed),
-        "waiting_for_restart": list(outcome.waiting),
+        "at": moment(event.at),
+        "added": list(event.added),
+        "changed": list(event.changed),
+        "removed": list(event.removed),
+        "waiting_for_restart": list(event.waiting),
     }

@@ -80,6 +80,11 @@ class HistoryReader:
         """Every target there ever was, by name."""
         self._names = {number: name for name, number in self.targets.items()}
 
+    @property
+    def connection(self) -> Connection:
+        """For other queries of one reading."""
+        return self._connection
+
     def changes(self, names: Sequence[str], span: Span) -> list[StatusChange]:
         """Oldest first."""
         table = tables.transitions

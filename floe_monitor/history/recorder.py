@@ -84,7 +84,7 @@ class HistoryRecorder:
         self._store: HistoryStore | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._told = ""
+        self._reported = ""
         self._pause = FLUSH_SECONDS
         self._checked = False
         self._looked_at = self._expired_at = 0.0
@@ -301,13 +301,13 @@ class HistoryRecorder:
             self._store.close()
         if not self.remembered.done():
             self.remembered.set_result(Remembered({}, []))
-        if not self._told:
+        if not self._reported:
             log.warning("the history is not written: %s", why)
-        self._told = self._state.history_problem = why
+        self._reported = self._state.history_problem = why
         self._pause = min(self._pause * 2, RETRY_SECONDS)
 
     def _recovered(self) -> None:
         self._pause = FLUSH_SECONDS
-        if self._told:
+        if self._reported:
             log.warning("the history is written again")
-            self._told = self._state.history_problem = ""
+            self._reported = self._state.history_problem = ""

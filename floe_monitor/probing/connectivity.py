@@ -28,16 +28,16 @@ class ConnectivityKeeper:
     def apply(self, kept: AbstractSet[str]) -> None:
         """After a change of the configuration; all but these targets are gone, or begin anew."""
         self._judge.apply(kept)
-        self._tell()
+        self._announce()
 
     def note(self, snapshot: TargetSnapshot) -> None:
         """With its result, which has just come."""
         if snapshot.last is not None:
             server = snapshot.server_address.casefold() or snapshot.target.plugin_name
             self._judge.note(snapshot.last, server, self._clock())
-        self._tell()
+        self._announce()
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         reach = self._state.reach = self._judge.reach(complete=self._state.first_round_done)
         if reach.is_lost and self._lost_since is None:
             self._lost_since = self._clock()

@@ -35,7 +35,7 @@ class MaintenanceKeeper:
         self._publish = publish
         self._clock = clock
         self._wall = wall
-        self._told: dict[str, Maintenance] = {}
+        self._announced: dict[str, Maintenance] = {}
         self._alike: dict[tuple[Window, ...], list[str]] = {}
         self._changing: deque[tuple[str, Maintenance | None]] = deque()
         self._began: dict[Maintenance, list[str]] = {}
@@ -45,9 +45,10 @@ class MaintenanceKeeper:
     def apply(self) -> None:
         """After the state's targets were replaced: those in maintenance are so from the first moment on."""
         alike: dict[tuple[Window, ...], list[str]] = {}
-        self._told = {name: told for name, told in self._told.items() if name in self._state.targets}
-        for name, snapshot in self._state.targets.items():
-            if snapshot.target.windows or name in self._told:
+        targets = self._state.targets
+        self._announced = {name: each for name, each in self._announced.items() if name in targets}
+        for name, snapshot in targets.items():
+            if snapshot.target.windows or name in self._announced:
                 alike.setdefault(snapshot.target.windows, []).append(name)
         self._alike = alike
         self._judge(self._wall())
@@ -63,10 +64,10 @@ class MaintenanceKeeper:
             self._change(*self._changing.popleft())
         if self._changing:
             return False
-        self._tell()
+        self._announce()
         return True
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         """Once for all targets that are in the same maintenance."""
         now = self._wall()
         ended, self._ended = self._ended, {}
@@ -93,10 +94,10 @@ class MaintenanceKeeper:
             return
         if snapshot.maintenance != maintenance:
             self._state.targets[name] = snapshot.with_maintenance(maintenance, self._clock())
-        told = self._told.pop(name, None)
+        announced = self._announced.pop(name, None)
         if maintenance is not None:
-            self._told[name] = maintenance
-            if told is None:
+            self._announced[name] = maintenance
+            if announced is None:
                 self._began.setdefault(maintenance, []).append(name)
-        elif told is not None:
-            self._ended.setdefault(told, []).append(name)
+        elif announced is not None:
+            self._ended.setdefault(announced, []).append(name)

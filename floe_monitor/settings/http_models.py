@@ -24,7 +24,7 @@ LONGEST_SOCKET_PATH = 107
 UNIX = "unix"
 """In `http.proxy.addresses`: whoever connects to the Unix socket."""
 
-OWN_SEGMENTS = frozenset({"-", "api", "assets", "healthz", "metrics", "readyz", "targets"})
+OWN_SEGMENTS = frozenset({"-", "api", "assets", "healthz", "incidents", "metrics", "readyz", "targets"})
 """First parts of the routes, which a path prefix would hide."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")

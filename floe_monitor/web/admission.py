@@ -2,7 +2,8 @@
 
 Health routes are always let in. Requests that only read are answered at once as a rule; actions (validate,
 reload) wait for something outside, so they have a share of their own, and requests for the same action a part
-of it: those for a target that hangs leave room for the others. Beyond its share a request is refused at once.
+of it: those for a target that hangs leave room for the others. Streams of events last for as long as somebody
+looks: a share of their own. Beyond its share a request is refused at once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from floe_monitor.web.responses import problem_response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-READS, ACTIONS, SAME_ACTION = 64, 96, 48
-"""Requests under way. Reads and actions together are fewer than the connections a server keeps, so that some
-of those always wait for their client and can be closed for a new one."""
+READS, ACTIONS, SAME_ACTION, STREAMS = 64, 96, 48, 64
+"""Requests under way. Together they are fewer than the connections a server keeps, so that some of those
+always wait for their client and can be closed for a new one."""
+
+STREAM_ROUTE = "/api/v1/events"
 
 _REFUSED = "too many requests of this kind are under way; try again in a second"
 
@@ -29,24 +32,32 @@ class Admission:
     disconnects does not free its place."""
 
     def __init__(
-        self, app: ASGIApp, *, reads: int = READS, actions: int = ACTIONS, same_action: int = SAME_ACTION
+        self,
+        app: ASGIApp,
+        *,
+        reads: int = READS,
+        actions: int = ACTIONS,
+        same_action: int = SAME_ACTION,
+        streams: int = STREAMS,
     ) -> None:
         self._app = app
-        self._limits = {"read": reads, "action": actions}
+        self._limits = {"read": reads, "action": actions, "stream": streams}
         self._same_action = same_action
         self._under_way: Counter[str] = Counter()
 
     @property
     def under_way(self) -> int:
         """Requests under way, health left out."""
-        return self._under_way["read"] + self._under_way["action"]
+        return sum(self._under_way[kind] for kind in self._limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in HEALTH_ROUTES:
             await self._app(scope, receive, send)
             return
         kind = "read" if scope["method"] in READING else "action"
-        counted = (kind,) if kind == "read" else (kind, scope["path"])
+        if kind == "read" and scope["path"] == STREAM_ROUTE:
+            kind = "stream"
+        counted = (kind, scope["path"]) if kind == "action" else (kind,)
         if self._is_full(counted):
             refusal = problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSED, headers={"retry-after": "1"})
             await refusal(scope, receive, send)

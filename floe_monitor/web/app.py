@@ -12,12 +12,15 @@ from starlette.middleware import Middleware
 from floe_monitor.compute.errors import resource_error_in
 from floe_monitor.compute.toolkit.suggestions import nearest
 from floe_monitor.web.access_control import AccessMiddleware
-from floe_monitor.web.admission import Admission
+from floe_monitor.web.admission import STREAMS, Admission
 from floe_monitor.web.api import Api
 from floe_monitor.web.audit import Audit
 from floe_monitor.web.content_negotiation import preferred
+from floe_monitor.web.event_stream import EventStreams
 from floe_monitor.web.guard import SECURITY_HEADERS, Guard
 from floe_monitor.web.incident_api import IncidentApi
+from floe_monitor.web.incident_page import IncidentPage
+from floe_monitor.web.openapi import OpenApi
 from floe_monitor.web.page import StatusPage
 from floe_monitor.web.path_prefix import PathPrefix
 from floe_monitor.web.responses import ProblemError, problem_response
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.web.access_control import AccessControl
+    from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.health import Health
     from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
 
@@ -41,11 +46,24 @@ def create_app(
     health: Health,
     access: AccessControl,
     publish: Publish,
+    feed: ChangeFeed,
+    streams: int = STREAMS,
+    past: PastSource | None = None,
 ) -> Starlette:
-    """All routes over `state`, with what is asked before one is reached, outermost first."""
+    """All routes over `state`, with what is asked before one is reached, outermost first. `streams`: how many
+    may listen to events at once; `past`: what is kept beyond the process, if anything is."""
     api = Api(state, metrics_page, controller, health)
-    status_page = StatusPage(state, api, health)
-    routes = [*api.routes(), *IncidentApi(state).routes(), *health.routes(), *status_page.routes()]
+    incident_api = IncidentApi(state)
+    status_page = StatusPage(state, api, health, past)
+    routes = [
+        *api.routes(),
+        *incident_api.routes(),
+        *IncidentPage(state, incident_api, status_page).routes(),
+        *OpenApi().routes(),
+        *EventStreams(state, feed).routes(),
+        *health.routes(),
+        *status_page.routes(),
+    ]
     paths = [route.path for route in routes if "{" not in route.path]
 
     async def on_problem(request: Request, error: Exception) -> Response:
@@ -92,7 +110,7 @@ def create_app(
             Middleware(Audit, publish=publish),
             Middleware(Guard, http=lambda: access.rules.http),
             Middleware(AccessMiddleware, access=access, answer=answer),
-            Middleware(Admission),
+            Middleware(Admission, streams=streams),
         ],
         exception_handlers={
             ProblemError: on_problem,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from floe_monitor.compute.toolkit.suggestions import nearest, suggestion, with_hint
 from floe_monitor.domain import serialization
@@ -17,6 +17,7 @@ from floe_monitor.web.target_query import has_labels, parse_label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from floe_monitor.domain.json_types import GateJson, GateTargetJson
     from floe_monitor.domain.state import TargetSnapshot
 
 PARAMETERS = ("targets", "label", "max_age", "strict")
@@ -83,14 +84,15 @@ class GateQuery:
         return None
 
 
-def judge(targets: Mapping[str, TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus, dict[str, Any]]:
+def judge(targets: Mapping[str, TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus, GateJson]:
     """200 where every selected target can be used, else 503, and the answer's body."""
     now = time.time()
-    rows, closed = [], []
+    rows: list[GateTargetJson] = []
+    closed: list[str] = []
     for snapshot in query.select(targets):
         obstacle = query.obstacle(snapshot, now)
         last = snapshot.last
-        row = {
+        row: GateTargetJson = {
             "name": snapshot.target.name,
             "status": snapshot.status.word,
             "since": serialization.moment(snapshot.health.since),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, cast
+from urllib.parse import urlencode
 
 import anyio.to_thread
 from starlette.routing import Route
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from floe_monitor.domain.incidents import Incident
+    from floe_monitor.domain.json_types import IncidentListJson
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.web.responses import Representation
 
@@ -56,6 +58,14 @@ class IncidentQuery:
             offset=whole_number("offset", values) if values.get("offset") else 0,
         )
 
+    def link(self, offset: int) -> str:
+        """The same question from another row on, for an address."""
+        items = [
+            *([("state", self.state)] if self.state else []),
+            *(("target", name) for name in sorted(self.targets)),
+        ]
+        return "?" + urlencode([*items, *([("offset", str(offset))] if offset else [])])
+
     def select(self, incidents: Sequence[Incident]) -> list[Incident]:
         """Those that match, in their order; `limit` and `offset` are not applied."""
         return [
@@ -85,15 +95,19 @@ class IncidentApi:
             selected = query.select(known)
             end = None if query.limit is None else query.offset + query.limit
             rows = [incident_serialization.incident(each) for each in selected[query.offset : end]]
-            body = {"total": len(selected), "open": sum(each.is_open for each in known), "incidents": rows}
+            body: IncidentListJson = {
+                "total": len(selected),
+                "open": sum(each.is_open for each in known),
+                "incidents": rows,
+            }
             return represent(serialization.encode(body), gzip_accepted=gzip_accepted)
 
         # What the members of a large one share takes some milliseconds to find.
         found = await anyio.to_thread.run_sync(render)
         return conditional_response(request, found, _JSON)
 
-    async def incident(self, request: Request) -> Response:
-        identity = request.path_params["id"]
+    async def find(self, identity: str) -> Incident:
+        """`ProblemError` 404 where there is none."""
         known = self._state.incidents.find(identity)
         if known is None:
             raise ProblemError(
@@ -101,6 +115,10 @@ class IncidentApi:
                 f"no incident {identity[:64]!r} is open or among the last that ended",
                 nearest=None,
             )
+        return known
+
+    async def incident(self, request: Request) -> Response:
+        known = await self.find(request.path_params["id"])
         gzip_accepted = wants_gzip(request)
 
         def render() -> Representation:

@@ -1,77 +1,58 @@
-"""The status page: HTML that works without scripts; a small script refreshes it."""
+"""The status pages: HTML that works without scripts; a small script keeps it current."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
-import jinja2
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from floe_monitor import __version__
-from floe_monitor.domain import serialization
-from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.plurals import counted
-from floe_monitor.web import status_bar
-from floe_monitor.web.responses import ProblemError, conditional_response, represent
+from floe_monitor.web import favicon, fleet, strip, target_view, verdict
+from floe_monitor.web.census import take_census
+from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
-from floe_monitor.web.target_query import TargetQuery
+from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Mapping
 
     from starlette.requests import Request
 
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
+    from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
+    from floe_monitor.web.census import Census
+    from floe_monitor.web.fleet import FleetPage, FleetQuery
     from floe_monitor.web.health import Health
 
-ROWS = 200
-"""Rows to a page: more cannot be read, and costs the browser at every refresh."""
+FEW_DAYS = 4 * 86_400.0
+"""A past that is shorter is shown by hours, unless the request says otherwise."""
 
-SYMBOLS = {
-    HealthStatus.UNKNOWN: "?",
-    HealthStatus.HEALTHY: "✓",
-    HealthStatus.DEGRADED: "!",
-    HealthStatus.UNHEALTHY: "✕",
-}
-_WORST_FIRST = (HealthStatus.UNHEALTHY, HealthStatus.DEGRADED, HealthStatus.UNKNOWN, HealthStatus.HEALTHY)
-_HERE = Path(__file__).parent
-_ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_ASSETS = Path(__file__).parent / "assets"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MOMENTARY = re.compile(rb'(<time data-(?:ago|for)[^>]*>)[^<]*|data-now="[^"]*"')
 
 
 class StatusPage:
-    """`/`, `/targets/{name}` and their assets."""
+    """`/`, `/targets/{name}` and their assets. `past`: what is kept beyond the process, if anything is."""
 
-    def __init__(self, state: MonitorState, api: Api, health: Health) -> None:
+    def __init__(self, state: MonitorState, api: Api, health: Health, past: PastSource | None = None) -> None:
         self._state = state
         self._api = api
         self._health = health
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters |= {
-            "counted": counted,
-            "ms": status_bar.milliseconds,
-            "moment": serialization.moment,
-            "json": _indented,
-            "frozen": frozenset,
-        }
-        self._templates.globals |= {"symbols": SYMBOLS, "version": __version__}
-        self._renders: ThreadedSingleFlight[str] = ThreadedSingleFlight()
-        self._assets = {name: represent((_HERE / "assets" / name).read_bytes()) for name in _ASSETS}
-        self._asset_version = hashlib.blake2b(
-            b"".join(asset.body for asset in self._assets.values()), digest_size=4
-        ).hexdigest()
+        self._past = past
+        self._templates = environment()
+        self._drawings = strip.Drawings()
+        self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
+        self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
+        files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
+        self._assets = {name: represent(content) for name, content in files.items()}
+        self._asset_version = hashlib.blake2b(b"".join(files.values()), digest_size=4).hexdigest()
 
     def routes(self) -> list[Route]:
         return [
@@ -81,83 +62,117 @@ class StatusPage:
         ]
 
     async def index(self, request: Request) -> Response:
-        items = tuple(request.query_params.multi_items())
-        query = TargetQuery.parse(items)
-        html = await self._renders.run_blocking(("index", query), lambda: self._index(query, items))
-        return _html_response(html)
+        query = fleet.FleetQuery.parse(request.query_params.multi_items())
+        return _answer(request, *await self._renders.run(("index", query), lambda: self._index(query)))
 
     async def target(self, request: Request) -> Response:
-        snapshot = self._api.snapshot(request.path_params["name"])
-        html = await self._renders.run_blocking(
-            ("target", snapshot.target.name),
-            lambda: self._render(
-                "target.html", root="../", snapshot=snapshot, status_bar=_status_bar(snapshot)
-            ),
-        )
-        return _html_response(html)
+        name = self._api.snapshot(request.path_params["name"]).target.name
+        return _answer(request, *await self._renders.run(("target", name), lambda: self._target(name)))
 
     async def asset(self, request: Request) -> Response:
         name = request.path_params["file"]
-        if name not in _ASSETS:
+        if name not in self._assets:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"no asset {name[:128]!r}")
-        return conditional_response(request, self._assets[name], _ASSETS[name])
+        return conditional_response(request, self._assets[name], _TYPES[Path(name).suffix])
+
+    async def respond(
+        self, request: Request, template: str, key: Hashable, values: Callable[[], dict[str, Any]]
+    ) -> Response:
+        """Another page in this look. `values` is called in the thread that renders; requests of one `key` at
+        the same time share what comes of it."""
+        found = await self._renders.run_blocking(key, lambda: self._render(template, **values()))
+        return _answer(request, *found)
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)
         title = HTTPStatus(status).phrase
-        html = self._render("problem.html", root=root, status=status, title=title, detail=detail)
-        return _html_response(html, status)
+        body, _ = self._render("problem.html", root=root, status=status, title=title, detail=detail)
+        return HTMLResponse(body, status, {"cache-control": "no-store", "vary": "accept"})
 
-    def _index(self, query: TargetQuery, items: Sequence[tuple[str, str]]) -> str:
-        snapshots = self._state.view()
-        found = sorted(query.select(snapshots), key=lambda snapshot: _WORST_FIRST.index(snapshot.status))
-        shown = found[query.offset : query.offset + min(query.limit or ROWS, ROWS)]
+    async def _index(self, query: FleetQuery) -> tuple[bytes, str]:
+        """In two steps, both in a thread: which rows there are, and with what is kept of these, the page."""
+
+        def arrange() -> tuple[Census, FleetPage]:
+            census = take_census(self._state.view())
+            return census, fleet.arrange(census, query)
+
+        census, page = await self._renders.in_thread(arrange)
+        unit, strips = await self._strips(query, page)
+        return await self._renders.in_thread(lambda: self._fleet(query, census, page, unit, strips))
+
+    async def _strips(self, query: FleetQuery, page: FleetPage) -> tuple[Unit, Mapping[str, Strip]]:
+        if self._past is None:
+            return "hours", {}
+        since = self._past.since
+        unit = query.past or ("hours" if since is None or time.time() - since < FEW_DAYS else "days")
+        return unit, await self._past.strips([row.target.name for row in page.rows], unit)
+
+    def _fleet(
+        self,
+        query: FleetQuery,
+        census: Census,
+        page: FleetPage,
+        unit: Unit,
+        strips: Mapping[str, Strip],
+    ) -> tuple[bytes, str]:
+        live = self._health.live
         return self._render(
             "index.html",
             root="",
-            counts=[(status, serialization.counts(snapshots)[status.word]) for status in _WORST_FIRST],
-            total=len(snapshots),
-            rows=shown,
-            found=len(found),
-            offset=query.offset,
+            overall=verdict.overall(census, live),
+            changed=census.changed,
+            counts=census.counts,
+            total=census.total,
+            page=page,
             query=query,
-            earlier=_link(items, max(0, query.offset - ROWS)) if query.offset else None,
-            later=_link(items, query.offset + len(shown)) if query.offset + len(shown) < len(found) else None,
+            choices=self._choices(),
+            windows=verdict.maintenances(census.in_maintenance),
+            kept=self._past is not None,
+            unit=unit,
+            strips={row.target.name: self._drawn(row, strips) for row in page.rows},
             state=self._state,
-            live=self._health.live,
+            live=live,
             ready=self._health.ready,
         )
 
-    def _render(self, name: str, **values: Any) -> str:
-        now = time.time()
-        return self._templates.get_template(name).render(
-            now=now,
-            ago=lambda at: status_bar.ago(at, now),
-            assets=self._asset_version,
-            redacted_config=_configuration,
-            **values,
+    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> strip.Drawing:
+        if self._past is None:
+            return strip.draw_results(row, time.monotonic())
+        known = strips.get(row.target.name)
+        return (
+            strip.draw_unread() if known is None else self._drawings.draw(row.target.name, known, time.time())
         )
 
+    def _choices(self) -> fleet.Choices:
+        """What targets are called changes with the configuration alone."""
+        of = self._state.config.generation, len(self._state.targets)
+        if self._known_choices is None or self._known_choices[0] != of:
+            self._known_choices = of, fleet.choices(self._state.view())
+        return self._known_choices[1]
 
-def _html_response(html: str, status: int = 200) -> Response:
-    body = html.encode("utf-8", "replace")
-    return HTMLResponse(body, status, {"cache-control": "no-store", "vary": "accept"})
+    async def _target(self, name: str) -> tuple[bytes, str]:
+        past = None if self._past is None else await self._past.target(name)
+        snapshot = self._api.snapshot(name)
+        return await self._renders.in_thread(
+            lambda: self._render(
+                "target.html",
+                root="../",
+                snapshot=snapshot,
+                view=target_view.build(snapshot, past, self._state, time.time(), kept=self._past is not None),
+            )
+        )
+
+    def _render(self, name: str, **values: Any) -> tuple[bytes, str]:
+        """The page, and its tag: how long ago something was is no change of it."""
+        template = self._templates.get_template(name)
+        html = template.render(now=time.time(), assets=self._asset_version, **values)
+        body = html.encode("utf-8", "replace")
+        return body, etag_of(_MOMENTARY.sub(rb"\1", body))
 
 
-def _status_bar(snapshot: TargetSnapshot) -> list[status_bar.Bar]:
-    return status_bar.bars(snapshot.history, min(20, max(len(snapshot.history), 20)))
-
-
-def _configuration(snapshot: TargetSnapshot) -> Any:
-    return serialization.target_detail(snapshot)["configuration"]
-
-
-def _indented(value: object) -> str:
-    import json  # noqa: PLC0415 - one page's need
-
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
-
-
-def _link(items: Sequence[tuple[str, str]], offset: int) -> str:
-    kept = [(key, value) for key, value in items if key != "offset" and value]
-    return "?" + urlencode([*kept, ("offset", str(offset))] if offset else kept)
+def _answer(request: Request, body: bytes, etag: str) -> Response:
+    """Not to be stored, so that a browser shows no page of former times; the script keeps the tag itself."""
+    headers = {"cache-control": "no-store", "vary": "accept", "etag": etag}
+    if is_known(request, etag):
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    return HTMLResponse(body, headers=headers)

@@ -134,6 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits = server_state.limits
         self._arrival: asyncio.TimerHandle | None = None
         self._departure: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
         self._unparsed = bytearray()
         self._in_head = True
         self._head_bytes = 0
@@ -155,7 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         forked_child.release(self._descriptor)
         self.server_state.occupy(self)
-        for timer in (self._arrival, self._departure):
+        for timer in (self._arrival, self._departure, self._stall):
             if timer is not None:
                 timer.cancel()
         self._unparsed.clear()
@@ -170,10 +171,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.server_state.stalled[self] = None
+        # An answer without an end, a stream of events, never comes to its departure.
+        self._stall = self.loop.call_later(self._limits.answer, self._drop)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self.server_state.stalled.pop(self, None)
+        if self._stall is not None:
+            self._stall.cancel()
         self._parse()
 
     def on_message_begin(self) -> None:

@@ -13,6 +13,7 @@ from floe_monitor.compute.errors import resource_error_in
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -58,12 +59,13 @@ class ThreadedSingleFlight(SingleFlight[T]):
         self._one = anyio.CapacityLimiter(1)
 
     async def run_blocking(self, key: Hashable, work: Callable[[], T]) -> T:
-        async def in_thread() -> T:
-            try:
-                return await anyio.to_thread.run_sync(work, limiter=self._one)
-            except RuntimeError as error:
-                if resource_error_in(error) is None:
-                    raise
-            return work()
+        return await self.run(key, lambda: self.in_thread(work))
 
-        return await self.run(key, in_thread)
+    async def in_thread(self, work: Callable[[], S]) -> S:
+        """For what consists of several such steps."""
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._one)
+        except RuntimeError as error:
+            if resource_error_in(error) is None:
+                raise
+        return work()

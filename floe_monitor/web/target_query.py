@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from floe_monitor.compute.toolkit.suggestions import hint, nearest
 from floe_monitor.domain import serialization
@@ -14,9 +14,12 @@ from floe_monitor.web.responses import ProblemError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from floe_monitor.domain.json_types import TargetJson, TargetListJson
     from floe_monitor.domain.state import TargetSnapshot
 
 PARAMETERS = ("status", "plugin", "label", "search", "fields", "limit", "offset")
+MOST = 999_999_999
+"""The largest `limit` and `offset`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +61,44 @@ class TargetQuery:
 
     def select(self, snapshots: Iterable[TargetSnapshot]) -> list[TargetSnapshot]:
         """Those that match, in their order; `limit` and `offset` are not applied."""
+        if not (self.statuses or self.plugins or self.search or self.labels):
+            return list(snapshots)
         return [snapshot for snapshot in snapshots if self._matches(snapshot)]
 
     def page(self, selected: Sequence[TargetSnapshot]) -> Sequence[TargetSnapshot]:
         end = None if self.limit is None else self.offset + self.limit
         return selected[self.offset : end]
 
+    def part(self, row: TargetJson) -> TargetJson:
+        """Those fields alone that are asked for."""
+        whole: dict[str, object] = {**row}
+        return cast("TargetJson", {name: whole[name] for name in self.fields})
+
     def _matches(self, snapshot: TargetSnapshot) -> bool:
         target = snapshot.target
         return (
             (not self.statuses or snapshot.status in self.statuses)
             and (not self.plugins or target.plugin_name in self.plugins)
-            and (not self.search or self.search in target.name.lower())
+            and (not self.search or self._found_in(snapshot))
             and has_labels(target.labels, self.labels)
         )
+
+    def _found_in(self, snapshot: TargetSnapshot) -> bool:
+        if self.search in snapshot.target.name.lower():
+            return True
+        return snapshot.last is not None and self.search in snapshot.last.message.lower()
 
 
 def render_targets(snapshots: Sequence[TargetSnapshot], query: TargetQuery) -> bytes:
     """The answer to `GET /api/v1/targets`; blocking, a few milliseconds for every thousand targets."""
     selected = query.select(snapshots)
     rows = [serialization.target(snapshot) for snapshot in query.page(selected)]
-    if query.fields != serialization.TARGET_FIELDS:
-        rows = [{name: row[name] for name in query.fields} for row in rows]
-    counts = serialization.counts(snapshots)
-    return serialization.encode({"total": len(selected), "counts": counts, "targets": rows})
+    answer: TargetListJson = {
+        "total": len(selected),
+        "counts": serialization.counts(snapshots),
+        "targets": rows if query.fields == serialization.TARGET_FIELDS else [query.part(row) for row in rows],
+    }
+    return serialization.encode(answer)
 
 
 def parse_label(text: str) -> tuple[str, str | None]:
@@ -94,10 +111,12 @@ def has_labels(labels: Mapping[str, str], wanted: Iterable[tuple[str, str | None
     return all(key in labels and value in (None, labels[key]) for key, value in wanted)
 
 
-def whole_number(key: str, values: dict[str, list[str]]) -> int:
+def whole_number(key: str, values: dict[str, list[str]], most: int = MOST) -> int:
+    """The last value, from 0 to `most`."""
     text = values[key][-1]
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"{key} must be a whole number, not {text[:64]!r}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 64 and int(text) <= most):
+        problem = f"{key} must be a whole number from 0 to {most}, not {text[:64]!r}"
+        raise ProblemError(HTTPStatus.BAD_REQUEST, problem)
     return int(text)
 
 

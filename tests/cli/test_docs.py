@@ -49,7 +49,9 @@ def test_every_route_field_and_parameter_is_described() -> None:
     state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
     nothing: Any = None
     health = Health(state, lambda: LivenessLimits(1))
-    routes = create_app(state, nothing, nothing, health=health, access=nothing, publish=nothing).routes
+    routes = create_app(
+        state, nothing, nothing, health=health, access=nothing, publish=nothing, feed=nothing
+    ).routes
     described = dict(re.findall(r"^\| `(/[^`]*)` \| (GET|POST) \|", text, re.MULTILINE))
     assert {route.path: min(route.methods - {"HEAD"}) for route in routes} == described  # type: ignore[attr-defined]
     for word in (*serialization.TARGET_FIELDS, *PARAMETERS):

@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from importlib import util
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance import environments
 from tests.history.conftest import DEGRADED, HEALTHY, UNHEALTHY, Monitor
 
 if TYPE_CHECKING:
@@ -129,5 +135,65 @@ def test_a_history_that_is_not_there_or_none(configure: Any, call: Call, place: 
 
 def test_parquet_wants_a_file_and_a_library(kept: Monitor, call: Call) -> None:
     assert "--output" in call("history", "-f", "parquet").err
-    said = call("history", "-f", "parquet", "-o", "history.parquet")
-    assert said.code == 0 or "pip install pyarrow" in said.err
+    if util.find_spec("pyarrow") is None:
+        said = call("history", "-f", "parquet", "-o", "history.parquet")
+        assert said.code == 2
+        assert "extra `parquet`" in said.err
+
+
+@pytest.fixture(scope="module")
+def pyarrow(starts_processes: None) -> Path:
+    """Where it is installed: an environment of its own."""
+    if reason := environments.unwanted("parquet.txt"):
+        pytest.skip(reason)
+    [packages] = environments.built("parquet.txt").glob("lib/python*/site-packages")
+    return packages
+
+
+LINES = ("history a", "history --by result", "history --by hour", "history --by day", "incidents")
+WRITE_AND_READ = """
+import json, sys
+import pyarrow.parquet
+from floe_monitor.cli.entry import run
+
+def read(path):
+    table = pyarrow.parquet.read_table(path)
+    return {"types": {field.name: str(field.type) for field in table.schema}, "rows": table.to_pylist()}
+
+found = {}
+for line in sys.argv[1:]:
+    words = line.split()
+    for since, name in (((), "kept"), (("--since", "1s"), "none")):
+        for form in ("json", "parquet"):
+            assert run([*words, *since, "--format", form, "--output", name + "." + form]) == 0
+    found[line] = {
+        "json": json.load(open("kept.json")), "kept": read("kept.parquet"), "none": read("none.parquet")
+    }
+json.dump(found, sys.stdout, default=str)
+"""
+
+
+@pytest.mark.gate
+@pytest.mark.process
+@pytest.mark.timeout(600)
+def test_parquet_has_what_json_has_with_types(pyarrow: Path, kept: Monitor, place: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(pyarrow)])}
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_AND_READ, *LINES],
+        cwd=place, env=environ, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for line, found in json.loads(done.stdout).items():
+        types = found["kept"]["types"]
+        moments = [name for name, kind in types.items() if kind == "timestamp[ms, tz=UTC]"]
+        assert moments == [name for name in ("at", "start", "began_at", "ended_at") if name in types], line
+        assert len(found["json"]) > 1
+        for read, written in zip(found["kept"]["rows"], found["json"], strict=True):
+            assert list(read) == list(written)
+            for name, value in written.items():
+                if name in moments and value is not None:
+                    assert datetime.fromisoformat(read[name]) == datetime.fromisoformat(value)
+                else:
+                    assert read[name] == value, name
+        # Of nothing too, so that a folder of such files is one table.
+        assert found["none"]["types"] == types

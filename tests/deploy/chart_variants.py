@@ -40,6 +40,7 @@ VARIANTS: dict[str, Manifest] = {
     "nothing": {},
     "duckdb": yaml.safe_load((CHART / "ci" / "duckdb-values.yaml").read_text()),
     "postgres": yaml.safe_load((CHART / "ci" / "postgres-values.yaml").read_text()),
+    "many targets": yaml.safe_load((CHART / "ci" / "many-targets-values.yaml").read_text()),
     "secured": yaml.safe_load((CHART / "ci" / "secured-values.yaml").read_text()),
     "daemonset": {
         "mode": "daemonset",
@@ -53,6 +54,7 @@ VARIANTS: dict[str, Manifest] = {
         "config": {**TARGET, "shutdown_grace": "1m30s"},
         "replicas": 3,
         "volumeClaimTemplates": [_CLAIM],
+        "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"},
         "podDisruptionBudget": {"enabled": True, "minAvailable": "50%"},
     },
     "statefulset of its own": {"mode": "statefulset", "config": TARGET, "service": {"headless": False}},
@@ -129,6 +131,7 @@ VARIANTS: dict[str, Manifest] = {
         "prometheusRule": {
             "enabled": True,
             "disabled": ALERTS[:1],
+            "namespace": "monitoring",
             "ruleLabels": {"team": "core"},
             "runbookUrl": "https://wiki.example/floe",
             "extraGroups": [{"name": "own", "rules": [_RULE]}],

@@ -33,8 +33,8 @@ def helm(*arguments: str, values: Manifest | None = None) -> subprocess.Complete
     )
 
 
-def render(chart: Path, values: Manifest, *arguments: str) -> list[Manifest]:
-    done = helm("template", "floe", str(chart), *arguments, values=values)
+def render(chart: Path, values: Manifest, *arguments: str, release: str = "floe") -> list[Manifest]:
+    done = helm("template", release, str(chart), *arguments, values=values)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+import zipfile
+from typing import TYPE_CHECKING, Any
 
-from conformance import environments
+from conformance import environments, maven_artifacts
 from tests.deploy.chart_variants import Manifest
 from tests.deploy.charts import containers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_OPERATOR = """
+_STRICT = """
 import json
-from cloudcoil.models.prometheus_operator import v1
 
 def strict(node):
     if isinstance(node, dict):
@@ -28,17 +28,64 @@ def strict(node):
             strict(value)
     return node
 
-kinds = (v1.ServiceMonitor, v1.PodMonitor, v1.PrometheusRule)
 print(json.dumps({each.__name__: strict(each.model_json_schema(by_alias=True)) for each in kinds}))
+"""
+_OPERATOR = """
+from cloudcoil.models.prometheus_operator import v1
+
+kinds = (v1.ServiceMonitor, v1.PodMonitor, v1.PrometheusRule)
+"""
+_ARGO = """
+from hera.workflows.models import CronWorkflow
+
+kinds = (CronWorkflow,)
 """
 
 
 def operator_schemas() -> dict[str, Manifest]:
     """The Prometheus operator's custom resources by kind, made to refuse what they do not have."""
+    return _schemas(_OPERATOR)
+
+
+def argo_schemas() -> dict[str, Manifest]:
+    """Argo's likewise."""
+    return _schemas(_ARGO)
+
+
+def _schemas(models: str) -> dict[str, Manifest]:
     python = environments.built("operator.txt") / "bin" / "python"
-    done = subprocess.run([python, "-c", _OPERATOR], capture_output=True, text=True, timeout=120, check=True)
+    command = [str(python), "-c", models + _STRICT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     schemas: dict[str, Manifest] = json.loads(done.stdout)
     return schemas
+
+
+GATEWAY = maven_artifacts.Artifact(
+    group="io.fabric8",
+    name="kubernetes-model-gatewayapi",
+    version="6.14.0",
+    packaging="jar",
+    sha256="91936c2a7a0506028aca13d76b4de63c2e9da107ea310020dcf0b7ecc8cbd393",
+)
+"""The newest of its line with a schema inside, which is made of the Gateway API's own types: 1 MB."""
+
+
+def route_schema() -> Manifest:
+    """An HTTPRoute's, of version v1, made to refuse what it does not have. It knows no patterns of values."""
+    with zipfile.ZipFile(maven_artifacts.fetched(GATEWAY)) as jar:
+        schema: Manifest = json.loads(jar.read("schema/kube-schema.json"))
+    definitions = _strict(schema["definitions"])
+    return {"$ref": "#/definitions/kubernetes_sigs_gatewayapi_v1_HTTPRoute", "definitions": definitions}
+
+
+def _strict(node: Any) -> Any:
+    """`required` is a flag of each field there, as in the third draft of JSON Schema."""
+    if isinstance(node, list):
+        return [_strict(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _strict(value) for key, value in node.items() if not (key == "required" and value is True)}
+    return {**kept, "additionalProperties": False} if isinstance(kept.get("properties"), dict) else kept
 
 
 def beyond_restricted(pod: Manifest) -> list[str]:

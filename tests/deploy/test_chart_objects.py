@@ -131,7 +131,7 @@ def test_selectors_find_the_pods_and_nothing_else(rendered: Rendered) -> None:
             elif each["kind"] == "Service":
                 assert spec["selector"].items() <= labels.items()
                 assert (spec.get("clusterIP") == "None") == (
-                    name in {"daemonset", "statefulset", "shards", "host"}
+                    name in {"daemonset", "statefulset", "shards", "many targets", "host"}
                 )
             elif each["kind"] == "Pod":
                 assert not spec.get("selector")
@@ -192,6 +192,7 @@ def test_every_alert_is_there_but_those_left_out(rendered: Rendered) -> None:
     assert len(ALERTS) > 5
     *shaped, own = rules("scraped")
     assert own["alert"] == "Own"
+    assert kind(rendered["scraped"], "PrometheusRule")["metadata"]["namespace"] == "monitoring"
     kept = [rule for rule in plain if rule["alert"] != ALERTS[0]]
     for rule, found in zip(kept, shaped, strict=True):
         assert found["expr"] == rule["expr"]
@@ -236,8 +237,6 @@ def test_the_test_pod_asks_the_service(rendered: Rendered) -> None:
 
 
 def test_a_route_leads_to_the_service(rendered: Rendered) -> None:
-    """The Gateway API's own schema is in no package that tests could install: its fields are named here, and
-    were held against the CRD of its version 1.6.3."""
     route = kind(rendered["route"], "HTTPRoute")
     assert route["spec"].keys() == {"parentRefs", "hostnames", "rules"}
     [rule] = route["spec"]["rules"]

@@ -9,7 +9,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 
-from conformance import environments
+from conformance import environments, maven_artifacts
 from deploy.chart import CHART
 from tests.deploy.chart_variants import VARIANTS, Manifest
 from tests.deploy.charts import (
@@ -22,7 +22,7 @@ from tests.deploy.charts import (
     pods,
     render,
 )
-from tests.deploy.manifest_rules import beyond_restricted, broken_policies, operator_schemas
+from tests.deploy.manifest_rules import beyond_restricted, broken_policies, operator_schemas, route_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +80,29 @@ def test_the_operator_accepts_its_resources_and_would_see_a_misplaced_key(
         spec[endpoints] = [{key: value for key, value in spec[endpoints][0].items() if key != "honorLabels"}]
         with pytest.raises(jsonschema.ValidationError, match="'honorLabels' was unexpected"):
             jsonschema.Draft202012Validator(schemas[kind_]).validate({**monitor_, "spec": spec})
+
+
+@pytest.mark.gate
+@pytest.mark.process
+@pytest.mark.timeout(900)
+def test_the_gateway_api_accepts_routes_and_would_see_a_misplaced_key(rendered: Rendered) -> None:
+    if reason := maven_artifacts.unavailable():
+        pytest.skip(reason)
+    validator = jsonschema.Draft7Validator(route_schema())
+    routes = [each for variant in rendered.values() for each in variant if each["kind"] == "HTTPRoute"]
+    assert len(routes) == 2
+    for each in routes:
+        assert each["apiVersion"] == "gateway.networking.k8s.io/v1"
+        validator.validate(each)
+    [route] = [each for each in routes if "filters" in each["spec"]["rules"][0]]
+    [rule] = route["spec"]["rules"]
+    misplaced: Manifest = {**route["spec"], "filters": rule["filters"]}
+    for spec, said in (
+        (misplaced, "'filters' was unexpected"),
+        ({**route["spec"], "rules": [{**rule, "timeouts": "5s"}]}, "'5s' is not of type 'object'"),
+    ):
+        with pytest.raises(jsonschema.ValidationError, match=said):
+            validator.validate({**route, "spec": spec})
 
 
 def test_the_restricted_standard_allows_every_pod(rendered: Rendered) -> None:

@@ -82,6 +82,7 @@ def test_the_gate_leaves_no_test_out(tmp_path: Path, options: tuple[str, ...]) -
     assert "2 passed" in run_pytest(tmp_path, LONG, *options, "-m", "gate or not gate").stdout
 
 
+@pytest.mark.gate
 def test_a_fast_run_starts_no_process_unseen(tmp_path: Path) -> None:
     source = "import subprocess\n\ndef test_it():\n    subprocess.run(['true'])\n"
     done = run_pytest(tmp_path, source, "--fast")

@@ -52,7 +52,8 @@ def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine
     assert DRIVERS[engine] <= set(names)
     others = set().union(*(drivers for other, drivers in DRIVERS.items() if other != engine))
     assert not others & set(names)
-    assert not {"pytest", "ruff", "hatchling"} & set(names), "what the tests need"
+    assert not {"pytest", "ruff", "hatchling", "pyarrow"} & set(names), "what the tests need, or few users"
+    assert {"alembic", "sqlalchemy"} <= set(names), "a history may be asked for"
     text = distributions.requirements(engine, [])
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.match(r"[\w.\[\],-]+==\S+|    --hash=sha256:[0-9a-f]{64}", line) for line in lines)
@@ -61,6 +62,18 @@ def test_an_engines_file_has_all_it_needs_with_hashes_and_no_other_engine(engine
         for each in map(Requirement, metadata.requires(name) or ()) if _is_here(name) else ():
             if each.marker is None or each.marker.evaluate({"extra": ""}):
                 assert canonicalize_name(each.name) in names, f"{name} needs {each}"
+
+
+@needs_locked("grpcio", "opentelemetry-exporter-otlp-proto-grpc")
+def test_an_extra_has_a_file_of_what_it_adds() -> None:
+    pins = distributions.read_lock(distributions.LOCK)
+    added = distributions.needed("otlp-grpc", pins)
+    assert {"grpcio", "opentelemetry-exporter-otlp-proto-grpc"} <= set(added)
+    for engine in ENGINES:
+        assert "grpcio" not in distributions.needed(engine, pins), "export over HTTP does without"
+    text = distributions.requirements("otlp-grpc", [])
+    assert "What the extra otlp-grpc adds" in text.splitlines()[0]
+    assert "floe-monitor==" not in text
 
 
 def _unmet(venv: Path) -> Iterator[str]:
@@ -176,7 +189,8 @@ def test_the_wheels_are_installed_with_two_engines_and_probe(tmp_path: Path) -> 
         "dev": {"plugin": "duckdb", "connection": {"path": ":memory:"}},
         "pg": {"plugin": "postgres", "connection": server},
     }
-    (tmp_path / "floe-monitor.yaml").write_text(yaml.safe_dump({"targets": targets}))
+    history = {"url": f"sqlite:///{tmp_path}/history.db"}
+    (tmp_path / "floe-monitor.yaml").write_text(yaml.safe_dump({"targets": targets, "history": history}))
     said = subprocess.run(
         [venv / "bin" / "floe-monitor", "check"],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
@@ -184,3 +198,8 @@ def test_the_wheels_are_installed_with_two_engines_and_probe(tmp_path: Path) -> 
     assert said.returncode == 1, said.stderr
     assert re.search(r"^dev +✓ healthy", said.stdout, re.MULTILINE), said.stdout
     assert re.search(r"^pg +✕ unhealthy .*Connection refused \(connection\)", said.stdout, re.MULTILINE)
+    kept = subprocess.run(
+        [venv / "bin" / "floe-monitor", "history"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert "there is no history yet" in kept.stderr, "the extra is installed"

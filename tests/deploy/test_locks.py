@@ -180,7 +180,10 @@ def test_the_makefile_installs_what_is_locked_whatever_is_newer(tmp_path: Path) 
         '[project]\nname = "product"\nversion = "1.0"\n'
     )
     (project / "backend.py").write_text(BACKEND)
-    locks = [environments.REQUIREMENTS / name for name in ("runtime.lock", "build.lock", "dev.lock")]
+    locks = [
+        environments.REQUIREMENTS / name
+        for name in ("runtime.lock", "build.lock", "dev.lock", "browser.lock")
+    ]
     for name, text in made_up(locks, index).items():
         (project / "requirements" / name).write_text(text)
     done = subprocess.run(

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # many commands, on a machine that may be busy
 
-MANY_COMMANDS = {"catalog-sql", "check", "config-faults", "help", "images", "plugins", "usage"}
+MANY_COMMANDS = {
+    "catalog-sql",
+    "check",
+    "config-environment",
+    "config-faults",
+    "config-import",
+    "help",
+    "images",
+    "plugins",
+    "usage",
+}
 WORDED_BY = {"check": "duckdb", "usage": "typer", "help": "typer"}
 """Distributions that have a part in what is shown."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.loopback_server import free_port
 from deploy.alerts.__main__ import text as rules_text
 from deploy.alerts.rule import Parameters
 from deploy.grafana.selection import VERDICT
@@ -111,9 +112,7 @@ def daemon(tmp_path: Path, wait_until: WaitUntil, starts_processes: None) -> Ite
     (site / "floe_moody.py").write_text(textwrap.dedent(PLUGIN))
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: floe-moody\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[floe.computes]\nmoody = floe_moody:Moody\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     configuration = tmp_path / "config.yaml"
     log = tmp_path / "log"
     address = f"127.0.0.1:{port}"

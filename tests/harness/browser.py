@@ -1,7 +1,8 @@
-"""A real browser as wide as a phone, through its DevTools protocol over two pipes: no port, no driver."""
+"""A real browser through its DevTools protocol over two pipes: no port, no driver."""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -15,17 +16,33 @@ if TYPE_CHECKING:
 
 PATIENCE = 110.0
 """Seconds for all that one browser is asked: a busy machine starts one in half a minute."""
+_LAST_WORDS = 10.0
+"""Of those, for saying what the page shows instead."""
 _OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --remote-debugging-pipe"
+    "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-pipe"
 )
+_KEYS = {
+    "Tab": (9, ""),
+    "Enter": (13, "\r"),
+    "Space": (32, " "),
+    "ArrowDown": (40, ""),
+}
 
 
-class Phone:
+class Browser:
     """Shows one page after the other. The browser reads from descriptor 3 and writes to 4."""
 
-    def __init__(self, browser: str, profile: Path, *, width: int) -> None:
-        self._until = time.monotonic() + PATIENCE
+    def __init__(
+        self,
+        browser: str,
+        profile: Path,
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._until = time.monotonic() + patience
         self._numbers = itertools.count(1)
         self._session = ""
         self._buffer = b""
@@ -40,8 +57,7 @@ class Phone:
         os.close(theirs_out)
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True}
-        self._ask("Emulation.setDeviceMetricsOverride", **screen)
+        self.emulate(width=width, dark=dark)
 
     def __enter__(self) -> Self:
         return self
@@ -56,17 +72,64 @@ class Phone:
         os.close(self._to)
         os.close(self._from)
 
-    def evaluate(self, url: str, expression: str) -> Any:
-        """The value of a JavaScript expression once the page has been laid out."""
-        self._ask("Page.navigate", url=url)
-        ready = "location.href.startsWith('http') && document.readyState === 'complete'"
-        while not self._value(ready):
-            assert time.monotonic() < self._until, f"{url} was not loaded in time"
-            time.sleep(0.05)
-        return self._value(expression)
+    def emulate(self, *, width: int, height: int = 844, dark: bool = False, scale: int = 1) -> None:
+        """A screen; narrow ones are those of phones."""
+        screen = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
+        self._ask("Emulation.setDeviceMetricsOverride", **screen)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self._ask("Emulation.setEmulatedMedia", features=[scheme, still])
 
-    def _value(self, expression: str) -> Any:
-        return self._ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+    def allow_scripts(self, allowed: bool) -> None:
+        self._ask("Emulation.setScriptExecutionDisabled", value=not allowed)
+
+    def open(self, url: str) -> None:
+        """Returns once the page has been laid out."""
+        self._ask("Page.navigate", url=url)
+        self.wait_for("location.href.startsWith('http') && document.readyState === 'complete'")
+
+    def evaluate(self, url: str, expression: str) -> Any:
+        self.open(url)
+        return self.value(expression)
+
+    def value(self, expression: str) -> Any:
+        """Of a JavaScript expression; of a promise what it comes to."""
+        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_for(self, expression: str) -> None:
+        """Until it is true, across navigations."""
+        while True:
+            try:
+                if self.value(f"Boolean({expression})"):
+                    return
+            except AssertionError:
+                if time.monotonic() > self._until - _LAST_WORDS:
+                    raise
+            assert time.monotonic() < self._until - _LAST_WORDS, f"not true: {expression}; {self._where()}"
+            time.sleep(0.05)
+
+    def press(self, key: str, *, shift: bool = False) -> None:
+        code, text = _KEYS[key]
+        common = {"key": " " if key == "Space" else key, "code": key, "windowsVirtualKeyCode": code}
+        common["modifiers"] = 8 if shift else 0
+        down = "keyDown" if text else "rawKeyDown"
+        self._ask("Input.dispatchKeyEvent", type=down, **common, **({"text": text} if text else {}))
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def type(self, text: str) -> None:
+        self._ask("Input.insertText", text=text)
+
+    def screenshot(self, path: Path) -> None:
+        """Of what the screen shows."""
+        data = self._ask("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def _where(self) -> Any:
+        return self.value(
+            "location.href + ' ' + document.title + ' ' + document.body.innerText.slice(0, 500)"
+        )
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

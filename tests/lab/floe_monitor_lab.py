@@ -144,6 +144,12 @@ def _unhealthy(config: ComputeConfig) -> ConnectionResult:
     return _result(ConnectionStatus.UNHEALTHY, "refused", error_type=ErrorType.CONNECTION)
 
 
+def _alternate(config: ComputeConfig) -> ConnectionResult:
+    """Well and ill in turns of `seconds`."""
+    turn = int(time.time() // float(config.connection.get("seconds", 1)))
+    return _healthy(config) if turn % 2 else _unhealthy(config)
+
+
 def _sleep(config: ComputeConfig) -> ConnectionResult:
     time.sleep(float(config.connection.get("seconds", 0.1)))
     return _result(ConnectionStatus.HEALTHY, "late but well")
@@ -476,6 +482,7 @@ def _print(config: ComputeConfig) -> ConnectionResult:
 
 
 BEHAVIOURS: dict[str, Any] = {
+    "alternate": _alternate,
     "healthy": _healthy,
     "degraded": _degraded,
     "unhealthy": _unhealthy,

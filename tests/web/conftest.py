@@ -25,6 +25,7 @@ from floe_monitor.settings.models import TargetSettings
 from floe_monitor.web.access_control import AccessControl
 from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
+from floe_monitor.web.change_feed import ChangeFeed
 from floe_monitor.web.health import Health
 from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.listening import listen
@@ -130,6 +131,10 @@ class Surface:
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
     environ: dict[str, str] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
+    streams: int = 4
+
+    def __post_init__(self) -> None:
+        self.feed = ChangeFeed(self.state, kept=50)
 
     def app(self, listener: ListenerIdentity | None = None, **http: Any) -> Any:
         """`listener`: where the server does not say by which listener a request comes in."""
@@ -141,6 +146,8 @@ class Surface:
             health=Health(self.state, lambda: self.limits),
             access=self.access,
             publish=self.events.append,
+            feed=self.feed,
+            streams=self.streams,
         )
         return app if listener is None else entering(app, listener)
 

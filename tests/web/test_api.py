@@ -273,6 +273,7 @@ async def test_odd_texts_survive(
     assert "<script>alert" not in (await client.get("/")).text
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 async def test_ten_thousand_targets_are_listed_quickly(
     surface: Any, client: httpx.AsyncClient, target_of: Any, result_of: Any

@@ -12,9 +12,10 @@ from conformance.bigquery_standin import StandIn, new_account
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
+from tests.harness.plugin_targets import target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from floe_monitor.compute import ConnectionResult
@@ -22,31 +23,26 @@ if TYPE_CHECKING:
 ACCOUNT = "dbt@analytics.iam.gserviceaccount.com"
 ENVIRONMENT = (
     "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "BIGQUERY_EMULATOR_HOST", "NO_GCE_CHECK",
-    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-    "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT",
+    "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT",
     "CLOUDSDK_CORE_PROJECT", "CLOUDSDK_ACTIVE_CONFIG_NAME",
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(no_network_settings: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "gcloud"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
 @pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def standin_class() -> type[StandIn]:
+    return StandIn
 
 
 @pytest.fixture
-def plugin() -> Iterator[BigQueryComputePlugin]:
-    plugin = BigQueryComputePlugin()
-    yield plugin
-    plugin.shutdown()
+def plugin_class() -> type[BigQueryComputePlugin]:
+    return BigQueryComputePlugin
 
 
 @cache
@@ -75,11 +71,8 @@ def keys(standin: StandIn) -> Callable[..., dict[str, Any]]:
             "location": "EU",
             "api_endpoint": standin.url,
         }
-        return {
-            "plugin": "bigquery",
-            "connection": {key: value for key, value in {**base, **connection}.items() if value is not None},
-            "credentials": {"token": "good"} if credentials is None else credentials,
-        }
+        given = {"token": "good"} if credentials is None else credentials
+        return target("bigquery", {**base, **connection}, given)
 
     return make
 

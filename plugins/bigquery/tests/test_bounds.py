@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
@@ -18,6 +17,8 @@ from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import trustme
 
     from floe_monitor.compute import ConnectionResult
 
@@ -110,14 +111,13 @@ def test_no_answer_or_half_of_one_at_a_later_step(
 @pytest.mark.parametrize(("silent", "check"), [({"/": None}, "network"), ({"/jobs": 5}, "query")])
 def test_no_answer_after_tls(
     probe: Probe,
-    tmp_path: Path,
+    authority: trustme.CA,
+    root: Path,
     monkeypatch: pytest.MonkeyPatch,
     silent: dict[str, int | None],
     check: str,
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(root))
     with StandIn(authority=authority) as google:
         monkeypatch.setenv("HTTPS_PROXY", google.url)
         google.state.silent = silent

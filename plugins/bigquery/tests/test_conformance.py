@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
 
 from conformance.bigquery_standin import StandIn
 from floe_monitor.testing import (
@@ -22,6 +20,8 @@ from floe_monitor.testing.validation import ValidationConformance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    import trustme
 
     Keys = Callable[..., dict[str, Any]]
 
@@ -102,10 +102,9 @@ class TestThroughProxy(NetworkConformance):
     fault_deadline_seconds = 0.4
 
     @pytest.fixture(autouse=True)
-    def _authority(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.authority, self.environment = _authority(), monkeypatch
-        self.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    def _trusted(self, authority: trustme.CA, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.authority, self.environment = authority, monkeypatch
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(root))
 
     @pytest.fixture
     def healthy_config(self, keys: Keys) -> Iterator[Given]:
@@ -119,9 +118,3 @@ class TestThroughProxy(NetworkConformance):
     def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
         self.environment.setenv("HTTPS_PROXY", f"http://{host}:{port}")
         return dict(keys)
-
-
-@cache
-def _authority() -> trustme.CA:
-    """Making one takes a while."""
-    return trustme.CA()

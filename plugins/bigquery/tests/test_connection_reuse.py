@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from conformance.bigquery_answers import EVERYTHING
 from conformance.bigquery_standin import StandIn, new_account
@@ -22,6 +21,8 @@ from tests.harness.polling import once, settled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import trustme
 
     from floe_monitor.compute import ConnectionResult
 
@@ -258,10 +259,11 @@ def test_a_file_that_changes_is_proved_by_a_new_login(
 
 
 @pytest.fixture
-def google(standin: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+def google(
+    standin: StandIn, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StandIn]:
     """Google's own addresses, through a proxy that answers for them."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with StandIn(authority=authority) as google:
         google.state.accounts = standin.state.accounts

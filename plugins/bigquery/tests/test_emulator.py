@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conformance import environments
-from conformance.bigquery_standin import LOOPBACK, StandIn
+from conformance.bigquery_standin import StandIn
+from conformance.loopback_server import LOOPBACK, free_port
 from floe_monitor.compute import ConnectionStatus
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ def emulator(starts_processes: None) -> Iterator[int]:
         program = environments.built("crucible.txt") / "bin" / "crucible"
     except subprocess.CalledProcessError:
         pytest.skip("pip finds no package index for requirements/crucible.txt")
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     command = [str(program), "serve", "--dialect", "bigquery", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

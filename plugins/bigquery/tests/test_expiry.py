@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
 from conformance.bigquery_standin import StandIn
 from floe_monitor.compute import ConnectionStatus, ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import trustme
 
     from floe_monitor.compute import ConnectionResult
 
@@ -27,12 +28,15 @@ def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionRes
 
 @pytest.mark.parametrize("reuse", [False, True])
 def test_a_certificate_of_three_days(
-    probe: Callable[..., ConnectionResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, reuse: bool
+    probe: Callable[..., ConnectionResult],
+    authority: trustme.CA,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    reuse: bool,
 ) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    until = in_days(3)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(root))
     with StandIn(authority=authority) as google:
         google.certificate_ends = until
         monkeypatch.setenv("HTTPS_PROXY", google.url)

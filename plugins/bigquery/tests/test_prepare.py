@@ -8,13 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from conformance.bigquery_standin import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import trustme
 
 ACCOUNT = "dbt@analytics.iam.gserviceaccount.com"
 GOOGLES = "https://oauth2.googleapis.com/token"
@@ -46,12 +47,10 @@ for name, (fields, environment) in json.load(sys.stdin).items():
 
 
 @pytest.fixture
-def google(keyfile: dict[str, Any], tmp_path: Path) -> Iterator[StandIn]:
+def google(keyfile: dict[str, Any], authority: trustme.CA) -> Iterator[StandIn]:
     """Google's own addresses, through a proxy that answers for them."""
     from cryptography.hazmat.primitives import serialization
 
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     key = serialization.load_pem_private_key(keyfile["private_key"].encode(), None)
     with StandIn(authority=authority) as google:
         google.state.accounts[ACCOUNT] = key.public_key().public_bytes(
@@ -65,11 +64,11 @@ def google(keyfile: dict[str, Any], tmp_path: Path) -> Iterator[StandIn]:
 
 @pytest.fixture
 def cases(
-    keys: Callable[..., dict[str, Any]], keyfile: dict[str, Any], google: StandIn, tmp_path: Path
+    keys: Callable[..., dict[str, Any]], keyfile: dict[str, Any], google: StandIn, root: Path, tmp_path: Path
 ) -> dict[str, Any]:
     """A target and its environment, by name."""
     proxy = f"http://localhost:{google.port}"
-    common = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
+    common = {"HTTPS_PROXY": proxy, "HTTP_PROXY": proxy, "REQUESTS_CA_BUNDLE": str(root)}
 
     def case(credentials: dict[str, str], environment: dict[str, str] | None = None, **changes: Any) -> Any:
         return keys(credentials, api_endpoint=None, **changes), {**common, **(environment or {})}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import certifi
 import pytest
 import requests
-import trustme
 from floe_monitor_bigquery.errors import AnsweredError, UnusableAnswerError
 from floe_monitor_bigquery.transport import MAX_BYTES, Transport, content_of, new_client, roots
 
@@ -24,6 +23,8 @@ from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import trustme
 
     from floe_monitor.compute import ConnectionResult
 
@@ -54,20 +55,20 @@ def test_the_roots_are_those_of_requests(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_the_roots_of_either_variable_are_trusted(
-    probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    probe: Probe, authority: trustme.CA, root: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with StandIn(authority=authority) as google:
         monkeypatch.setenv("HTTPS_PROXY", google.url)
         assert "certificate" in probe(api_endpoint=None).message
-        monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+        monkeypatch.setenv(variable, str(root))
         assert probe(api_endpoint=None).status is HEALTHY
 
 
-def test_roots_that_cannot_be_read(probe: Probe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_roots_that_cannot_be_read(
+    probe: Probe, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
-    with StandIn(authority=trustme.CA()) as google:
+    with StandIn(authority=authority) as google:
         monkeypatch.setenv("HTTPS_PROXY", google.url)
         result = probe(api_endpoint=None)
     assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONFIGURATION), result

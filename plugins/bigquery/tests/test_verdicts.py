@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from conformance.bigquery_answers import EVERYTHING, refusal
 from conformance.bigquery_standin import StandIn
@@ -15,6 +14,8 @@ from floe_monitor.compute import ConnectionStatus, ErrorType
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import trustme
 
     from floe_monitor.compute import ConnectionResult
 
@@ -158,7 +159,13 @@ def test_a_fixed_token_that_expired(probe: Probe) -> None:
 
 
 def test_default_credentials_of_each_kind(
-    probe: Probe, standin: StandIn, keyfile: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    probe: Probe,
+    standin: StandIn,
+    keyfile: dict[str, Any],
+    tmp_path: Path,
+    authority: trustme.CA,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: dict[str, Any] = {"method": "oauth", "credentials": {}}
     monkeypatch.setenv("NO_GCE_CHECK", "true")
@@ -172,12 +179,10 @@ def test_default_credentials_of_each_kind(
     path = tmp_path / "gcloud" / "application_default_credentials.json"
     path.parent.mkdir()
     path.write_text(json.dumps(user))
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with StandIn(authority=authority) as google, monkeypatch.context() as environment:
         # For users, the library goes to Google's token endpoint whatever the file says.
         environment.setenv("HTTPS_PROXY", google.url)
-        environment.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        environment.setenv("REQUESTS_CA_BUNDLE", str(root))
         assert probe(**given).status is HEALTHY
         assert standin.state.requests[-1][2]["x-goog-user-project"] == "of-user"
         google.state.refresh_tokens.clear()
@@ -223,18 +228,16 @@ def test_no_metadata_server(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_impersonation(
-    probe: Probe, keyfile: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    probe: Probe, keyfile: dict[str, Any], authority: trustme.CA, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At Google's own addresses, through a proxy that answers for them."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with StandIn(authority=authority) as google:
         google.state.accounts[ACCOUNT] = _public_of(keyfile)
         monkeypatch.setenv("HTTPS_PROXY", google.url)
         untrusted = probe(api_endpoint=None)
         assert (names(untrusted)[-1], untrusted.error_type) == ("network", ErrorType.CONNECTION)
         assert "certificate" in untrusted.message
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(root))
         assert probe(api_endpoint=None).status is HEALTHY
 
         key = {"private_key": keyfile.pop("private_key")}

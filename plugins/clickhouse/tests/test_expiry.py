@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from floe_monitor.compute import ConnectionStatus, ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
-    from pathlib import Path
-
-    import trustme
+    from datetime import datetime
 
     from conformance.clickhouse_standin import StandIn
     from floe_monitor.compute import ConnectionResult
@@ -22,20 +20,12 @@ if TYPE_CHECKING:
 CERTIFICATE, KEY = ExpiryKind.SERVER_CERTIFICATE, ExpiryKind.KEY
 
 
-def in_days(days: int) -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
-
-
 @pytest.fixture
-def encrypted(launch: Callable[..., StandIn], authority: trustme.CA) -> Callable[[datetime], StandIn]:
+def encrypted(
+    launch: Callable[..., StandIn], encrypt: Callable[..., ssl.SSLContext]
+) -> Callable[[datetime], StandIn]:
     """With a certificate that ends then."""
-
-    def make(until: datetime) -> StandIn:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1", not_after=until).configure_cert(context)
-        return launch(tls=context)
-
-    return make
+    return lambda until: launch(tls=encrypt(until=until))
 
 
 @pytest.mark.parametrize("reuse", [False, True])
@@ -43,22 +33,18 @@ def encrypted(launch: Callable[..., StandIn], authority: trustme.CA) -> Callable
 def test_a_certificate_of_three_days_and_the_clients(
     probe: Callable[..., ConnectionResult],
     encrypted: Callable[[datetime], StandIn],
-    authority: trustme.CA,
-    tmp_path: Path,
+    client_files: Callable[..., tuple[str, str]],
     driver: str,
     *,
     reuse: bool,
 ) -> None:
     until, soon = in_days(3), in_days(2)
     standin = encrypted(until)
-    client = authority.issue_cert("dbt.example", not_after=soon)
-    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
-    client.cert_chain_pems[0].write_to_path(certificate)
-    client.private_key_pem.write_to_path(key)
+    certificate, key = client_files(soon)
     given: dict[str, Any] = {
         "driver": driver, "port": standin.native_port if driver == "native" else standin.port,
-        "secure": True, "verify": False, "connection_reuse": reuse, "client_cert": str(certificate),
-        "client_cert_key": str(key),
+        "secure": True, "verify": False, "connection_reuse": reuse, "client_cert": certificate,
+        "client_cert_key": key,
     }  # fmt: skip
     for _ in range(2):
         result = probe(**given)

@@ -317,17 +317,19 @@ def test_roots_of_others_are_not_trusted(
 
 @pytest.mark.usefixtures("trusted")
 def test_a_clients_certificate_stands_for_the_password(
-    probe: Probe, launch: Callable[..., StandIn], tls: ssl.SSLContext, authority: Any, tmp_path: Path
+    probe: Probe,
+    launch: Callable[..., StandIn],
+    tls: ssl.SSLContext,
+    authority: Any,
+    client_files: Callable[..., tuple[str, str]],
+    tmp_path: Path,
 ) -> None:
     """Over HTTP, as dbt's driver does it; the server has to ask for one."""
     authority.configure_trust(tls)
     tls.verify_mode = 2  # type: ignore[assignment]  # ssl.CERT_REQUIRED, which is not imported here
-    client = authority.issue_cert("dbt.example", common_name="dbt")
-    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
-    client.cert_chain_pems[0].write_to_path(certificate)
-    client.private_key_pem.write_to_path(key)
+    certificate, key = client_files()
     standin = launch(tls=tls)
-    files = {"client_cert": str(certificate), "client_cert_key": str(key)}
+    files = {"client_cert": certificate, "client_cert_key": key}
     target = {"port": standin.port, "host": "localhost", "secure": True}
     result = probe(credentials={}, **target, **files)
     assert result.status is HEALTHY, result
@@ -336,5 +338,5 @@ def test_a_clients_certificate_stands_for_the_password(
     assert probe(credentials={}, **target).status is UNHEALTHY
     missing = probe(credentials={}, **target, client_cert=str(tmp_path / "gone.pem"))
     assert (missing.error_type, names(missing)) == (ErrorType.CONFIGURATION, ["network"])
-    swapped = probe(credentials={}, **target, client_cert=str(certificate), client_cert_key=str(certificate))
+    swapped = probe(credentials={}, **target, client_cert=certificate, client_cert_key=certificate)
     assert "no PEM of both" in swapped.message

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
-from conformance.databricks_standin import LOOPBACK, StandIn
+from conformance.databricks_standin import StandIn
+from conformance.loopback_server import LOOPBACK
 from floe_monitor.compute import ConnectionStatus, ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
-    from pathlib import Path
 
     from floe_monitor.compute import ConnectionResult
 
 
 @pytest.mark.parametrize("reuse", [False, True])
 def test_a_certificate_of_three_days(
-    probe: Callable[..., ConnectionResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, reuse: bool
+    probe: Callable[..., ConnectionResult], encrypt: Callable[..., ssl.SSLContext], *, reuse: bool
 ) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-    authority, root = trustme.CA(), tmp_path / "root.pem"
-    authority.cert_pem.write_to_path(root)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(root))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(LOOPBACK, not_after=until).configure_cert(context)
-    with StandIn(context) as standin:
+    until = in_days(3)
+    with StandIn(encrypt(until=until)) as standin:
         for _ in range(2):
             result = probe(port=standin.port, connection_reuse=reuse)
             assert result.status is ConnectionStatus.HEALTHY, result

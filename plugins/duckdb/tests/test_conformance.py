@@ -56,6 +56,7 @@ class TestFile(ComputePluginConformance):
         return {"truncated": {"connection": {"path": str(broken)}}}
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 class TestAttachedCatalog(DescriptionConformance, NetworkConformance):
     """An Iceberg catalog is what a network leads to here; such a target has a process of its own."""

@@ -80,6 +80,7 @@ def test_probes_leave_nothing_behind(extension_directory: str) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(420)  # the first run builds dbt's environment
 def test_dbt_works_with_the_profile(tmp_path: Path, lakehouse: Lakehouse, extension_directory: str) -> None:
     """`dbt debug` passes, and `dbt run` builds a view over an Iceberg table and a local one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ import trustme
 from floe_monitor_postgres import PostgresComputePlugin
 
 from conformance import os_users
+from conformance.loopback_server import free_port
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
+from tests.harness.plugin_targets import target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,12 +119,6 @@ class Server:
         """Of the monitor's sessions."""
         found = self.execute("SELECT state FROM pg_stat_activity WHERE application_name = 'floe-monitor'")
         return [state for (state,) in found]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def embedded_binaries() -> Path:
@@ -262,10 +257,8 @@ def second_server(short_directory: Callable[[], Path], starts_processes: None) -
 
 
 @pytest.fixture
-def plugin() -> Iterator[PostgresComputePlugin]:
-    plugin = PostgresComputePlugin()
-    yield plugin
-    plugin.shutdown()
+def plugin_class() -> type[PostgresComputePlugin]:
+    return PostgresComputePlugin
 
 
 @pytest.fixture
@@ -281,12 +274,7 @@ def keys(server: Server) -> Callable[..., dict[str, Any]]:
             "schema": "marts",
         }
         credentials = {} if password is None else {"password": password}
-        return {
-            "plugin": "postgres",
-            "threads": threads,
-            "connection": {key: value for key, value in {**base, **connection}.items() if value is not None},
-            "credentials": credentials,
-        }
+        return {**target("postgres", {**base, **connection}, credentials), "threads": threads}
 
     return make
 

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from floe_monitor_snowflake import SnowflakeComputePlugin
 
-from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
+from conformance.loopback_server import LOOPBACK
+from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
+from tests.harness.plugin_targets import target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from floe_monitor.compute import ConnectionResult
 
 
 @pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn() as standin:
-        yield standin
+def standin_class() -> type[StandIn]:
+    return StandIn
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,10 +33,8 @@ def declared_environment() -> None:
 
 
 @pytest.fixture
-def plugin() -> Iterator[SnowflakeComputePlugin]:
-    plugin = SnowflakeComputePlugin()
-    yield plugin
-    plugin.shutdown()
+def plugin_class() -> type[SnowflakeComputePlugin]:
+    return SnowflakeComputePlugin
 
 
 @pytest.fixture
@@ -55,11 +54,8 @@ def keys(standin: StandIn) -> Callable[..., dict[str, Any]]:
             "schema": "marts",
             **changes,
         }
-        return {
-            "plugin": "snowflake",
-            "connection": {key: value for key, value in connection.items() if value is not None},
-            "credentials": {"password": PASSWORD} if credentials is None else credentials,
-        }
+        given = {"password": PASSWORD} if credentials is None else credentials
+        return target("snowflake", connection, given)
 
     return build
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import subprocess
 import sys
 import textwrap
@@ -11,7 +10,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
@@ -20,6 +18,7 @@ from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -67,12 +66,8 @@ def test_faults_where_tls_is_to_begin(
 
 
 @pytest.mark.process
-def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
+def test_silent_once_tls_is_agreed_on(root: Path, tls: ssl.SSLContext) -> None:
     """In a process of its own: the driver reads its roots once."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "roots.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     script = """
         import sys, time
         from floe_monitor.testing.punctuality import Control
@@ -95,12 +90,12 @@ def test_silent_once_tls_is_agreed_on(tmp_path: Path) -> None:
             time.sleep(0.02)
         print(plugin.driver_threads.abandoned)
     """
-    with StandIn(tls=context) as silent:
+    with StandIn(tls=tls) as silent:
         silent.account.slow = 5.0
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(silent.port)],
             capture_output=True, text=True, timeout=120, check=False,
-            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
+            env={**os.environ, "SSL_CERT_FILE": str(root)},
         )  # fmt: skip
     assert done.stdout.splitlines() == ["timeout network tls login", "0"], done
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 import subprocess
 import sys
 import textwrap
@@ -12,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -25,6 +23,7 @@ from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 from tests.harness.polling import once, settled
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -71,12 +70,8 @@ def test_one_session_serves_many_and_ends_with_the_plugin(again: Any, plugin: An
 
 
 @pytest.mark.process
-def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
+def test_the_checks_of_a_kept_session_behind_tls(root: Path, tls: ssl.SSLContext) -> None:
     """In a process of its own: the driver reads its roots once."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "roots.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     script = """
         import sys
         from floe_monitor_snowflake import SnowflakeComputePlugin
@@ -92,11 +87,11 @@ def test_the_checks_of_a_kept_session_behind_tls(tmp_path: Path) -> None:
             print(*(check.name for check in result.checks if check.message), sep=",")
         plugin.shutdown()
     """
-    with StandIn(tls=context) as encrypted:
+    with StandIn(tls=tls) as encrypted:
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(encrypted.port), PASSWORD],
             capture_output=True, text=True, timeout=120, check=False,
-            env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "roots.pem")},
+            env={**os.environ, "SSL_CERT_FILE": str(root)},
         )  # fmt: skip
         checks = "healthy,network,tls,login,query,role,database,schema,write,warehouse"
         assert done.stdout.splitlines() == [checks, "", checks, "network,tls,login"], done

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
-from conformance.snowflake_standin import LOOPBACK, StandIn
+from conformance.loopback_server import LOOPBACK
+from conformance.snowflake_standin import StandIn
 from floe_monitor.compute import ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from floe_monitor.compute import ConnectionResult
@@ -27,11 +27,11 @@ def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionRes
     return partial(probe, timeout=60.0)
 
 
-def test_a_certificate_of_three_days_is_told_whoever_trusts_it(probe: Probe) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert(LOOPBACK, not_after=until).configure_cert(context)
-    with StandIn(tls=context) as encrypted:
+def test_a_certificate_of_three_days_is_told_whoever_trusts_it(
+    probe: Probe, encrypt: Callable[..., ssl.SSLContext]
+) -> None:
+    until = in_days(3)
+    with StandIn(tls=encrypt(until=until)) as encrypted:
         result = probe(port=encrypted.port, protocol="https")
     [expiry] = result.expiries
     assert (expiry.what, expiry.at) == (ExpiryKind.SERVER_CERTIFICATE, until.timestamp())

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance import environments
-from conformance.snowflake_standin import LOOPBACK, PASSWORD, StandIn
+from conformance.loopback_server import LOOPBACK, free_port
+from conformance.snowflake_standin import PASSWORD, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 from floe_monitor.registry.config_validation import build_config
 
@@ -34,9 +35,7 @@ def fakesnow(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -
         environment = environments.built("fakesnow.txt")
     except subprocess.CalledProcessError:
         pytest.skip("pip cannot build the environment of requirements/fakesnow.txt")
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [environment / "bin" / "fakesnow", "-s", "-p", str(port)],

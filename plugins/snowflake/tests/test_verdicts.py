@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -14,6 +12,7 @@ from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
 from floe_monitor.compute import ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -253,10 +252,8 @@ def test_a_password_in_the_servers_words_is_scrubbed(probe: Probe, standin: Stan
     assert "***" in result.message
 
 
-def test_an_untrusted_certificate(plugin: Any, probe: Probe) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with StandIn(tls=context) as encrypted:
+def test_an_untrusted_certificate(plugin: Any, probe: Probe, tls: ssl.SSLContext) -> None:
+    with StandIn(tls=tls) as encrypted:
         result = probe(port=encrypted.port, protocol="https")
         assert encrypted.logins == []
     assert (result.status, result.error_type) == (UNHEALTHY, ErrorType.CONNECTION)

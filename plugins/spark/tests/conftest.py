@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
-import ssl
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from floe_monitor_spark import SparkComputePlugin
 
+from conformance.loopback_server import LOOPBACK
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.deadline import running_until
 from floe_monitor.registry.config_validation import build_config
+from tests.harness.plugin_targets import target
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from floe_monitor.compute import ConnectionResult
 
-LOOPBACK = "127.0.0.1"
 TOKEN = "dapi-canary-0123456789"
 CLUSTER = "0123-456789-abcdefgh"
 
@@ -45,54 +46,32 @@ def lab() -> Any:
 
 
 @pytest.fixture
-def launch(lab: Any) -> Iterator[Callable[..., Any]]:
-    started: list[Any] = []
-
-    def make(**options: Any) -> Any:
-        started.append(lab.StandIn(**options))
-        return started[-1]
-
-    yield make
-    for standin in started:
-        standin.close()
-
-
-@pytest.fixture
-def standin(launch: Callable[..., Any]) -> Any:
-    return launch()
+def standin_class(lab: Any) -> Callable[..., Any]:
+    return lambda **options: closing(lab.StandIn(**options))
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS, and the file of the root it is under."""
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
-    root = tmp_path_factory.mktemp("tls") / "root.pem"
-    ca.cert_pem.write_to_path(root)
-    return context, root
+def tls(encrypt: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
+    return encrypt("localhost")
 
 
 @pytest.fixture
 def databricks(
-    launch: Callable[..., Any],
-    certificates: tuple[ssl.SSLContext, Path],
-    monkeypatch: pytest.MonkeyPatch,
+    launch: Callable[..., Any], tls: ssl.SSLContext, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     """A stand-in that speaks HTTPS, under a root this process trusts."""
-    context, root = certificates
     monkeypatch.setenv("SSL_CERT_FILE", str(root))
 
     def make(state: str = "RUNNING", **options: Any) -> Any:
         api = {"/api/2.0/clusters/get": (200, {"cluster_id": CLUSTER, "state": state})}
-        return launch(**{"tls": context, "http": True, "token": TOKEN, "api": api, **options})
+        return launch(**{"tls": tls, "http": True, "token": TOKEN, "api": api, **options})
 
     return make
 
 
 @pytest.fixture
-def plugin() -> SparkComputePlugin:
-    return SparkComputePlugin()
+def plugin_class() -> type[SparkComputePlugin]:
+    return SparkComputePlugin
 
 
 @pytest.fixture
@@ -101,11 +80,8 @@ def keys(standin: Any) -> Callable[..., dict[str, Any]]:
 
     def make(password: str | None = None, **connection: Any) -> dict[str, Any]:
         base = {"method": "thrift", "host": LOOPBACK, "port": standin.port, "user": "dbt", "schema": "marts"}
-        return {
-            "plugin": "spark",
-            "connection": {key: value for key, value in {**base, **connection}.items() if value is not None},
-            "credentials": {} if password is None else {"password": password},
-        }
+        given = {} if password is None else {"password": password}
+        return target("spark", {**base, **connection}, given)
 
     return make
 
@@ -121,14 +97,14 @@ def http_keys() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def serve(
-    launch: Callable[..., Any], databricks: Callable[..., Any], certificates: tuple[ssl.SSLContext, Path]
+    launch: Callable[..., Any], databricks: Callable[..., Any], tls: ssl.SSLContext
 ) -> Callable[..., Any]:
     """A stand-in that is spoken to in one of the four ways."""
 
     def make(way: str, **options: Any) -> Any:
         if way == "HTTPS":
             return databricks(**options)
-        usual: dict[str, dict[str, Any]] = {"NOSASL": {"auth": "NOSASL"}, "TLS": {"tls": certificates[0]}}
+        usual: dict[str, dict[str, Any]] = {"NOSASL": {"auth": "NOSASL"}, "TLS": {"tls": tls}}
         return launch(**{**usual.get(way, {}), **options})
 
     return make

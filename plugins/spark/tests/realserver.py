@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance import environments
+from conformance.loopback_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,9 +47,7 @@ def running(directory: Path, options: Mapping[str, str] | None = None) -> Iterat
     `options` are more of `hive.server2`.
     """
     home = next((ENVIRONMENT / "lib").glob("python*")) / "site-packages" / "pyspark"
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     settings = {
         "spark.ui.enabled": "false",
         "spark.driver.host": LOOPBACK,

@@ -111,7 +111,7 @@ def test_a_flood_ends_at_its_limit(probe: Probe, standin: Any) -> None:
     assert len(result.message) < 500
 
 
-@pytest.mark.parametrize("way", ["SASL", "HTTPS"])
+@pytest.mark.parametrize("way", [pytest.param("SASL", marks=pytest.mark.gate), "HTTPS"])
 def test_an_answer_that_takes_long_to_read(
     way: str, validate: Probe, serve: Callable[..., Any], keys_of: Callable[..., Any]
 ) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
 from floe_monitor.compute import ConnectionStatus, ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
-    from pathlib import Path
 
     from floe_monitor.compute import ConnectionResult
 
@@ -24,18 +22,13 @@ def test_a_certificate_of_three_days(
     validate: Callable[..., ConnectionResult],
     serve: Callable[..., Any],
     keys_of: Callable[..., Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    encrypt: Callable[..., ssl.SSLContext],
     *,
     way: str,
     reuse: bool,
 ) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=3)
-    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", not_after=until).configure_cert(context)
-    standin = serve(way, tls=context)
-    authority.cert_pem.write_to_path(tmp_path / "root.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
+    until = in_days(3)
+    standin = serve(way, tls=encrypt("localhost", until=until))
     for _ in range(2):
         result = validate(keys_of(way, standin.port, host="localhost", connection_reuse=reuse), timeout=60)
         assert result.status is ConnectionStatus.HEALTHY, result

@@ -40,14 +40,15 @@ def test_a_first_validation_imports_nothing_more(
     keys: Callable[..., dict[str, Any]],
     http_keys: Callable[..., dict[str, Any]],
     databricks: Callable[..., Any],
-    certificates: tuple[Any, Path],
+    tls: Any,
+    root: Path,
 ) -> None:
     # By name, so that the look-up is in it too.
     fields = {
         "LDAP": lambda: keys(
             host="localhost", port=launch(auth="LDAP", password="p").port, auth="LDAP", password="p"
         ),
-        "TLS": lambda: keys(host="localhost", port=launch(tls=certificates[0]).port, use_ssl=True),
+        "TLS": lambda: keys(host="localhost", port=launch(tls=tls).port, use_ssl=True),
         "HTTPS": lambda: http_keys(databricks().port),
         "refused": lambda: keys(host="localhost", port=1),
     }[way]()
@@ -55,7 +56,7 @@ def test_a_first_validation_imports_nothing_more(
         [sys.executable, "-c", SCRIPT],
         input=json.dumps({**fields, "connection_reuse": True}),
         capture_output=True, text=True, timeout=120, check=True,
-        env={**os.environ, "SSL_CERT_FILE": str(certificates[1])},
+        env={**os.environ, "SSL_CERT_FILE": str(root)},
     )  # fmt: skip
     status = "unhealthy" if way == "refused" else "healthy"
     assert done.stdout.startswith(f"[] [] {status} "), done

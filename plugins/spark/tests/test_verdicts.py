@@ -49,8 +49,8 @@ def test_without_a_login(probe: Probe, launch: Callable[..., Any]) -> None:
     assert names(result) == ["network", "session", "query", "schema", "create"]
 
 
-def test_tls_is_a_check_of_its_own(probe: Probe, launch: Callable[..., Any], certificates: Any) -> None:
-    result = probe(port=launch(tls=certificates[0]).port, use_ssl=True)
+def test_tls_is_a_check_of_its_own(probe: Probe, launch: Callable[..., Any], tls: Any) -> None:
+    result = probe(port=launch(tls=tls).port, use_ssl=True)
     assert result.status is HEALTHY, result
     assert names(result)[:3] == ["network", "tls", "login"]
 

@@ -145,12 +145,8 @@ def test_answers_that_lead_nowhere(probe: Probe, standin: StandIn, site: str) ->
 
 
 @pytest.fixture
-def client(authority: trustme.CA, tmp_path: Path) -> dict[str, str]:
-    issued = authority.issue_cert("dbt.example", common_name="dbt")
-    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
-    issued.cert_chain_pems[0].write_to_path(certificate)
-    issued.private_key_pem.write_to_path(key)
-    return {"client_certificate": str(certificate), "client_private_key": str(key)}
+def client(client_files: Callable[..., tuple[str, str]]) -> dict[str, str]:
+    return dict(zip(("client_certificate", "client_private_key"), client_files(), strict=True))
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +9,18 @@ import pytest
 
 from conformance.trino_standin import PASSWORD
 from floe_monitor.compute import ConnectionStatus, ExpiryKind
+from tests.harness.certificates import in_days
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
-
-    import trustme
 
     from conformance.trino_standin import StandIn
     from floe_monitor.compute import ConnectionResult
 
 CERTIFICATE, KEY = ExpiryKind.SERVER_CERTIFICATE, ExpiryKind.KEY
-
-
-def in_days(days: int) -> datetime:
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
 
 
 def ends(result: ConnectionResult) -> dict[ExpiryKind, float]:
@@ -40,15 +35,11 @@ def probe(probe: Callable[..., ConnectionResult]) -> Callable[..., ConnectionRes
 
 
 @pytest.fixture
-def encrypted(launch: Callable[..., StandIn], authority: trustme.CA) -> Callable[[datetime], StandIn]:
+def encrypted(
+    launch: Callable[..., StandIn], encrypt: Callable[..., ssl.SSLContext]
+) -> Callable[[datetime], StandIn]:
     """With a certificate that ends then."""
-
-    def make(until: datetime) -> StandIn:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1", not_after=until).configure_cert(context)
-        return launch(tls=context)
-
-    return make
+    return lambda until: launch(tls=encrypt(until=until))
 
 
 @pytest.mark.parametrize("reuse", [False, True])
@@ -78,16 +69,11 @@ def test_a_certificate_of_three_days(
 def test_the_clients_certificate(
     probe: Callable[..., ConnectionResult],
     encrypted: Callable[[datetime], StandIn],
-    authority: trustme.CA,
+    client_files: Callable[..., tuple[str, str]],
     root: Path,
-    tmp_path: Path,
 ) -> None:
     until, soon = in_days(30), in_days(2)
     standin = encrypted(until)
-    client = authority.issue_cert("dbt@example.com", not_after=soon)
-    files = {"client_certificate": tmp_path / "client.pem", "client_private_key": tmp_path / "client.key"}
-    client.cert_chain_pems[0].write_to_path(files["client_certificate"])
-    client.private_key_pem.write_to_path(files["client_private_key"])
-    given = {name: str(path) for name, path in files.items()}
+    given = dict(zip(("client_certificate", "client_private_key"), client_files(soon), strict=True))
     result = probe(port=standin.port, cert=str(root), method="certificate", user=None, **given)
     assert ends(result) == {CERTIFICATE: until.timestamp(), KEY: soon.timestamp()}

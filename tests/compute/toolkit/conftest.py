@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
 
 from floe_monitor.compute import Deadline
 from floe_monitor.compute.toolkit.bounded_socket import BYTE_LIMIT, BoundedSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import trustme
 
 LOOPBACK = "127.0.0.1"
 
@@ -108,16 +109,9 @@ def serve(no_leaks: None) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+def server_tls(encrypt: Callable[..., ssl.SSLContext]) -> ssl.SSLContext:
     """Of a server named localhost."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+    return encrypt("localhost")
 
 
 @pytest.fixture(scope="session")

@@ -60,13 +60,30 @@ def of_status(process: int) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
-async def test_it_follows_its_config_map_and_ends_within_its_grace(
+def with_included_targets(*targets: str) -> Manifest:
+    """Those values, and what the example for many targets adds to them."""
+    example = yaml.safe_load((CHART / "ci" / "many-targets-values.yaml").read_text())
+    mounts = {key: example[key] for key in ("extraVolumes", "extraVolumeMounts")}
+    given = values(*targets, **mounts)
+    given["config"] |= example["config"]
+    return given
+
+
+def included(name: str, *targets: str) -> Manifest:
+    """A ConfigMap of targets alone."""
+    target = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
+    text = yaml.safe_dump({"targets": dict.fromkeys(targets, target)})
+    return {"kind": "ConfigMap", "metadata": {"name": name}, "data": {"targets.yaml": text}}
+
+
+async def test_it_follows_its_config_maps_and_ends_within_its_grace(
     duckdb: dict[str, Image], tmp_path: Path
 ) -> None:
     """As the user of the image."""
     need_helm()
-    manifests = render(CHART, values())
-    node = Node(duckdb, objects(manifests))
+    manifests = render(CHART, with_included_targets())
+    known = objects(manifests, included("targets-a", "a1"), included("targets-b", "b1", "b2"))
+    node = Node(duckdb, known)
     async with Pod("floe-1", deployment(manifests), node, tmp_path) as pod:
         await pod.until(lambda: pod.ready, LONG)
         status = of_status(pod.process_1(MONITOR))
@@ -77,15 +94,18 @@ async def test_it_follows_its_config_map_and_ends_within_its_grace(
         assert status_code != 0
         assert "Read-only file system" in said
         profiles = pod.volume("floe-monitor-data") / "profiles.yml"
-        assert list(yaml.safe_load(profiles.read_text())["shop"]["outputs"]) == ["warehouse"]
-        assert {each["name"] for each in (await asked(pod, "/api/v1/targets"))["targets"]} == {"warehouse"}
 
-        node.objects.apply(kind(render(CHART, values("lake")), "ConfigMap"))
-        await pod.until(lambda: "lake" in yaml.safe_load(profiles.read_text())["shop"]["outputs"], LONG)
-        assert {each["name"] for each in (await asked(pod, "/api/v1/targets"))["targets"]} == {
-            "warehouse",
-            "lake",
-        }
+        def outputs() -> set[str]:
+            return set(yaml.safe_load(profiles.read_text())["shop"]["outputs"])
+
+        async def watched() -> set[str]:
+            return {each["name"] for each in (await asked(pod, "/api/v1/targets"))["targets"]}
+
+        assert outputs() == await watched() == {"warehouse", "a1", "b1", "b2"}
+        known.apply(included("targets-a", "a1", "a2"))
+        known.apply(kind(render(CHART, with_included_targets("lake")), "ConfigMap"))
+        await pod.until(lambda: {"lake", "a2"} <= outputs(), LONG)
+        assert await watched() == {"warehouse", "lake", "a1", "a2", "b1", "b2"}
         await pod.delete()
     assert pod.events[-1] == f"{MONITOR} exited 0", pod.events
     assert pod.containers[MONITOR].restarts == 0
