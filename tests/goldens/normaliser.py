@@ -29,6 +29,13 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # How long `wait` waited, and how long ago something was.
         (r"(\bup after )\d+\.\d s", r"\1<time> s"),
         (r"\b\d+ (?:s|min|h|d) ago\b", "<ago>"),
+        # The same in the pages, and the version of what they load.
+        (r'( data-now=")[\d.]+(?=")', r"\1<now>"),
+        (r'(<time data-for datetime="[^"]*" title="[^"]*">)[^<]*(?=</time>)', r"\1<time>"),
+        (r"\b[A-Z][a-z]{2} \d{1,2}, \d\d:\d\d UTC\b", "<moment>"),
+        # Where the bar of a check begins and ends.
+        (r'(<rect class="[a-z]+" x=")[\d.]+("[^>]* width=")[\d.]+(?=")', r"\1<x>\2<width>"),
+        (r"(\bassets/[a-z-]+\.(?:css|js|svg)\?)[0-9a-f]{8}\b", r"\1<assets>"),
     )
 )
 
