@@ -110,7 +110,7 @@ class _Daemon:
             started_at=now,
             config=ConfigStatus(loaded_at=now, attempted_at=now),
             shard=read.shard,
-            configured=len(read.targets),
+            configured=read.configured,
         )
         self._leave_by = 0.0
         self._started = time.monotonic()

@@ -143,7 +143,7 @@ class Controller:
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history.results
         changes = self._scheduler.apply(read.watched)
-        self._state.shard, self._state.configured = read.shard, len(read.targets)
+        self._state.shard, self._state.configured = read.shard, read.configured
         self._synchronizer.apply(read.profiles, read.targets)
         self._access.apply(settings.http)
         now = time.time()

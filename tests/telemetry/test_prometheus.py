@@ -374,7 +374,11 @@ def test_an_unhealthy_result_without_a_reason_is_still_an_error(
     assert errors == {key("floe_compute_validation_errors_total", plugin="duckdb", error_type="query"): 1.0}
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     names=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=4, unique=True),
     labels=st.dictionaries(
