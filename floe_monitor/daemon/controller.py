@@ -38,7 +38,7 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
-AT_START_ONLY = ("http", "otlp", "log", "reload", "history")
+AT_START_ONLY = ("http", "otlp", "log", "reload", "history", "notifications")
 """Sections whose changes wait for a restart; of `http`, where is listened, of `history`, where it is kept."""
 
 

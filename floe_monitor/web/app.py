@@ -65,7 +65,7 @@ def create_app(
     api = Api(state, metrics_page, controller, health)
     reads = HistoryReads(history)
     incident_api = IncidentApi(state, reads)
-    status_page = StatusPage(state, api, health, past)
+    status_page = StatusPage(state, api, health, past, lambda: access.rules.http.trace_url)
     routes = [
         *api.routes(),
         *incident_api.routes(),
@@ -73,11 +73,11 @@ def create_app(
         *HistoryApi(reads).routes(),
         *DeclarationApi(state, publish).routes(),
         *MaintenancePage(state, status_page).routes(),
-        *BadgeApi(api).routes(),
+        *BadgeApi(api, past).routes(),
         *OpenApi().routes(),
         *EventStreams(state, feed).routes(),
         *health.routes(),
-        *PublicPage(state, status_page, lambda: access.rules.http.public_page).routes(),
+        *PublicPage(state, status_page, lambda: access.rules.http.public_page, past).routes(),
         *status_page.routes(),
     ]
     paths = [route.path for route in routes if "{" not in route.path]
