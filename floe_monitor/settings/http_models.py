@@ -21,6 +21,9 @@ MOST_CREDENTIALS = 256
 LONGEST_SOCKET_PATH = 107
 """Bytes: the system's own bound."""
 
+TRACE_ID = "{trace_id}"
+"""In `http.trace_url`."""
+
 UNIX = "unix"
 """In `http.proxy.addresses`: whoever connects to the Unix socket."""
 
@@ -244,11 +247,25 @@ class HttpSettings(Model):
         default=None,
         description="Where browsers reach the page, its path prefix included: https://tools.example/floe",
     )
+    trace_url: str | None = Field(
+        default=None,
+        description="Where a trace is looked at, by its id: https://traces.example/trace/{trace_id}",
+    )
 
     @field_validator("host")
     @classmethod
     def _one_address(cls, host: str) -> str:
         return _bare_host(host)
+
+    @field_validator("trace_url")
+    @classmethod
+    def _trace(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or TRACE_ID not in url:
+            raise ValueError(f"write https://HOST/PATH with {TRACE_ID} where the trace's id belongs")
+        return url
 
     @field_validator("external_url")
     @classmethod

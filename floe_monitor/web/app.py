@@ -65,7 +65,7 @@ def create_app(
     api = Api(state, metrics_page, controller, health)
     reads = HistoryReads(history)
     incident_api = IncidentApi(state, reads)
-    status_page = StatusPage(state, api, health, past)
+    status_page = StatusPage(state, api, health, past, lambda: access.rules.http.trace_url)
     routes = [
         *api.routes(),
         *incident_api.routes(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from floe_monitor.web import favicon, fleet, strip, target_view, verdict
+from floe_monitor.web import favicon, fleet, status_bar, target_view, verdict
 from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
@@ -42,14 +42,22 @@ _MOMENTARY = re.compile(rb'(<time data-(?:ago|for)[^>]*>)[^<]*|data-now="[^"]*"'
 class StatusPage:
     """`/`, `/targets/{name}` and their assets. `past`: what is kept beyond the process, if anything is."""
 
-    def __init__(self, state: MonitorState, api: Api, health: Health, past: PastSource | None = None) -> None:
+    def __init__(
+        self,
+        state: MonitorState,
+        api: Api,
+        health: Health,
+        past: PastSource | None = None,
+        trace_url: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._state = state
         self._api = api
         self._health = health
         self._past = past
+        self._trace_url = trace_url
         self._templates = environment()
         self._templates.globals["announcements"] = self._announcements
-        self._drawings = strip.Drawings()
+        self._drawings = status_bar.Drawings()
         self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
         files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
@@ -140,12 +148,14 @@ class StatusPage:
             ready=self._health.ready,
         )
 
-    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> strip.Drawing:
+    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
         if self._past is None:
-            return strip.draw_results(row, time.monotonic())
+            return status_bar.draw_results(row, time.monotonic())
         known = strips.get(row.target.name)
         return (
-            strip.draw_unread() if known is None else self._drawings.draw(row.target.name, known, time.time())
+            status_bar.draw_unread()
+            if known is None
+            else self._drawings.draw(row.target.name, known, time.time())
         )
 
     def _choices(self) -> fleet.Choices:
@@ -163,6 +173,7 @@ class StatusPage:
                 "target.html",
                 root="../",
                 snapshot=snapshot,
+                trace_url=self._trace_url(),
                 view=target_view.build(snapshot, past, self._state, time.time(), kept=self._past is not None),
             )
         )

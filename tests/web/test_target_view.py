@@ -10,7 +10,7 @@ import pytest
 from floe_monitor.compute.models import CheckResult, ConnectionStatus, ExpiryKind
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.maintenance import Window
+from floe_monitor.domain.maintenance import Once, Window, WindowChoice
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.domain.uptime import PastChange, Period, TargetPast
 from floe_monitor.settings.recurrence import Recurrence
@@ -170,13 +170,16 @@ def test_the_next_maintenance_is_told_a_week_ahead() -> None:
     daily = Window(Recurrence("0 3 * * *", "UTC"), 3600.0, "vacuum")
     snapshot = run(HEALTHY)
     target = replace(snapshot.target, windows=(daily,))
-    planned = target_view.next_maintenance(replace(snapshot, target=target), NOW)
+    planned = target_view.next_maintenance(replace(snapshot, target=target), [], NOW)
     assert planned is not None
     assert (planned.reason, planned.until - planned.since) == ("vacuum", 3600)
     assert planned.since > NOW
     yearly = replace(daily, recurrence=Recurrence("0 3 1 3 *", "UTC"))
-    assert (
-        target_view.next_maintenance(replace(snapshot, target=replace(target, windows=(yearly,))), NOW)
-        is None
-    )
-    assert target_view.next_maintenance(snapshot, NOW) is None
+    rare = replace(snapshot, target=replace(target, windows=(yearly,)))
+    assert target_view.next_maintenance(rare, [], NOW) is None
+    declared = WindowChoice(Window(Once(NOW + 60), 600.0, "disks"), frozenset({"a"}), None)
+    others = replace(declared, targets=frozenset({"b"}))
+    assert target_view.next_maintenance(rare, [others], NOW) is None
+    planned = target_view.next_maintenance(rare, [declared, others], NOW)
+    assert planned is not None
+    assert (planned.since, planned.until, planned.reason) == (NOW + 60, NOW + 660, "disks")
