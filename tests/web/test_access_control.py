@@ -444,5 +444,5 @@ async def test_what_is_refused_is_counted_by_reason(surface: Any, serving: Any) 
         asked = {"unauthenticated": 2, "forbidden": 1, "origin": 1, "rate_limit": 0, "busy": 0}
         assert counts == asked
         statuses = [(await client.get("/metrics")).status_code for _ in range(12)]
-        assert statuses == [200] * 3 + [429] * 9
-        assert counts == {**asked, "rate_limit": 9}
+        assert statuses == [200] * 4 + [429] * 8
+        assert counts == {**asked, "rate_limit": 8}
