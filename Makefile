@@ -14,7 +14,7 @@ PARALLEL := -n 6
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist sbom audit chart certify lock clean
+.PHONY: help install run run-iceberg test test-fast test-lowest lint lint-style lint-types lint-imports format bench conformance verdicts faults setup environments soak replay changelog docs dist sbom audit pictures chart certify lock clean
 
 help: ## show the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -102,6 +102,9 @@ sbom: $(VENV)/dev.done ## write a bill of materials (CycloneDX) for each of ENGI
 
 audit: $(VENV)/dev.done ## ask for advisories on everything locked that runs, is built with or tests (network; no part of the gate)
 	@$(BIN)/python -m deploy.audit
+
+pictures: $(VENV)/dev.done ## take the pictures in docs/images (needs chromium)
+	@$(BIN)/python -m docs.screenshots
 
 chart: $(VENV)/dev.done ## write what is made of the Helm chart's values, and the manifests without Helm (needs helm)
 	@$(BIN)/python -m deploy.chart

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import Row
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.span import Span
 from floe_monitor.history import tables
 from floe_monitor.history.batch import Batch, ResultRow, TransitionRow
 from floe_monitor.history.database import resolve
-from floe_monitor.history.reader import Span, open_history
+from floe_monitor.history.reader import open_history
 from floe_monitor.history.report import build_report
 from floe_monitor.history.rollup import DAY, HOUR, Rollup
 from floe_monitor.history.store import HistoryStore

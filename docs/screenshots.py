@@ -1,6 +1,6 @@
-"""`python -m docs.screenshots` writes docs/images/*.png: the pages over a made-up fleet, in a real browser.
+"""`make pictures` writes docs/images/*.png: the pages over a made-up fleet, in a real browser.
 
-Needs chromium; with the fonts of Debian's fonts-inter they look as they do in docs/images.
+With Debian's fonts-inter they look as they do there.
 """
 
 from __future__ import annotations
@@ -231,13 +231,10 @@ class MadeUpPast:
             share = min(1.0, case.since / length) if unit == "days" else 1.0
             hours = 1 if unit == "days" else max(1, round(case.since / length))
             for place in range(1, hours + 1):
-                whole = periods[-place]
-                seconds = share * length
+                ill, well = share * length, (1 - share) * length
+                unhealthy = ill if case.status is UNHEALTHY else 0.0
                 periods[-place] = replace(
-                    whole,
-                    healthy=length - seconds,
-                    unhealthy=seconds if case.status is UNHEALTHY else 0.0,
-                    degraded=0.0 if case.status is UNHEALTHY else seconds,
+                    periods[-place], healthy=well, degraded=ill - unhealthy, unhealthy=unhealthy
                 )
         return tuple(periods)
 

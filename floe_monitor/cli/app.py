@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 
 from floe_monitor import __version__
-from floe_monitor.cli import config_commands, credential_commands, plugin_commands, profiles_commands
+from floe_monitor.cli import (
+    config_commands,
+    credential_commands,
+    maintenance_commands,
+    notify_commands,
+    plugin_commands,
+    profiles_commands,
+)
 from floe_monitor.cli.check_command import check
 from floe_monitor.cli.exec_command import exec_
 from floe_monitor.cli.healthcheck_command import healthcheck
@@ -47,9 +54,12 @@ for command in (
     app.command()(command)
 app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
 app.command("catalog-sql")(plugin_commands.catalog_sql)
+app.command()(maintenance_commands.announce)
+app.add_typer(maintenance_commands.app, name="maintenance")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(profiles_commands.app, name="profiles")
 app.add_typer(plugin_commands.app, name="plugins")
+app.add_typer(notify_commands.app, name="notify")
 
 
 def _version(asked: bool) -> None:

@@ -18,7 +18,8 @@ from floe_monitor.cli.terminal import OK, CliError, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from floe_monitor.history.reader import HistoryReader, Span
+    from floe_monitor.domain.span import Span
+    from floe_monitor.history.reader import HistoryReader
     from floe_monitor.settings import Settings
 
 SinceOption = Annotated[
@@ -76,7 +77,7 @@ def incidents(
     from floe_monitor.domain import incident_serialization
 
     with _opened(config, targets, since) as (reader, names, span, _):
-        known = reader.incidents(names, span)
+        known = list(reader.incidents(names, span))
     rows = []
     for incident in known:
         row = incident_serialization.incident(incident)
@@ -134,6 +135,7 @@ def _opened(
 ) -> Iterator[tuple[HistoryReader, list[str], Span, Settings]]:
     """The history, the targets chosen, the time, and the settings. Says what to do where there is none."""
     from floe_monitor.cli.configuration import load_settings
+    from floe_monitor.domain.span import Span
 
     settings = load_settings(config).settings
     if settings.history.url is None:
@@ -143,7 +145,7 @@ def _opened(
         )
     try:
         from floe_monitor.history.errors import HistoryUnavailableError
-        from floe_monitor.history.reader import Span, open_history
+        from floe_monitor.history.reader import open_history
     except ImportError as error:
         problem = f"{error.name} is not installed: install floe-monitor with its extra `history`"
         raise CliError(problem) from None

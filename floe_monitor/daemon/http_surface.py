@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.uptime import PastSource
     from floe_monitor.settings.http_models import HttpSettings
     from floe_monitor.web.change_feed import ChangeFeed
-    from floe_monitor.web.interfaces import ControllerProtocol, MetricsPageProtocol
+    from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
     from floe_monitor.web.listening import Listener
 
 
@@ -86,6 +86,7 @@ class HttpSurface:
         publish: Publish,
         feed: ChangeFeed,
         past: PastSource | None,
+        history: HistoryProtocol | None,
         interval: Callable[[], float],
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -101,6 +102,7 @@ class HttpSurface:
             publish=publish,
             feed=feed,
             past=past,
+            history=history,
             streams=min(STREAMS, bounds.connections // 4),
         )
         services = [Service(app, self._listeners.main, bounds)]

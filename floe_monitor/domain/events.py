@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
+    from floe_monitor.domain.declarations import Declarations
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.health import Health, Transition
     from floe_monitor.domain.incidents import Incident
@@ -214,6 +215,13 @@ class IncidentChanged:
     incident: Incident
 
 
+@dataclass(frozen=True, slots=True)
+class DeclarationsChanged:
+    """One-off maintenance or an announcement was declared or ended; as they all are now."""
+
+    declared: Declarations
+
+
 Event: TypeAlias = (
     ProbeFinished
     | TickSkipped
@@ -232,6 +240,7 @@ Event: TypeAlias = (
     | ProfileReconciled
     | Acted
     | IncidentChanged
+    | DeclarationsChanged
 )
 
 Publish = Callable[[Event], None]

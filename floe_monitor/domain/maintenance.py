@@ -29,10 +29,20 @@ class Maintenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """A recurrence that does not come again: one moment, in Unix seconds."""
+
+    at: float
+
+    def after(self, moment: float) -> float | None:
+        return self.at if self.at > moment else None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Begins at each moment of `recurrence`, and lasts `duration` seconds of real time."""
 
-    recurrence: Recurrence
+    recurrence: Recurrence | Once
     duration: float
     reason: str = ""
 

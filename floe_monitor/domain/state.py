@@ -7,11 +7,12 @@ scrape) sees one moment of each target without a lock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.connectivity import Reach
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
 from floe_monitor.domain.incident_log import IncidentLog
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from floe_monitor.domain.targets import Target
 
 FAILURES_KEPT = 5
+Refusal = Literal["rate_limit", "unauthenticated", "forbidden", "origin", "busy"]
+"""Why a request was not let in: its client asks too often, gave no right credential or one without the scope;
+a page of another site asked; too many were under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,18 @@ class Shortage:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelCounts:
+    """Messages of one channel: `failed` attempts, `dead` ones that were given up, `held` notices that wait
+    for the end of quiet hours or for their turn."""
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    pending: int = 0
+    held: int = 0
+
+
 @dataclass(slots=True)
 class MonitorState:
     """The whole state. `targets` keeps the order of the configuration."""
@@ -141,6 +157,7 @@ class MonitorState:
     profiles: dict[str, ProfileReconciled] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Events each sink had to drop, by sink."""
+    refused_requests: dict[Refusal, int] = field(default_factory=lambda: dict.fromkeys(get_args(Refusal), 0))
     scheduler_beat: float = 0.0
     """`time.monotonic()` of the scheduler's last turn."""
     last_probed: float = 0.0
@@ -153,7 +170,13 @@ class MonitorState:
     """Every target has had a result."""
     history_problem: str = ""
     """Why the history is not written now, where one is kept."""
+    notifications: Mapping[str, ChannelCounts] = field(default_factory=dict)
+    """By channel; replaced by the notifier's thread."""
+    notification_problem: str = ""
+    """Why nothing of notifications outlives the process now."""
     incidents: IncidentLog = field(default_factory=IncidentLog)
+    declared: Declarations = field(default_factory=Declarations)
+    """What people have declared while it runs."""
     awaited_profiles: frozenset[str] = frozenset()
     """Of the profiles configured at the start, those not yet looked at even once."""
 
@@ -165,6 +188,9 @@ class MonitorState:
     @property
     def stuck_workers(self) -> int:
         return sum(counts.stuck for counts in self.workers.values())
+
+    def count_refusal(self, reason: Refusal) -> None:
+        self.refused_requests[reason] += 1
 
     def set_workers(self, counts: Mapping[str, WorkerCounts]) -> None:
         self.workers = counts

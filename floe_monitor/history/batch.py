@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from floe_monitor.domain.declarations import Declarations
     from floe_monitor.domain.health import HealthStatus, Transition
     from floe_monitor.domain.incidents import Incident
 
@@ -43,15 +44,19 @@ class Batch:
     transitions: list[TransitionRow] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+    declared: Declarations | None = None
+    """As they are since the last change, if there was one."""
 
     def __len__(self) -> int:
-        return len(self.results) + len(self.transitions) + len(self.incidents)
+        declared = self.declared is not None
+        return len(self.results) + len(self.transitions) + len(self.incidents) + declared
 
     def join(self, later: Batch) -> None:
         self.results += later.results
         self.transitions += later.transitions
         self.incidents.update(later.incidents)
         self.touched |= later.touched
+        self.declared = later.declared or self.declared
 
     def shorten(self, most: int) -> int:
         """Without its oldest results, where it is longer than that; how many were dropped. Status changes and

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, NullPool, create_engine, event, make_url
@@ -83,22 +86,38 @@ def writing(url: URL) -> Engine:
     return engine
 
 
-def reading(url: URL) -> Engine:
-    """For commands, beside a daemon that writes or without one."""
+def reading(url: URL, seconds: float | None = None) -> Engine:
+    """Beside a daemon that writes or without one. What takes longer than `seconds` is broken off by the
+    database."""
     path = file_of(url)
     if path is None:
-        return _server(url)
+        return _server(
+            url, {} if seconds is None else {"options": f"-c statement_timeout={seconds * 1000:.0f}"}
+        )
     if not path.is_file():
         raise HistoryUnavailableError(f"{path}: there is no history yet: the daemon makes it")
     # Without a writer a reader needs to make the index of the log, unless it is told that nobody writes.
     alone = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     query = {"uri": "true", **({"immutable": "1"} if alone else {"mode": "ro"})}
     opened = URL.create("sqlite", database=path.as_uri().replace("file://", "file:"), query=query)
-    return _engine(opened, {"timeout": BUSY_MILLISECONDS / 1000})
+    engine = _engine(opened, {"timeout": min(BUSY_MILLISECONDS / 1000, seconds or math.inf)})
+    if seconds is not None:
+        _break_off(engine, seconds)
+    return engine
 
 
-def _server(url: URL) -> Engine:
-    return _engine(url, {"connect_timeout": CONNECT_SECONDS, "application_name": "floe-monitor history"})
+def _break_off(engine: Engine, seconds: float) -> None:
+    """SQLite asks whether to go on every few thousand steps: a tenth of a millisecond."""
+
+    @event.listens_for(engine, "connect")
+    def bound(connection: Any, _record: Any) -> None:
+        until = time.monotonic() + seconds
+        connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
+
+
+def _server(url: URL, more: Mapping[str, Any] = MappingProxyType({})) -> Engine:
+    named = {"connect_timeout": CONNECT_SECONDS, "application_name": "floe-monitor history"}
+    return _engine(url, {**named, **more})
 
 
 def _engine(url: URL, arguments: dict[str, Any]) -> Engine:
@@ -114,4 +133,6 @@ def _engine(url: URL, arguments: dict[str, Any]) -> Engine:
 def describe(error: DBAPIError | OSError) -> str:
     """What the database says, without the statement and its values."""
     said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    if said == "interrupted":  # by `_break_off`
+        return "it takes longer than there is time for"
     return " ".join(said.split())[:300]

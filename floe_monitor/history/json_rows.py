@@ -6,6 +6,7 @@ from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.incidents import Incident
 from floe_monitor.domain.remembered import RememberedTarget
 
@@ -39,5 +40,21 @@ def incident_to_json(incident: Incident) -> str:
 def incident_from_json(text: str) -> Incident | None:
     try:
         return _incidents().validate_json(text)
+    except ValidationError:
+        return None
+
+
+@cache
+def _declarations() -> TypeAdapter[Declarations]:
+    return TypeAdapter(Declarations)
+
+
+def declarations_to_json(declared: Declarations) -> str:
+    return _declarations().dump_json(declared).decode("utf-8", "replace")
+
+
+def declarations_from_json(text: str) -> Declarations | None:
+    try:
+        return _declarations().validate_json(text)
     except ValidationError:
         return None

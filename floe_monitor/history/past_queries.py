@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, func, literal_column, select
 
+from floe_monitor.domain.span import Span
 from floe_monitor.domain.uptime import LENGTHS, PastChange, Period, Strip, TargetPast
 from floe_monitor.history import tables
-from floe_monitor.history.reader import Span
 from floe_monitor.history.rollup import DAY, HOUR, KINDS, start_of
 
 if TYPE_CHECKING:

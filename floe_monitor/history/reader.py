@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.span import Span
 from floe_monitor.history import tables
 from floe_monitor.history.database import describe, reading, resolve
 from floe_monitor.history.errors import HistoryUnavailableError
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 FOREVER = 2**40
 """Unix seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Unix seconds; `end` is not in it."""
-
-    start: float
-    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +51,12 @@ class Result:
 
 
 @contextmanager
-def open_history(url: HistoryUrl, environ: Mapping[str, str]) -> Iterator[HistoryReader]:
-    """Raises `HistoryUnavailableError`, also for whatever the database says while it is read."""
-    engine = reading(resolve(url, environ))
+def open_history(
+    url: HistoryUrl, environ: Mapping[str, str], seconds: float | None = None
+) -> Iterator[HistoryReader]:
+    """Raises `HistoryUnavailableError`, also for whatever the database says while it is read: that it was
+    broken off after so many seconds."""
+    engine = reading(resolve(url, environ), seconds)
     try:
         with engine.connect() as connection:
             if revision_of(connection) is None:
@@ -123,7 +119,7 @@ class HistoryReader:
                 row.error_type,
             )
 
-    def incidents(self, names: Sequence[str], span: Span) -> list[Incident]:
+    def incidents(self, names: Sequence[str], span: Span) -> Iterator[Incident]:
         """Those that lasted at some time of the span, newest first."""
         table = tables.incidents
         wanted = frozenset(names)
@@ -135,12 +131,29 @@ class HistoryReader:
             )
             .order_by(table.c.began_at.desc())
         )
-        found = [incident_from_json(body) for body in rows.scalars()]
-        return [
-            incident
-            for incident in found
-            if incident is not None and (not wanted or not wanted.isdisjoint(incident.members))
-        ]
+        for body in rows.scalars():
+            incident = incident_from_json(body)
+            if incident is not None and (not wanted or not wanted.isdisjoint(incident.members)):
+                yield incident
+
+    def incident(self, identity: str) -> Incident | None:
+        table = tables.incidents
+        body = self._connection.execute(select(table.c.body).where(table.c.id == identity)).scalar()
+        return None if body is None else incident_from_json(body)
+
+    def newest(self, table: Table, name: str, span: Span, most: int) -> list[Any]:
+        """Rows of `results` or `transitions` as they are stored, newest first."""
+        rows = self._connection.execute(
+            select(table)
+            .where(
+                table.c.target == self.targets[name],
+                table.c.at >= round(span.start * 1000),
+                table.c.at < round(span.end * 1000),
+            )
+            .order_by(table.c.at.desc())
+            .limit(most)
+        )
+        return list(rows)
 
     def hours(self, names: Sequence[str], span: Span) -> dict[tuple[str, int], Rollup]:
         """By target and start; of all monitors together. The hours that are not over are among them."""

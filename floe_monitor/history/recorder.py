@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
-from floe_monitor.domain.events import IncidentChanged, ProbeFinished, TargetHung, TargetStale
+from floe_monitor.domain.declarations import Declarations
+from floe_monitor.domain.events import (
+    DeclarationsChanged,
+    IncidentChanged,
+    ProbeFinished,
+    TargetHung,
+    TargetStale,
+)
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.remembered import RememberedTarget
 from floe_monitor.history import retention
@@ -54,6 +61,7 @@ class Remembered(NamedTuple):
 
     states: States
     incidents: list[Incident]
+    declared: Declarations = Declarations()
 
 
 class HistoryRecorder:
@@ -125,6 +133,9 @@ class HistoryRecorder:
             case IncidentChanged():
                 with self._lock:
                     self._buffer.incidents[event.incident.id] = event.incident
+            case DeclarationsChanged():
+                with self._lock:
+                    self._buffer.declared = event.declared
 
     def _add_result(self, event: ProbeFinished) -> None:
         result, made = event.result, event.transition

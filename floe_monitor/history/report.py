@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from floe_monitor.domain.incidents import Incident
-    from floe_monitor.history.reader import HistoryReader, Span
+    from floe_monitor.domain.span import Span
+    from floe_monitor.history.reader import HistoryReader
 
 BY_HOURS = 50
 """Targets up to which a report is made of hours. Of more it is made of days, which is 24 times as fast."""
@@ -69,7 +70,7 @@ def build_report(
     of_target: dict[str, dict[int, Rollup]] = {}
     for (name, start), rollup in periods.items():
         of_target.setdefault(name, {})[start] = rollup
-    incidents = reader.incidents(names, span)
+    incidents = list(reader.incidents(names, span))
     counted: dict[str, int] = {}
     for incident in incidents:
         if incident.end != "merged":

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.history import tables
 from floe_monitor.history.database import file_of, writing
 from floe_monitor.history.json_rows import (
+    declarations_from_json,
+    declarations_to_json,
     incident_from_json,
     incident_to_json,
     state_from_json,
@@ -96,8 +99,9 @@ class HistoryStore:
         if self.file is not None:
             self.file.close()
 
-    def remembered(self) -> tuple[States, list[Incident]]:
-        """What the last process with this name has left: states, and open incidents, oldest first."""
+    def remembered(self) -> tuple[States, list[Incident], Declarations]:
+        """What the last process with this name has left: states, open incidents, oldest first, and what was
+        declared."""
         with self.connection.begin():
             of_target = (
                 select(tables.targets.c.name, tables.states.c.body)
@@ -115,7 +119,11 @@ class HistoryStore:
                 .order_by(tables.incidents.c.began_at)
             )
             found = [incident_from_json(body) for body in self.connection.execute(open_ones).scalars()]
-        return states, [incident for incident in found if incident is not None]
+            of_monitor = tables.declarations.c.monitor == self._monitor
+            body = self.connection.execute(select(tables.declarations.c.body).where(of_monitor)).scalar()
+        declared = None if body is None else declarations_from_json(body)
+        open_incidents = [incident for incident in found if incident is not None]
+        return states, open_incidents, declared or Declarations()
 
     def write(self, batch: Batch, states: States) -> None:
         """One transaction: all of it, or nothing."""
@@ -141,6 +149,9 @@ class HistoryStore:
                 )
             self._write_incidents(batch.incidents.values())
             self._write_states(states)
+            if batch.declared is not None:
+                row = {"monitor": self._monitor, "body": declarations_to_json(batch.declared)}
+                self.connection.execute(tables.upsert(tables.declarations), row)
 
     def _insert_results(self, rows: list[ResultRow]) -> None:
         if not rows:

@@ -105,6 +105,12 @@ states = Table(
     Column("body", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("monitor", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+)
 rollups = Table(
     "rollups",
     metadata,

@@ -1,4 +1,5 @@
-"""Puts targets into maintenance and takes them out again, when the windows of the configuration say so."""
+"""Puts targets into maintenance and takes them out again, when the windows of the configuration say so, or
+what people have declared."""
 
 from __future__ import annotations
 
@@ -35,6 +36,7 @@ class MaintenanceKeeper:
         self._publish = publish
         self._clock = clock
         self._wall = wall
+        self._declared = state.declared
         self._announced: dict[str, Maintenance] = {}
         self._alike: dict[tuple[Window, ...], list[str]] = {}
         self._changing: deque[tuple[str, Maintenance | None]] = deque()
@@ -44,20 +46,32 @@ class MaintenanceKeeper:
 
     def apply(self) -> None:
         """After the state's targets were replaced: those in maintenance are so from the first moment on."""
+        self._group()
+        while not self.turn():
+            pass
+
+    def _group(self) -> None:
+        """Targets by the windows that they have: each of these is judged once."""
         alike: dict[tuple[Window, ...], list[str]] = {}
         targets = self._state.targets
         self._announced = {name: each for name, each in self._announced.items() if name in targets}
+        self._declared = self._state.declared
+        choices = [each.window for each in self._declared.maintenance]
         for name, snapshot in targets.items():
-            if snapshot.target.windows or name in self._announced:
-                alike.setdefault(snapshot.target.windows, []).append(name)
+            target = snapshot.target
+            windows = target.windows
+            if choices:
+                windows += tuple(each.window for each in choices if each.applies(name, target.labels))
+            if windows or name in self._announced:
+                alike.setdefault(windows, []).append(name)
         self._alike = alike
         self._judge(self._wall())
-        while not self.turn():
-            pass
 
     def turn(self) -> bool:
         """Whether there is nothing left to do now."""
         now = self._wall()
+        if self._state.declared is not self._declared:
+            self._group()
         if not self._judged <= now < self._next:
             self._judge(now)
         for _ in range(min(AT_ONCE, len(self._changing))):

@@ -21,10 +21,27 @@ MOST_CREDENTIALS = 256
 LONGEST_SOCKET_PATH = 107
 """Bytes: the system's own bound."""
 
+TRACE_ID = "{trace_id}"
+"""In `http.trace_url`."""
+
 UNIX = "unix"
 """In `http.proxy.addresses`: whoever connects to the Unix socket."""
 
-OWN_SEGMENTS = frozenset({"-", "api", "assets", "healthz", "incidents", "metrics", "readyz", "targets"})
+OWN_SEGMENTS = frozenset(
+    {
+        "-",
+        "api",
+        "assets",
+        "badges",
+        "healthz",
+        "incidents",
+        "maintenance",
+        "metrics",
+        "public",
+        "readyz",
+        "targets",
+    }
+)
 """First parts of the routes, which a path prefix would hide."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -166,6 +183,30 @@ class RateLimitSettings(Model):
     failures: int = Field(default=10, ge=1, le=10_000, description="Wrong credentials a minute")
 
 
+PublicName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^/\x00-\x1f]+$")]
+
+
+class PublicPageSettings(Model):
+    """`/public`: for everybody who gets there, without a login, whether these targets can be used."""
+
+    heading: PublicName = Field(default="Status", description="What stands above it")
+    targets: Annotated[dict[Name, PublicName], Field(min_length=1, max_length=1000)] = Field(
+        description="The targets that it shows, each with the name that it shows them by, in this order"
+    )
+    badges: bool = Field(
+        default=True, description="Their badges at /public/badges, for pages of other sites too"
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: dict[str, str]) -> dict[str, str]:
+        shown: dict[str, str] = {}
+        for name, public in targets.items():
+            if shown.setdefault(public, name) != name:
+                raise ValueError(f"{shown[public]} and {name} have the same name there: {public!r}")
+        return targets
+
+
 class HttpSettings(Model):
     host: str = Field(
         default="127.0.0.1",
@@ -183,6 +224,9 @@ class HttpSettings(Model):
     tls: TlsSettings | None = Field(default=None, description="Certificate and key; unset: plain HTTP")
     public_read: bool = Field(
         default=False, description="Page and API for everybody, on addresses that others reach too"
+    )
+    public_page: PublicPageSettings | None = Field(
+        default=None, description="A page for everybody, with chosen targets and nothing but their status"
     )
     metrics_auth: bool = Field(
         default=False, description="/metrics for credentials with the scope metrics alone"
@@ -203,11 +247,25 @@ class HttpSettings(Model):
         default=None,
         description="Where browsers reach the page, its path prefix included: https://tools.example/floe",
     )
+    trace_url: str | None = Field(
+        default=None,
+        description="Where a trace is looked at, by its id: https://traces.example/trace/{trace_id}",
+    )
 
     @field_validator("host")
     @classmethod
     def _one_address(cls, host: str) -> str:
         return _bare_host(host)
+
+    @field_validator("trace_url")
+    @classmethod
+    def _trace(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or TRACE_ID not in url:
+            raise ValueError(f"write https://HOST/PATH with {TRACE_ID} where the trace's id belongs")
+        return url
 
     @field_validator("external_url")
     @classmethod

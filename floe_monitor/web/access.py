@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HEALTH_ROUTES = frozenset({"/healthz", "/readyz"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+PUBLIC = "/public"
 _ASSETS = "/assets/"
 _ANY: frozenset[Scope] = frozenset({"read", "metrics", "act"})
 _MOST_HOPS = 20
@@ -59,6 +60,11 @@ def wanted_scope(method: str, path: str) -> Scope | None:
     return None if path.startswith(_ASSETS) else "read"
 
 
+def is_public(path: str) -> bool:
+    """Whether it is of the public page, which is open where there is one."""
+    return path == PUBLIC or path.startswith(f"{PUBLIC}/")
+
+
 class AccessRules:
     """Immutable; a reload makes new ones."""
 
@@ -81,6 +87,12 @@ class AccessRules:
         if proxied:
             address = self._first_unknown(headers.getlist("x-forwarded-for")) or address
         return Client(str(address or peer or UNIX), _key(address), proxied, local)
+
+    def wanted(self, method: str, path: str) -> Scope | None:
+        """As `wanted_scope`, but for what the configuration opens to everybody: the public page."""
+        if self.http.public_page is not None and method in READING and is_public(path):
+            return None
+        return wanted_scope(method, path)
 
     def open_to(self, client: Client) -> frozenset[Scope]:
         """What wants no credential."""

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from floe_monitor.compute.errors import MonitorResourceError, resource_error_in
-from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity, wanted_scope
+from floe_monitor.web.access import HEALTH_ROUTES, AccessRules, Client, Identity
 from floe_monitor.web.audit import set_actor
 from floe_monitor.web.authentication import BusyError, RefusedError, parse_basic
 from floe_monitor.web.listener_identity import listener_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from floe_monitor.domain.state import Refusal as Reason
     from floe_monitor.settings.http_models import HttpSettings, RateLimitSettings
     from floe_monitor.settings.http_models import Scope as AccessScope
     from floe_monitor.web.authentication import Authenticator
@@ -39,7 +40,13 @@ log = logging.getLogger("floe_monitor.access")
 _OPENED_BY = {
     "read": "the page and the API want a credential with the scope read, or http.public_read",
     "metrics": "with http.metrics_auth, /metrics wants a credential with the scope metrics",
-    "act": "validate and reload want a credential with the scope act where others than this machine can ask",
+    "act": "what acts wants a credential with the scope act where others than this machine can ask",
+}
+_REASONS: dict[HTTPStatus, Reason] = {
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit",
+    HTTPStatus.UNAUTHORIZED: "unauthenticated",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.SERVICE_UNAVAILABLE: "busy",
 }
 _HOW = "send `Authorization: Bearer TOKEN`; `floe-monitor token NAME` makes a token"
 _HOW_USERS = "log in, or " + _HOW
@@ -94,7 +101,7 @@ class AccessControl:
         headers, listener = Headers(scope=scope), listener_of(scope)
         client = self.rules.client((scope.get("client") or (None,))[0], headers, listener)
         set_actor(scope, "local" if client.local else "anonymous", client.address)
-        wanted = wanted_scope(scope["method"], scope["path"])
+        wanted = self.rules.wanted(scope["method"], scope["path"])
         if not client.local and (wait := self._requests.take(client.key)):
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "this client asks too often (http.rate_limit)", wait)
         is_open = wanted is None or wanted in self.rules.open_to(client)
@@ -161,18 +168,21 @@ class AccessControl:
 class AccessMiddleware:
     """ASGI middleware, inside the guard."""
 
-    def __init__(self, app: ASGIApp, access: AccessControl, answer: Answer) -> None:
-        self._app, self._access, self._answer = app, access, answer
+    def __init__(
+        self, app: ASGIApp, access: AccessControl, answer: Answer, refused: Callable[[Reason], None]
+    ) -> None:
+        self._app, self._access, self._answer, self._refused = app, access, answer, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
         if scope["type"] == "http" and scope["path"] not in HEALTH_ROUTES:
             found = await self._access.admit(scope)
             if isinstance(found, Refusal):
-                app = self._refused(Request(scope), found)
+                self._refused(_REASONS[found.status])
+                app = self._refusal(Request(scope), found)
         await app(scope, receive, send)
 
-    def _refused(self, request: Request, refusal: Refusal) -> Response:
+    def _refusal(self, request: Request, refusal: Refusal) -> Response:
         headers = {"retry-after": str(refusal.wait)} if refusal.wait else None
         response = self._answer(request, refusal.status, refusal.detail, headers=headers)
         if not refusal.known:

@@ -16,7 +16,11 @@ from floe_monitor.web.access import HEALTH_ROUTES, READING
 from floe_monitor.web.responses import problem_response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from floe_monitor.domain.state import Refusal
 
 READS, ACTIONS, SAME_ACTION, STREAMS = 64, 96, 48, 64
 """Requests under way. Together they are fewer than the connections a server keeps, so that some of those
@@ -39,8 +43,9 @@ class Admission:
         actions: int = ACTIONS,
         same_action: int = SAME_ACTION,
         streams: int = STREAMS,
+        refused: Callable[[Refusal], None] = lambda _: None,
     ) -> None:
-        self._app = app
+        self._app, self._refused = app, refused
         self._limits = {"read": reads, "action": actions, "stream": streams}
         self._same_action = same_action
         self._under_way: Counter[str] = Counter()
@@ -59,6 +64,7 @@ class Admission:
             kind = "stream"
         counted = (kind, scope["path"]) if kind == "action" else (kind,)
         if self._is_full(counted):
+            self._refused("busy")
             refusal = problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _REFUSED, headers={"retry-after": "1"})
             await refusal(scope, receive, send)
             return

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.events import Publish
 
-_VALIDATE = re.compile(r"/api/v1/targets/([^/]+)/validate")
-_RELOAD = "/-/reload"
+_ACTS = (
+    ("reload", re.compile(r"/-/reload")),
+    ("validate", re.compile(r"/api/v1/targets/([^/]+)/validate")),
+    ("declare maintenance", re.compile(r"/api/v1/maintenance")),
+    ("end maintenance", re.compile(r"/api/v1/maintenance/[^/]+/end")),
+    ("announce", re.compile(r"/api/v1/announcements")),
+    ("end announcement", re.compile(r"/api/v1/announcements/[^/]+/end")),
+)
+"""Each with its path; the target, where it has one, is its group."""
 _LONGEST = 128
 _REFUSED = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.CONFLICT}
@@ -26,6 +33,11 @@ _REFUSED = frozenset(
 
 def set_actor(scope: Scope, name: str, client: str) -> None:
     scope.setdefault(STATE, {}).update(actor=name, client=client)
+
+
+def actor_of(scope: Scope) -> str:
+    """Who asks, as the audit names it."""
+    return str(scope.get(STATE, {}).get("actor", "anonymous"))
 
 
 def set_outcome(scope: Scope, outcome: str) -> None:
@@ -74,10 +86,11 @@ def _act(scope: Scope) -> tuple[str, str | None] | None:
     """Action and target; None for what is no act."""
     if scope["type"] != "http" or scope["method"] in READING:
         return None
-    if scope["path"] == _RELOAD:
-        return "reload", None
-    found = _VALIDATE.fullmatch(scope["path"])
-    return ("validate", found[1][:_LONGEST]) if found is not None else None
+    for action, path in _ACTS:
+        found = path.fullmatch(scope["path"])
+        if found is not None:
+            return action, found[1][:_LONGEST] if path.groups else None
+    return None
 
 
 def _outcome(status: int) -> str:

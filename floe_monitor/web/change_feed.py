@@ -19,6 +19,7 @@ import anyio
 from floe_monitor.domain import serialization
 from floe_monitor.domain.events import (
     ConfigReloaded,
+    DeclarationsChanged,
     IncidentChanged,
     MaintenanceBegan,
     MaintenanceEnded,
@@ -92,6 +93,9 @@ class ChangeFeed:
             case ConfigReloaded():
                 body = {**serialization.reloaded(event), "problems": list(event.problems)}
                 self._add("configuration", body)
+            case DeclarationsChanged(declared=declared):
+                texts = [each.text for each in declared.announcements]
+                self._add("announcement", {"announcements": texts})
             case IncidentChanged():
                 self._incident(event)
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.web.change_feed import Change, ChangeFeed
 
-EventName = Literal["snapshot", "status", "summary", "incident", "maintenance", "configuration", "probe"]
+EventName = Literal[
+    "snapshot", "status", "summary", "incident", "maintenance", "announcement", "configuration", "probe"
+]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 PARAMETERS = ("events", "target")
 MOST_TARGETS = 100

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from floe_monitor.domain.state import Refusal as Reason
     from floe_monitor.settings.http_models import HttpSettings
     from floe_monitor.web.listener_identity import ListenerIdentity
 
@@ -44,8 +45,13 @@ _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost",
 class Guard:
     """ASGI middleware. Of `http`, called anew for each request, the names that browsers may use besides."""
 
-    def __init__(self, app: ASGIApp, http: Callable[[], HttpSettings]) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        http: Callable[[], HttpSettings],
+        refused: Callable[[Reason], None] = lambda _: None,
+    ) -> None:
+        self._app, self._refused = app, refused
         self._http = http
         self._own_name = socket.gethostname().lower()
 
@@ -56,11 +62,15 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_RAW_HEADERS]}
+                own = {name.lower() for name, _ in message["headers"]}
+                added = [header for header in _RAW_HEADERS if header[0] not in own]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope), listener_of(scope))
-        app = problem_response(HTTPStatus.FORBIDDEN, refusal) if refusal else self._app
+        if refusal is not None:
+            self._refused("origin")
+        app = self._app if refusal is None else problem_response(HTTPStatus.FORBIDDEN, refusal)
         await app(scope, receive, send_guarded)
 
     def _refusal(self, method: str, headers: Headers, listener: ListenerIdentity) -> str | None:

@@ -11,6 +11,7 @@ import anyio.to_thread
 from starlette.routing import Route
 
 from floe_monitor.domain import incident_serialization, serialization
+from floe_monitor.web.history_api import find_kept
 from floe_monitor.web.responses import ProblemError, conditional_response, represent, wants_gzip
 from floe_monitor.web.target_query import unknown_word, whole_number
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.incidents import Incident
     from floe_monitor.domain.json_types import IncidentListJson
     from floe_monitor.domain.state import MonitorState
+    from floe_monitor.web.history_api import HistoryReads
     from floe_monitor.web.responses import Representation
 
 PARAMETERS = ("state", "target", "limit", "offset")
@@ -77,8 +79,8 @@ class IncidentQuery:
 
 
 class IncidentApi:
-    def __init__(self, state: MonitorState) -> None:
-        self._state = state
+    def __init__(self, state: MonitorState, reads: HistoryReads) -> None:
+        self._state, self._reads = state, reads
 
     def routes(self) -> list[Route]:
         return [
@@ -107,12 +109,13 @@ class IncidentApi:
         return conditional_response(request, found, _JSON)
 
     async def find(self, identity: str) -> Incident:
-        """`ProblemError` 404 where there is none."""
-        known = self._state.incidents.find(identity)
+        """In memory, or in the history; `ProblemError` 404 where there is none."""
+        known = self._state.incidents.find(identity) or await find_kept(self._reads, identity)
         if known is None:
             raise ProblemError(
                 HTTPStatus.NOT_FOUND,
-                f"no incident {identity[:64]!r} is open or among the last that ended",
+                f"no incident {identity[:64]!r} is "
+                + ("known" if self._reads.kept else "open or among the last that ended"),
                 nearest=None,
             )
         return known

@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from floe_monitor.domain import json_types
 from floe_monitor.domain.serialization import encode
-from floe_monitor.web.operations import OPERATIONS, PROBLEM
+from floe_monitor.web.operation import PROBLEM
+from floe_monitor.web.operations import OPERATIONS
 from floe_monitor.web.responses import conditional_response, represent, wants_gzip
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from floe_monitor.web.operations import Answer, Operation, Parameter
+    from floe_monitor.web.operation import Answer, Operation, Parameter
     from floe_monitor.web.responses import Representation
 
 PATH = "/api/v1/openapi.json"
@@ -38,6 +39,7 @@ _MEANINGS = {
     HTTPStatus.FORBIDDEN: "The credential lacks the scope, or a page of another site asked",
     HTTPStatus.NOT_FOUND: "There is none of that name",
     HTTPStatus.CONFLICT: "It cannot be done now",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another media type",
     HTTPStatus.UNPROCESSABLE_ENTITY: "It was refused, and nothing has changed",
     HTTPStatus.TOO_MANY_REQUESTS: "This client asks too often: `Retry-After` says when to come again",
     HTTPStatus.SERVICE_UNAVAILABLE: "Too much is under way, or the monitor lacks a thread or descriptor",
@@ -103,9 +105,11 @@ class _Plain(GenerateJsonSchema):
 
 def _schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """What to write for each type of the table, and the definitions that those refer to."""
+    bodies = {_key(operation.body) for operation in OPERATIONS}
     types = {_key(each): each for operation in OPERATIONS for each in _types(operation)}
     adapters: list[tuple[Any, Any, TypeAdapter[Any]]] = [
-        (key, "serialization", TypeAdapter(each)) for key, each in types.items()
+        (key, "validation" if key in bodies else "serialization", TypeAdapter(each))
+        for key, each in types.items()
     ]
     found, shared = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE, schema_generator=_Plain)
     definitions = shared["$defs"]

@@ -5,21 +5,28 @@ The OpenAPI document is made of this table; a test holds it and the routes of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from floe_monitor.domain import history_json_types as kept
 from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
+from floe_monitor.web.declaration_operations import DECLARATION_OPERATIONS
 from floe_monitor.web.event_stream import EventName
+from floe_monitor.web.operation import JSON, PROBLEM, SVG, TEXT, Answer, Operation, Parameter, found, told
 from floe_monitor.web.target_query import MOST
 
-JSON, TEXT, PROBLEM = "application/json", "text/plain", "application/problem+json"
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
 """Less than what is understood: `1m30s` is too."""
 
+Span = Annotated[
+    str,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "pattern": DURATION}]}
+    ),
+]
 Whole = Annotated[int, Field(ge=0, le=MOST)]
 FieldNames = Annotated[
     list[str], WithJsonSchema({"type": "array", "items": {"enum": list(json.TargetJson.__annotations__)}})
@@ -28,62 +35,26 @@ TargetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]")]
 """As names begin: commas and spaces alone are none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """`type` is what pydantic describes; in a query unless its name stands in the path."""
-
-    name: str
-    type: Any
-    description: str
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`bodies` by media type; none where there is no body."""
-
-    description: str
-    bodies: tuple[tuple[str, Any], ...] = ()
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`problems` are the statuses that it may answer with a problem object, those of every route apart."""
-
-    method: Literal["get", "post", "delete"]
-    path: str
-    name: str
-    summary: str
-    tag: str
-    answers: tuple[tuple[HTTPStatus, Answer], ...]
-    parameters: tuple[Parameter, ...] = ()
-    problems: tuple[HTTPStatus, ...] = ()
-    body: Any = None
-    open: bool = False
-    """Whether it never wants a credential."""
-
-
-def found(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
-    """Of a resource with an ETag."""
-    return (
-        (HTTPStatus.OK, Answer(description, ((JSON, type_),), ("ETag",))),
-        (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
-    )
-
-
-def told(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
-    """Of what holds at this moment, or came of an act."""
-    return ((HTTPStatus.OK, Answer(description, ((JSON, type_),))),)
-
-
 _VERDICT = ((TEXT, str), (JSON, json.VerdictJson))
 _NAME = Parameter("name", str, "A target's name", required=True)
 _PAGE = (
     Parameter("limit", Whole, "At most so many rows"),
     Parameter("offset", Whole, "Without so many rows before"),
 )
+_SPAN = (
+    Parameter("since", Span, "From when on: back from now (`24h`), or a moment"),
+    Parameter("until", Span, "Before which moment; now without it"),
+    Parameter("limit", Annotated[int, Field(ge=1, le=1000)], "At most so many rows; 100 without it"),
+)
 _LABEL = Parameter("label", list[str], "`key` or `key=value`; all of them must match")
+_BADGE = (
+    (HTTPStatus.OK, Answer("An image", ((SVG, str),), ("ETag",))),
+    (HTTPStatus.NOT_MODIFIED, Answer("It is what If-None-Match names", (), ("ETag",))),
+)
+_BADGE_PARAMETERS = (
+    Parameter("kind", Literal["status", "uptime", "latency"], "What it shows", required=True),
+    Parameter("label", Annotated[str, Field(max_length=64)], "Instead of the name"),
+)
 _BAD, _NONE = HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND
 
 
@@ -215,6 +186,57 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "get",
+        "/badges/{name}/{kind}.svg",
+        "badge",
+        "A badge that shows a target's status, uptime or latency",
+        "targets",
+        _BADGE,
+        (_NAME, *_BADGE_PARAMETERS),
+        (_BAD, _NONE),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/targets/{name}/{kind}",
+        "history",
+        "What is kept of a target: results, changes of status, hours or days",
+        "history",
+        found(kept.KeptResultsJson | kept.KeptChangesJson | kept.KeptPeriodsJson),
+        (
+            _NAME,
+            Parameter("kind", Literal["results", "changes", "hours", "days"], "Of what", required=True),
+            *_SPAN,
+        ),
+        (_BAD, _NONE, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/api/v1/history/incidents",
+        "history_incidents",
+        "Incidents that are kept",
+        "history",
+        found(kept.KeptIncidentsJson),
+        (Parameter("target", list[str], "With one of these members"), *_SPAN),
+        (_BAD, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        "get",
+        "/public/badges/{name}/{kind}.svg",
+        "public_badge",
+        "A badge of the public page",
+        "targets",
+        (
+            *_BADGE,
+            (_BAD, Answer("A parameter is not understood", ((TEXT, str),))),
+            (_NONE, Answer("There is none of that name", ((TEXT, str),))),
+            (HTTPStatus.TOO_MANY_REQUESTS, Answer("This client asks too often", ((TEXT, str),))),
+        ),
+        (
+            Parameter("name", str, "The name that the public page shows a target by", required=True),
+            *_BADGE_PARAMETERS,
+        ),
+    ),
+    Operation(
+        "get",
         "/api/v1/events",
         "events",
         "What changes, as server-sent events for as long as the client listens",
@@ -226,4 +248,5 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         (_BAD,),
     ),
+    *DECLARATION_OPERATIONS,
 )

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from floe_monitor.web import favicon, fleet, strip, target_view, verdict
+from floe_monitor.web import favicon, fleet, status_bar, target_view, verdict
 from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from starlette.requests import Request
 
+    from floe_monitor.domain.declarations import Announcement
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
@@ -41,13 +42,22 @@ _MOMENTARY = re.compile(rb'(<time data-(?:ago|for)[^>]*>)[^<]*|data-now="[^"]*"'
 class StatusPage:
     """`/`, `/targets/{name}` and their assets. `past`: what is kept beyond the process, if anything is."""
 
-    def __init__(self, state: MonitorState, api: Api, health: Health, past: PastSource | None = None) -> None:
+    def __init__(
+        self,
+        state: MonitorState,
+        api: Api,
+        health: Health,
+        past: PastSource | None = None,
+        trace_url: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._state = state
         self._api = api
         self._health = health
         self._past = past
+        self._trace_url = trace_url
         self._templates = environment()
-        self._drawings = strip.Drawings()
+        self._templates.globals["announcements"] = self._announcements
+        self._drawings = status_bar.Drawings()
         self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
         files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
@@ -82,6 +92,9 @@ class StatusPage:
         the same time share what comes of it."""
         found = await self._renders.run_blocking(key, lambda: self._render(template, **values()))
         return _answer(request, *found)
+
+    def _announcements(self) -> Sequence[Announcement]:
+        return self._state.declared.current(time.time()).announcements
 
     def problem(self, request: Request, status: int, detail: str) -> Response:
         root = "../" * max(0, request.url.path.count("/") - 1)
@@ -135,12 +148,14 @@ class StatusPage:
             ready=self._health.ready,
         )
 
-    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> strip.Drawing:
+    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
         if self._past is None:
-            return strip.draw_results(row, time.monotonic())
+            return status_bar.draw_results(row, time.monotonic())
         known = strips.get(row.target.name)
         return (
-            strip.draw_unread() if known is None else self._drawings.draw(row.target.name, known, time.time())
+            status_bar.draw_unread()
+            if known is None
+            else self._drawings.draw(row.target.name, known, time.time())
         )
 
     def _choices(self) -> fleet.Choices:
@@ -158,6 +173,7 @@ class StatusPage:
                 "target.html",
                 root="../",
                 snapshot=snapshot,
+                trace_url=self._trace_url(),
                 view=target_view.build(snapshot, past, self._state, time.time(), kept=self._past is not None),
             )
         )

@@ -120,9 +120,9 @@ def whole_number(key: str, values: dict[str, list[str]], most: int = MOST) -> in
     return int(text)
 
 
-def unknown_word(what: str, word: str, known: Iterable[str]) -> ProblemError:
+def unknown_word(
+    what: str, word: str, known: Iterable[str], status: HTTPStatus = HTTPStatus.BAD_REQUEST
+) -> ProblemError:
     known = list(known)
     near = nearest(word, known)
-    return ProblemError(
-        HTTPStatus.BAD_REQUEST, f"unknown {what} {word[:128]!r}; {hint(near, known)}", nearest=near
-    )
+    return ProblemError(status, f"unknown {what} {word[:128]!r}; {hint(near, known)}", nearest=near)

@@ -10,16 +10,17 @@ from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.cures import cure_for
 from floe_monitor.domain.maintenance import Maintenance, maintenance_at
 from floe_monitor.domain.uptime import LENGTHS, Strip
-from floe_monitor.web import strip
+from floe_monitor.web import status_bar
 from floe_monitor.web.latency_chart import Chart, chart_of_periods, chart_of_results
 from floe_monitor.web.what_changed import Difference, changed_before
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from floe_monitor.compute.models import CheckResult
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.incidents import Incident
+    from floe_monitor.domain.maintenance import WindowChoice
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastChange, TargetPast
 
@@ -58,7 +59,7 @@ class Timeline:
     """One strip of the past. `marks`: place and words of each bar that has something to say."""
 
     name: str
-    drawing: strip.Drawing
+    drawing: status_bar.Drawing
     marks: tuple[tuple[int, str], ...]
     axis: tuple[float, ...]
 
@@ -97,7 +98,7 @@ def build(
         changes=past.changes[:CHANGES] if past is not None else (),
         cure=cure_for(last) if last else None,
         differences=changed_before(snapshot, state.config.loaded_at, state.config.generation),
-        planned=next_maintenance(snapshot, now),
+        planned=next_maintenance(snapshot, [each.window for each in state.declared.maintenance], now),
         incident=state.incidents.of(snapshot.target.name),
         kept=kept,
     )
@@ -105,14 +106,14 @@ def build(
 
 def timeline(past: Strip, now: float) -> Timeline:
     length = LENGTHS[past.unit]
-    first = (int(now // length) - strip.BARS + 1) * length
+    first = (int(now // length) - status_bar.BARS + 1) * length
     marks = tuple(
-        (round((period.start - first) / length) * strip.STEP, strip.said_of(period, past.unit))
+        (round((period.start - first) / length) * status_bar.STEP, status_bar.said_of(period, past.unit))
         for period in past.periods
         if first <= period.start <= now
     )
-    axis = (first, first + strip.BARS * length / 3, first + strip.BARS * length * 2 / 3, now)
-    return Timeline(past.unit, strip.draw_strip(past, now), marks, axis)
+    axis = (first, first + status_bar.BARS * length / 3, first + status_bar.BARS * length * 2 / 3, now)
+    return Timeline(past.unit, status_bar.draw_strip(past, now), marks, axis)
 
 
 def waterfall(result: ProbeResult) -> tuple[Bar, ...]:
@@ -165,11 +166,15 @@ def _kind(result: ProbeResult) -> tuple[object, ...]:
     return result.status, result.error_type, _DIGITS.sub("0", result.message)
 
 
-def next_maintenance(snapshot: TargetSnapshot, now: float) -> Maintenance | None:
-    """The next window to begin within a week, where the target is in none now."""
+def next_maintenance(
+    snapshot: TargetSnapshot, declared: Iterable[WindowChoice], now: float
+) -> Maintenance | None:
+    """The next window to begin within a week, configured or declared, where the target is in none now."""
     if snapshot.maintenance is not None:
         return None
-    windows = snapshot.target.windows
+    target = snapshot.target
+    own = (choice.window for choice in declared if choice.applies(target.name, target.labels))
+    windows = (*target.windows, *own)
     begins = [begin for window in windows if (begin := window.recurrence.after(now)) is not None]
     begin = min(begins, default=None)
     if begin is None or begin - now > PLANNED:

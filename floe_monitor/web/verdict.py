@@ -66,9 +66,10 @@ def _all_healthy(census: Census, maintained: int) -> str:
 
 def _ill(ill: Sequence[TargetSnapshot], words: str, total: int) -> str:
     names = [snapshot.target.name for snapshot in ill[: NAMED + 1]]
+    verb = "is" if len(ill) == 1 else "are"
     if len(ill) <= NAMED and all(len(name) <= 40 for name in names):
-        return f"{listed(names)} {'is' if len(ill) == 1 else 'are'} {words}"
-    return f"{thousands(len(ill))} of {thousands(total)} targets are {words}"
+        return f"{listed(names)} {verb} {words}"
+    return f"{thousands(len(ill))} of {thousands(total)} targets {verb} {words}"
 
 
 def _rest(found: Sequence[Sequence[TargetSnapshot]], maintained: int) -> str:

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.gate, pytest.mark.timeout(420)]
 
 REQUIREMENTS = "schemathesis.txt"
 CONFIGURATION = """
+history: {url: sqlite:///history.db}
+http: {public_page: {targets: {dev: dev}}}
 targets:
   dev: {plugin: lab, labels: {team: core}, connection: {behave: healthy}}
   down: {plugin: lab, connection: {behave: unhealthy}}
@@ -37,7 +39,7 @@ request-timeout = 60
 generation.max-examples = 10
 
 [generation]
-max-examples = 15
+max-examples = 10
 
 # It ends when its client does.
 [[operations]]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from floe_monitor.domain.declarations import Announcement, Declarations, OneOffMaintenance
+from floe_monitor.domain.events import DeclarationsChanged
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.remembered import restore
@@ -200,7 +202,7 @@ def test_after_a_day_a_target_begins_anew(monitor: Monitor) -> None:
     left = monitor.recorder.remembered.result(timeout=1)
     assert left.states == {}
     store: Any = monitor.recorder._store
-    states, _ = store.remembered()
+    states, *_ = store.remembered()
     monitor.add("a")
     restore(monitor.state, states, [], monitor.at + 2 * DAY)
     assert monitor.state.targets["a"].health.status is HealthStatus.UNKNOWN
@@ -222,3 +224,21 @@ def test_maintenance_is_neither_up_nor_down(monitor: Monitor) -> None:
     whole = hours(monitor)
     assert whole.counts == [10, 0, 0, 20]
     assert (whole.uptime, whole.total) == (1.0, 10)
+
+
+def test_what_was_declared_goes_on_after_a_restart(monitor: Monitor) -> None:
+    monitor.probe("a")
+    one = OneOffMaintenance("one", 1.0, 2.0**33, "disk", "anna", "user anna", 1.0, labels={"team": "core"})
+    said = Announcement("said", "tonight", "anna", "user anna", 1.0, 2.0**33, public=True)
+    declared = Declarations((one,), (said,))
+    monitor.recorder.handle(DeclarationsChanged(Declarations((one,))))
+    monitor.recorder.handle(DeclarationsChanged(declared))
+    monitor.stop()
+    monitor.begin_anew()
+    monitor.turn()
+    assert monitor.recorder.remembered.result(timeout=1).declared == declared
+    monitor.recorder.handle(DeclarationsChanged(Declarations()))
+    monitor.stop()
+    monitor.begin_anew()
+    monitor.turn()
+    assert monitor.recorder.remembered.result(timeout=1).declared == Declarations()

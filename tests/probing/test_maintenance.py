@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.declarations import Declarations, OneOffMaintenance
 from floe_monitor.domain.events import MaintenanceBegan, MaintenanceEnded
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
@@ -131,3 +132,33 @@ async def test_the_loop_ends_a_window_by_itself(make_targets: MakeTargets, monke
         await monitor.until(lambda: monitor.state.targets["dev"].maintenance)
         now += 2
         await monitor.until(lambda: monitor.state.targets["dev"].maintenance is None)
+
+
+def test_what_is_declared_holds_from_the_next_turn_on_and_ends_early(make_targets: MakeTargets) -> None:
+    kept = Kept(make_targets({"a": "healthy", "b": "healthy"}), TWO_O_CLOCK)
+    assert kept.at(TWO_O_CLOCK) == set()
+    one = OneOffMaintenance("one", TWO_O_CLOCK, TWO_O_CLOCK + HOUR, "disk", "anna", "user anna", 0.0, ("a",))
+    kept.state.declared = Declarations((one,))
+    assert kept.at(TWO_O_CLOCK + 1) == {"a"}
+    assert kept.events == [MaintenanceBegan(("a",), "disk", TWO_O_CLOCK + HOUR)]
+    kept.state.declared = kept.state.declared.ended("one", TWO_O_CLOCK + 60)
+    assert kept.at(TWO_O_CLOCK + 60) == set()
+    assert kept.events[1:] == [MaintenanceEnded(("a",), "disk", TWO_O_CLOCK, TWO_O_CLOCK + 60)]
+    assert kept.at(TWO_O_CLOCK + HOUR) == set()
+    assert len(kept.events) == 2
+
+
+def test_what_is_declared_for_later_begins_then_and_survives_a_reload(make_targets: MakeTargets) -> None:
+    targets = make_targets({"a": "healthy"}, maintenance=[NIGHTLY])
+    kept = Kept(targets, TWO_O_CLOCK - HOUR)
+    start = TWO_O_CLOCK + HOUR / 2
+    later = OneOffMaintenance("later", start, start + HOUR, "disk", "anna", "user anna", 0.0)
+    kept.state.declared = Declarations((later,))
+    assert kept.at(TWO_O_CLOCK - 1) == set()
+    assert kept.at(TWO_O_CLOCK) == {"a"}
+    maintenance = kept.state.targets["a"].maintenance
+    assert maintenance is not None
+    assert maintenance.until == start + HOUR, "the window of the configuration runs into it"
+    kept.apply(make_targets({"a": "healthy", "b": "healthy"}))
+    assert kept.at(start) == {"a", "b"}
+    assert kept.at(start + HOUR) == set()

@@ -130,6 +130,8 @@ class Surface:
     control: Controls
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
     environ: dict[str, str] = field(default_factory=dict)
+    history: Any = None
+    past: Any = None
     events: list[Any] = field(default_factory=list)
     streams: int = 4
 
@@ -146,6 +148,8 @@ class Surface:
             health=Health(self.state, lambda: self.limits),
             access=self.access,
             publish=self.events.append,
+            history=self.history,
+            past=self.past,
             feed=self.feed,
             streams=self.streams,
         )

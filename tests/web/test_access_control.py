@@ -426,3 +426,21 @@ def test_nothing_that_can_be_sent_acts_or_raises(
     found = anyio.run(admitted)
     assert isinstance(found, Refusal)
     assert found.status in (401, 403, 429)
+
+
+async def test_what_is_refused_is_counted_by_reason(surface: Any, serving: Any) -> None:
+    app = surface.app(NETWORK, **{**ACCESS, "rate_limit": {"requests": 1, "burst": 8}})
+    async with serving(app) as client:
+        counts = surface.state.refused_requests
+        assert set(counts.values()) == {0}, "each is there from the start, for rate()"
+        await client.get("/api/v1/status")
+        await client.get("/api/v1/status", headers=bearer("floe_wrong"))
+        await client.get("/api/v1/status", headers=bearer(TOKENS["scraper"]))
+        foreign = {"origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"}
+        await client.post("/-/reload", headers={**foreign, **bearer(TOKENS["actor"])})
+        assert await client.get("/api/v1/status", headers=bearer(TOKENS["reader"]))
+        asked = {"unauthenticated": 2, "forbidden": 1, "origin": 1, "rate_limit": 0, "busy": 0}
+        assert counts == asked
+        statuses = [(await client.get("/metrics")).status_code for _ in range(12)]
+        assert counts == {**asked, "rate_limit": statuses.count(429)}
+        assert statuses.count(429) > 0

@@ -14,8 +14,10 @@ import anyio
 import pytest
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.declarations import Announcement, Declarations
 from floe_monitor.domain.events import (
     ConfigReloaded,
+    DeclarationsChanged,
     IncidentChanged,
     MaintenanceBegan,
     MaintenanceEnded,
@@ -167,11 +169,12 @@ async def until(condition: Any) -> None:
 async def test_every_kind_of_change(surface: Any, serving: Any, result_of: Any) -> None:
     member = Member("dev", "duckdb", NOW, NOW, HealthStatus.UNHEALTHY, HealthStatus.UNHEALTHY)
     opened = begin(member, Reason(NOW, "dev", HealthStatus.UNHEALTHY))
+    said = Announcement("1", "late today", "Anna", "local", NOW, NOW + 60)
     hung = Transition(HealthStatus.HEALTHY, HealthStatus.UNHEALTHY, NOW, 5.0)
     async with (
         serving(surface.app()) as client,
         listening(
-            client, "/api/v1/events?events=status,incident,maintenance,configuration,snapshot"
+            client, "/api/v1/events?events=status,incident,maintenance,configuration,snapshot,announcement"
         ) as listener,
     ):
         await listener.next("snapshot")
@@ -184,14 +187,16 @@ async def test_every_kind_of_change(surface: Any, serving: Any, result_of: Any) 
             MaintenanceBegan(("dev",), "disks", NOW + 60),
             MaintenanceEnded(("dev",), "disks", NOW, NOW + 60),
             ConfigReloaded(NOW, ("line 1: bad",)),
+            DeclarationsChanged(Declarations(announcements=(said,))),
         )
-        told = [await listener.next() for _ in range(6)]
+        told = [await listener.next() for _ in range(7)]
     assert [event.name for event in told] == [
-        "status", "incident", "incident", "maintenance", "maintenance", "configuration",
+        "status", "incident", "incident", "maintenance", "maintenance", "configuration", "announcement",
     ]  # fmt: skip
     assert told[0].data["message"] == "the validation still hangs"
     assert [event.data["state"] for event in told[1:5]] == ["open", "ended", "begun", "ended"]
     assert told[5].data["problems"] == ["line 1: bad"]
+    assert told[6].data == {"announcements": ["late today"]}
     ids = [int(event.id.partition("-")[2]) for event in told]
     assert ids == sorted(set(ids))
 

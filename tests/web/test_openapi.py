@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/assets/{file}"}
+PAGES = {"/", "/targets/{name}", "/incidents", "/incidents/{id}", "/maintenance", "/public", "/assets/{file}"}
 """For people, in HTML."""
 
 
 @pytest.fixture
 async def client(surface: Any, serving: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(surface.app()) as connected:
+    public = {"targets": {"dev": "Dev"}}
+    async with serving(surface.app(public_page=public)) as connected:
         yield connected
 
 
@@ -83,7 +85,7 @@ def test_each_parameter_of_a_path_is_described(document: dict[str, Any]) -> None
     for path, methods in document["paths"].items():
         for operation in methods.values():
             named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
-            assert named == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+            assert named == set(re.findall(r"\{(\w+)\}", path))
 
 
 def test_its_schemas_are_schemas_and_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -130,6 +132,12 @@ async def test_it_is_served(client: httpx.AsyncClient, document: dict[str, Any])
         ("/api/v1/incidents/{id}", "/api/v1/incidents/OPEN"),
         ("/api/v1/incidents/{id}", "/api/v1/incidents/ENDED"),
         ("/api/v1/incidents/{id}", "/api/v1/incidents/none"),
+        ("/badges/{name}/{kind}.svg", "/badges/dev/status.svg"),
+        ("/badges/{name}/{kind}.svg", "/badges/dev/uptime.svg?label=x"),
+        ("/badges/{name}/{kind}.svg", "/badges/dev/latency.svg?labl=x"),
+        ("/badges/{name}/{kind}.svg", "/badges/nobody/status.svg"),
+        ("/public/badges/{name}/{kind}.svg", "/public/badges/Dev/status.svg"),
+        ("/public/badges/{name}/{kind}.svg", "/public/badges/dev/status.svg"),
     ],
 )
 async def test_what_is_read_is_as_described(

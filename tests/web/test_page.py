@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import pytest
 
+from floe_monitor.domain.declarations import Announcement, Declarations
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import ConfigStatus, WorkerCounts
+from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.web import wording
 from tests.web.conftest import NOW
 
@@ -168,7 +172,7 @@ async def test_what_is_hidden_in_a_wide_table_does_not_widen_the_page(surface: A
     assert "position: relative" in rules[".scroll"]
     assert "overflow-x: auto" in rules[".scroll"]
     for page in pages:
-        assert page.count("<table") == len(re.findall(r'<div class="scroll"[^>]*>\s*<table', page))
+        assert page.count("<table") == len(re.findall(r'<div [^>]*class="scroll"[^>]*>\s*<table', page))
     assert pages[1].count("<table") > 0
 
 
@@ -191,3 +195,49 @@ async def test_maintenance_is_shown_beside_the_status(surface: Any, client: http
         "reason": "disks <are> moved",
     }
     assert (await client.get("/api/v1/targets/lake")).json()["maintenance"] is None
+
+
+async def test_a_trace_leads_to_where_traces_are_looked_at(
+    surface: Any, serving: Any, target_of: Any, result_of: Any
+) -> None:
+    surface.add(target_of("traced"), result_of("traced", trace_id="4bf92f35"))
+    for http, shown in (({}, 0), ({"trace_url": "https://traces.example/t/{trace_id}?a=1"}, 2)):
+        async with serving(surface.app(**http)) as client:
+            html = (await client.get("/targets/traced")).text
+        assert html.count('href="https://traces.example/t/4bf92f35?a=1"') == shown
+        assert html.count("4bf92f35<") == 2
+
+
+@pytest.mark.parametrize("url", ["https://traces.example/", "javascript:{trace_id}", "/t/{trace_id}"])
+def test_a_trace_url_is_an_address_with_a_place_for_the_id(url: str) -> None:
+    with pytest.raises(ValueError, match="where the trace's id belongs"):
+        HttpSettings.model_validate({"trace_url": url})
+
+
+async def test_a_page_on_which_nothing_changed_is_not_sent_again(
+    surface: Any, client: httpx.AsyncClient, result_of: Any
+) -> None:
+    """How long ago things were is no change."""
+    surface.state.started_at = time.time()
+    first = await client.get("/")
+    assert first.headers["cache-control"] == "no-store"
+    with anyio.fail_after(60):
+        while (await client.get("/")).text.partition("<main")[2] == first.text.partition("<main")[2]:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    for path in ("/", "/targets/dev", "/incidents"):
+        held = {"if-none-match": (first if path == "/" else await client.get(path)).headers["etag"]}
+        again = await client.get(path, headers=held)
+        assert (again.status_code, again.content) == (304, b""), path
+    held = {"if-none-match": (await client.get("/")).headers["etag"]}
+    surface.add(surface.state.targets["dev"].target, result_of("dev", message="another"))
+    assert (await client.get("/", headers=held)).status_code == 200
+
+
+async def test_announcements_stand_above_the_list(surface: Any, client: httpx.AsyncClient) -> None:
+    now = time.time()
+    stands = Announcement("1", "Loads are <late> today", "Anna", "local", now, now + 600)
+    over = Announcement("2", "yesterday", "Anna", "local", now - 900, now - 1)
+    surface.state.declared = Declarations(announcements=(over, stands))
+    html = (await client.get("/")).text
+    assert "Loads are &lt;late&gt; today" in html
+    assert "yesterday" not in html

@@ -3,9 +3,10 @@
 "use strict";
 (() => {
   const SLOWLY = 15000;  // without any event
+  const ASIDE = 30000;  // where nobody looks, for the title and the icon of the tab
   const LEAST = 1000;  // between two refreshes
   const SILENT = 40000;  // heartbeats come every 15 s
-  const note = document.getElementById("stale");
+  const note = document.getElementById("stale") || document.createElement("span");
   const toggle = document.getElementById("toggle");
   const events = document.body.dataset.events;
   let on = true;
@@ -37,6 +38,7 @@
     const bare = element.cloneNode(true);
     for (const each of bare.querySelectorAll("time[data-ago], time[data-for]")) each.textContent = "";
     for (const each of bare.querySelectorAll("details[open]")) each.open = false;
+    for (const each of bare.querySelectorAll(".changed")) each.classList.remove("changed");
     return bare.outerHTML;
   }
 
@@ -91,7 +93,7 @@
 
   // One at a time, and none sooner than a second after the last.
   function plan() {
-    if (planned !== null || !on || document.hidden) return;
+    if (planned !== null || !on) return;
     planned = setTimeout(async () => {
       await refresh();
       planned = null;
@@ -105,7 +107,7 @@
     if (!events || !on || document.hidden) return;
     heard = Date.now();
     source = new EventSource(events);
-    for (const name of ["summary", "status", "probe", "incident", "maintenance", "configuration"]) {
+    for (const name of ["summary", "status", "probe", "incident", "maintenance", "announcement", "configuration"]) {
       source.addEventListener(name, () => { heard = Date.now(); plan(); });
     }
     source.addEventListener("error", plan);
@@ -113,23 +115,32 @@
   }
 
   function attend() {
+    if (!on) return;
+    if (document.hidden) {
+      if (Date.now() - asked > ASIDE) plan();
+      return;
+    }
     age();
-    if (!on || document.hidden) return;
     const lost = source === null || source.readyState === EventSource.CLOSED;
     if (events && (lost || Date.now() - heard > SILENT)) listen();
     const soon = note.textContent || document.querySelector("[data-soon]");
     if (soon || Date.now() - Math.max(asked, updated) > SLOWLY) plan();
   }
 
-  toggle.hidden = false;
-  toggle.addEventListener("click", () => {
-    on = !on;
-    toggle.textContent = on ? "Live" : "Paused";
-    toggle.setAttribute("aria-pressed", String(on));
+  if (toggle) {
+    toggle.hidden = false;
+    toggle.addEventListener("click", () => {
+      on = !on;
+      toggle.textContent = on ? "Live" : "Paused";
+      toggle.setAttribute("aria-pressed", String(on));
+      listen();
+      plan();
+    });
+  }
+  document.addEventListener("visibilitychange", () => {
     listen();
-    plan();
+    if (!document.hidden) plan();
   });
-  document.addEventListener("visibilitychange", () => { listen(); plan(); });
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
