@@ -178,7 +178,6 @@ def alert_list(title: str, description: str) -> Panel:
                 "sortOrder": 3,
                 "alertName": "Floe",
                 "alertInstanceLabelFilter": '{target=~"|$target",team=~"|$team",instance=~"|$monitor"}',
-                "datasource": "${datasource}",
                 "dashboardAlerts": False,
                 "showInstances": True,
                 "stateFilter": {
