@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,11 +18,10 @@ pytest_plugins = [f"tests.harness.{name}" for name in _HARNESS]
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
 """Without shrinking: a failure is told at once, and `explore` makes it small."""
 
-# No deadline for an example: that compares wall time with a constant.
-settings.register_profile(
-    "gate", derandomize=True, database=None, print_blob=True, phases=QUICK, deadline=None
-)
-settings.register_profile("explore", max_examples=1_000, print_blob=True, deadline=None)
+# No deadline for an example, nor one for making examples: both compare wall time with a constant.
+UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("gate", derandomize=True, database=None, print_blob=True, phases=QUICK, **UNTIMED)
+settings.register_profile("explore", max_examples=1_000, print_blob=True, **UNTIMED)
 settings.load_profile(os.environ.get("FLOE_MONITOR_EXAMPLES", "gate"))
 """The gate tries the same examples every time; `FLOE_MONITOR_EXAMPLES=explore` looks for new ones."""
 

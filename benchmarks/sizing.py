@@ -64,7 +64,7 @@ def rows() -> Iterator[Row]:
         yield Row(
             str(size),
             f"{megabytes:.0f} MB",
-            "< 600 MB",
-            megabytes < 600,
+            "< 400 MB",
+            megabytes < 400,
             f"{watched:,} watched, {share:.3f} of a core, {len(page):,} series, ready after {ready:.0f} s",
         )

@@ -33,7 +33,7 @@ BUILD_LOCK = ROOT / "requirements" / "build.lock"
 MONITOR = "floe-monitor"
 HISTORY = "history"
 """The extra that comes with every engine: a configuration that asks for a history shall have one."""
-EXTRAS = ("otlp-grpc",)
+EXTRAS = ("notifications", "otlp-grpc")
 """Those that have a file of their own."""
 _PIN = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)(?:\[(?P<extras>[^\]]*)\])?==[^\n]*\\\n(?:    --hash=sha256:\S+(?: \\)?\n)+",

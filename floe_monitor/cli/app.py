@@ -15,6 +15,7 @@ from floe_monitor.cli import (
     config_commands,
     credential_commands,
     maintenance_commands,
+    notify_commands,
     plugin_commands,
     profiles_commands,
 )
@@ -58,6 +59,7 @@ app.add_typer(maintenance_commands.app, name="maintenance")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(profiles_commands.app, name="profiles")
 app.add_typer(plugin_commands.app, name="plugins")
+app.add_typer(notify_commands.app, name="notify")
 
 
 def _version(asked: bool) -> None:

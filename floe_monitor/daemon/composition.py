@@ -22,6 +22,7 @@ from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
 from floe_monitor.daemon.history import KeptHistory, build_history, build_past, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
+from floe_monitor.daemon.notifications import build_notifier
 from floe_monitor.daemon.service_manager import ServiceManager
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.incident_recorder import IncidentRecorder
@@ -109,7 +110,7 @@ class _Daemon:
             started_at=now,
             config=ConfigStatus(loaded_at=now, attempted_at=now),
             shard=read.shard,
-            configured=len(read.targets),
+            configured=read.configured,
         )
         self._leave_by = 0.0
         self._started = time.monotonic()
@@ -131,6 +132,7 @@ class _Daemon:
         if self._history is not None:
             sinks.append(self._history)
             self._past = build_past(settings.history, environ)
+        self._notifier = build_notifier(settings, self._state, environ, self._live)
         self._fanout = Fanout(sinks, drops=drops)
         self._publish = IncidentRecorder(self._state, self._fanout.publish).publish
         self._state.dropped = drops
@@ -211,6 +213,8 @@ class _Daemon:
                     scheduler.apply(self._read.watched)
                     if self._history is not None:
                         await take_up(self._history, self._state, self._fanout.publish)
+                    if self._notifier is not None:
+                        self._notifier.start()
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()
@@ -304,7 +308,9 @@ class _Daemon:
 
     def _flush(self) -> None:
         left = max(0.5, self._leave_by - time.monotonic()) if self._leave_by else 2.0
-        self._fanout.close(left / 2)
+        if self._notifier is not None:
+            self._notifier.close(left / 4)
+        self._fanout.close(left / 4)
         if self._history is not None:
             self._history.close(left / 2)
         if self._otel is not None:

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.toolkit import process_state
@@ -37,11 +37,13 @@ NAMES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`targets` are all that are configured, for the profiles; `watched` those that are probed here."""
+    """`targets` are all where profiles are kept, and elsewhere `watched`, those that are probed here; of
+    others, `loaded` has no settings there either. `configured` counts them all."""
 
     loaded: LoadedSettings
     targets: Mapping[str, Target]
     watched: Mapping[str, Target]
+    configured: int
     shard: Shard | None = None
 
     @property
@@ -60,13 +62,16 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
     process_state.restore()
     loaded = load(path, environ)
     shard = _shard(loaded, environ, socket.gethostname())
-    targets = build_targets(loaded.settings, discover(), loaded.locate)
+    configured = len(loaded.settings.targets)
+    if shard is None or (shard.keeps_profiles and loaded.settings.profiles):
+        targets = build_targets(loaded.settings, discover(), loaded.locate)
+    else:
+        targets = build_targets(loaded.settings, discover(), loaded.locate, kept=shard.watches)
+        loaded = replace(loaded, settings=loaded.settings.model_copy(update={"targets": {}}))
     process_state.restore()  # the import of a plugin may have changed it
     require_descriptors()
-    if shard is None:
-        return Configuration(loaded, targets, targets)
-    watched = {name: target for name, target in targets.items() if shard.watches(name)}
-    return Configuration(loaded, targets, watched, shard)
+    watched = {name: each for name, each in targets.items() if shard is None or shard.watches(name)}
+    return Configuration(loaded, targets, watched, configured, shard)
 
 
 def _shard(loaded: LoadedSettings, environ: Mapping[str, str], hostname: str) -> Shard | None:

@@ -38,7 +38,7 @@ READ_SECONDS = 30.0
 """How long a configuration may take to be read: files may lie on a file system that hangs, and a plugin's
 import may too."""
 
-AT_START_ONLY = ("http", "otlp", "log", "reload", "history")
+AT_START_ONLY = ("http", "otlp", "log", "reload", "history", "notifications")
 """Sections whose changes wait for a restart; of `http`, where is listened, of `history`, where it is kept."""
 
 
@@ -143,7 +143,7 @@ class Controller:
         self._pool.resize(settings.workers.limit, settings.workers.per_plugin)
         self._scheduler.history = settings.history.results
         changes = self._scheduler.apply(read.watched)
-        self._state.shard, self._state.configured = read.shard, len(read.targets)
+        self._state.shard, self._state.configured = read.shard, read.configured
         self._synchronizer.apply(read.profiles, read.targets)
         self._access.apply(settings.http)
         now = time.time()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -16,6 +17,7 @@ from floe_monitor.web.interfaces import HistoryReadError, UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from floe_monitor.domain.events import Publish
     from floe_monitor.domain.history_json_types import (
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.domain.uptime import PastSource
     from floe_monitor.history.reader import HistoryReader
-    from floe_monitor.history.recorder import HistoryRecorder
+    from floe_monitor.history.recorder import HistoryRecorder, Remembered
     from floe_monitor.settings.history_models import HistorySettings, HistoryUrl
     from floe_monitor.telemetry.fanout import Drops
 
@@ -71,12 +73,28 @@ async def take_up(history: HistoryRecorder, state: MonitorState, publish: Publis
     while not history.remembered.done():
         if time.monotonic() >= give_up:
             log.warning("the history is slow to open: every status begins anew")
+            _declare_later(history, state)
             return
         await anyio.sleep(0.01)
     left = history.remembered.result()
-    state.declared = state.declared.joined(left.declared.current(time.time()))
+    _declare(state, left)
     for ended in restore(state, left.states, left.incidents, time.time()):
         publish(IncidentChanged(ended))
+
+
+def _declare(state: MonitorState, left: Remembered) -> None:
+    state.declared = state.declared.joined(left.declared.current(time.time()))
+
+
+def _declare_later(history: HistoryRecorder, state: MonitorState) -> None:
+    """Statuses cannot be taken up once there are results; a maintenance that was declared can."""
+    loop = asyncio.get_running_loop()
+
+    def hand_over(done: Future[Remembered]) -> None:
+        with suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(_declare, state, done.result())
+
+    history.remembered.add_done_callback(hand_over)
 
 
 class KeptHistory:

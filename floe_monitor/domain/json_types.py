@@ -182,6 +182,25 @@ class WorkersJson(TypedDict):
     limit: Count
 
 
+class ChannelJson(TypedDict):
+    """Messages of one channel for notifications."""
+
+    sent: Count
+    failed_attempts: Count
+    given_up: Count
+    pending: Count
+    held: Annotated[
+        Count, Field(description="Notices that wait for the end of quiet hours, or for their turn")
+    ]
+
+
+class NotificationsJson(TypedDict):
+    """What became of notifications."""
+
+    channels: Annotated[dict[str, ChannelJson], Field(description="By name")]
+    problem: Annotated[str | None, Field(description="Why nothing of them outlives the process now")]
+
+
 class StatusJson(TypedDict):
     """The monitor itself."""
 
@@ -196,6 +215,7 @@ class StatusJson(TypedDict):
     profiles: Annotated[dict[str, ProfileJson], Field(description="By name")]
     dropped_events: Annotated[dict[str, Count], Field(description="By sink")]
     history_problem: Annotated[str | None, Field(description="Why the history is not written now")]
+    notifications: NotificationsJson
 
 
 class ReloadedJson(TypedDict):

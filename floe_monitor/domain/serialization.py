@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CountsJson,
         ExpiryJson,
         MaintenanceJson,
+        NotificationsJson,
         ProbeJson,
         ProfileJson,
         ReloadedJson,
@@ -212,6 +213,22 @@ def shard(state: MonitorState) -> ShardJson | None:
     }
 
 
+def notifications(state: MonitorState) -> NotificationsJson:
+    return {
+        "channels": {
+            name: {
+                "sent": counts.sent,
+                "failed_attempts": counts.failed,
+                "given_up": counts.dead,
+                "pending": counts.pending,
+                "held": counts.held,
+            }
+            for name, counts in sorted(state.notifications.items())
+        },
+        "problem": state.notification_problem or None,
+    }
+
+
 def status(state: MonitorState, live: Verdict, ready: Verdict) -> StatusJson:
     """The monitor itself."""
     config = state.config
@@ -236,6 +253,7 @@ def status(state: MonitorState, live: Verdict, ready: Verdict) -> StatusJson:
         "profiles": {name: profile(done) for name, done in state.profiles.items()},
         "dropped_events": dict(state.dropped),
         "history_problem": state.history_problem or None,
+        "notifications": notifications(state),
     }
 
 

@@ -130,6 +130,18 @@ class Shortage:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelCounts:
+    """Messages of one channel: `failed` attempts, `dead` ones that were given up, `held` notices that wait
+    for the end of quiet hours or for their turn."""
+
+    sent: int = 0
+    failed: int = 0
+    dead: int = 0
+    pending: int = 0
+    held: int = 0
+
+
 @dataclass(slots=True)
 class MonitorState:
     """The whole state. `targets` keeps the order of the configuration."""
@@ -158,6 +170,10 @@ class MonitorState:
     """Every target has had a result."""
     history_problem: str = ""
     """Why the history is not written now, where one is kept."""
+    notifications: Mapping[str, ChannelCounts] = field(default_factory=dict)
+    """By channel; replaced by the notifier's thread."""
+    notification_problem: str = ""
+    """Why nothing of notifications outlives the process now."""
     incidents: IncidentLog = field(default_factory=IncidentLog)
     declared: Declarations = field(default_factory=Declarations)
     """What people have declared while it runs."""

@@ -182,18 +182,27 @@ def build_targets(
     registry: PluginRegistry,
     locate: Callable[[KeyPath], Place] = lambda _: Place("configuration"),
     environ: Mapping[str, str] | None = None,
+    kept: Callable[[str], bool] | None = None,
 ) -> dict[str, Target]:
     """Every target, in the configuration's order. Raises `ConfigurationError` with every problem located.
 
-    A missing or broken plugin is none: its target exists and reports it.
+    A missing or broken plugin is none: its target exists and reports it. Those that are not `kept`, by name,
+    are checked and let go: a hundred thousand take 600 MB. The others are of copies of their settings, since
+    the originals lie among those of all: one in fifty of them would keep every page from the system.
     """
     builder = _Builder(settings, registry, locate, os.environ if environ is None else environ)
-    targets = {name: builder.build(name, target) for name, target in settings.targets.items()}
+    targets: dict[str, Target] = {}
+    withheld = set(_named_beside_targets(settings))
+    for name, each in settings.targets.items():
+        stays = kept is None or kept(name)
+        target = builder.build(name, each.model_copy(deep=True) if stays and kept is not None else each)
+        withheld |= target.secret_variables
+        if stays:
+            targets[name] = target
     if builder.problems:
         raise ConfigurationError(builder.problems)
-    named = (target.secret_variables for target in targets.values())
-    withheld = _named_beside_targets(settings).union(*named)
-    return {name: replace(target, withheld=withheld) for name, target in targets.items()}
+    everywhere = frozenset(withheld)
+    return {name: replace(target, withheld=everywhere) for name, target in targets.items()}
 
 
 def _secret_variables(memory: _Memory) -> frozenset[str]:

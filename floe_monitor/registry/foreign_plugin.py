@@ -11,7 +11,7 @@ import contextlib
 import math
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
 from floe_monitor.compute.evidence import Noted, earliest
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from floe_monitor.compute.models import ComputeConfig
     from floe_monitor.compute.plugin import ComputePlugin
 
+E = TypeVar("E", bound=Enum)
+
 MAX_TEXT = 2_000
 """Characters of a message or a warning."""
 MAX_ITEMS = 50
@@ -51,9 +53,6 @@ _TAIL = 16_384  # of those, what is dropped from a longer text: it may end insid
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_STATUSES = {status.value: status for status in ConnectionStatus}
-_ERROR_TYPES = {str(kind): kind for kind in ErrorType}
-_EXPIRY_KINDS = {str(kind): kind for kind in ExpiryKind}
 
 
 class ContractError(Exception):
@@ -101,7 +100,7 @@ def adapt_result(value: object, redact: Callable[[str], str] | None = None) -> C
     try:
         status = _required_status(value, "validate_connection returned", "a result")
         checks = adapt_checks(getattr(value, "checks", ()), redact)
-        error_type = _error_type(getattr(value, "error_type", None))
+        error_type = _member(ErrorType, getattr(value, "error_type", None))
         if status is ConnectionStatus.HEALTHY:
             error_type = None
         elif error_type is None and status is ConnectionStatus.UNHEALTHY:
@@ -138,7 +137,7 @@ def adapt_checks(value: object, redact: Callable[[str], str] | None = None) -> t
                 status=status,
                 latency_ms=_milliseconds(getattr(item, "latency_ms", 0.0)),
                 message=clean_text(getattr(item, "message", ""), redact),
-                error_type=None if healthy else _error_type(getattr(item, "error_type", None)),
+                error_type=None if healthy else _member(ErrorType, getattr(item, "error_type", None)),
                 started_ms=_milliseconds(getattr(item, "started_ms", 0.0)),
             )
         )
@@ -157,18 +156,11 @@ def _expiries(value: object, redact: Callable[[str], str] | None) -> tuple[Expir
         return ()
     found = []
     for item in value[:MAX_ITEMS]:
-        what, at = _expiry_kind(getattr(item, "what", None)), getattr(item, "at", None)
+        what, at = _member(ExpiryKind, getattr(item, "what", None)), getattr(item, "at", None)
         if what is None or isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < LATEST:
             continue
         found.append(Expiry(what, float(at), clean_text(getattr(item, "of", ""), redact, MAX_NAME)))
     return earliest(found)
-
-
-def _expiry_kind(value: object) -> ExpiryKind | None:
-    if isinstance(value, ExpiryKind):
-        return value
-    word = value.value if isinstance(value, Enum) else value
-    return _EXPIRY_KINDS.get(word.lower()) if isinstance(word, str) else None
 
 
 def _as_text(value: object) -> str:
@@ -180,25 +172,22 @@ def _as_text(value: object) -> str:
 
 
 def _required_status(value: object, lead: str, wanted: str) -> ConnectionStatus:
-    status = _status(getattr(value, "status", None))
+    status = _member(ConnectionStatus, getattr(value, "status", None))
     if status is None:
         kind = "nothing" if value is None else f"a {type(value).__name__}"
         raise ContractError(f"{lead} {kind}, not {wanted} with a status")
     return status
 
 
-def _status(value: object) -> ConnectionStatus | None:
-    if isinstance(value, ConnectionStatus):
+def _member(kind: type[E], value: object) -> E | None:
+    """Of the enumeration, be it given as a word, or by another enumeration that has the same one."""
+    if isinstance(value, kind):
         return value
     word = value.value if isinstance(value, Enum) else value
-    return _STATUSES.get(word.lower()) if isinstance(word, str) else None
-
-
-def _error_type(value: object) -> ErrorType | None:
-    if isinstance(value, ErrorType) or value is None:
-        return value
-    word = value.value if isinstance(value, Enum) else value
-    return _ERROR_TYPES.get(word.lower()) if isinstance(word, str) else None
+    try:
+        return kind(word.lower()) if isinstance(word, str) else None
+    except ValueError:
+        return None
 
 
 def _milliseconds(value: object) -> float:

@@ -32,6 +32,7 @@ def cross_check(settings: Settings, locate: Locator) -> Iterator[Problem]:
             path: KeyPath = ("profiles", index, "name")
             yield Problem(locate(path), f"the same profile in the same file as profiles[{first}]", path)
     yield from _maintained(settings, locate)
+    yield from _notified(settings, locate)
     yield from _public(settings, locate)
     yield from _thresholds(settings, locate)
     yield from _limits(settings, locate)
@@ -127,6 +128,20 @@ def _maintained(settings: Settings, locate: Locator) -> Iterator[Problem]:
             if name not in settings.targets:
                 path: KeyPath = ("maintenance", index, "targets", position)
                 yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
+
+
+def _notified(settings: Settings, locate: Locator) -> Iterator[Problem]:
+    path: KeyPath
+    for channel, chosen in settings.notifications.channels.items():
+        for position, name in enumerate(chosen.targets or ()):
+            if name not in settings.targets:
+                path = ("notifications", "channels", channel, "targets", position)
+                yield Problem(locate(path), "no such target", path, suggestion(name, settings.targets))
+    url = settings.history.url
+    if settings.notifications.group is not None and (url is None or (url.plain or "").startswith("sqlite")):
+        path = ("notifications", "group")
+        hint = "give history.url a server's address, or leave group out"
+        yield Problem(locate(path), "takes a history on a server: its lock says who sends", path, hint)
 
 
 def _thresholds(settings: Settings, locate: Locator) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from floe_monitor.settings.fields import (
 from floe_monitor.settings.history_models import HistoryCount, HistorySettings, from_number
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.maintenance_models import MOST_WINDOWS, MaintenanceSettings, WindowSettings
+from floe_monitor.settings.notification_models import NotificationSettings
 from floe_monitor.settings.shard_models import ShardSettings
 from floe_monitor.settings.sources import reading_under_way
 
@@ -269,6 +270,9 @@ class Settings(BaseSettings):
     ] = Field(
         default_factory=HistorySettings,
         description="Results kept per target in memory, or where all are kept",
+    )
+    notifications: NotificationSettings = Field(
+        default_factory=NotificationSettings, description="Who is told of what"
     )
     shutdown_grace: Duration = Field(default=10.0, ge=0, le=DAY, description="Time for an orderly stop")
 

@@ -28,7 +28,9 @@ REFER = "write {env: NAME}, {file: PATH} or dbt's {{ env_var('NAME') }}"
 REFER_ONLY = "write {env: NAME} or {file: PATH}"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_NAMED: frozenset[KeyPath] = frozenset({("targets",), ("http", "tokens"), ("http", "users")})
+_NAMED: frozenset[KeyPath] = frozenset(
+    {("targets",), ("http", "tokens"), ("http", "users"), ("notifications", "channels")}
+)
 """Mappings whose keys are names that somebody chose: they hide nothing, be one of them `token`."""
 
 
@@ -74,6 +76,8 @@ def _is_credential(path: KeyPath) -> bool:
     """Whether a reference belongs there, and nothing else."""
     if path[0] == "targets":
         return path[2:-1] in (("credentials",), ("catalog", "credentials"))
+    if path[:2] == ("notifications", "channels"):
+        return path[3:] in (("apprise",), ("webhook", "secret"), ("webhook", "former_secret"))
     is_hash = path[:2] == ("http", "users") and path[3:] == ("password_hash",)
     return is_hash or path[:-1] == ("otlp", "headers")
 

@@ -147,6 +147,24 @@ SINK_DROPPED = Instrument(
     labels=("sink",),
     description="Events, lines or spans an exporter lost because it was slow or failed",
 )
+NOTIFICATIONS = Instrument(
+    name="floe_monitor_notifications_total",
+    otlp="floe.monitor.notifications",
+    otlp_unit="{notification}",
+    kind=Kind.COUNTER,
+    origin=Origin.MONITOR,
+    labels=("channel", "result"),
+    description="Messages that were sent, attempts that failed, and messages that were given up (dead)",
+)
+NOTIFICATIONS_PENDING = Instrument(
+    name="floe_monitor_notifications_pending",
+    otlp="floe.monitor.notifications.pending",
+    otlp_unit="{notification}",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    labels=("channel",),
+    description="Messages to be sent, those held in quiet hours included",
+)
 REQUESTS_REFUSED = Instrument(
     name="floe_monitor_http_requests_refused_total",
     otlp="floe.monitor.http.requests.refused",
@@ -200,6 +218,8 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     PROFILE_IN_SYNC,
     PROFILE_WRITES,
     SINK_DROPPED,
+    NOTIFICATIONS,
+    NOTIFICATIONS_PENDING,
     REQUESTS_REFUSED,
     SHARD_INFO,
     CONFIGURED_TARGETS,

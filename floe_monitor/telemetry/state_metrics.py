@@ -61,6 +61,16 @@ def monitor_rows(state: MonitorState, version: str, now: float) -> Iterator[tupl
         [((name,), int(last.result in ("written", "unchanged"))) for name, last in profiles],
     )
     yield of_monitor.SINK_DROPPED, [((sink,), count) for sink, count in tuple(state.dropped.items())]
+    channels = tuple(state.notifications.items())
+    yield (
+        of_monitor.NOTIFICATIONS,
+        [
+            ((name, result), number)
+            for name, c in channels
+            for result, number in (("sent", c.sent), ("failed", c.failed), ("dead", c.dead))
+        ],
+    )
+    yield of_monitor.NOTIFICATIONS_PENDING, [((name,), c.pending + c.held) for name, c in channels]
     refused = tuple(state.refused_requests.items())
     yield of_monitor.REQUESTS_REFUSED, [((reason,), count) for reason, count in refused]
     shard = state.shard

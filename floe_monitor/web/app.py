@@ -73,11 +73,11 @@ def create_app(
         *HistoryApi(reads).routes(),
         *DeclarationApi(state, publish).routes(),
         *MaintenancePage(state, status_page).routes(),
-        *BadgeApi(api).routes(),
+        *BadgeApi(api, past).routes(),
         *OpenApi().routes(),
         *EventStreams(state, feed).routes(),
         *health.routes(),
-        *PublicPage(state, status_page, lambda: access.rules.http.public_page).routes(),
+        *PublicPage(state, status_page, lambda: access.rules.http.public_page, past).routes(),
         *status_page.routes(),
     ]
     paths = [route.path for route in routes if "{" not in route.path]

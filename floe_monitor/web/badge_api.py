@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.domain.availability import Availability
     from floe_monitor.domain.state import TargetSnapshot
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.web.api import Api
 
 KINDS = ("status", "uptime", "latency")
@@ -32,30 +33,41 @@ _GOOD, _FAIR = 0.99, 0.95
 
 
 class BadgeApi:
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    """`past`: what is kept beyond the process, if anything is."""
+
+    def __init__(self, api: Api, past: PastSource | None) -> None:
+        self._api, self._past = api, past
 
     def routes(self) -> list[Route]:
         return [Route("/badges/{name}/{kind}.svg", self.badge)]
 
     async def badge(self, request: Request) -> Response:
         snapshot = self._api.snapshot(request.path_params["name"])
-        return badge_response(request, snapshot, snapshot.target.name)
+        return await badge_response(request, snapshot, snapshot.target.name, self._past)
 
 
-def badge_response(request: Request, snapshot: TargetSnapshot | None, name: str) -> Response:
+async def badge_response(
+    request: Request, snapshot: TargetSnapshot | None, name: str, past: PastSource | None
+) -> Response:
     """`name`: what the target is called on it, unless the request has a label of its own. Without a snapshot
     nothing is known of it."""
     kind = request.path_params["kind"]
     if kind not in KINDS:
         raise unknown_word("badge", kind, KINDS, HTTPStatus.NOT_FOUND)
     message, colour = "unknown", "unknown"
+    keep = f"max-age={FRESH_SECONDS}"
     if snapshot is not None:
         message, colour = describe(snapshot, kind, time.monotonic())
+        if kind == "uptime" and past is not None:
+            known = (await past.strips([snapshot.target.name], "days")).get(snapshot.target.name)
+            if known is None:
+                keep = "no-cache"  # it is being read: the next one has it
+            elif known.uptime is not None:
+                message, colour = _share(known.uptime, sum(day.watched for day in known.periods))
     label = _label(request) or (name if kind == "status" else f"{name} {kind}")
     found = represent(render_badge(label, message, colour))
     answer = conditional_response(request, found, SVG)
-    answer.headers["cache-control"] = f"max-age={FRESH_SECONDS}"
+    answer.headers["cache-control"] = keep
     return answer
 
 
@@ -75,7 +87,10 @@ def _uptime(availability: Availability, now: float) -> tuple[str, str]:
     watched = sum(seconds.values())
     if watched <= 0:
         return "no result yet", "unknown"
-    share = 1 - seconds[ConnectionStatus.UNHEALTHY] / watched
+    return _share(1 - seconds[ConnectionStatus.UNHEALTHY] / watched, watched)
+
+
+def _share(share: float, watched: float) -> tuple[str, str]:
     colour = "healthy" if share >= _GOOD else "degraded" if share >= _FAIR else "unhealthy"
     return f"{percent(share)} of {span(watched)}", colour
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from floe_monitor.web import favicon, fleet, strip, target_view, verdict
+from floe_monitor.web import favicon, fleet, status_bar, target_view, verdict
 from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
@@ -57,7 +57,7 @@ class StatusPage:
         self._trace_url = trace_url
         self._templates = environment()
         self._templates.globals["announcements"] = self._announcements
-        self._drawings = strip.Drawings()
+        self._drawings = status_bar.Drawings()
         self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
         files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
@@ -148,12 +148,14 @@ class StatusPage:
             ready=self._health.ready,
         )
 
-    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> strip.Drawing:
+    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
         if self._past is None:
-            return strip.draw_results(row, time.monotonic())
+            return status_bar.draw_results(row, time.monotonic())
         known = strips.get(row.target.name)
         return (
-            strip.draw_unread() if known is None else self._drawings.draw(row.target.name, known, time.time())
+            status_bar.draw_unread()
+            if known is None
+            else self._drawings.draw(row.target.name, known, time.time())
         )
 
     def _choices(self) -> fleet.Choices:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
+    from floe_monitor.domain.uptime import PastSource
     from floe_monitor.settings.http_models import PublicPageSettings
     from floe_monitor.web.page import StatusPage
 
@@ -53,9 +54,13 @@ class PublicPage:
     """`/public`, and badges below it. `settings` is called anew for each request: a reload changes them."""
 
     def __init__(
-        self, state: MonitorState, pages: StatusPage, settings: Callable[[], PublicPageSettings | None]
+        self,
+        state: MonitorState,
+        pages: StatusPage,
+        settings: Callable[[], PublicPageSettings | None],
+        past: PastSource | None,
     ) -> None:
-        self._state, self._pages, self._settings = state, pages, settings
+        self._state, self._pages, self._settings, self._past = state, pages, settings, past
 
     def routes(self) -> list[Route]:
         return [
@@ -90,7 +95,7 @@ class PublicPage:
         found = [name for name, public in settings.targets.items() if public == wanted and settings.badges]
         if not found:
             raise ProblemError(HTTPStatus.NOT_FOUND, "there is no such badge")
-        answer = badge_response(request, self._state.targets.get(found[0]), wanted)
+        answer = await badge_response(request, self._state.targets.get(found[0]), wanted, self._past)
         # For a wiki or a README elsewhere: it says nothing that is not public.
         answer.headers["cross-origin-resource-policy"] = "cross-origin"
         return answer

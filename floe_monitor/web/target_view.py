@@ -10,7 +10,7 @@ from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.cures import cure_for
 from floe_monitor.domain.maintenance import Maintenance, maintenance_at
 from floe_monitor.domain.uptime import LENGTHS, Strip
-from floe_monitor.web import strip
+from floe_monitor.web import status_bar
 from floe_monitor.web.latency_chart import Chart, chart_of_periods, chart_of_results
 from floe_monitor.web.what_changed import Difference, changed_before
 
@@ -59,7 +59,7 @@ class Timeline:
     """One strip of the past. `marks`: place and words of each bar that has something to say."""
 
     name: str
-    drawing: strip.Drawing
+    drawing: status_bar.Drawing
     marks: tuple[tuple[int, str], ...]
     axis: tuple[float, ...]
 
@@ -106,14 +106,14 @@ def build(
 
 def timeline(past: Strip, now: float) -> Timeline:
     length = LENGTHS[past.unit]
-    first = (int(now // length) - strip.BARS + 1) * length
+    first = (int(now // length) - status_bar.BARS + 1) * length
     marks = tuple(
-        (round((period.start - first) / length) * strip.STEP, strip.said_of(period, past.unit))
+        (round((period.start - first) / length) * status_bar.STEP, status_bar.said_of(period, past.unit))
         for period in past.periods
         if first <= period.start <= now
     )
-    axis = (first, first + strip.BARS * length / 3, first + strip.BARS * length * 2 / 3, now)
-    return Timeline(past.unit, strip.draw_strip(past, now), marks, axis)
+    axis = (first, first + status_bar.BARS * length / 3, first + status_bar.BARS * length * 2 / 3, now)
+    return Timeline(past.unit, status_bar.draw_strip(past, now), marks, axis)
 
 
 def waterfall(result: ProbeResult) -> tuple[Bar, ...]:

@@ -14,7 +14,7 @@ from floe_monitor import __version__
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.plurals import counted
-from floe_monitor.web import favicon, strip, verdict, wording
+from floe_monitor.web import favicon, status_bar, verdict, wording
 
 if TYPE_CHECKING:
     from floe_monitor.domain.state import TargetSnapshot
@@ -73,8 +73,8 @@ def day(at: float) -> str:
     return f"{known:%b} {known.day}"
 
 
-def _results_strip(snapshot: TargetSnapshot) -> strip.Drawing:
-    return strip.draw_results(snapshot, time.monotonic())
+def _results_strip(snapshot: TargetSnapshot) -> status_bar.Drawing:
+    return status_bar.draw_results(snapshot, time.monotonic())
 
 
 @jinja2.pass_context

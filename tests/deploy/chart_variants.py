@@ -14,8 +14,7 @@ ROOT = Path(__file__).parents[2]
 Manifest = dict[str, Any]
 ALERTS = [
     rule["alert"]
-    for path in sorted((ROOT / "deploy" / "prometheus").glob("*.yaml"))
-    for group in (yaml.safe_load(path.read_text()) or {}).get("groups", ())
+    for group in yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yaml").read_text())["groups"]
     for rule in group["rules"]
     if "alert" in rule
 ]

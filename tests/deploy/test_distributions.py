@@ -71,6 +71,7 @@ def test_an_extra_has_a_file_of_what_it_adds() -> None:
     assert {"grpcio", "opentelemetry-exporter-otlp-proto-grpc"} <= set(added)
     for engine in ENGINES:
         assert "grpcio" not in distributions.needed(engine, pins), "export over HTTP does without"
+    assert "apprise" in distributions.needed("notifications", pins)
     text = distributions.requirements("otlp-grpc", [])
     assert "What the extra otlp-grpc adds" in text.splitlines()[0]
     assert "floe-monitor==" not in text

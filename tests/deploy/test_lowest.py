@@ -26,7 +26,7 @@ def test_each_lower_bound_is_what_test_lowest_installs(path: Path) -> None:
     project = tomllib.loads(path.read_text())["project"]
     wrong = []
     extras = project.get("optional-dependencies", {})
-    chosen = [text for extra in ("history", "otlp-grpc") for text in extras.get(extra, ())]
+    chosen = [text for extra in ("history", "notifications", "otlp-grpc") for text in extras.get(extra, ())]
     for text in (*project["dependencies"], *chosen):
         wanted = Requirement(text)
         if wanted.name == "floe-monitor":

@@ -10,7 +10,16 @@ from pydantic import BaseModel
 
 from floe_monitor.domain.targets import build_targets
 from floe_monitor.registry.discovery import discover
-from floe_monitor.settings import Settings, fields, history_models, http_models, load, models, shard_models
+from floe_monitor.settings import (
+    Settings,
+    fields,
+    history_models,
+    http_models,
+    load,
+    models,
+    notification_models,
+    shard_models,
+)
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -20,7 +29,7 @@ CONFIGURATIONS = sorted((ROOT / "config").glob("*.yaml"))
 REFERENCE = (ROOT / "docs" / "configuration.md").read_text()
 MODELS = [
     each
-    for module in (fields, history_models, http_models, models, shard_models)
+    for module in (fields, history_models, http_models, models, notification_models, shard_models)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, BaseModel) and each.__module__ == module.__name__
 ]

@@ -25,7 +25,7 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.shards import Shard
-from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.domain.state import ChannelCounts, WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instrument import Kind
@@ -139,6 +139,7 @@ def test_otlp_is_the_table_and_nothing_else(
         world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
+        world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
         world.state.scheduler_beat = 5.0
         world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
         sink = build(world, endpoint=received.endpoint, traces=False)

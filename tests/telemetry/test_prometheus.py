@@ -20,7 +20,7 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance, Window
 from floe_monitor.domain.shards import Shard
-from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.domain.state import ChannelCounts, WorkerCounts
 from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
 from floe_monitor.telemetry.instrument import Kind, Origin
@@ -269,6 +269,7 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     world.state.workers = {"duckdb": WorkerCounts(3, 1, 16)}
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}
+    world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
     world.state.scheduler_beat = 5.0
     world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
     sink.handle(make_finished())
@@ -345,6 +346,8 @@ def test_what_events_add_up_to(world: World, make_result: MakeResult, make_finis
     assert got[key("floe_monitor_scheduler_beat_age_seconds")] == 2
     assert got[key("floe_monitor_profile_in_sync", profile="p")] == 1
     assert got[key("floe_monitor_sink_dropped_total", sink="otlp")] == 2
+    assert got[key("floe_monitor_notifications_total", channel="team", result="dead")] == 1
+    assert got[key("floe_monitor_notifications_pending", channel="team")] == 5
     assert got[key("floe_monitor_build_info", version="1.2.3")] == 1
 
 
@@ -371,7 +374,11 @@ def test_an_unhealthy_result_without_a_reason_is_still_an_error(
     assert errors == {key("floe_compute_validation_errors_total", plugin="duckdb", error_type="query"): 1.0}
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     names=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=4, unique=True),
     labels=st.dictionaries(

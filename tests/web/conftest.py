@@ -131,6 +131,7 @@ class Surface:
     limits: LivenessLimits = field(default_factory=lambda: LivenessLimits(stuck=4))
     environ: dict[str, str] = field(default_factory=dict)
     history: Any = None
+    past: Any = None
     events: list[Any] = field(default_factory=list)
     streams: int = 4
 
@@ -148,6 +149,7 @@ class Surface:
             access=self.access,
             publish=self.events.append,
             history=self.history,
+            past=self.past,
             feed=self.feed,
             streams=self.streams,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import anyio
 import pytest
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.declarations import Announcement, Declarations, OneOffMaintenance
 from floe_monitor.domain.events import ProbeFinished
 from floe_monitor.domain.health import Health, HealthStatus, Transition
 from tests.harness.browser import Browser
 from tests.web.conftest import NOW
-from tests.web.test_incident_api import DB, fail
+from tests.web.test_incident_api import fail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -37,7 +39,8 @@ FOCUSED = "document.activeElement.id || document.activeElement.textContent.trim(
 
 @pytest.fixture
 async def url(surface: Any, serving: Any) -> AsyncIterator[str]:
-    async with serving(surface.app(public_page={"heading": "Data", "targets": {"dev": "Shop"}})) as client:
+    public = {"targets": {"dev": "Development", "warehouse": "Warehouse"}}
+    async with serving(surface.app(public_page=public)) as client:
         yield str(client.base_url).rstrip("/")
 
 
@@ -53,6 +56,14 @@ def browse(tmp_path: Path) -> Callable[..., Any]:
         return await anyio.to_thread.run_sync(in_thread)
 
     return run
+
+
+def declared() -> Declarations:
+    """Long words, as people write them."""
+    long = "one-word-without-a-break-" * 8
+    one = OneOffMaintenance("one", NOW, NOW * 2, long, "Anna", "user anna", NOW, ("dev", "warehouse"))
+    said = Announcement("said", f"Tonight: {long}", "Anna", "user anna", NOW, NOW * 2, public=True)
+    return Declarations((one, replace(one, id="all", targets=None)), (said,))
 
 
 def fails(surface: Any, result_of: Any, name: str, message: str) -> None:
@@ -145,8 +156,9 @@ async def test_a_page_is_as_wide_as_the_phone(
     """Whatever is in it: what is too wide scrolls by itself, and no row does."""
     name = "a-target-with-a-long-name-" * 4
     labels = {f"label_number_{n}": "with-a-long-value" for n in range(6)}
-    incident = fail(surface, name, NOW, DB)
     surface.add(target_of(name, labels=labels), result_of(name, message="one-word-without-a-break-" * 12))
+    incident = fail(surface, name, NOW)
+    surface.state.declared = declared()
     size = (
         "[innerWidth, document.documentElement.scrollWidth, "
         "...[...document.querySelectorAll('.row')].map(each => each.scrollWidth - each.clientWidth)]"
@@ -198,11 +210,13 @@ async def test_nothing_keeps_anybody_out(surface: Any, url: str, browse: Any, da
     assert AXE is not None
     assert AXE.origin is not None
     axe = (Path(AXE.origin).parent / "axe.min.js").read_text()
-    incident = fail(surface, "warehouse", NOW, DB)
-    paths = ["/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"]
-    paths += ["/incidents", f"/incidents/{incident}", "/maintenance", "/public"]
     run = f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})"
     told = ".then(found => found.violations.map(each => [each.id, ...each.nodes.map(node => node.html)]))"
+
+    incident = fail(surface, "dev", NOW)
+    surface.state.declared = declared()
+    paths = ["/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"]
+    paths += ["/incidents", f"/incidents/{incident}", "/maintenance", "/public"]
 
     def steps(browser: Browser) -> dict[str, Any]:
         browser.emulate(width=width, dark=dark)

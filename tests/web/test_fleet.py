@@ -12,7 +12,7 @@ from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.liveness import Verdict
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.uptime import Period, Strip
-from floe_monitor.web import favicon, fleet, strip, verdict, wording
+from floe_monitor.web import favicon, fleet, status_bar, verdict, wording
 from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError
 from tests.web.conftest import NOW, after_results, make_result, make_target
@@ -166,7 +166,7 @@ def test_a_strip_is_a_line_for_each_run_of_like_bars() -> None:
     periods[20] = Period(20 * HOUR, healthy=1800, unhealthy=1800)
     periods[21] = Period(21 * HOUR, unhealthy=3600)
     periods[22] = Period(22 * HOUR, maintenance=3600)
-    drawing = strip.draw_strip(Strip("hours", tuple(periods)), now)
+    drawing = status_bar.draw_strip(Strip("hours", tuple(periods)), now)
     paths = dict(drawing.paths)
     assert paths["healthy"] == "M0 14H39M44 14H83M92 14H319"
     assert paths["degraded"] == "M40 14H43"
@@ -182,21 +182,21 @@ def test_a_strip_is_a_line_for_each_run_of_like_bars() -> None:
 def test_what_is_older_than_the_strip_does_not_count() -> None:
     now = 200 * DAY
     old = Strip("days", (Period(1 * DAY, unhealthy=DAY), Period(199 * DAY, healthy=DAY)))
-    drawing = strip.draw_strip(old, now)
+    drawing = status_bar.draw_strip(old, now)
     assert drawing.uptime == 1
     assert "no failure" in drawing.label
-    assert "nothing was watched" in strip.draw_strip(Strip("days"), now).label
+    assert "nothing was watched" in status_bar.draw_strip(Strip("days"), now).label
 
 
 def test_a_short_failure_is_seen() -> None:
-    drawing = strip.draw_strip(Strip("days", (Period(0, healthy=86_390, unhealthy=10),)), 10.0)
+    drawing = status_bar.draw_strip(Strip("days", (Period(0, healthy=86_390, unhealthy=10),)), 10.0)
     assert dict(drawing.paths)["foot"] == "M356 28h3v-8.4h-3z"
     assert drawing.uptime is not None
     assert wording.percent(drawing.uptime) == "99.98 %"
 
 
 def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
-    drawings = strip.Drawings(kept=2)
+    drawings = status_bar.Drawings(kept=2)
     one = Strip("hours", (Period(0, healthy=1),))
     first = drawings.draw("a", one, 10.0)
     assert drawings.draw("a", one, 20.0) is first
@@ -210,7 +210,7 @@ def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
 def test_without_a_history_the_results_in_memory_are_the_strip() -> None:
     known = make_target("a")
     snapshot = after_results(known, [make_result("a"), make_result("a", UNHEALTHY, started_at=NOW + 30)])
-    drawing = strip.draw_results(snapshot, 0.0)
+    drawing = status_bar.draw_results(snapshot, 0.0)
     assert dict(drawing.paths)["unhealthy"] == "M116 14H119"
     assert drawing.label == "the last 2 results, 1 of them unhealthy"
 

@@ -10,10 +10,12 @@ import pytest
 
 from floe_monitor.daemon import history as daemon_history
 from floe_monitor.daemon.history import KeptHistory
+from floe_monitor.history.past import HistoryPast
 from floe_monitor.web.history_api import MOST_ROWS, MOST_WAITING, READERS
 from floe_monitor.web.interfaces import HistoryReadError
 from floe_monitor.web.openapi import build_document
 from tests.history.conftest import HEALTHY, UNHEALTHY, Monitor
+from tests.web.test_badges import words
 from tests.web.test_openapi import described
 
 if TYPE_CHECKING:
@@ -152,6 +154,23 @@ async def test_moments_far_away_are_no_fault(client: httpx.AsyncClient) -> None:
             for key in ("since", "until"):
                 path = f"/api/v1/history/targets/lake/{kind}?{key}={since}"
                 assert (await client.get(path)).status_code == 200, path
+
+
+async def test_the_badge_of_uptime_counts_what_is_kept(
+    surface: Any, serving: Any, monitor: Monitor, target_of: Any
+) -> None:
+    assert monitor.settings.url is not None
+    surface.past = HistoryPast(monitor.settings.url, {})
+    surface.add(target_of("warehouse"))
+    async with serving(surface.app()) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(surface.past.run)
+        with anyio.fail_after(120):
+            while (answer := await client.get("/badges/warehouse/uptime.svg")).headers[
+                "cache-control"
+            ] == "no-cache":
+                assert words(answer.content) == ["warehouse uptime", "no result yet"]
+        assert words(answer.content)[1].startswith("90.0 % of "), "five results of fifty were failures"
+        tasks.cancel_scope.cancel()
 
 
 async def test_without_a_history(surface: Any, serving: Any) -> None:

@@ -62,6 +62,13 @@ def connection_without(secrets: Iterable[str], data: object) -> dict[str, Any]:
     return connection
 
 
+def require_known(credentials: Iterable[str], known: Collection[str]) -> None:
+    """Raises `ValueError` that names a credential which dbt's adapter has no use for."""
+    unknown = sorted(set(credentials) - set(known))
+    if unknown:
+        raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(known)}")
+
+
 def output_of(
     config: ComputeConfig,
     adapter: str,

@@ -23,7 +23,7 @@ def tls_context(roots: str | Path | None = None, *, verify: bool = True) -> ssl.
     if not verify:
         return _trusting_anybody()
     if roots is None:
-        return _trusting_system(_system_roots())
+        return _trusting_system(system_roots())
     return _trusting(roots_version(roots))
 
 
@@ -39,7 +39,7 @@ def roots_version(roots: str | Path) -> Version:
     return place, state.st_mtime_ns, state.st_size
 
 
-def _system_roots() -> tuple[Version, ...]:
+def system_roots() -> tuple[Version, ...]:
     """Where OpenSSL looks now: SSL_CERT_FILE and SSL_CERT_DIR count. What is not there it passes over."""
     paths = ssl.get_default_verify_paths()
     return tuple(roots_version(place) for place in (paths.cafile, paths.capath) if place)

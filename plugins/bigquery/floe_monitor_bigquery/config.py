@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without, secret_of
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known, secret_of
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x20\x7f/?#%`\\]*$", max_length=1024)]
@@ -148,9 +148,7 @@ class BigQueryConfig(ReusingConfig):
             found_late = one == "project" and self.method == "oauth"
             if not getattr(self, one) and not getattr(self, other) and not found_late:
                 raise ValueError(f"missing: {one}")
-        unknown = sorted(self.credentials.keys() - set(SECRETS))
-        if unknown:
-            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        require_known(self.credentials, SECRETS)
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from floe_monitor.compute.toolkit.tls import (
     end_of_certificate,
     load_client_certificate,
     roots_version,
+    system_roots,
     tls_context,
 )
 
@@ -83,7 +84,7 @@ class Certificates:
             return (), usual, None
         versions = tuple(roots_version(path) for path in (certificate, key) if path is not None)
         trusted = None if self._roots is None else roots_version(self._roots)
-        context = _with_client(trusted, self._verified, _system_roots(), *versions)
+        context = _with_client(trusted, self._verified, system_roots(), *versions)
         return versions, context, end_of_certificate(versions[0])
 
 
@@ -92,12 +93,6 @@ def load_roots(config: ClickHouseConfig) -> None:
     if config.secure and config.verify is not False:
         with suppress(ComputeConfigurationError):
             tls_context(certifi.where() if config.is_native else None)
-
-
-def _system_roots() -> tuple[Version, ...]:
-    """Part of the key under which a context is kept."""
-    paths = ssl.get_default_verify_paths()
-    return tuple(roots_version(place) for place in (paths.cafile, paths.capath) if place)
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -176,9 +176,7 @@ class ClickHouseConfig(ReusingConfig):
     def _complete(self) -> Self:
         if self.database and self.database != self.target_database:
             raise ValueError("database has to be empty or the same as schema: dbt refuses another")
-        unknown = sorted(self.credentials.keys() - set(SECRETS))
-        if unknown:
-            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        require_known(self.credentials, SECRETS)
         if self.client_cert_key and not self.client_cert:
             raise ValueError("client_cert_key has no use without client_cert")
         if any(getattr(self, key) for key in _OF_TLS) and not self.secure:

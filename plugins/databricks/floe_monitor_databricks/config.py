@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
 from floe_monitor.compute.toolkit.env_references import is_template
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -199,9 +199,7 @@ class DatabricksConfig(ReusingConfig):
             raise ValueError("database and catalog are the same key to dbt: give one")
         if (self.database or self.catalog) and CATALOG_PROPERTY in (self.session_properties or {}):
             raise ValueError(f"database and the session property {CATALOG_PROPERTY} are the same: give one")
-        unknown = sorted(self.credentials.keys() - set(SECRETS))
-        if unknown:
-            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        require_known(self.credentials, SECRETS)
         self._log_in_by_something()
         port = self.host.rpartition(":")[2]
         if port.isdecimal() and "_connection_uri" not in (self.connection_parameters or {}):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
+from floe_monitor.compute.toolkit.responses import json_object, protocol_errors_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class ApiError(DatabricksError):
 
     def __init__(self, answer: HttpAnswer, place: str) -> None:
         self.status = answer.status
-        found = parsed(answer.body)
+        found = json_object(answer.body)
         self.code = one_line(str(found.get("error_code") or found.get("error") or ""))[:100]
         self.said = one_line(str(found.get("message") or found.get("error_description") or ""))
         self.moved_to = answer.moved_to
@@ -82,13 +82,8 @@ class ApiError(DatabricksError):
         )
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """The toolkit's errors that mean more here than a broken connection: another kind of server answers."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise UnexpectedAnswerError(str(error)) from error
+translated = partial(protocol_errors_as, UnexpectedAnswerError)
+"""For what is read of a server: another kind of server answers."""
 
 
 @contextmanager
@@ -115,14 +110,6 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, StatementError):
         return Failure(ErrorType.QUERY, message)
     return Failure(ErrorType.QUERY, f"{type(error).__name__}: {message}")
-
-
-def parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def one_line(text: str) -> str:

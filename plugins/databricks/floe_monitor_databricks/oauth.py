@@ -12,12 +12,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.http_address import site_of
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_databricks.errors import (
     ApiError,
     LoginRefusedError,
     UnexpectedAnswerError,
     one_line,
-    parsed,
 )
 from floe_monitor_databricks.session import Token, content_of
 
@@ -162,7 +162,7 @@ class _Login:
         sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         answer = self._session.send("POST", url, "a token", sent, urlencode(form).encode())
         if answer.status in _REFUSALS:
-            found = parsed(answer.body)
+            found = json_object(answer.body)
             code = found.get("error") or found.get("errorCode") or answer.status
             said = found.get("error_description") or found.get("errorSummary") or answer.reason
             raise LoginRefusedError(f"{site_of(url)} gives no token: {one_line(f'{code}: {said}')}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from floe_monitor_databricks.errors import ApiError, UnexpectedAnswerError, parsed, translated
+from floe_monitor.compute.toolkit.responses import json_object
+from floe_monitor_databricks.errors import ApiError, UnexpectedAnswerError, translated
 from floe_monitor_databricks.version import __version__
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def content_of(answer: HttpAnswer, place: str) -> dict[str, Any]:
     if not answer.body.lstrip().startswith(b"{"):
         kind = answer.headers.get("content-type", "").partition(";")[0] or "of no type"
         raise UnexpectedAnswerError(f"{place} answers with {kind[:50]} where an API's JSON was expected")
-    return parsed(answer.body)
+    return json_object(answer.body)
 
 
 def segment(name: str) -> str:

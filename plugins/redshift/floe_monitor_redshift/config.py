@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
 from floe_monitor_redshift.endpoints import HostParts, parts_of
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -169,9 +169,7 @@ class RedshiftConfig(ReusingConfig):
             raise ValueError("dbname and database are the same key to dbt: give one")
         if not self.database_name:
             raise ValueError("missing: dbname")
-        unknown = sorted(self.credentials.keys() - set(SECRETS))
-        if unknown:
-            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        require_known(self.credentials, SECRETS)
         if all(key in self.credentials for key in PASSWORD_KEYS):
             raise ValueError("credentials: password and pass are the same key to dbt: give one")
         given_keys = [key for key in AWS_KEYS if key in self.credentials]

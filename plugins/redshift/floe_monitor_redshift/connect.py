@@ -19,12 +19,13 @@ from floe_monitor.compute import (
 )
 from floe_monitor.compute.toolkit.bounded_socket import BoundedSocket
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
+from floe_monitor.compute.toolkit.tls import system_roots
 from floe_monitor_redshift.aws.warehouse import DatabaseLogin
 from floe_monitor_redshift.aws_checks import AwsChecks
 from floe_monitor_redshift.config import PASSWORD_KEYS, SECRETS
 from floe_monitor_redshift.errors import RedshiftError, classify, unknown_user
 from floe_monitor_redshift.session import Session
-from floe_monitor_redshift.tls import database_context, roots_in_use
+from floe_monitor_redshift.tls import database_context
 
 if TYPE_CHECKING:
     from floe_monitor.compute import Check
@@ -54,7 +55,7 @@ class Connector:
     def prepare(self) -> None:
         """Before all else: what TLS trusts is part of the key."""
         try:
-            self._roots = roots_in_use() if self._config.encrypts else ()
+            self._roots = system_roots() if self._config.encrypts else ()
         except (ComputeError, OSError):
             with self.validation.check("network"):
                 raise

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 _LONGEST = 500
 
@@ -102,13 +98,8 @@ _AWS_NOT_NOW = frozenset(
 )
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """The toolkit's errors that mean more here than a broken connection: another kind of server answers."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise UnexpectedAnswerError(str(error)) from error
+translated = partial(protocol_errors_as, UnexpectedAnswerError)
+"""For what is read of a server: another kind of server answers."""
 
 
 def classify(error: Exception) -> Failure:

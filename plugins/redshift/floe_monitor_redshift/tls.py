@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from floe_monitor.compute.toolkit.tls import roots_version, tls_context
+from floe_monitor.compute.toolkit.tls import system_roots, tls_context
 
 if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.tls import Version
@@ -26,19 +26,13 @@ def database_context(sslmode: str | None) -> ssl.SSLContext:
 
     Raises `ComputeConfigurationError` where the system's roots cannot be read.
     """
-    return _database_context(sslmode == "verify-full", roots_in_use())
+    return _database_context(sslmode == "verify-full", system_roots())
 
 
 def aws_context() -> ssl.SSLContext:
     """Of requests to AWS' services, by the roots that its library takes."""
     variable = next((name for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), None)
     return tls_context(certifi.where() if variable is None else os.environ[variable])
-
-
-def roots_in_use() -> tuple[Version, ...]:
-    """Where OpenSSL looks now: SSL_CERT_FILE and SSL_CERT_DIR count."""
-    paths = ssl.get_default_verify_paths()
-    return tuple(roots_version(place) for place in (paths.cafile, paths.capath) if place)
 
 
 def load_roots(config: RedshiftConfig) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_spark.errors import HttpStatusError
 from floe_monitor_spark.session import Session
 from floe_monitor_spark.transport import request
@@ -144,9 +144,5 @@ def _unusable(
 
 
 def _state_in(answer: bytes) -> str | None:
-    try:
-        found = json.loads(answer)
-    except (ValueError, RecursionError):
-        return None
-    state = found.get("state") if isinstance(found, dict) else None
+    state = json_object(answer).get("state")
     return state if isinstance(state, str) else None

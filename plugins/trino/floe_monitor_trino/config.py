@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -173,9 +173,7 @@ class TrinoConfig(ReusingConfig):
             raise ValueError("database and catalog are the same key to dbt: give one")
         if not self.catalog_name:
             raise ValueError("missing: database")
-        unknown = sorted(self.credentials.keys() - set(SECRETS))
-        if unknown:
-            raise ValueError(f"credentials: {unknown[0]} has no use; known: {', '.join(SECRETS)}")
+        require_known(self.credentials, SECRETS)
         given = {key for key in EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
         without_use = sorted(given - set(OF_METHOD.get(self.method, EVERY_METHODS)))
         if without_use == ["http_scheme"]:

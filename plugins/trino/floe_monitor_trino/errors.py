@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
+from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from floe_monitor.compute.toolkit.http_connection import HttpAnswer
 
 _LONGEST = 500
@@ -98,13 +96,8 @@ _BY_HTTP_STATUS = {
 _NOT_NOW = frozenset({429, 503})
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """The toolkit's errors that mean more here than a broken connection: another kind of server answers."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise UnexpectedAnswerError(str(error)) from error
+translated = partial(protocol_errors_as, UnexpectedAnswerError)
+"""For what is read of a server: another kind of server answers."""
 
 
 def classify(error: Exception) -> Failure:

@@ -5,7 +5,6 @@ Not by dbt's driver, which follows a statement for as long as the coordinator ca
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import urljoin
 from floe_monitor.compute import ComputeError, ComputeTimeoutError, Deadline
 from floe_monitor.compute.toolkit.http_address import split_url
 from floe_monitor.compute.toolkit.http_client import MOST_REDIRECTS
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_trino.errors import (
     HttpStatusError,
     PlainTextError,
@@ -247,7 +247,7 @@ def _pauses() -> Iterator[float]:
 def _page_in(answer: HttpAnswer) -> _Page:
     if answer.status != 200:
         raise HttpStatusError(answer)
-    found = _parsed(answer.body)
+    found = json_object(answer.body)
     stats = found.get("stats")
     if not isinstance(stats, dict):
         raise UnexpectedAnswerError("the answer to a statement is not in Trino's protocol")
@@ -270,21 +270,13 @@ def _page_in(answer: HttpAnswer) -> _Page:
 def _info_in(answer: HttpAnswer) -> Info:
     if answer.status != 200:
         return Info()
-    found = _parsed(answer.body)
+    found = json_object(answer.body)
     version = found.get("nodeVersion")
     return Info(
         found.get("starting") is True,
         found.get("coordinator") is not False,
         str(version.get("version", ""))[:100] if isinstance(version, dict) else "",
     )
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _seconds(milliseconds: object) -> float:

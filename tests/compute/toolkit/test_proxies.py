@@ -78,7 +78,9 @@ class TestTheEnvironment:
         ),
         host=st.sampled_from(["a.example.com", "example.com", "10.1.2.3", "11.1.2.3", "x"]),
     )  # fmt: skip
-    @settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
     def test_exceptions_are_those_of_requests(self, names: list[str], host: str, no_proxies: None) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HTTPS_PROXY", "proxy:1")

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from floe_monitor.compute import ComputeTimeoutError, ErrorType
 from floe_monitor.compute.toolkit import web_tokens
 from floe_monitor.compute.toolkit.http_address import site_of
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_duckdb.iceberg import aws, tokens
 from floe_monitor_duckdb.iceberg.errors import (
     CatalogAnswerError,
@@ -21,7 +22,6 @@ from floe_monitor_duckdb.iceberg.errors import (
     CatalogPermissionError,
     reason_in,
 )
-from floe_monitor_duckdb.iceberg.transport import json_object
 
 if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.http_connection import HttpAnswer
@@ -86,7 +86,7 @@ class CatalogClient:
         # `:` is Glue's own name for the account's default catalog, which DuckDB asks for by naming none.
         named = "" if (self._catalog.endpoint_type, warehouse) == ("glue", ":") else warehouse
         answer = self._get("/v1/config" + (f"?warehouse={quote(named, safe='')}" if named else ""))
-        document = json_object(answer)
+        document = json_object(answer.body)
         if answer.status == 404 and "error" in document:
             self._missing = self._no_warehouse()
             return
@@ -112,7 +112,7 @@ class CatalogClient:
 
     def _list_page(self, page: str) -> dict[str, Any]:
         answer = self._get(f"/v1{self._path}/namespaces{page}")
-        document = json_object(answer)
+        document = json_object(answer.body)
         if answer.status == 404:
             raise CatalogAnswerError(self._no_warehouse())
         if answer.status == 403 and self._signer is None:

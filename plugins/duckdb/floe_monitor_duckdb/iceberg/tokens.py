@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from floe_monitor.compute.toolkit.http_address import site_of
 from floe_monitor.compute.toolkit.http_client import REDIRECTS
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_duckdb.iceberg.catalog import DEFAULT_SCOPE
 from floe_monitor_duckdb.iceberg.errors import CatalogAnswerError, CatalogAuthenticationError, reason_in
-from floe_monitor_duckdb.iceberg.transport import json_object
 
 if TYPE_CHECKING:
     from floe_monitor.compute.toolkit.http_connection import HttpAnswer
@@ -48,7 +48,7 @@ def fetch_token(catalog: Catalog, transport: Transport) -> tuple[str, float]:
 
 def _read_token(answer: HttpAnswer, site: str, without: str) -> tuple[str, float]:
     """`without` is what may explain a refusal."""
-    document = json_object(answer)
+    document = json_object(answer.body)
     if answer.status in (400, 401, 403):
         reason = document.get("error")
         known = f" ({reason})" if isinstance(reason, str) and reason.replace("_", "").isalnum() else ""

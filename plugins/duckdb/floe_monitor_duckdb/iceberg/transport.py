@@ -6,9 +6,8 @@ Each request has a connection of its own and uses no proxy, and goes to the addr
 from __future__ import annotations
 
 import dataclasses
-import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ComputeTimeoutError
 from floe_monitor.compute.toolkit.dialling import dial_hosts, open_socket
@@ -73,12 +72,3 @@ class Transport:
         dialled = dial(driver_gives_up=deadline.remaining())
         warnings = [f"{host} has an address that does not answer: dbt tries the next one beside it"]
         return dataclasses.replace(dialled, warnings=tuple(warnings if dialled.warnings else ()))
-
-
-def json_object(answer: HttpAnswer) -> dict[str, Any]:
-    """The object in the body; an empty one where it holds anything else."""
-    try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

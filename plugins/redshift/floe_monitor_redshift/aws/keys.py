@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.compute import ComputeConfigurationError, ComputeConnectionError, ComputeError, Deadline
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
-from floe_monitor_redshift.aws.requests import Keys, parsed, value_in
+from floe_monitor.compute.toolkit.responses import json_object
+from floe_monitor_redshift.aws.requests import Keys, value_in
 from floe_monitor_redshift.aws.shared_files import DEFAULT, SharedFiles, read_text
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class KeyChain:
         found = self._local("GET", url, headers, self._deadline)
         if found is None:
             raise ComputeConnectionError("the container's service of credentials gives none")
-        return _in_answer(parsed(found))
+        return _in_answer(json_object(found))
 
     def _of_instance(self) -> Keys | None:
         if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
@@ -172,7 +173,7 @@ class KeyChain:
             found = self._local("GET", f"{place}{name}", headers, until)
         except (ComputeError, OSError):
             return None  # there is no such service outside of AWS
-        return None if found is None else _in_answer(parsed(found))
+        return None if found is None else _in_answer(json_object(found))
 
     def _local(self, method: str, url: str, headers: Mapping[str, str], deadline: Deadline) -> bytes | None:
         """By no proxy: it is of this machine alone."""

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
+from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor.compute.toolkit.sigv4 import Signer
 from floe_monitor_redshift.errors import AwsError, UnexpectedAnswerError, translated
 from floe_monitor_redshift.tls import aws_context
@@ -86,7 +87,7 @@ class AwsClient:
         }
         body = json.dumps(parameters).encode()
         answer = self._send(keys, service, action, body, headers, deadline)
-        found = parsed(answer.body)
+        found = json_object(answer.body)
         if answer.status != 200:
             code = str(found.get("__type") or answer.headers.get("x-amzn-errortype", ""))
             code = code.rpartition("#")[2].partition(":")[0][:100]
@@ -132,11 +133,3 @@ def value_in(text: str, tag: str) -> str:
     """Of the first element of that name that holds text alone; empty without one."""
     found = re.search(rf"<{tag}>([^<]*)</{tag}>", text)
     return html.unescape(found[1]) if found else ""
-
-
-def parsed(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
