@@ -81,7 +81,7 @@ def _late(before: dict[float, float], after: dict[float, float]) -> float:
 
 
 def _ask(url: str, seconds: float) -> dict[str, list[float]]:
-    """How long each answer took, one after the other on one connection, in a process apart from the viewers."""
+    """How long each answer took, one after the other on one connection, apart from the viewers' process."""
     took: dict[str, list[float]] = {path: [] for path in PATHS}
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
