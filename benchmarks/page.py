@@ -7,11 +7,14 @@ does; a few targets change all the time, so that there always is. Viewers are a 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -44,10 +47,9 @@ targets:
 """
 
 
-async def view(url: str, seconds: float) -> dict[str, Any]:
-    """Twenty viewers, and one who measures."""
-    took: dict[str, list[float]] = {path: [] for path in PATHS}
-    seen = {"events": 0, "pages": 0, "unchanged": 0}
+async def view(url: str) -> None:
+    """Twenty viewers, until this process is ended."""
+    seen = {"pages": 0, "unchanged": 0}
     limits = httpx.Limits(max_connections=100)
     async with (
         httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client,
@@ -55,17 +57,10 @@ async def view(url: str, seconds: float) -> dict[str, Any]:
     ):
         for _ in range(VIEWERS):
             tasks.start_soon(_look, client, seen)
-        await anyio.sleep(3)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for path in PATHS:
-                began = time.perf_counter()
-                answer = await client.get(path, headers={"accept": "text/html"})
-                took[path].append(time.perf_counter() - began)
-                assert answer.status_code == 200, answer.text
-                await anyio.sleep(0.05)
-        tasks.cancel_scope.cancel()
-    return {"took": took, **seen}
+        while True:
+            await anyio.sleep(1)
+            sys.stdout.write(json.dumps(seen) + "\n")
+            sys.stdout.flush()
 
 
 async def _look(client: httpx.AsyncClient, seen: dict[str, int]) -> None:
@@ -74,7 +69,6 @@ async def _look(client: httpx.AsyncClient, seen: dict[str, int]) -> None:
         async for line in events.aiter_lines():
             if not line.startswith("event: summary"):
                 continue
-            seen["events"] += 1
             answer = await client.get("/", headers={"accept": "text/html", "if-none-match": etag})
             etag = answer.headers.get("etag", "")
             seen["pages" if answer.status_code == 200 else "unchanged"] += 1
@@ -86,16 +80,45 @@ def _late(before: dict[float, float], after: dict[float, float]) -> float:
     return counted[float("inf")] - counted[BOUND]
 
 
-def _measure(measured: Measured) -> tuple[dict[str, Any], float, float, float]:
-    before, cpu, began = buckets(measured.metrics()), measured.cpu, time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.page", measured.url, str(SECONDS)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    share = (measured.cpu - cpu) / (time.perf_counter() - began)
-    return json.loads(done.stdout), _late(before, buckets(measured.metrics())), share, measured.megabytes
+def _ask(url: str, seconds: float) -> dict[str, list[float]]:
+    """How long each answer took, one after the other on one connection, apart from the viewers' process."""
+    took: dict[str, list[float]] = {path: [] for path in PATHS}
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for path in PATHS:
+            began = time.perf_counter()
+            connection.request("GET", path, headers={"Accept": "text/html"})
+            answer = connection.getresponse()
+            answer.read()
+            took[path].append(time.perf_counter() - began)
+            if answer.status != 200:
+                raise SystemExit(f"{path} was answered {answer.status}")
+            time.sleep(0.05)
+    return took
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    took: dict[str, list[float]]
+    late: float
+    share: float
+    pages: int
+
+
+def _measure(measured: Measured) -> Measure:
+    command = [sys.executable, "-m", "benchmarks.page", measured.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as viewers:
+        assert viewers.stdout is not None
+        time.sleep(5)
+        before, cpu, began = buckets(measured.metrics()), measured.cpu, time.perf_counter()
+        took = _ask(measured.url, SECONDS)
+        share = (measured.cpu - cpu) / (time.perf_counter() - began)
+        late = _late(before, buckets(measured.metrics()))
+        viewers.terminate()
+        told = viewers.stdout.read().splitlines()
+    return Measure(took, late, share, json.loads(told[-1])["pages"])
 
 
 def rows() -> Iterator[Row]:
@@ -108,8 +131,12 @@ def rows() -> Iterator[Row]:
         quiet = buckets(measured.metrics())
         time.sleep(SECONDS)
         late_before = _late(quiet, buckets(measured.metrics()))
-        found, late, share, megabytes = _measure(measured)
-    for path, seconds in found["took"].items():
+        cpu, began = measured.cpu, time.perf_counter()
+        time.sleep(10)
+        idle = (measured.cpu - cpu) / (time.perf_counter() - began)
+        found = _measure(measured)
+        megabytes = measured.megabytes
+    for path, seconds in found.took.items():
         seconds.sort()
         p50, p95 = (seconds[int(len(seconds) * part)] for part in (0.5, 0.95))
         yield Row(
@@ -121,12 +148,13 @@ def rows() -> Iterator[Row]:
         )
     yield Row(
         "ticks later than 50 ms meanwhile",
-        f"{late:.0f}",
+        f"{found.late:.0f}",
         "0",
-        late == 0,
-        f"{late_before:.0f} before; {found['pages']} pages; {share:.0%} of a core, {megabytes:.0f} MB",
+        found.late == 0,
+        f"{late_before:.0f} without viewers; {found.pages} pages; {found.share:.0%} of a core, "
+        f"{idle:.0%} without; {megabytes:.0f} MB",
     )
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(view(sys.argv[1], float(sys.argv[2])))))
+    asyncio.run(view(sys.argv[1]))
