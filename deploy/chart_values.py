@@ -134,6 +134,7 @@ class PodMonitor(Monitor):
 
 class PrometheusRule(Part):
     enabled: bool = Field(False, description="The alert and recording rules of deploy/prometheus.")
+    otlp: bool = Field(False, description="Those for metrics that Prometheus receives over OTLP.")
     labels: Strings = Field({}, description="What the operator's Prometheus selects by, such as `release`.")
     disabled: list[str] = Field(
         [], description="Names of alerts to leave out; beside jobs alone, that on the absence of monitors."

@@ -84,7 +84,7 @@ class OtelSink:
         if plan.metrics is not None:
             kinds = (Counter, Histogram, ObservableCounter, ObservableGauge)
             exporter = TargetsExporter(
-                _metric_exporter(plan),
+                _metric_exporter(plan, divided=False),
                 drops,
                 state,
                 resource,
@@ -97,7 +97,7 @@ class OtelSink:
             observe_monitor(meter, state, version)
             if not isinstance(metrics.get_meter_provider(), MeterProvider):
                 # One of its own: a reader waits for every callback, and a plugin's may hang.
-                others = CountingExporter(_metric_exporter(plan), drops)
+                others = CountingExporter(_metric_exporter(plan, divided=True), drops)
                 metrics.set_meter_provider(self._open_meters(plan, others, resource, None))
 
     def _open_meters(
@@ -176,7 +176,8 @@ def _span_exporter(plan: Plan) -> SpanExporter:
     return OTLPSpanExporter(endpoint=destination.endpoint, headers=headers)
 
 
-def _metric_exporter(plan: Plan) -> MetricExporter:
+def _metric_exporter(plan: Plan, *, divided: bool) -> MetricExporter:
+    """`divided`: into requests of a size that servers take, for which the SDK copies all of them."""
     destination = plan.metrics
     assert destination is not None  # noqa: S101 - the caller asks for metrics only then
     headers = dict(plan.headers) or None
@@ -190,7 +191,7 @@ def _metric_exporter(plan: Plan) -> MetricExporter:
             endpoint=destination.endpoint,
             headers=_with_environment(headers, "METRICS"),
             preferred_aggregation=aggregation,
-            max_export_batch_size=POINTS_PER_REQUEST,
+            max_export_batch_size=POINTS_PER_REQUEST if divided else None,
         )
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
 
@@ -198,7 +199,7 @@ def _metric_exporter(plan: Plan) -> MetricExporter:
         endpoint=destination.endpoint,
         headers=headers,
         preferred_aggregation=aggregation,
-        max_export_batch_size=POINTS_PER_REQUEST,
+        max_export_batch_size=POINTS_PER_REQUEST if divided else None,
     )
 
 

@@ -145,6 +145,7 @@ VARIANTS: dict[str, Manifest] = {
         "prometheusRule": {"enabled": True},
         "dashboards": {"enabled": True},
     },
+    "rules for metrics by OTLP": {"config": TARGET, "prometheusRule": {"enabled": True, "otlp": True}},
     "ingress": {
         "config": {**TARGET, "http": {"port": 8080}},
         "service": {

@@ -205,9 +205,19 @@ def test_every_alert_is_there_but_those_left_out(rendered: Rendered) -> None:
     assert [rule["alert"] for rule in rules("job that waits")] == ALERTS[-1:]  # and no group is left empty
 
 
+def test_the_rules_are_of_how_metrics_come(rendered: Rendered) -> None:
+    sources = {"scraped plainly": "rules.yaml", "rules for metrics by OTLP": "rules-otlp.yaml"}
+    for variant, name in sources.items():
+        shipped = yaml.safe_load((ROOT / "deploy" / "prometheus" / name).read_text())
+        groups = kind(rendered[variant], "PrometheusRule")["spec"]["groups"]
+        expressions = [rule["expr"] for group in groups for rule in group["rules"]]
+        assert expressions == [rule["expr"] for group in shipped["groups"] for rule in group["rules"]]
+
+
 def test_every_dashboard_is_there_as_it_is(rendered: Rendered) -> None:
     maps = [each for each in rendered["scraped"] if "grafana_dashboard" in each["metadata"].get("labels", {})]
-    shipped = {path.name: json.loads(path.read_text()) for path in (ROOT / "grafana").glob("*.json")}
+    boards = (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")
+    shipped = {path.name: json.loads(path.read_text()) for path in boards}
     assert {key: json.loads(text) for each in maps for key, text in each["data"].items()} == shipped
     assert {each["metadata"]["namespace"] for each in maps} == {"grafana"}
 

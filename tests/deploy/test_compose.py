@@ -97,12 +97,17 @@ def test_the_daemons_configuration_loads() -> None:
     assert list(settings.targets) == ["dev"]
 
 
-def test_grafana_is_provisioned_with_the_dashboard() -> None:
-    [source] = document(COMPOSE / "grafana" / "datasources.yaml")["datasources"]
-    [provider] = document(COMPOSE / "grafana" / "dashboards.yaml")["providers"]
-    targets = {mount.split(":")[1] for mount in SERVICES["grafana"]["volumes"]}
-    assert provider["options"]["path"] + "/floe-monitor.json" in targets
-    assert source["isDefault"] is True, "the dashboard asks for the default source of its type"
-    dashboard = json.loads((COMPOSE.parents[1] / "grafana" / "floe-monitor.json").read_text())
-    kinds = {each["query"] for each in dashboard["templating"]["list"] if each["type"] == "datasource"}
-    assert kinds == {source["type"]}
+def test_grafana_is_provisioned_with_the_dashboards() -> None:
+    mounted = {target: COMPOSE / source for source, target, *_ in map(_parts, SERVICES["grafana"]["volumes"])}
+    [source] = document(mounted["/etc/grafana/provisioning/datasources/floe-monitor.yaml"])["datasources"]
+    [provider] = document(mounted["/etc/grafana/provisioning/dashboards/floe-monitor.yaml"])["providers"]
+    boards = [json.loads(path.read_text()) for path in mounted[provider["options"]["path"]].glob("*.json")]
+    assert {board["uid"] for board in boards} == {"floe-fleet", "floe-target", "floe-monitor"}
+    assert source["isDefault"] is True, "a dashboard asks for the default source of its type"
+    for board in boards:
+        kinds = {each["query"] for each in board["templating"]["list"] if each["type"] == "datasource"}
+        assert kinds == {source["type"]}
+
+
+def _parts(mount: str) -> list[str]:
+    return mount.split(":")

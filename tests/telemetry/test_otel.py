@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -289,6 +290,7 @@ def test_an_ill_collector_is_not_felt(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     within: Any,
+    eventually: Eventually,
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
     monkeypatch.setattr("floe_monitor.telemetry.otel_spans.PENDING_LIMIT", 2000)
@@ -311,6 +313,10 @@ def test_an_ill_collector_is_not_felt(
         assert drops["otlp_spans"] > 0
     # One line per kind of message, not one per span or attempt; what is under way may still add some.
     assert len(caplog.records) < 12
+    # What it has abandoned ends too. (Its pauses are random, which Hypothesis forbids beside its own draws.)
+    eventually(
+        lambda: not [each for each in threading.enumerate() if each.name.startswith(("Otel", "otlp-"))]
+    )
     assert not any(record.exc_info for record in caplog.records)
 
 
@@ -488,11 +494,14 @@ def test_without_grpc_it_is_told_and_nothing_else_suffers(
     assert build_otel(asked, {}, "1", world.state) is None
     assert "nothing is exported over OTLP: gRPC is not installed" in caplog.text
     assert "extra `otlp-grpc`" in caplog.text
-    assert build_otel(OtlpSettings(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "1", world.state)
+    sink = build_otel(OtlpSettings(), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "1", world.state)
+    assert sink is not None
+    sink.shutdown(0)
 
 
 OFF = """
 import sys
+import threading
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.otel_export import build_otel
 assert build_otel(OtlpSettings(), {}, "1", None) is None

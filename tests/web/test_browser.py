@@ -210,7 +210,7 @@ async def test_nothing_keeps_anybody_out(surface: Any, url: str, browse: Any, da
     assert AXE is not None
     assert AXE.origin is not None
     axe = (Path(AXE.origin).parent / "axe.min.js").read_text()
-    incident = fail(surface, "warehouse", NOW, DB)
+    incident = fail(surface, "warehouse", NOW)
     paths = ["/", "/?group=team", "/targets/dev", "/targets/warehouse", "/targets/fresh", "/nothing"]
     paths += ["/incidents", f"/incidents/{incident}", "/maintenance", "/public"]
     run = f"axe.run(document, {{runOnly: {json.dumps(RULES)}}})"

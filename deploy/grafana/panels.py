@@ -1,4 +1,4 @@
-"""Kinds of panels: how a number, lines, a timeline of statuses look here, and the queries they show."""
+"""Kinds of panels: how a number, lines, a table, a timeline of statuses look here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from grafana_foundation_sdk.builders import (
+    bargauge,
     common,
     dashboard,
     prometheus,
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-INSTANCE = 'instance=~"$instance"'
-PLUGIN = f'{INSTANCE},plugin=~"$plugin"'
-TARGET = f'{PLUGIN},target=~"$target"'
 
 GREEN, YELLOW, RED, GREY, BLUE = "green", "yellow", "red", "#8e8e8e", "blue"
 STATUSES = (("unknown", GREY), ("healthy", GREEN), ("degraded", YELLOW), ("unhealthy", RED))
@@ -57,15 +55,6 @@ class Query:
         return query.instant() if self.instant else query.range()
 
 
-def rate(metric: str, labels: str, by: str) -> str:
-    return f"sum by ({by}) (rate({metric}{{{labels}}}[$__rate_interval]))"
-
-
-def quantile(q: float, metric: str, labels: str, by: str = "") -> str:
-    names = f"le, {by}" if by else "le"
-    return f"histogram_quantile({q}, {rate(f'{metric}_bucket', labels, names)})"
-
-
 def steps(*pairs: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
     """Colours from a value upwards; the first pair's value is None."""
     return (
@@ -91,6 +80,21 @@ def with_queries(panel: Panel, queries: Sequence[Query]) -> Panel:
     for number, query in enumerate(queries):
         panel = panel.with_target(query.builder(chr(ord("A") + number)))
     return panel
+
+
+def words(*pairs: tuple[int, str, str]) -> Mapping:
+    """Values, and what each is called in which colour."""
+    options = {
+        str(value): models.ValueMappingResult(text=text, color=color, index=index)
+        for index, (value, text, color) in enumerate(pairs)
+    }
+    return models.ValueMap(options=options)
+
+
+def yes_or_no(yes: str, no: str) -> list[Mapping]:
+    """Of 1 and 0; each with its colour after a comma."""
+    negative, affirmative = no.partition(", "), yes.partition(", ")
+    return [words((0, negative[0], negative[2]), (1, affirmative[0], affirmative[2]))]
 
 
 def number(
@@ -138,13 +142,65 @@ def lines(title: str, description: str, unit: str, *queries: Query) -> Panel:
     return with_queries(panel, queries)
 
 
-def timeline(title: str, description: str, query: Query) -> Panel:
-    """The status of each series over time, in the colours of the statuses."""
+def bars(
+    title: str, description: str, unit: str, colors: dashboard.ThresholdsConfig, *queries: Query
+) -> Panel:
+    """A bar for each series, of what is from 0 to 1."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .unit(unit)
+        .min(0)
+        .max(1)
+        .thresholds(colors)
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
+        .display_mode(common_models.BarGaugeDisplayMode.BASIC)
+        .orientation(common_models.VizOrientation.HORIZONTAL)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
+    )
+    return with_queries(panel, queries)
+
+
+def alert_list(title: str, description: str) -> Panel:
+    """Grafana's own list, which shows the alerts' annotations: what is wrong, the page, the runbook."""
+    return (
+        dashboard.Panel()
+        .type("alertlist")
+        .title(title)
+        .description(description)
+        .options(
+            {
+                "viewMode": "list",
+                "groupMode": "default",
+                "groupBy": [],
+                "maxItems": 50,
+                "sortOrder": 3,
+                "alertName": "Floe",
+                "alertInstanceLabelFilter": '{target=~"|$target",team=~"|$team",instance=~"|$monitor"}',
+                "datasource": "${datasource}",
+                "dashboardAlerts": False,
+                "showInstances": True,
+                "stateFilter": {
+                    "firing": True,
+                    "pending": True,
+                    "error": True,
+                    "noData": False,
+                    "normal": False,
+                    "recovering": True,
+                },
+            }
+        )
+    )
+
+
+def timeline(title: str, description: str, *queries: Query, mappings: list[Mapping] | None = None) -> Panel:
+    """Each series over time, in the colours of its values: statuses, unless others are named."""
     panel = (
         statetimeline.Panel()
         .title(title)
         .description(description)
-        .mappings(status_mapping())
+        .mappings(status_mapping() if mappings is None else mappings)
         .thresholds(steps(*STATUS_STEPS))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .show_value(common_models.VisibilityMode.NEVER)
@@ -157,4 +213,4 @@ def timeline(title: str, description: str, query: Query) -> Panel:
             .show_legend(False)
         )
     )
-    return with_queries(panel, [query])
+    return with_queries(panel, queries)

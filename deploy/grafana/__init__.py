@@ -1,0 +1,1 @@
+"""The dashboards of `deploy/grafana/dashboards`, which `python -m deploy.grafana` writes."""
