@@ -20,8 +20,9 @@ from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionSt
 from floe_monitor.domain.events import ProbeResult
 from floe_monitor.domain.expiry import ExpiryLead, watched
 from floe_monitor.domain.health import Health, HealthStatus, Thresholds
+from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.targets import Target
 from floe_monitor.settings.models import TargetSettings
 from floe_monitor.telemetry.exposition import MetricsPage
 from floe_monitor.telemetry.prometheus import PrometheusSink

@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
-from floe_monitor.domain.expiry import ExpiryLead
-from floe_monitor.domain.health import Thresholds
 from floe_monitor.domain.maintenance import Window, WindowChoice
+from floe_monitor.domain.probe_policy import ProbePolicy, policy_of
 from floe_monitor.domain.resources import Resource, shared_resources
 from floe_monitor.registry import foreign_plugin
 from floe_monitor.registry.config_validation import ConfigProblems, build_config
@@ -29,47 +28,10 @@ if TYPE_CHECKING:
     from floe_monitor.credentials.resolver import ProfileName
     from floe_monitor.registry.discovery import PluginEntry, PluginRegistry
     from floe_monitor.registry.problems import KeyPath
-    from floe_monitor.settings.models import ProbeSettings, Settings, TargetSettings
+    from floe_monitor.settings.models import Settings, TargetSettings
 
 _FOR_PLUGINS = ("plugin", "threads", "timeout_seconds", "connection")
 _BESIDE_PROBING = {"labels", "slo", "maintenance", "catalog", "output", "output_keys", "output_without"}
-
-
-@dataclass(frozen=True, slots=True)
-class ProbePolicy:
-    """The probe settings in force for one target: its own over the common ones. Seconds."""
-
-    interval: float
-    timeout: float
-    thresholds: Thresholds
-    isolation: Literal["thread", "process"]
-    expiry_lead: ExpiryLead = field(default_factory=ExpiryLead)
-    failing: float | None = None
-    """As configured: the interval while the target is not well."""
-
-    @property
-    def failing_interval(self) -> float:
-        return self.interval if self.failing is None else self.failing
-
-    @property
-    def longest_interval(self) -> float:
-        """What the age of a result compares with, whichever of the two is in force."""
-        return max(self.interval, self.failing_interval)
-
-    def as_settings(self) -> dict[str, Any]:
-        """Under the keys of a target's `probe`."""
-        return {
-            "interval": self.interval,
-            "failing_interval": self.failing_interval,
-            "timeout": self.timeout,
-            "failure_threshold": self.thresholds.failure,
-            "failure_window": self.thresholds.last_for_failure,
-            "success_threshold": self.thresholds.success,
-            "success_window": self.thresholds.last_for_success,
-            "isolation": self.isolation,
-            "expiry_warning": self.expiry_lead.usual,
-            "token_expiry_warning": self.expiry_lead.token,
-        }
 
 
 @dataclass(slots=True)
@@ -249,7 +211,7 @@ class _Builder:
                 config = self._checked(name, entry.plugin, resolver)
             if config is not None and not resolver.is_late:
                 memory.fixed = Resolved(config, Redactor(()))
-        policy = _policy(settings, self._common.probe, entry, config)
+        policy = policy_of(settings, self._common.probe, entry, config)
         objective = settings.slo.objective
         fingerprint = _fingerprint(settings, entry, policy)
         system = foreign_plugin.db_system_name(entry.plugin) if entry.plugin is not None else settings.plugin
@@ -309,43 +271,6 @@ def _resolver(name: str, settings: TargetSettings, environ: Mapping[str, str]) -
     fields.update(settings.model_extra or {})
     credentials = {key: each.reference for key, each in settings.credentials.items()}
     return Resolver(name, fields, credentials, environ)
-
-
-def _policy(
-    target: TargetSettings, common: ProbeSettings, entry: PluginEntry, config: ComputeConfig | None
-) -> ProbePolicy:
-    own = target.probe
-
-    def pick(key: str) -> Any:
-        value = getattr(own, key)
-        return getattr(common, key) if value is None else value
-
-    isolation = pick("isolation")
-    if isolation is None:
-        plugin = entry.plugin
-        isolation = foreign_plugin.default_isolation(plugin, config) if plugin is not None else "thread"
-    return ProbePolicy(
-        interval=pick("interval"),
-        timeout=pick("timeout"),
-        thresholds=Thresholds(
-            pick("failure_threshold"),
-            pick("success_threshold"),
-            pick("failure_window") or 0,
-            pick("success_window") or 0,
-        ),
-        isolation=isolation,
-        expiry_lead=_lead(target, common),
-        failing=pick("failing_interval"),
-    )
-
-
-def _lead(target: TargetSettings, common: ProbeSettings) -> ExpiryLead:
-    """A target's own lead is also that of its tokens, unless it has one for them, too."""
-    own = target.probe
-    if own.expiry_warning is None:
-        token = common.token_expiry_warning if own.token_expiry_warning is None else own.token_expiry_warning
-        return ExpiryLead(common.expiry_warning, token)
-    return ExpiryLead(own.expiry_warning, own.token_expiry_warning)
 
 
 def _fingerprint(target: TargetSettings, entry: PluginEntry, policy: ProbePolicy) -> str:

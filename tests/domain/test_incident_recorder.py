@@ -24,9 +24,10 @@ from floe_monitor.domain.health import HealthStatus, Thresholds, advance
 from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.incidents import CONNECTIVITY
 from floe_monitor.domain.maintenance import Maintenance
+from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.resources import Resource
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.targets import Target
 from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.models import TargetSettings
 

@@ -13,9 +13,10 @@ from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Thresholds, advance
 from floe_monitor.domain.incident_recorder import IncidentRecorder
+from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.resources import Resource
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.targets import Target
 from floe_monitor.history.database import reading, resolve
 from floe_monitor.history.recorder import HistoryRecorder
 from floe_monitor.registry.discovery import PluginEntry

@@ -15,9 +15,10 @@ from floe_monitor.domain.health import Thresholds, advance
 from floe_monitor.domain.incident_log import IncidentLog
 from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.liveness import Verdict
+from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.resources import Resource
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.targets import Target
 from floe_monitor.notifications.delivery import Delivery
 from floe_monitor.notifications.messages import MessageMaker
 from floe_monitor.notifications.notifier import Allowance, Channel, Notifier

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from floe_monitor.compute import ComputeConfig, ComputePlugin, ConnectionResult, ConnectionStatus
 from floe_monitor.domain.health import Thresholds
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.probe_policy import ProbePolicy
+from floe_monitor.domain.targets import Target
 from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.models import ProfileSettings, TargetSettings
 

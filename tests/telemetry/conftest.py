@@ -12,8 +12,9 @@ import pytest
 from floe_monitor.compute.models import CheckResult, ComputeConfig, ConnectionStatus, ErrorType
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Health, HealthStatus, Thresholds, Transition
+from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
-from floe_monitor.domain.targets import ProbePolicy, Target
+from floe_monitor.domain.targets import Target
 from floe_monitor.settings.models import TargetSettings
 
 if TYPE_CHECKING:

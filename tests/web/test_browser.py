@@ -18,7 +18,7 @@ from floe_monitor.domain.events import ProbeFinished
 from floe_monitor.domain.health import Health, HealthStatus, Transition
 from tests.harness.browser import Browser
 from tests.web.conftest import NOW
-from tests.web.test_incident_api import DB, fail
+from tests.web.test_incident_api import fail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
