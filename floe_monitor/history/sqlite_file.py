@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Literal
 
-from floe_monitor.domain.forked_child import close_in_child, release
+from floe_monitor.domain.writer_lock import WriterLock
 from floe_monitor.history.database import APPLICATION_ID
 from floe_monitor.history.errors import HistoryCorruptError, HistoryUnavailableError
 
@@ -27,7 +25,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: int | None = None
+        self._lock = WriterLock(path)
         self._inode: tuple[int, int] | None = None
 
     def acquire(self) -> None:
@@ -41,8 +39,10 @@ class SqliteFile:
                     f"{self.path}: is no history of floe-monitor, and is left as it is: "
                     "give history.url another name"
                 )
-            if self._lock is None:
-                self._lock = self._locked()
+            if not self._lock.take():
+                raise HistoryUnavailableError(
+                    f"{self.path}: another floe-monitor writes it: give each its own file, or all a server"
+                )
             if whose == "nobody's":
                 os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             if whose == "damaged":
@@ -109,29 +109,11 @@ class SqliteFile:
             self.give_up_ballast()
 
     def close(self) -> None:
-        if self._lock is not None:
-            release(self._lock)
-            os.close(self._lock)
-            self._lock = None
+        self._lock.give_up()
 
     @property
     def _ballast(self) -> Path:
         return self.path.with_name(f"{self.path.name}.ballast")
-
-    def _locked(self) -> int:
-        name = self.path.with_name(f"{self.path.name}.lock")
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise HistoryUnavailableError(
-                    f"{self.path}: another floe-monitor writes it: give each its own file, or all a server"
-                ) from None
-            raise
-        close_in_child(descriptor)
-        return descriptor
 
     def _owner(self) -> Literal["ours", "another's", "damaged", "nobody's"]:
         """By the header: nothing is ever written to what is no history, whatever `history.url` says."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.domain.forked_child import close_in_child, release
 from floe_monitor.domain.stores import StoreError, StoreTakenError
+from floe_monitor.domain.writer_lock import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -33,15 +31,15 @@ class OutboxFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)
-        self._lock: int | None = None
+        self._lock = WriterLock(path)
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
 
     def open(self) -> dict[str, Any]:
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self._lock is None:
-                self._lock = self._locked()
+            if not self._lock.take():
+                raise StoreTakenError(f"{self.path}: another floe-monitor has it, and sends")
             self._refuse_foreign()
             try:
                 return self._opened()
@@ -70,10 +68,7 @@ class OutboxFile:
 
     def close(self) -> None:
         self._disconnect()
-        if self._lock is not None:
-            release(self._lock)
-            os.close(self._lock)
-            self._lock = None
+        self._lock.give_up()
 
     def _opened(self) -> dict[str, Any]:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -144,19 +139,6 @@ class OutboxFile:
                 f"{self.path}: is no outbox of floe-monitor, and is left as it is: "
                 "give notifications.outbox another name"
             )
-
-    def _locked(self) -> int:
-        name = self.path.with_name(f"{self.path.name}.lock")
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise StoreTakenError(f"{self.path}: another floe-monitor has it, and sends") from None
-            raise
-        close_in_child(descriptor)
-        return descriptor
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
