@@ -43,6 +43,7 @@ def monitor(parameters: Parameters) -> Dashboard:
             "Now": now(),
             "Probing": itself(),
             "Configuration and profiles": configuration(),
+            "Messages and requests": messages(),
             "Alerts": [(24, 8, alert_list("Alerts", "With what is wrong, and the runbook."))],
         },
         runbook=parameters.runbook_url,
@@ -320,4 +321,26 @@ def configuration() -> list[Sized]:
                 ),
             ),
         ),
+    ]
+
+
+def messages() -> list[Sized]:
+    """Of what does not happen at all there is no series: 0 is shown."""
+    sent = rate("floe_monitor_notifications_total", MONITORS, "channel, result")
+    waiting = f"sum by (channel) (floe_monitor_notifications_pending{{{MONITORS}}})"
+    refused = rate("floe_monitor_http_requests_refused_total", MONITORS, "reason")
+    panels = (
+        (
+            "Messages",
+            "Per second, by channel and by what became of them.",
+            "ops",
+            sent,
+            "{{channel}} {{result}}",
+        ),
+        ("Messages that wait", "Those held in quiet hours included.", "none", waiting, "{{channel}}"),
+        ("Requests refused", "Per second, by the reason.", "ops", refused, "{{reason}}"),
+    )
+    return [
+        (8, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
+        for title, description, unit, expr, legend in panels
     ]
