@@ -39,5 +39,7 @@ class WriterLock:
     def give_up(self) -> None:
         if self._descriptor is not None:
             release(self._descriptor)
+            # A child that was forked a moment ago, and closes its copy soon, would keep the lock until then.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             os.close(self._descriptor)
             self._descriptor = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.compute.models import CheckResult, ConnectionStatus
 from floe_monitor.domain.declarations import Announcement, Declarations, OneOffMaintenance
 from floe_monitor.domain.events import ProbeFinished
 from floe_monitor.domain.health import Health, HealthStatus, Transition
@@ -94,6 +94,33 @@ async def test_what_changes_is_shown_and_what_is_typed_stays(
         assert browser.value(FOCUSED) == "search"
         assert browser.value("document.getElementById('toggle').textContent") == "Live"
         assert browser.value("document.getElementById('stale').textContent") == ""
+
+    await browse(steps)
+
+
+async def test_sections_come_and_go_with_what_they_show(
+    surface: Any, url: str, browse: Any, result_of: Any
+) -> None:
+    known = surface.state.targets["dev"]
+    shown = "document.getElementById('checks')"
+
+    def published(**keys: Any) -> None:
+        result = result_of("dev", **keys)
+        surface.add(known.target, result)
+        surface.feed.handle(ProbeFinished(result, known.health, None))
+
+    def steps(browser: Browser) -> None:
+        published(checks=(), message="none looked at")
+        browser.open(url + "/targets/dev")
+        browser.wait_for("document.body.innerText.includes('none looked at')")
+        assert browser.value(f"{shown} === null")
+        while "dev" not in surface.feed._watched:
+            browser.wait_for("true")
+        published(checks=(CheckResult("query", ConnectionStatus.HEALTHY, 1.0),), message="one looked at")
+        browser.wait_for(f"{shown}?.innerText.includes('query')")
+        assert browser.value(f"{shown}.nextElementSibling.id") == "failures"
+        published(checks=(), message="none any more")
+        browser.wait_for(f"{shown} === null")
 
     await browse(steps)
 

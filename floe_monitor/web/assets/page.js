@@ -69,7 +69,13 @@
     const icon = document.getElementById("icon");
     const wanted = fresh.getElementById("icon").getAttribute("href");
     if (icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
-    for (const each of fresh.querySelectorAll("[data-live]")) place(each);
+    let before = null;
+    for (const each of fresh.querySelectorAll("[data-live]")) {
+      if (before && !document.getElementById(each.id)) before.after(document.importNode(each, true));
+      else place(each);
+      before = document.getElementById(each.id);
+    }
+    for (const each of document.querySelectorAll("[data-live]")) if (!fresh.getElementById(each.id)) each.remove();
   }
 
   async function refresh() {

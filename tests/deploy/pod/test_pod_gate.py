@@ -12,7 +12,7 @@ from conformance.pod.fields import JobSpec, read
 from conformance.pod.kubelet import Node
 from conformance.pod.workloads import Job
 from deploy.chart import CHART, DEPLOY
-from tests.deploy.charts import render
+from tests.deploy.charts import need_helm, render
 from tests.deploy.pod.pods import configuration, objects
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ LONG = 600.0
 
 @pytest.mark.parametrize("usable", [True, False])
 async def test_it_is_complete_once_the_target_can_be_used(
-    rendered: object, duckdb: dict[str, Image], tmp_path: Path, usable: bool
+    duckdb: dict[str, Image], tmp_path: Path, usable: bool
 ) -> None:
+    need_helm()
     path = ":memory:" if usable else "/var/lib/floe-monitor/none.duckdb"
     connection = {"path": path, **({} if usable else {"must_exist": True})}
     values = {"config": configuration("duckdb", connection=connection)}
