@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from floe_monitor.compute import ConnectionResult
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.gate, pytest.mark.timeout(700)]
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 
 
