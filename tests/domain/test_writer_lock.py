@@ -24,6 +24,7 @@ def test_one_at_a_time_has_it(tmp_path: Path) -> None:
     second.give_up()
 
 
+@pytest.mark.process
 def test_a_forked_child_keeps_nothing(tmp_path: Path) -> None:
     first, second = WriterLock(tmp_path / "rows.db"), WriterLock(tmp_path / "rows.db")
     assert first.take()

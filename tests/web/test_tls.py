@@ -180,6 +180,7 @@ def test_what_cannot_serve_is_refused_at_the_start(pair: Pair, tmp_path: Path) -
         pair.load()
 
 
+@pytest.mark.process
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(pair: Pair) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:

@@ -53,6 +53,7 @@ def found() -> str | None:
     return str(theirs)
 
 
+@pytest.mark.process
 @pytest.mark.filterwarnings("ignore:Your application has authenticated using end user credentials")
 def test_it_is_the_one_that_dbt_gets(
     gcloud: Path, keyfile: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
