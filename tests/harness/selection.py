@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-FAST = "not process and not e2e and not slow and not gate"
+FAST = "not process and not server and not e2e and not slow and not gate"
+SERVING = {"serving", "standin"}
+"""Fixtures that start a server, in the process of the test."""
 STARTING = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
 """Audit events."""
 KIT = {
@@ -55,6 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if _starts_a_process(item):
             item.add_marker("process")
+        if SERVING.intersection(item.fixturenames):
+            item.add_marker("server")
         if item.originalname in KIT:
             item.add_marker(KIT[item.originalname])
 

@@ -32,8 +32,8 @@ def _run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
 @pytest.mark.parametrize(
     ("pause", "failures", "gate", "outcome"),
     [
-        (HOLDS_EVERY_TURN, 1, "", {"passed": 1}),
-        (HOLDS_EVERY_TURN, 9, "", {"failed": 1}),
+        pytest.param(HOLDS_EVERY_TURN, 1, "", {"passed": 1}, marks=pytest.mark.slow),
+        pytest.param(HOLDS_EVERY_TURN, 9, "", {"failed": 1}, marks=pytest.mark.slow),
         ("pass", 1, "", {"failed": 1}),
         ("pass", 1, "1", {"passed": 1}),
         ("pass", 2, "1", {"failed": 1}),
