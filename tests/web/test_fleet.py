@@ -13,8 +13,8 @@ from floe_monitor.domain.liveness import Verdict
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.uptime import Period, Strip
 from floe_monitor.web import favicon, fleet, status_bar, verdict, wording
-from floe_monitor.web.census import take_census
 from floe_monitor.web.responses import ProblemError
+from floe_monitor.web.status_summary import summarize
 from tests.web.conftest import NOW, after_results, make_result, make_target
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
@@ -30,7 +30,7 @@ def target(
 
 
 def arranged(snapshots: list[Any], *items: tuple[str, str]) -> fleet.FleetPage:
-    return fleet.arrange(take_census(snapshots), fleet.FleetQuery.parse(items))
+    return fleet.arrange(summarize(snapshots), fleet.FleetQuery.parse(items))
 
 
 def names(rows: Any) -> list[str]:
@@ -125,15 +125,15 @@ def test_filters_offer_what_there_is() -> None:
     ],
 )  # fmt: skip
 def test_one_sentence_says_how_all_is(snapshots: list[Any], sentence: str, short: str) -> None:
-    overall = verdict.overall(take_census(snapshots), Verdict())
+    overall = verdict.overall(summarize(snapshots), Verdict())
     assert (overall.sentence, overall.short) == (sentence, short)
 
 
 def test_an_ill_monitor_says_so_before_anything_else() -> None:
-    overall = verdict.overall(take_census([target("a")]), Verdict(("stalled",)))
+    overall = verdict.overall(summarize([target("a")]), Verdict(("stalled",)))
     assert overall.status is HealthStatus.UNHEALTHY
     assert overall.sentence.startswith("The monitor itself is not well")
-    assert verdict.overall(take_census(FLEET), Verdict()).rest == (
+    assert verdict.overall(summarize(FLEET), Verdict()).rest == (
         "2 unhealthy, 1 degraded, 1 unknown, 1 healthy, 1 in maintenance"
     )
 
