@@ -142,13 +142,13 @@ class StatusPage:
             windows=verdict.maintenances(summary.in_maintenance),
             kept=self._past is not None,
             unit=unit,
-            strips={row.target.name: self._drawn(row, strips) for row in page.rows},
+            strips={row.target.name: self._draw_strip(row, strips) for row in page.rows},
             state=self._state,
             live=live,
             ready=self._health.ready,
         )
 
-    def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
+    def _draw_strip(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
         if self._past is None:
             return status_bar.draw_results(row, time.monotonic())
         known = strips.get(row.target.name)

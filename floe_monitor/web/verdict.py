@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.web.formatters import listed, thousands
 from floe_monitor.web.status_summary import WORST_FIRST
-from floe_monitor.web.wording import listed, thousands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
