@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.span import Span
 from floe_monitor.history import tables
 from floe_monitor.history.database import describe, reading, resolve
-from floe_monitor.history.errors import HistoryUnavailableError
-from floe_monitor.history.json_rows import incident_from_json
+from floe_monitor.history.errors import HistoryMissingError, HistoryUnavailableError
+from floe_monitor.history.json_rows import declarations_from_json, incident_from_json
 from floe_monitor.history.rollup import DAY, HOUR, Accumulator, Rollup, start_of
 from floe_monitor.history.schema import revision_of
 
@@ -60,7 +62,7 @@ def open_history(
     try:
         with engine.connect() as connection:
             if revision_of(connection) is None:
-                raise HistoryUnavailableError("there is no history in it yet: the daemon makes it")
+                raise HistoryMissingError("there is no history in it yet: the daemon makes it")
             yield HistoryReader(connection)
     except DBAPIError as error:
         raise HistoryUnavailableError(describe(error)) from None
@@ -140,6 +142,12 @@ class HistoryReader:
         table = tables.incidents
         body = self._connection.execute(select(table.c.body).where(table.c.id == identity)).scalar()
         return None if body is None else incident_from_json(body)
+
+    def declared(self) -> Declarations:
+        """What people have declared at the monitors that write here, of all of them."""
+        bodies = self._connection.execute(select(tables.declarations.c.body)).scalars()
+        found = (declarations_from_json(body) for body in bodies)
+        return reduce(Declarations.joined, (each for each in found if each is not None), Declarations())
 
     def newest(self, table: Table, name: str, span: Span, most: int) -> list[Any]:
         """Rows of `results` or `transitions` as they are stored, newest first."""
