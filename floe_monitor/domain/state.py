@@ -168,6 +168,8 @@ class MonitorState:
     """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
+    keeps_history: bool = False
+    """Whether one is configured."""
     history_problem: str = ""
     """Why the history is not written now, where one is kept."""
     notifications: Mapping[str, ChannelCounts] = field(default_factory=dict)

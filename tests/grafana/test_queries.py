@@ -80,6 +80,7 @@ shard: {{index: 0, count: 1}}
 otlp: {{endpoint: "http://{collector}", traces: false, export_interval: 1s}}
 maintenance:
   - {{cron: "* * * * *", duration: 1h, reason: move, targets: [limited]}}
+history: {{url: "sqlite:///{home}/history.db"}}
 profiles:
   - {{name: floe_project, path: {home}/profiles.yml, target: well}}
 targets:

@@ -141,7 +141,7 @@ def test_otlp_is_the_table_and_nothing_else(
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
         world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
-        world.state.scheduler_beat = 5.0
+        world.state.scheduler_beat, world.state.keeps_history = 5.0, True
         world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
         sink = build(world, endpoint=received.endpoint, traces=False)
         assert sink.tracing.start(target="", plugin="", db_system="", correlation_id="").trace_id is None

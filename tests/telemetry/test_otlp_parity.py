@@ -73,6 +73,7 @@ def fill(world: World, make_result: MakeResult) -> None:
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"log": 2}
     world.state.scheduler_beat = time.monotonic()
+    world.state.keeps_history = True
     world.state.shard, world.state.configured = Shard(1, 3, 2), 7
 
 

@@ -270,6 +270,7 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}
     world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
+    world.state.keeps_history = True
     world.state.scheduler_beat = 5.0
     world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
     sink.handle(make_finished())
@@ -348,6 +349,9 @@ def test_what_events_add_up_to(world: World, make_result: MakeResult, make_finis
     assert got[key("floe_monitor_sink_dropped_total", sink="otlp")] == 2
     assert got[key("floe_monitor_notifications_total", channel="team", result="dead")] == 1
     assert got[key("floe_monitor_notifications_pending", channel="team")] == 5
+    assert got[key("floe_monitor_history_up")] == 1
+    world.state.history_problem = "the disk is full"
+    assert samples(MetricsPage(world.state, PrometheusSink(), "1"))[key("floe_monitor_history_up")] == 0
     assert got[key("floe_monitor_build_info", version="1.2.3")] == 1
 
 
