@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType, ExpiryKind
+from floe_monitor.compute.models import (
+    CheckResult,
+    ConnectionStatus,
+    EngineState,
+    ErrorType,
+    ExpiryKind,
+    ObservedState,
+)
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -262,7 +269,11 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     sink = PrometheusSink()
     ends = WatchedExpiry(ExpiryKind.PASSWORD, 1_700_086_400.0, "", 86_400.0)
     limited = make_result(
-        DEGRADED, error_type=ErrorType.EXTENSION, server_address="db.example.com", expiries=(ends,)
+        DEGRADED,
+        error_type=ErrorType.EXTENSION,
+        server_address="db.example.com",
+        expiries=(ends,),
+        engine_states=(ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5)),
     )
     snapshot = world.add(world.target(labels={"team": "core"}), limited)
     world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
@@ -349,6 +360,7 @@ def test_what_events_add_up_to(world: World, make_result: MakeResult, make_finis
     assert got[key("floe_monitor_sink_dropped_total", sink="otlp")] == 2
     assert got[key("floe_monitor_notifications_total", channel="team", result="dead")] == 1
     assert got[key("floe_monitor_notifications_pending", channel="team")] == 5
+    assert got[key("floe_compute_target_wake_duration_seconds", target="dev", plugin="duckdb")] == 7.5
     assert got[key("floe_monitor_history_up")] == 1
     world.state.history_problem = "the disk is full"
     assert samples(MetricsPage(world.state, PrometheusSink(), "1"))[key("floe_monitor_history_up")] == 0
