@@ -20,7 +20,7 @@ def _lists() -> list[list[TargetSnapshot]]:
 
 
 @dataclass(slots=True)
-class Census:
+class StatusSummary:
     """`alarming` and `maintained` by status: targets in maintenance worry nobody. `changed`: the last change
     of a status (Unix seconds), 0 before the first."""
 
@@ -61,9 +61,9 @@ class Census:
         ]
 
 
-def take_census(snapshots: Iterable[TargetSnapshot]) -> Census:
-    census = Census()
-    add = census.add
+def summarize(snapshots: Iterable[TargetSnapshot]) -> StatusSummary:
+    summary = StatusSummary()
+    add = summary.add
     for snapshot in snapshots:
         add(snapshot)
-    return census
+    return summary
