@@ -13,7 +13,9 @@ from floe_monitor.compute import (
     ComputeConnectionError,
     ComputeTimeoutError,
     ConnectionStatus,
+    EngineState,
     ErrorType,
+    note_engine_state,
 )
 from floe_monitor_clickhouse.cluster import judge_cluster
 from floe_monitor_clickhouse.errors import (
@@ -58,6 +60,8 @@ def examine(config: ClickHouseConfig, validation: Validation, session: Session) 
     with validation.check("session") as check, _limited(check):
         state = _SessionState.of(config, session, check)
     if check.status is ConnectionStatus.HEALTHY:
+        if config.cloud_service_id is not None:
+            note_engine_state(EngineState.RUNNING)
         _Examination(config, validation, session, state).run()
 
 
