@@ -74,7 +74,7 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = _interrupted()
     except SystemExit as error:
-        # typer ends so after a broken pipe and after answering a shell's completion, exec with a command's status.
+        # typer ends so after a broken pipe and after answering a shell's completion, and exec at its end.
         code = BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
         return BROKEN_PIPE
