@@ -38,7 +38,7 @@ from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
 from floe_monitor.web.change_feed import ChangeFeed
 from floe_monitor.web.health import Health as HealthRoutes
-from floe_monitor.web.listening import listen
+from floe_monitor.web.listeners import listen
 from floe_monitor.web.server import Service, serve
 from tests.harness.browser import Browser
 

@@ -74,10 +74,10 @@ def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
         table.add_column(name.replace("_", " ").upper(), justify="right" if numbers else "left")
     for row in rows:
-        cells = ["" if row.get(name) is None else _shown(row[name]) for name in shown]
+        cells = ["" if row.get(name) is None else _format(row[name]) for name in shown]
         table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in cells])
     console().print(table)
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlencode
 
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.census import take_census
+from floe_monitor.web.status_summary import summarize
 from floe_monitor.web.target_query import TargetQuery, unknown_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from floe_monitor.domain.state import TargetSnapshot
-    from floe_monitor.web.census import Census
+    from floe_monitor.web.status_summary import StatusSummary
 
 ROWS = 100
 """To a page: more cannot be read, and costs the browser at every change."""
@@ -116,11 +116,11 @@ def choices(snapshots: Iterable[TargetSnapshot]) -> Choices:
     return Choices(tuple(sorted(plugins)[:_LISTED]), tuple(keys[:_LISTED]), tuple(pairs[:_LISTED]))
 
 
-def arrange(census: Census, query: FleetQuery) -> FleetPage:
+def arrange(summary: StatusSummary, query: FleetQuery) -> FleetPage:
     """Worst first; of groups the one first whose worst target is worst."""
     if query.filters:
-        census = take_census(query.targets.select(census.snapshots))
-    named = census.by_label(query.group, NO_LABEL) if query.group else {"": census}
+        summary = summarize(query.targets.select(summary.snapshots))
+    named = summary.by_label(query.group, NO_LABEL) if query.group else {"": summary}
     begin = query.targets.offset
     end = begin + min(query.targets.limit or ROWS, ROWS)
     groups: list[Group] = []
@@ -133,11 +133,11 @@ def arrange(census: Census, query: FleetQuery) -> FleetPage:
             rows += shown
         passed += each.total
     healthy = sum(snapshot.status is HealthStatus.HEALTHY for snapshot in rows)
-    return FleetPage(tuple(groups), tuple(rows), census.total, begin, healthy == len(rows))
+    return FleetPage(tuple(groups), tuple(rows), summary.total, begin, healthy == len(rows))
 
 
-def _group(name: str | None, number: int, census: Census, shown: Sequence[TargetSnapshot]) -> Group:
-    group = Group(name, number, [(status, count) for status, count in census.counts if count])
+def _group(name: str | None, number: int, summary: StatusSummary, shown: Sequence[TargetSnapshot]) -> Group:
+    group = Group(name, number, [(status, count) for status, count in summary.counts if count])
     for snapshot in shown:
         (group.healthy if snapshot.status is HealthStatus.HEALTHY else group.troubled).append(snapshot)
     return group

@@ -13,10 +13,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from floe_monitor.web import favicon, fleet, status_bar, target_view, verdict
-from floe_monitor.web.census import take_census
 from floe_monitor.web.rendered_rows import RenderedRows
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
+from floe_monitor.web.status_summary import summarize
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
-    from floe_monitor.web.census import Census
     from floe_monitor.web.fleet import FleetPage, FleetQuery
     from floe_monitor.web.health import Health
+    from floe_monitor.web.status_summary import StatusSummary
 
 FEW_DAYS = 4 * 86_400.0
 """A past that is shorter is shown by hours, unless the request says otherwise."""
@@ -109,13 +109,13 @@ class StatusPage:
     async def _index(self, query: FleetQuery) -> tuple[bytes, str]:
         """In two steps, both in a thread: which rows there are, and with what is kept of these, the page."""
 
-        def arrange() -> tuple[Census, FleetPage]:
-            census = take_census(self._state.view())
-            return census, fleet.arrange(census, query)
+        def arrange() -> tuple[StatusSummary, FleetPage]:
+            summary = summarize(self._state.view())
+            return summary, fleet.arrange(summary, query)
 
-        census, page = await self._renders.in_thread(arrange)
+        summary, page = await self._renders.in_thread(arrange)
         unit, strips = await self._strips(query, page)
-        return await self._renders.in_thread(lambda: self._fleet(query, census, page, unit, strips))
+        return await self._renders.in_thread(lambda: self._fleet(query, summary, page, unit, strips))
 
     async def _strips(self, query: FleetQuery, page: FleetPage) -> tuple[Unit, Mapping[str, Strip]]:
         if self._past is None:
@@ -127,7 +127,7 @@ class StatusPage:
     def _fleet(
         self,
         query: FleetQuery,
-        census: Census,
+        summary: StatusSummary,
         page: FleetPage,
         unit: Unit,
         strips: Mapping[str, Strip],
@@ -136,14 +136,14 @@ class StatusPage:
         return self._render(
             "index.html",
             root="",
-            overall=verdict.overall(census, live),
-            changed=census.changed,
-            counts=census.counts,
-            total=census.total,
+            overall=verdict.overall(summary, live),
+            changed=summary.changed,
+            counts=summary.counts,
+            total=summary.total,
             page=page,
             query=query,
             choices=self._choices(),
-            windows=verdict.maintenances(census.in_maintenance),
+            windows=verdict.maintenances(summary.in_maintenance),
             kept=self._past is not None,
             unit=unit,
             rows=self._rows(page, strips),

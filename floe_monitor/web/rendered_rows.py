@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from floe_monitor.web.wording import span
+from floe_monitor.web.formatters import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable

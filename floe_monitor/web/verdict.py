@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.census import WORST_FIRST
-from floe_monitor.web.wording import listed, thousands
+from floe_monitor.web.formatters import listed, thousands
+from floe_monitor.web.status_summary import WORST_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from floe_monitor.domain.liveness import Verdict as MonitorVerdict
     from floe_monitor.domain.state import TargetSnapshot
-    from floe_monitor.web.census import Census
+    from floe_monitor.web.status_summary import StatusSummary
 
 NAMED = 3
 """Targets that a sentence names; of more it gives the number alone."""
@@ -34,27 +34,27 @@ class Overall:
     rest: str = ""
 
 
-def overall(census: Census, monitor: MonitorVerdict) -> Overall:
+def overall(summary: StatusSummary, monitor: MonitorVerdict) -> Overall:
     """Targets in maintenance are counted apart: they worry nobody."""
-    maintained = len(census.in_maintenance)
-    rest = _rest(census, maintained)
+    maintained = len(summary.in_maintenance)
+    rest = _rest(summary, maintained)
     if not monitor.ok:
         sentence = "The monitor itself is not well: what it says of targets may be old"
         return Overall(HealthStatus.UNHEALTHY, sentence, "the monitor is not well", rest)
-    if not census.total:
+    if not summary.total:
         return Overall(HealthStatus.UNKNOWN, "No targets are configured", "no targets")
-    worst = next((status for status in WORST_FIRST[:-1] if census.alarming(status)), HealthStatus.HEALTHY)
+    worst = next((status for status in WORST_FIRST[:-1] if summary.alarming(status)), HealthStatus.HEALTHY)
     if worst is HealthStatus.HEALTHY:
-        return Overall(worst, _all_healthy(census, maintained), "all healthy", rest)
+        return Overall(worst, _all_healthy(summary, maintained), "all healthy", rest)
     words = {HealthStatus.UNKNOWN: "not known"}.get(worst, worst.word)
-    short = f"{thousands(census.alarming(worst))} {words}"
-    return Overall(worst, _ill(census, worst, words), short, rest)
+    short = f"{thousands(summary.alarming(worst))} {words}"
+    return Overall(worst, _ill(summary, worst, words), short, rest)
 
 
-def _all_healthy(census: Census, maintained: int) -> str:
-    total = census.total
+def _all_healthy(summary: StatusSummary, maintained: int) -> str:
+    total = summary.total
     if total == 1:
-        name = census.snapshots[0].target.name
+        name = summary.snapshots[0].target.name
         return f"{name} is in maintenance" if maintained else f"{name} is healthy"
     if not maintained:
         return f"All {thousands(total)} targets are healthy"
@@ -63,17 +63,17 @@ def _all_healthy(census: Census, maintained: int) -> str:
     return f"All targets are healthy, but for {thousands(maintained)} in maintenance"
 
 
-def _ill(census: Census, status: HealthStatus, words: str) -> str:
-    count = census.alarming(status)
-    names = [snapshot.target.name for snapshot in census.first_alarming(status, NAMED)]
+def _ill(summary: StatusSummary, status: HealthStatus, words: str) -> str:
+    count = summary.alarming(status)
+    names = [snapshot.target.name for snapshot in summary.first_alarming(status, NAMED)]
     verb = "is" if count == 1 else "are"
     if count <= NAMED and all(len(name) <= 40 for name in names):
         return f"{listed(names)} {verb} {words}"
-    return f"{thousands(count)} of {thousands(census.total)} targets {verb} {words}"
+    return f"{thousands(count)} of {thousands(summary.total)} targets {verb} {words}"
 
 
-def _rest(census: Census, maintained: int) -> str:
-    alarming = [(census.alarming(status), status.word) for status in WORST_FIRST]
+def _rest(summary: StatusSummary, maintained: int) -> str:
+    alarming = [(summary.alarming(status), status.word) for status in WORST_FIRST]
     parts = [f"{thousands(count)} {word}" for count, word in alarming if count]
     if maintained:
         parts.append(f"{thousands(maintained)} in maintenance")

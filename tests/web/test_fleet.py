@@ -12,10 +12,10 @@ from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.liveness import Verdict
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.uptime import Period, Strip
-from floe_monitor.web import favicon, fleet, status_bar, verdict, wording
-from floe_monitor.web.census import take_census
+from floe_monitor.web import favicon, fleet, formatters, status_bar, verdict
 from floe_monitor.web.rendered_rows import RenderedRows
 from floe_monitor.web.responses import ProblemError
+from floe_monitor.web.status_summary import summarize
 from floe_monitor.web.templating import environment
 from tests.web.conftest import NOW, after_results, make_result, make_target
 
@@ -32,7 +32,7 @@ def target(
 
 
 def arranged(snapshots: list[Any], *items: tuple[str, str]) -> fleet.FleetPage:
-    return fleet.arrange(take_census(snapshots), fleet.FleetQuery.parse(items))
+    return fleet.arrange(summarize(snapshots), fleet.FleetQuery.parse(items))
 
 
 def names(rows: Any) -> list[str]:
@@ -127,15 +127,15 @@ def test_filters_offer_what_there_is() -> None:
     ],
 )  # fmt: skip
 def test_one_sentence_says_how_all_is(snapshots: list[Any], sentence: str, short: str) -> None:
-    overall = verdict.overall(take_census(snapshots), Verdict())
+    overall = verdict.overall(summarize(snapshots), Verdict())
     assert (overall.sentence, overall.short) == (sentence, short)
 
 
 def test_an_ill_monitor_says_so_before_anything_else() -> None:
-    overall = verdict.overall(take_census([target("a")]), Verdict(("stalled",)))
+    overall = verdict.overall(summarize([target("a")]), Verdict(("stalled",)))
     assert overall.status is HealthStatus.UNHEALTHY
     assert overall.sentence.startswith("The monitor itself is not well")
-    assert verdict.overall(take_census(FLEET), Verdict()).rest == (
+    assert verdict.overall(summarize(FLEET), Verdict()).rest == (
         "2 unhealthy, 1 degraded, 1 unknown, 1 healthy, 1 in maintenance"
     )
 
@@ -194,7 +194,7 @@ def test_a_short_failure_is_seen() -> None:
     drawing = status_bar.draw_strip(Strip("days", (Period(0, healthy=86_390, unhealthy=10),)), 10.0)
     assert dict(drawing.paths)["foot"] == "M356 28h3v-8.4h-3z"
     assert drawing.uptime is not None
-    assert wording.percent(drawing.uptime) == "99.98 %"
+    assert formatters.percent(drawing.uptime) == "99.98 %"
 
 
 def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
@@ -251,7 +251,7 @@ def test_without_a_history_the_results_in_memory_are_the_strip() -> None:
 
 def test_numbers_read_at_a_glance() -> None:
     shares = (None, 1.0, 0.99999, 0.9998, 0.9734, 0.0)
-    assert [wording.percent(each) for each in shares] == [
+    assert [formatters.percent(each) for each in shares] == [
         "–",
         "100 %",
         "99.99 %",
@@ -259,8 +259,8 @@ def test_numbers_read_at_a_glance() -> None:
         "97.3 %",
         "0.0 %",
     ]
-    assert wording.listed([]) == ""
-    assert wording.listed(["a"]) == "a"
-    assert wording.thousands(10_000) == "10,000"
-    assert wording.sentence("ask them") == "Ask them."
+    assert formatters.listed([]) == ""
+    assert formatters.listed(["a"]) == "a"
+    assert formatters.thousands(10_000) == "10,000"
+    assert formatters.sentence("ask them") == "Ask them."
     assert len(set(favicon.icons().values())) == len(HealthStatus)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STATE_SHARE = 0.3
 """Of the time that is left: the state explains, and no login waits for it."""
-_NOT_TOLD = (RedshiftError, ComputeConnectionError, ComputeTimeoutError)
+_UNREPORTED = (RedshiftError, ComputeConnectionError, ComputeTimeoutError)
 _WITHOUT_RA3 = ("dc1.", "dc2.", "ds1.", "ds2.")
 
 
@@ -73,7 +73,7 @@ class AwsChecks:
                     check.degrade(f"{error}: whether dbt can log in is not shown", ErrorType.CONFIGURATION)
                 else:
                     check.warn(f"whether the cluster is paused cannot be known: {error}")
-            except (ComputeConfigurationError, *_NOT_TOLD) as error:
+            except (ComputeConfigurationError, *_UNREPORTED) as error:
                 if self._config.uses_iam:
                     raise
                 check.warn(f"whether the cluster is paused cannot be known: {error}")
@@ -126,7 +126,7 @@ class AwsChecks:
         with self.validation.check("state") as check:
             try:
                 state = warehouse.state(self._deadline.share(STATE_SHARE))
-            except _NOT_TOLD as error:
+            except _UNREPORTED as error:
                 check.warn(f"whether {warehouse} is paused cannot be known: {error}")
             if state is not None:
                 self.state_is_known = True

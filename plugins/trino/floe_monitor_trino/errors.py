@@ -59,7 +59,7 @@ class HttpStatusError(TrinoError):
         elif answer.moved_to is not None:
             text = f", a redirect to {answer.moved_to}"
         else:
-            text = f": {said}" if (said := _said(answer)) else f" {answer.reason}".rstrip()
+            text = f": {said}" if (said := _plain_text_line(answer)) else f" {answer.reason}".rstrip()
         super().__init__(f"the server answers {answer.status}{text}")
 
 
@@ -142,7 +142,7 @@ def _of_status(error: HttpStatusError) -> ErrorType:
     return _BY_HTTP_STATUS.get(error.status, by_class)
 
 
-def _said(answer: HttpAnswer) -> str:
+def _plain_text_line(answer: HttpAnswer) -> str:
     """A plain text's first line, as Trino gives one; not the page of a proxy."""
     if not answer.headers.get("content-type", "").startswith("text/plain"):
         return ""

@@ -18,7 +18,7 @@ _RANKS = tuple(2 * WORST_FIRST.index(status) for status in sorted(HealthStatus))
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class StatusSummary:
     """`ranks` has a byte for each of the snapshots, the less the worse: an even one for each status, and one
     more in maintenance, since such targets worry nobody. Of bytes counting and searching costs little."""
 
@@ -66,7 +66,7 @@ class Census:
             passed += count
         return found
 
-    def by_label(self, key: str, without: str) -> dict[str, Census]:
+    def by_label(self, key: str, without: str) -> dict[str, StatusSummary]:
         """One for each value of the label; `without` is the name for those that do not have it."""
         names = [snapshot.target.settings.labels.get(key, without) for snapshot in self.snapshots]
         named: dict[str, list[int]] = {name: [] for name in names}
@@ -74,9 +74,11 @@ class Census:
             named[name].append(place)
         return {name: self._part(places) for name, places in named.items()}
 
-    def _part(self, places: list[int]) -> Census:
+    def _part(self, places: list[int]) -> StatusSummary:
         snapshots, ranks = self.snapshots, self.ranks
-        return Census([snapshots[place] for place in places], bytes([ranks[place] for place in places]))
+        return StatusSummary(
+            [snapshots[place] for place in places], bytes([ranks[place] for place in places])
+        )
 
     def _of(self, rank: int) -> Iterator[TargetSnapshot]:
         place = self.ranks.find(rank)
@@ -85,6 +87,6 @@ class Census:
             place = self.ranks.find(rank, place + 1)
 
 
-def take_census(snapshots: Sequence[TargetSnapshot]) -> Census:
+def summarize(snapshots: Sequence[TargetSnapshot]) -> StatusSummary:
     ranks = [_RANKS[each.status] + (each.maintenance is not None) for each in snapshots]
-    return Census(snapshots, bytes(ranks))
+    return StatusSummary(snapshots, bytes(ranks))
