@@ -87,7 +87,7 @@ class Notifier:
                 channel.delivery.start()
             self._thread.start()
         except RuntimeError:  # no thread can be started; probing is not to end for it
-            self._state.notification_problem = "no thread could be started: nothing is told"
+            self._state.notification_problem = "no thread could be started: no notifications are made"
             log.warning("notifications: %s", self._state.notification_problem)
 
     def close(self, timeout: float) -> None:
@@ -107,8 +107,8 @@ class Notifier:
             try:
                 self.turn()
             except Exception as error:  # a fault of ours must not end the thread
-                log.warning("looking for what is to be told failed: %s", type(error).__name__)
-                log.debug("looking for what is to be told failed", exc_info=error)
+                log.warning("finding what to notify of failed: %s", type(error).__name__)
+                log.debug("finding what to notify of failed", exc_info=error)
             self._closing.wait(LOOK_SECONDS)
 
     def turn(self) -> None:
