@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from deploy.alerts.rule import MONITOR_LABELS
 from deploy.grafana.board import build
+from deploy.grafana.configuration import configuration
 from deploy.grafana.links import MONITOR
 from deploy.grafana.panels import (
-    BLUE,
     GREEN,
     GREY,
     RED,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from deploy.grafana.parameters import Parameters
 
-GENERATION = "floe_compute_profile_generation_duration_seconds"
 LAG, WAIT = "floe_monitor_schedule_lag_seconds", "floe_monitor_slot_wait_seconds"
 
 
@@ -43,7 +42,7 @@ def monitor(parameters: Parameters) -> Dashboard:
             "Now": now(),
             "Probing": itself(),
             "Configuration and profiles": configuration(),
-            "Messages and requests": messages(),
+            "Messages, requests, history": messages(),
             "Alerts": [(24, 8, alert_list("Alerts", "With what is wrong, and the runbook."))],
         },
         runbook=parameters.runbook_url,
@@ -232,98 +231,6 @@ def itself() -> list[Sized]:
     ]
 
 
-def configuration() -> list[Sized]:
-    return [
-        (
-            6,
-            6,
-            number(
-                "Configuration refused",
-                "Monitors that refused their last configuration and go on with the one before.",
-                "none",
-                steps((None, GREEN), (1, RED)),
-                Query(
-                    f"count(floe_monitor_config_last_reload_successful{{{MONITORS}}} == 0) or vector(0)",
-                    "refused",
-                    instant=True,
-                ),
-            ),
-        ),
-        (
-            6,
-            6,
-            number(
-                "Configuration in force since",
-                "Age of the oldest configuration in force.",
-                "s",
-                steps((None, BLUE)),
-                Query(
-                    f"max(time() - floe_monitor_config_last_reload_success_timestamp_seconds{{{MONITORS}}})",
-                    "age",
-                    instant=True,
-                ),
-            ),
-        ),
-        (
-            6,
-            6,
-            number(
-                "Profiles out of step",
-                "Profiles in profiles.yml that are not what the configuration says.",
-                "none",
-                steps((None, GREEN), (1, RED)),
-                Query(
-                    f"count(floe_monitor_profile_in_sync{{{MONITORS}}} == 0) or vector(0)",
-                    "out of step",
-                    instant=True,
-                ),
-            ),
-        ),
-        (
-            6,
-            6,
-            number(
-                "Not ready",
-                "Monitors whose first round of probes is not complete.",
-                "none",
-                steps((None, GREEN), (1, YELLOW)),
-                Query(
-                    f"count(floe_monitor_ready{{{MONITORS}}} == 0) or vector(0)", "not ready", instant=True
-                ),
-            ),
-        ),
-        (
-            12,
-            7,
-            lines(
-                "Rewrites of profiles.yml",
-                "In the last hour, by how each attempt ended.",
-                "none",
-                Query(
-                    "sum by (profile, result) (increase(floe_monitor_profile_writes_total"
-                    f"{{{MONITORS}}}[1h]))",
-                    "{{profile}} {{result}}",
-                ),
-            ),
-        ),
-        (
-            12,
-            7,
-            lines(
-                "Generating a profile's output",
-                "How long plugins take to generate one dbt output, on average since the start: a rate "
-                "would mostly be of nothing.",
-                "s",
-                Query(
-                    f"sum by (plugin) ({GENERATION}_sum{{{PLUGINS}}}) / sum by (plugin) ({GENERATION}_count"
-                    f"{{{PLUGINS}}})",
-                    "{{plugin}} mean",
-                ),
-            ),
-        ),
-    ]
-
-
 def messages() -> list[Sized]:
     """Of what does not happen at all there is no series: 0 is shown."""
     sent = rate("floe_monitor_notifications_total", MONITORS, "channel, result")
@@ -340,7 +247,16 @@ def messages() -> list[Sized]:
         ("Messages that wait", "Those held in quiet hours included.", "none", waiting, "{{channel}}"),
         ("Requests refused", "Per second, by the reason.", "ops", refused, "{{reason}}"),
     )
+    history = timeline(
+        "History",
+        "Whether it is written, where one is configured; what waits is lost when memory for it is full.",
+        Query(f"min by ({MONITOR_LABELS}) (floe_monitor_history_up{{{MONITORS}}})", "{{instance}}"),
+        mappings=yes_or_no(f"written, {GREEN}", f"not written, {RED}"),
+    )
     return [
-        (8, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
-        for title, description, unit, expr, legend in panels
+        *(
+            (6, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
+            for title, description, unit, expr, legend in panels
+        ),
+        (6, 7, history),
     ]
