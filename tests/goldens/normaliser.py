@@ -21,7 +21,7 @@ RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # Identifiers of one probe, in the API, the log and the pages.
         (r'("correlation_id": ?)"[0-9a-f]+"', r'\1"<id>"'),
         (r"( correlation_id=)[0-9a-f]+\b", r"\1<id>"),
-        (r'(<td class="muted nowrap">)[0-9a-f]+(</td>)', r"\1<id>\2"),
+        (r'(<td data-label="Correlation" class="muted nowrap">)[0-9a-f]+(</td>)', r"\1<id>\2"),
         # Latencies for people; in the table of `check` with the blanks that align them.
         (r"\b(healthy|degraded|unhealthy) +(?=\d+\.\d+ m?s  )", r"\1  "),
         (r"\bSTATUS +LATENCY\b", "STATUS  LATENCY"),
