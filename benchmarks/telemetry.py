@@ -12,14 +12,13 @@ import asyncio
 import gc
 import io
 import os
-import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from benchmarks.collector import collector
 from benchmarks.report import Row, show
 from floe_monitor.compute.models import CheckResult, ConnectionStatus
 from floe_monitor.domain.events import Event, ProbeFinished, ProbeResult, ProbeStarted
@@ -36,18 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PROBES = 20_000
-COLLECTOR = """
-import http.server
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
 
 
 class Nothing:
@@ -143,19 +130,17 @@ def rows() -> Iterator[Row]:
     yield row("log: a probe without a change of status", cost_us(lambda: quiet.handle(done), PROBES))
     yield row("log: a line per probe", cost_us(lambda: talking.handle(done), PROBES // 4))
     writer.close(10)
-    with subprocess.Popen([sys.executable, "-c", COLLECTOR], stdout=subprocess.PIPE, text=True) as collector:
-        assert collector.stdout is not None
-        metrics, spans = otlp(int(collector.stdout.readline()), started)
-        collector.terminate()
+    with collector() as endpoint:
+        metrics, spans = otlp(endpoint, started)
     yield row("OTLP: metrics of a probe", metrics)
     yield row("OTLP: its three spans, exported over HTTP", spans)
     yield row("OTLP: a probe in all", metrics + spans, 300)
 
 
-def otlp(port: int, started: ProbeStarted) -> tuple[float, float]:
+def otlp(endpoint: str, started: ProbeStarted) -> tuple[float, float]:
     """CPU µs of one probe's metrics and of its spans."""
     state = MonitorState(0.0, ConfigStatus(0.0, 0.0))
-    settings = OtlpSettings(endpoint=f"http://127.0.0.1:{port}", export_interval=1.0)
+    settings = OtlpSettings(endpoint=endpoint, export_interval=1.0)
     sink = build_otel(settings, os.environ, "bench", state)
     assert sink is not None
     done = finished(result("ab" * 16, "cd" * 8))

@@ -47,7 +47,7 @@ class DbtRunner:
     """One dbt process, from which each command is forked. Not for two threads at once."""
 
     def __init__(self, engine: Engine) -> None:
-        script = str(Path(__file__).with_name("forked.py"))
+        script = str(Path(__file__).with_name("dbt_process.py"))
         self._process = subprocess.Popen(
             [str(environments.python_of(engine)), "-P", "-W", "ignore", script, *engine.modules],
             stdin=subprocess.PIPE,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import mixed
+from conformance import healthy_targets
 from conformance.environments import ROOT
 from conformance.polaris_standin import BASE, PolarisStandIn
 from floe_monitor.testing import silent_names
@@ -124,22 +124,22 @@ class _Engine:
 
     @property
     def keys(self) -> dict[str, Any]:
-        return mixed.target(self.plugin, self.situation, TIMEOUT)
+        return healthy_targets.target(self.plugin, self.situation, TIMEOUT)
 
 
 def _behind_proxies(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, _Engine]:
     found = {}
-    for plugin, well in mixed.wells(stack, folder, real_spark=real_spark).items():
+    for plugin, well in healthy_targets.healthy_situations(stack, folder, real_spark=real_spark).items():
         if plugin == "duckdb":
             catalog = stack.enter_context(PolarisStandIn())
             proxy = stack.enter_context(FaultProxy(catalog.port))
             names = {"lake.client_id": "FAULTS_ID", "lake.client_secret": "FAULTS_SECRET"}
             values = dict(zip(names.values(), catalog.client, strict=True))
             url = f"http://{LOOPBACK}:{proxy.port}{BASE}"
-            found[CATALOG] = _Engine(plugin, mixed.attached(url, names, values), proxy)
+            found[CATALOG] = _Engine(plugin, healthy_targets.attached(url, names, values), proxy)
             continue
-        proxy = stack.enter_context(FaultProxy(mixed.server_port(well)))
-        found[plugin] = _Engine(plugin, mixed.behind(well, proxy.port), proxy)
+        proxy = stack.enter_context(FaultProxy(healthy_targets.server_port(well)))
+        found[plugin] = _Engine(plugin, healthy_targets.behind(well, proxy.port), proxy)
     return found
 
 

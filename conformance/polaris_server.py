@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 
 from conformance.java_server import REGION, JavaServer
 from conformance.lakehouse import create_table
-from conformance.lending_lakehouse import ROLE
 from conformance.loopback_server import LOOPBACK
+from conformance.vending_lakehouse import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from conformance.lending_lakehouse import LendingLakehouse
+    from conformance.vending_lakehouse import VendingLakehouse
 
 ROOT = ("root", "s3cr3t")
 REALM, OTHER_REALM, BRIEF_REALM = "POLARIS", "OTHER", "BRIEF"
@@ -36,7 +36,7 @@ class PolarisServer(JavaServer):
     name = "polaris"
     path = "/api/catalog"
 
-    def __init__(self, folder: Path, store: LendingLakehouse) -> None:
+    def __init__(self, folder: Path, store: VendingLakehouse) -> None:
         """The store has a bucket named `BUCKET`."""
         super().__init__(folder)
         self._store = store

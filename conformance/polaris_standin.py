@@ -37,7 +37,7 @@ class PolarisStandIn(LoopbackServer):
         self.realm: str | None = None
         """The one that every request has to name, where any has to."""
         self.warehouses = {"floe"}
-        self.told: dict[str, Any] = {"defaults": {}, "overrides": {"prefix": "floe"}}
+        self.content: dict[str, Any] = {"defaults": {}, "overrides": {"prefix": "floe"}}
         self.listing = "/v1/floe/namespaces"
         self.roles = {"PRINCIPAL_ROLE:ALL", "PRINCIPAL_ROLE:dbt"}
         """What a token may be for. One for others is given, and refused when it is used, as by Polaris after
@@ -116,14 +116,14 @@ class PolarisStandIn(LoopbackServer):
             _send(request, 400, _oauth_error("invalid_scope", "The scope is invalid"))
         else:
             life = 3600.0 if self.expires_in is None else float(self.expires_in)
-            told: dict[str, Any] = {
+            content: dict[str, Any] = {
                 "access_token": self.issue(life, form["scope"]),
                 "token_type": "bearer",
                 "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
             }
             if self.expires_in is not None:
-                told["expires_in"] = self.expires_in
-            _send(request, 200, told)
+                content["expires_in"] = self.expires_in
+            _send(request, 200, content)
 
     def _is_authorized(self, request: _Handler) -> bool:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -133,7 +133,7 @@ class PolarisStandIn(LoopbackServer):
         if warehouse not in self.warehouses:
             _send(request, 404, _error(f"Unable to find warehouse {warehouse}", "NotFoundException", 404))
             return
-        _send(request, 200, {**self.told, "endpoints": []})
+        _send(request, 200, {**self.content, "endpoints": []})
 
     def _catalog(self, request: _Handler, path: str) -> None:
         if self.behind is None:
@@ -151,19 +151,22 @@ class PolarisStandIn(LoopbackServer):
         )
         try:
             with urllib.request.urlopen(there, timeout=5) as answer:  # noqa: S310 - loopback
-                status, told = answer.status, json.loads(answer.read() or b"{}")
+                status, content = answer.status, json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
-            status, told = error.code, json.loads(error.read() or b"{}")
-        if request.headers.get("X-Iceberg-Access-Delegation") == "vended-credentials" and "metadata" in told:
-            told["config"] = {
-                **told.get("config", {}),
+            status, content = error.code, json.loads(error.read() or b"{}")
+        if (
+            request.headers.get("X-Iceberg-Access-Delegation") == "vended-credentials"
+            and "metadata" in content
+        ):
+            content["config"] = {
+                **content.get("config", {}),
                 "s3.access-key-id": CLIENT_ID,
                 "s3.secret-access-key": CLIENT_SECRET,
                 "s3.endpoint": f"http://{self.behind.store}",
                 "s3.path-style-access": "true",
                 "client.region": "us-east-1",
             }
-        _send(request, status, told)
+        _send(request, status, content)
 
 
 class _Handler(HttpHandler):
@@ -187,6 +190,6 @@ def _encoded(part: bytes) -> str:
     return base64.urlsafe_b64encode(part).decode().rstrip("=")
 
 
-def _send(request: _Handler, status: int, told: Any, headers: dict[str, str] | None = None) -> None:
-    body = b"" if told is None or request.command == "HEAD" else json.dumps(told).encode()
+def _send(request: _Handler, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+    body = b"" if content is None or request.command == "HEAD" else json.dumps(content).encode()
     request.answer(status, body, "application/json", headers)

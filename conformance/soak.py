@@ -20,13 +20,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance import mixed, soak_report, watching
+from conformance import healthy_targets, process_samples, soak_report
 from conformance.soak_report import HUNG, STOP_SECONDS, WELL
 from floe_monitor.testing.fault_proxy import LOOPBACK, Fault, FaultProxy
 
 if TYPE_CHECKING:
     from conformance.cases import Situation
-    from conformance.watching import Sample
+    from conformance.process_samples import Sample
 
 SAMPLE_SECONDS = 5.0
 WELL_TIMEOUT, HUNG_TIMEOUT = 5.0, 0.8
@@ -64,20 +64,24 @@ def main() -> int:
 def _targets(stack: ExitStack, folder: Path, *, real_spark: bool) -> tuple[dict[str, Any], dict[str, str]]:
     """Each engine's target in good health, and the same one with a network that stops answering."""
     targets: dict[str, Any] = {}
-    environment = {mixed.TOKEN: "good"}
-    for plugin, situation in mixed.wells(stack, folder, real_spark=real_spark).items():
+    environment = {healthy_targets.TOKEN: "good"}
+    for plugin, situation in healthy_targets.healthy_situations(stack, folder, real_spark=real_spark).items():
         environment |= situation.environment
-        targets[f"{plugin}{WELL}"] = mixed.target(plugin, situation, WELL_TIMEOUT)
-        targets[f"{plugin}{HUNG}"] = mixed.target(plugin, _hung(stack, plugin, situation), HUNG_TIMEOUT)
+        targets[f"{plugin}{WELL}"] = healthy_targets.target(plugin, situation, WELL_TIMEOUT)
+        targets[f"{plugin}{HUNG}"] = healthy_targets.target(
+            plugin, _hung(stack, plugin, situation), HUNG_TIMEOUT
+        )
     return targets, environment
 
 
 def _hung(stack: ExitStack, plugin: str, well: Situation) -> Situation:
     if plugin == "duckdb":
         proxy = stack.enter_context(FaultProxy(None, Fault.HANG))
-        return mixed.attached(f"http://{LOOPBACK}:{proxy.port}", {"lake.token": mixed.TOKEN})
-    fault = FaultProxy(mixed.server_port(well), Fault.HANG_AFTER, after=_HANGS_AFTER[plugin])
-    return mixed.behind(well, stack.enter_context(fault).port)
+        return healthy_targets.attached(
+            f"http://{LOOPBACK}:{proxy.port}", {"lake.token": healthy_targets.TOKEN}
+        )
+    fault = FaultProxy(healthy_targets.server_port(well), Fault.HANG_AFTER, after=_HANGS_AFTER[plugin])
+    return healthy_targets.behind(well, stack.enter_context(fault).port)
 
 
 # ---------------------------------------------------------------- the run
@@ -122,7 +126,7 @@ def _soak(
         samples: list[Sample] = []
         while (elapsed := time.monotonic() - started) < seconds and daemon.poll() is None:
             time.sleep(min(SAMPLE_SECONDS, seconds - elapsed))
-            samples.append(watching.sample(daemon.pid, url, started))
+            samples.append(process_samples.sample(daemon.pid, url, started))
             if len(samples) % 12 == 0:
                 print(soak_report.line(samples[-1]), file=sys.stderr)
         stopping = time.monotonic()

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from conformance import watching
+from conformance import process_samples
 
 if TYPE_CHECKING:
-    from conformance.watching import Sample
+    from conformance.process_samples import Sample
 
 WELL, HUNG = "-well", "-hung"
 MEMORY_MIB, FEW, LAG_SECONDS, OVERRUN_SECONDS, STOP_SECONDS = 5.0, 2, 0.25, 0.1, 10.0
@@ -111,7 +111,7 @@ class Run:
             "child processes": [sample.children for sample in self.steady],
             "stuck workers": [sample.stuck for sample in self.steady],
         }
-        return {name: (*watching.thirds(values), max(values)) for name, values in rows.items()}
+        return {name: (*process_samples.thirds(values), max(values)) for name, values in rows.items()}
 
     @cached_property
     def findings(self) -> dict[str, bool]:
@@ -154,7 +154,7 @@ class Run:
     # ------------------------------------------------------------ as text
 
     def text(self) -> str:
-        lag = watching.lag_within(self.steady[0], self.steady[-1])
+        lag = process_samples.lag_within(self.steady[0], self.steady[-1])
         start = self.steady[0].at
         lines = [
             f"{self.seconds:.0f} s, every {self.interval:g} s; all but verdicts: from {start:.0f} s on.",

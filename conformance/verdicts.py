@@ -192,7 +192,7 @@ def _ours(
     request: dict[str, Any], environment: dict[str, str], meanwhile: Callable[[], object] | None
 ) -> dict[str, Any]:
     with subprocess.Popen(
-        [sys.executable, "-m", "conformance.ours"],
+        [sys.executable, "-m", "conformance.validation_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -52,7 +52,7 @@ def ask(lock: Path, services: Iterable[tuple[str, ...]] = SERVICES) -> Answer:
         found = json.loads(done.stdout)["dependencies"]
         unknown = tuple(each["name"] for each in found if "skip_reason" in each)
         if len(unknown) == len(found):
-            refusals.append(next(each["skip_reason"] for each in found))
+            refusals.append(found[0]["skip_reason"] if found else "it was asked about nothing")
             continue
         advisories = tuple(
             f"{each['name']} {each['version']}: {flaw['id']}, fixed in {_versions(flaw['fix_versions'])}"
@@ -68,6 +68,7 @@ def _versions(fixed: Sequence[str]) -> str:
 
 
 def main(locks: Sequence[Path], services: Iterable[tuple[str, ...]] = SERVICES) -> int:
+    """Every lock is asked about, whatever came of those before it."""
     status = CLEAN
     for lock in locks:
         try:
@@ -76,7 +77,8 @@ def main(locks: Sequence[Path], services: Iterable[tuple[str, ...]] = SERVICES) 
             print(
                 f"{lock.name}: nothing was audited, for no service of advisories answers from here: {error}"
             )
-            return UNASKED
+            status = status or UNASKED
+            continue
         print(f"{lock.name}: {answer.known} asked about, {len(answer.advisories) or 'no'} advisories")
         for advisory in answer.advisories:
             print(f"  {advisory}")
@@ -84,6 +86,8 @@ def main(locks: Sequence[Path], services: Iterable[tuple[str, ...]] = SERVICES) 
         if answer.unknown:
             print(f"  not known to the service, and so not audited: {', '.join(answer.unknown)}")
             status = status or UNASKED
+    if status == UNASKED:
+        print("The audit is incomplete: what was not asked about may have advisories.")
     return status
 
 

@@ -22,7 +22,7 @@ import psutil
 
 from conformance.loopback_server import free_port
 from deploy import distributions, images
-from deploy.containers import Container, volumes
+from deploy.containers import Container, imports, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,12 +60,14 @@ def certify(engines: str) -> Row:
     """Raises `SystemExit` with what was wrong."""
     image = images.built(engines)
     names = [*distributions.plugins()] if engines == "all" else engines.split()
-    runs = []
+    runs: list[tuple[float, float, float]] = []
     with images.mounted(image.name) as root:
         for user, group in (*USERS, *USERS[:1] * (STARTS - len(USERS))):
             with _daemon(image, root, user, group) as (container, port):
                 ready, cpu = _until_ready(container, port)
                 _expect_usable(container, names)
+                if not runs:
+                    _expect_whole(container)
                 begun = time.monotonic()
                 status = container.stop(PATIENCE)
                 if status != 0:
@@ -113,6 +115,12 @@ def _expect_usable(container: Container, names: Sequence[str]) -> None:
     checked = container.run("floe-monitor", "healthcheck")
     if checked.returncode != 0:
         raise SystemExit(f"the health check fails: {checked.stderr}")
+
+
+def _expect_whole(container: Container) -> None:
+    _, missing = imports(container)
+    if missing:
+        raise SystemExit(f"deploy/docker/shrink.py took away what is imported: {missing}")
 
 
 def main(wanted: Sequence[str]) -> None:

@@ -86,7 +86,10 @@ def readme() -> str:
 
 
 def _table() -> str:
-    rows = [f"| `{key}` | {_shown(value)} | {described} |" for key, value, described in _flat(Values(), "")]
+    rows = [
+        f"| `{key}` | {_format_default(value)} | {described} |"
+        for key, value, described in _flat(Values(), "")
+    ]
     return "\n".join(["| Key | Default | Meaning |", "|---|---|---|", *rows, ""])
 
 
@@ -98,7 +101,7 @@ def _flat(part: Part, prefix: str) -> Iterator[tuple[str, Any, str]]:
             yield f"{prefix}{key}", value, field.description or ""
 
 
-def _shown(value: Any) -> str:
+def _format_default(value: Any) -> str:
     return "unset" if value is None else f"`{json.dumps(value)}`"
 
 

@@ -10,19 +10,21 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from deploy.images import Image
 
 
 DATA = "/var/lib/floe-monitor"
 CONFIGURATION = "/etc/floe-monitor"
+BROKEN_AS_THEY_COME = ("future.", "libfuturize.", "pyhive.sqlalchemy_")
+"""Modules that want what no version of their dependencies has, and that nothing here imports."""
 
 
 def volumes(root: Path, folder: Path, configuration: Mapping[str, Any]) -> dict[str, Path]:
@@ -36,6 +38,18 @@ def volumes(root: Path, folder: Path, configuration: Mapping[str, Any]) -> dict[
             directory.chmod(found.st_mode & 0o7777)
     (made[CONFIGURATION] / "floe-monitor.yaml").write_text(yaml.safe_dump(configuration))
     return made
+
+
+def imports(container: Container) -> tuple[int, dict[str, str]]:
+    """How many modules of its packages can be; what `docker/shrink.py` took away, by who wants it."""
+    script = Path(__file__).with_name("imported_all.py").read_text()
+    done = container.run("/opt/floe-monitor/bin/python", "-c", script, timeout=1800)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    found = json.loads(done.stdout)
+    return found["imported"], {
+        name: why for name, why in found["missing"].items() if not name.startswith(BROKEN_AS_THEY_COME)
+    }
 
 
 def without_rights(user: int, group: int, groups: Sequence[int]) -> list[str]:

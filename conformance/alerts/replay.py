@@ -36,7 +36,7 @@ class Story:
     left: set[str] = field(default_factory=set)
 
 
-def told(notified: Iterable[Notified]) -> Story:
+def story_of(notified: Iterable[Notified]) -> Story:
     """A notification that repeats an alert which is open is no page of its own."""
     story, now_open = Story(), set[_Identity]()
     for each in notified:
@@ -122,7 +122,7 @@ def _play(
     except Exception:  # noqa: BLE001 - whatever it is, it is this scenario's outcome, and the others go on
         failed = (traceback.format_exc(),)
     finally:
-        outcome = judge(scenario, told(stage.notified()), stage.marks, clock)
+        outcome = judge(scenario, story_of(stage.notified()), stage.marks, clock)
         if failed or outcome.problems:
             failed = (*failed, *(monitor.last_words() for monitor in stage.monitors))
         stage.close()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.alerts.clocks import STEP, Clock
 from conformance.alerts.monitor_outages import KILLED
-from conformance.alerts.replay import told
+from conformance.alerts.replay import story_of
 from conformance.alerts.servers import Servers, missing_programs
 from conformance.alerts.stage import DOWN, Stage
 
@@ -83,7 +83,7 @@ def kill_one(stage: Stage, servers: Servers, targets: int, replicas: int) -> Out
         if replicas == 1:
             stage.until_resolved(DOWN)
         stage.settle()
-    return Outcome(replicas, targets, most, min(watched), told(stage.notified()))
+    return Outcome(replicas, targets, most, min(watched), story_of(stage.notified()))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""DuckDB on a real Polaris: its realms, principals, roles and grants, and the keys that it lends."""
+"""DuckDB on a real Polaris: its realms, principals, roles and grants, and the credentials that it vends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from conformance.iceberg_situations import (
     extension_directory,
 )
 from conformance.lakehouse import NAMESPACE, TABLE
-from conformance.lending_lakehouse import LendingLakehouse
 from conformance.polaris_server import (
     BRIEF_REALM,
     BUCKET,
@@ -31,6 +30,7 @@ from conformance.polaris_server import (
     PolarisServer,
 )
 from conformance.shared_servers import kept_folder, kept_open, started_once
+from conformance.vending_lakehouse import VendingLakehouse
 from floe_monitor.testing.fault_proxy import Fault, FaultProxy
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class Polaris:
 
 
 @started_once
-def store() -> LendingLakehouse:
+def store() -> VendingLakehouse:
     """The object store of the one server."""
-    found = kept_open(LendingLakehouse(kept_folder("lending-store")))
+    found = kept_open(VendingLakehouse(kept_folder("vending-store")))
     found.add_bucket(BUCKET)
     return found
 

@@ -118,7 +118,7 @@ class Container:
         finally:
             os.close(writing)
         with os.fdopen(reading, "rb", buffering=0) as told:
-            if not await asyncio.to_thread(_is_told, told):
+            if not await asyncio.to_thread(_has_signal, told):
                 await self._process.wait()
                 raise RuntimeError(f"{self._plan.name} does not start: {self._log.read_text()[-2000:]}")
         with contextlib.suppress(ValueError, OSError):  # it may have ended already
@@ -241,7 +241,7 @@ def without_links(root: Path, path: str) -> str:
     raise OSError(f"links without end: {path}")
 
 
-def _is_told(stream: RawIOBase) -> bool:
+def _has_signal(stream: RawIOBase) -> bool:
     """Whether bubblewrap says that process 1 is there. It comes in pieces, and others hold the pipe open."""
     text = b""
     while chunk := stream.read(4096):

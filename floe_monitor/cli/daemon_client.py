@@ -45,7 +45,7 @@ class DaemonAddress:
 def configured_http(config: Path | None) -> HttpSettings:
     """The section `http` alone: a daemon goes on with its former one where the whole was refused."""
     from floe_monitor.settings import ConfigurationError  # noqa: PLC0415 - as the commands do
-    from floe_monitor.settings.loading import load_http  # noqa: PLC0415 - as above
+    from floe_monitor.settings.loader import load_http  # noqa: PLC0415 - as above
 
     path = find_config(config)
     try:

@@ -139,7 +139,8 @@ def exec_(
         _note_maintenance(done, log, chosen, unwell)
         fault = _verdict(done.results)
         _say(done, log, f"{done.program} ended with {done.exit_code} after {done.ran:.1f} s: {fault}")
-    return done.exit_code
+    # Handed on as it is: 130 as a return value would be this process' own interruption.
+    raise SystemExit(done.exit_code)
 
 
 def _probe(chosen: Selection) -> list[ProbeResult]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from floe_monitor.cli.report import failing, one_line
-from floe_monitor.domain.cures import cure_for
+from floe_monitor.domain.remediation import remediation_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,8 @@ def _add_result(suite: ET.Element, result: ProbeResult, strict: bool) -> None:
     case = _add_case(suite, result.plugin, result.target, result.duration)
     lines = [f"{check.name}: {check.status.value} {check.message}".rstrip() for check in result.checks]
     lines += [f"warning: {warning}" for warning in result.warnings]
-    if cure := cure_for(result):
-        lines.append(f"do: {cure}")
+    if remediation := remediation_for(result):
+        lines.append(f"do: {remediation}")
     if result.status.value in failing(strict=strict):
         kind = result.error_type.value if result.error_type else result.status.value
         failure = ET.SubElement(case, "failure", type=kind, message=_legal(one_line(result)))

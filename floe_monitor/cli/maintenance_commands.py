@@ -65,7 +65,7 @@ def start(
         "reason": reason,
         "author": author[:100],
     }
-    made = _asked(config, url, token_file, "POST", "/api/v1/maintenance", asked)
+    made = _request(config, url, token_file, "POST", "/api/v1/maintenance", asked)
     write(f"{made['id']} from {made['begins_at']} until {made['ends_at']}")
     return OK
 
@@ -83,8 +83,8 @@ def list_(
     from floe_monitor.cli.tabular import TabularFormat, write_rows
 
     known = {
-        **_asked(config, url, token_file, "GET", "/api/v1/maintenance"),
-        **_asked(config, url, token_file, "GET", "/api/v1/announcements"),
+        **_request(config, url, token_file, "GET", "/api/v1/maintenance"),
+        **_request(config, url, token_file, "GET", "/api/v1/announcements"),
     }
     if form is OutputFormat.JSON:
         write(json.dumps(known, indent=2, ensure_ascii=False))
@@ -127,9 +127,9 @@ def end(
     """End a one-off maintenance, or take an announcement back."""
     from urllib.parse import quote
 
-    known = _asked(config, url, token_file, "GET", "/api/v1/announcements")["announcements"]
+    known = _request(config, url, token_file, "GET", "/api/v1/announcements")["announcements"]
     kind = "announcements" if any(each["id"] == identity for each in known) else "maintenance"
-    _asked(config, url, token_file, "POST", f"/api/v1/{kind}/{quote(identity, safe='')}/end", {})
+    _request(config, url, token_file, "POST", f"/api/v1/{kind}/{quote(identity, safe='')}/end", {})
     write(f"{identity} has ended")
     return OK
 
@@ -145,12 +145,12 @@ def announce(
 ) -> int:
     """Announce something on the daemon's pages. `maintenance end ID` takes it back."""
     asked = {"text": text, "duration": duration, "author": author[:100], "public": public}
-    made = _asked(config, url, token_file, "POST", "/api/v1/announcements", asked)
+    made = _request(config, url, token_file, "POST", "/api/v1/announcements", asked)
     write(f"{made['id']} until {made['ends_at']}")
     return OK
 
 
-def _asked(
+def _request(
     config: Path | None, url: str | None, token_file: Path | None, method: str, route: str, body: Any = None
 ) -> Any:
     """The daemon's answer; `CliError` where it refuses or gives none."""

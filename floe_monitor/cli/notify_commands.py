@@ -42,11 +42,11 @@ def send_test(
     for name in channels or ():
         if name not in known:
             raise unknown("no channel", name, known)
-    outcomes = [_tried(settings, name) for name in dict.fromkeys(channels or known)]
+    outcomes = [_send_trial(settings, name) for name in dict.fromkeys(channels or known)]
     return OK if all(outcomes) else NO
 
 
-def _tried(settings: Settings, name: str) -> bool:
+def _send_trial(settings: Settings, name: str) -> bool:
     from floe_monitor.daemon.notifications import transport_of
     from floe_monitor.notifications.messages import MessageMaker, trial_notice
     from floe_monitor.notifications.transports import SendError

@@ -181,12 +181,12 @@ class OutputImport:
             except UnknownKeysError as error:
                 unknown = [key for key in error.keys if key in given]
                 if not unknown:
-                    raise RefusedError(_said(error)) from None
+                    raise RefusedError(_first_line(error)) from None
                 kept.update(dict.fromkeys(unknown))
                 for key in unknown:
                     del given[key]
             except ComputeConfigurationError as error:
-                raise RefusedError(_said(error)) from None
+                raise RefusedError(_first_line(error)) from None
             except Exception as error:  # noqa: BLE001 - the plugin's code
                 raise RefusedError(f"the plugin failed: {type(error).__name__}") from None
         raise RefusedError("it has too many keys that the plugin does not know")
@@ -274,7 +274,7 @@ def _text(problem: Problem) -> str:
     return f"{text}; {problem.hint}" if problem.hint else text
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
     return foreign_plugin.clean_text(lines[0] if lines else type(error).__name__, limit=300)
 

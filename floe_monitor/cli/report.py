@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.cli.known_maintenance import in_maintenance
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
-from floe_monitor.domain.cures import cure_for
 from floe_monitor.domain.plurals import counted
+from floe_monitor.domain.remediation import remediation_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ def print_json(
     unchecked: Sequence[Lost] | None,
     maintained: Mapping[str, Maintenance],
 ) -> None:
-    """Described in docs/cli.md; each result as the HTTP API has it, its cure, and the target's maintenance.
+    """Described in docs/cli.md; each result as the HTTP API has it, with remediation and maintenance.
 
     A configuration has no `unchecked`.
     """
@@ -38,7 +38,7 @@ def print_json(
     rows = [
         {
             **serialization.probe(result),
-            "cure": cure_for(result),
+            "remediation": remediation_for(result),
             "maintenance": serialization.maintenance(maintained.get(result.target)),
         }
         for result in results
@@ -115,8 +115,8 @@ def _cells(result: ProbeResult) -> list[list[tuple[str, str]]]:
         said = f"{result.message or 'failed'} ({result.error_type})"
     lines = [said] if said else []
     lines += [f"! {warning}" for warning in result.warnings]
-    if cure := cure_for(result):
-        lines.append(f"→ {cure}")
+    if remediation := remediation_for(result):
+        lines.append(f"→ {remediation}")
     return [
         [(result.target, "")],
         [(f"{SYMBOLS[word]} {word}", STYLES[word])],

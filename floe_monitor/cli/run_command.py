@@ -27,7 +27,7 @@ def run(config: ConfigOption = None) -> int:
     from floe_monitor.compute.errors import MonitorResourceError
     from floe_monitor.daemon import composition  # with everything
     from floe_monitor.settings import ConfigurationError
-    from floe_monitor.web.listening import ListenError
+    from floe_monitor.web.listeners import ListenError
 
     path = find_config(config)
 

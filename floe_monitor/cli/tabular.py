@@ -79,12 +79,12 @@ def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
         heading = name.removesuffix("_seconds").replace("_", " ").upper()
         table.add_column(heading, justify="right" if numbers else "left")
     for row in rows:
-        cells = ["" if row.get(name) is None else _shown(name, row[name]) for name in shown]
+        cells = ["" if row.get(name) is None else _format(name, row[name]) for name in shown]
         table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in cells])
     console().print(table)
 
 
-def _shown(name: str, value: Any) -> str:
+def _format(name: str, value: Any) -> str:
     """For people: with the unit of its own that a program would have to take apart."""
     if name.endswith("_seconds"):
         return lasting(value) if value >= 60 else milliseconds(value)

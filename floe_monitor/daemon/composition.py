@@ -20,6 +20,7 @@ from floe_monitor.compute.toolkit import process_state
 from floe_monitor.daemon.configuration import read_configuration
 from floe_monitor.daemon.controller import Controller
 from floe_monitor.daemon.descriptor_limit import raise_descriptor_limit
+from floe_monitor.daemon.garbage_collection import FullCollections, full_collections_withheld
 from floe_monitor.daemon.history import KeptHistory, build_history, build_past, take_up
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.notifications import build_notifier
@@ -81,7 +82,7 @@ def run(
     when it returns: the caller ends the process with `os._exit`.
     """
     raise_descriptor_limit()
-    with process_state.kept():
+    with process_state.kept(), full_collections_withheld():
         read = read_configuration(config, environ)
         listeners = bind(read.loaded.settings.http)
         try:
@@ -201,6 +202,7 @@ class _Daemon:
             past=self._past,
             interval=lambda: self._controller.settings.reload.poll_interval,
         )
+        collections = FullCollections(lambda: self._state.config.generation)
         async with anyio.create_task_group() as services:
             await services.start(answering, name="http")
             services.start_soon(Watchdog(BEAT_AGE_LIMIT).run, name="watchdog")
@@ -215,6 +217,7 @@ class _Daemon:
                         await take_up(self._history, self._state, self._fanout.publish)
                     if self._notifier is not None:
                         self._notifier.start()
+                    services.start_soon(collections.run, name="garbage-collection")
                     await self._probe_until_stopped(scheduler, probes, announce)
                     probing.cancel()
             services.cancel_scope.cancel()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from floe_monitor.domain.events import IncidentChanged
-from floe_monitor.domain.remembered import restore
+from floe_monitor.domain.saved_state import restore
 from floe_monitor.web.interfaces import HistoryReadError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import MonitorState
     from floe_monitor.domain.uptime import PastSource
     from floe_monitor.history.reader import HistoryReader
-    from floe_monitor.history.recorder import HistoryRecorder, Remembered
+    from floe_monitor.history.recorder import HistoryRecorder, SavedState
     from floe_monitor.settings.history_models import HistorySettings, HistoryUrl
     from floe_monitor.telemetry.fanout import Drops
 
@@ -49,6 +49,7 @@ def build_history(
     """None where none is configured, or what it needs is not installed. Imports it otherwise."""
     if settings.url is None:
         return None
+    state.keeps_history = True
     try:
         from floe_monitor.history.recorder import HistoryRecorder  # noqa: PLC0415 - 35 MB, for those who keep one
     except ImportError as error:
@@ -70,19 +71,19 @@ def build_past(settings: HistorySettings, environ: Mapping[str, str]) -> PastSou
 async def take_up(history: HistoryRecorder, state: MonitorState, publish: Publish) -> None:
     """After the targets are there, and before the first is probed."""
     give_up = time.monotonic() + RESTORE_SECONDS
-    while not history.remembered.done():
+    while not history.saved_state.done():
         if time.monotonic() >= give_up:
             log.warning("the history is slow to open: every status begins anew")
             _declare_later(history, state)
             return
         await anyio.sleep(0.01)
-    left = history.remembered.result()
+    left = history.saved_state.result()
     _declare(state, left)
     for ended in restore(state, left.states, left.incidents, time.time()):
         publish(IncidentChanged(ended))
 
 
-def _declare(state: MonitorState, left: Remembered) -> None:
+def _declare(state: MonitorState, left: SavedState) -> None:
     state.declared = state.declared.joined(left.declared.current(time.time()))
 
 
@@ -90,11 +91,11 @@ def _declare_later(history: HistoryRecorder, state: MonitorState) -> None:
     """Statuses cannot be taken up once there are results; a maintenance that was declared can."""
     loop = asyncio.get_running_loop()
 
-    def hand_over(done: Future[Remembered]) -> None:
+    def hand_over(done: Future[SavedState]) -> None:
         with suppress(RuntimeError):  # the loop has closed
             loop.call_soon_threadsafe(_declare, state, done.result())
 
-    history.remembered.add_done_callback(hand_over)
+    history.saved_state.add_done_callback(hand_over)
 
 
 class KeptHistory:

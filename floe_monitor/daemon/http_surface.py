@@ -15,7 +15,7 @@ from floe_monitor.web.admission import STREAMS
 from floe_monitor.web.app import create_app
 from floe_monitor.web.authentication import Authenticator
 from floe_monitor.web.health import Health, create_health_app
-from floe_monitor.web.listening import ListenError, listen, listen_unix
+from floe_monitor.web.listeners import ListenError, listen, listen_unix
 from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import Service, serve
 from floe_monitor.web.tls import CertificateError, ServerCertificate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from floe_monitor.settings.http_models import HttpSettings
     from floe_monitor.web.change_feed import ChangeFeed
     from floe_monitor.web.interfaces import ControllerProtocol, HistoryProtocol, MetricsPageProtocol
-    from floe_monitor.web.listening import Listener
+    from floe_monitor.web.listeners import Listener
 
 
 @dataclass(frozen=True, slots=True)

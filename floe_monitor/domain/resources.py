@@ -80,7 +80,7 @@ def _declared(
             continue
         name = ":".join(str(value) for value in values if value is not None)
         folded = kind == "host" and "{{" not in name  # names of variables differ by case
-        yield Resource(kind, _shown(name.lower() if folded else name))
+        yield Resource(kind, _displayed_name(name.lower() if folded else name))
 
 
 def _value(settings: TargetSettings, config: ComputeConfig | None, key: str) -> str | int | None:
@@ -99,8 +99,8 @@ def _attached(plugin: ComputePlugin[Any] | None, config: ComputeConfig | None) -
 
 
 def _catalog(uri: str) -> Resource:
-    return Resource("catalog", _shown(uri.rstrip("/")))
+    return Resource("catalog", _displayed_name(uri.rstrip("/")))
 
 
-def _shown(name: str) -> str:
+def _displayed_name(name: str) -> str:
     return str(redacted(name))[:_LONGEST]

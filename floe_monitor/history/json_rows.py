@@ -8,12 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.incidents import Incident
-from floe_monitor.domain.remembered import RememberedTarget
+from floe_monitor.domain.saved_state import SavedTarget
 
 
 @cache
-def _states() -> TypeAdapter[RememberedTarget]:
-    return TypeAdapter(RememberedTarget)
+def _states() -> TypeAdapter[SavedTarget]:
+    return TypeAdapter(SavedTarget)
 
 
 @cache
@@ -21,11 +21,11 @@ def _incidents() -> TypeAdapter[Incident]:
     return TypeAdapter(Incident)
 
 
-def state_to_json(state: RememberedTarget) -> str:
+def state_to_json(state: SavedTarget) -> str:
     return _states().dump_json(state).decode()
 
 
-def state_from_json(text: str) -> RememberedTarget | None:
+def state_from_json(text: str) -> SavedTarget | None:
     """None where it is damaged, or another version's: the target begins anew then."""
     try:
         return _states().validate_json(text)

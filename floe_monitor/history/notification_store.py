@@ -152,14 +152,14 @@ class NotificationStore:
         except HistoryUnavailableError as error:
             raise StoreError(f"{self.name}: {error}") from None
         except DBAPIError as error:
-            raise StoreError(f"{self.name}: {self._said(error)}") from None
+            raise StoreError(f"{self.name}: {self._describe(error)}") from None
         except Exception as error:  # noqa: BLE001 - what a driver raises besides; its text may quote an address
             raise StoreError(f"{self.name}: {type(error).__name__}") from None
 
-    def _said(self, error: DBAPIError) -> str:
-        said = describe(error)
+    def _describe(self, error: DBAPIError) -> str:
+        text = describe(error)
         password = None if self._engine is None else self._engine.url.password
-        return said.replace(str(password), "***") if password else said
+        return text.replace(str(password), "***") if password else text
 
 
 def _shut_down(connection: Connection) -> None:

@@ -25,7 +25,7 @@ from floe_monitor.domain.events import (
     TargetStale,
 )
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.remembered import RememberedTarget
+from floe_monitor.domain.saved_state import SavedTarget
 from floe_monitor.history import retention
 from floe_monitor.history.batch import Batch, ResultRow, TransitionRow
 from floe_monitor.history.database import describe, resolve
@@ -56,7 +56,7 @@ CLOCK_STEP = 60.0
 """Seconds by which results must go back in time for the clock to count as set back."""
 
 
-class Remembered(NamedTuple):
+class SavedState(NamedTuple):
     """What the last process has left."""
 
     states: States
@@ -97,7 +97,7 @@ class HistoryRecorder:
         self._checked = False
         self._looked_at = self._expired_at = 0.0
         self._newest = 0.0
-        self.remembered: Future[Remembered] = Future()
+        self.saved_state: Future[SavedState] = Future()
 
     def start(self) -> None:
         self._thread.start()
@@ -177,8 +177,8 @@ class HistoryRecorder:
                     self._turn()
                     return
         finally:
-            if not self.remembered.done():
-                self.remembered.set_result(Remembered({}, []))
+            if not self.saved_state.done():
+                self.saved_state.set_result(SavedState({}, []))
             self._dropped(self.name, len(self._waiting))
             if self._store is not None:
                 with suppress(Exception):
@@ -229,8 +229,8 @@ class HistoryRecorder:
             self._store = HistoryStore(resolve(self._settings.url, self._environ), self._monitor)
         if not self._store.is_open:
             self._store.open()
-            if not self.remembered.done():
-                self.remembered.set_result(Remembered(*self._store.remembered()))
+            if not self.saved_state.done():
+                self.saved_state.set_result(SavedState(*self._store.saved_state()))
         return self._store
 
     def _take(self) -> None:
@@ -254,7 +254,7 @@ class HistoryRecorder:
         for name in touched:
             snapshot = self._state.targets.get(name)
             if snapshot is not None and snapshot.last is not None:
-                found[name] = RememberedTarget(
+                found[name] = SavedTarget(
                     snapshot.target.fingerprint,
                     snapshot.health,
                     snapshot.last.finished_at,
@@ -267,15 +267,15 @@ class HistoryRecorder:
     def _fail_by(self, error: DBAPIError) -> None:
         store = self._store
         if is_corrupt(error.orig):
-            self._begin_anew(self._said(error))
+            self._begin_anew(self._describe(error))
             return
         self._fail(
-            f"{'' if store is None or store.file is None else f'{store.file.path}: '}{self._said(error)}"
+            f"{'' if store is None or store.file is None else f'{store.file.path}: '}{self._describe(error)}"
         )
         if store is not None and store.file is not None and is_full(error.orig):
             self._make_room(store)
 
-    def _said(self, error: DBAPIError) -> str:
+    def _describe(self, error: DBAPIError) -> str:
         password = None if self._store is None else self._store.url.password
         text = describe(error)
         return text.replace(str(password), "***") if password else text
@@ -310,8 +310,8 @@ class HistoryRecorder:
     def _fail(self, why: str) -> None:
         if self._store is not None:
             self._store.close()
-        if not self.remembered.done():
-            self.remembered.set_result(Remembered({}, []))
+        if not self.saved_state.done():
+            self.saved_state.set_result(SavedState({}, []))
         if not self._reported:
             log.warning("the history is not written: %s", why)
         self._reported = self._state.history_problem = why

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Table
 
     from floe_monitor.domain.incidents import Incident
-    from floe_monitor.domain.remembered import RememberedTarget
+    from floe_monitor.domain.saved_state import SavedTarget
     from floe_monitor.history.batch import Batch, ResultRow
 
-States = dict[str, "RememberedTarget"]
+States = dict[str, "SavedTarget"]
 """By target."""
 _AT_ONCE = 500
 """Names in one statement: databases bound how many values it may have."""
@@ -102,7 +102,7 @@ class HistoryStore:
         if self.file is not None:
             self.file.close()
 
-    def remembered(self) -> tuple[States, list[Incident], Declarations]:
+    def saved_state(self) -> tuple[States, list[Incident], Declarations]:
         """What the last process with this name has left: states, open incidents, oldest first, and what was
         declared."""
         with self.connection.begin():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.plurals import counted
-from floe_monitor.notifications.ledger import ToldExpiry
+from floe_monitor.notifications.ledger import NotifiedExpiry
 from floe_monitor.notifications.notice import NAMES_KEPT, Notice, key_of
 
 if TYPE_CHECKING:
@@ -27,27 +27,29 @@ SAME_SECONDS = 3_600.0
 
 def expiry_notices(
     rule: Rule, ledger: Ledger, seen: Observation
-) -> tuple[Mapping[str, ToldExpiry], list[Notice]]:
+) -> tuple[Mapping[str, NotifiedExpiry], list[Notice]]:
     """What is told then, and the notices."""
     if "expiry" not in rule.events:
         return {}, []
     if not seen.with_expiries:
         return ledger.expiries, []
-    told = _still(ledger.expiries, seen)
+    notified = _still(ledger.expiries, seen)
     grouped: dict[tuple[str, int, int], list[tuple[str, WatchedExpiry]]] = defaultdict(list)
     for name, expiry in _near(rule, seen):
         stage = _stage(expiry, seen.at)
-        key, known = _key(name, expiry), told.get(_key(name, expiry))
+        key, known = _key(name, expiry), notified.get(_key(name, expiry))
         if known is not None and known.stage >= stage and _is_same(known, expiry, seen.at):
             continue
-        told[key] = ToldExpiry(expiry.at, stage, seen.at)
+        notified[key] = NotifiedExpiry(expiry.at, stage, seen.at)
         grouped[expiry.warning(seen.at), round(expiry.at), stage].append((name, expiry))
-    return told, [_notice(rule, seen.at, text, stage, found) for (text, _, stage), found in grouped.items()]
+    return notified, [
+        _notice(rule, seen.at, text, stage, found) for (text, _, stage), found in grouped.items()
+    ]
 
 
-def _is_same(told: ToldExpiry, expiry: WatchedExpiry, now: float) -> bool:
+def _is_same(notified: NotifiedExpiry, expiry: WatchedExpiry, now: float) -> bool:
     """A token that is replaced every hour, and is always near its end, is told of once a day."""
-    return abs(told.at - expiry.at) <= SAME_SECONDS or 0 <= now - told.told_at < DAY
+    return abs(notified.at - expiry.at) <= SAME_SECONDS or 0 <= now - notified.notified_at < DAY
 
 
 def _near(rule: Rule, seen: Observation) -> Iterator[tuple[str, WatchedExpiry]]:
@@ -59,19 +61,19 @@ def _near(rule: Rule, seen: Observation) -> Iterator[tuple[str, WatchedExpiry]]:
                 yield name, expiry
 
 
-def _still(told: Mapping[str, ToldExpiry], seen: Observation) -> dict[str, ToldExpiry]:
+def _still(notified: Mapping[str, NotifiedExpiry], seen: Observation) -> dict[str, NotifiedExpiry]:
     """Without those that are known to have been put off, and those of targets that are gone."""
-    return {key: each for key, each in told.items() if not _is_settled(key, each, seen)}
+    return {key: each for key, each in notified.items() if not _is_settled(key, each, seen)}
 
 
-def _is_settled(key: str, told: ToldExpiry, seen: Observation) -> bool:
+def _is_settled(key: str, notified: NotifiedExpiry, seen: Observation) -> bool:
     name = key.split("|", 1)[0]
     snapshot = seen.targets.get(name)
     if snapshot is None:
         return True
     current = [each for each in snapshot.expiries if _key(name, each) == key]
     if current:
-        return all(not each.is_near(seen.at) for each in current) and current[0].at > told.at
+        return all(not each.is_near(seen.at) for each in current) and current[0].at > notified.at
     return _has_answered(snapshot)
 
 

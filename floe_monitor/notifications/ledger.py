@@ -19,7 +19,7 @@ _PREFIXES = {"incidents": "incident/", "problems": "problem/", "expiries": "expi
 
 
 @dataclass(frozen=True, slots=True)
-class ToldIncident:
+class NotifiedIncident:
     """An incident that was told, until its end is. `open` are the targets it was told of or that joined it.
 
     `id` is that of the incident when it was told. `clear_since`: since when none of `open` fails any more.
@@ -28,8 +28,8 @@ class ToldIncident:
     id: str
     began_at: float
     level: HealthStatus
-    first_told_at: float
-    told_at: float
+    first_notified_at: float
+    notified_at: float
     open: tuple[str, ...]
     total: int
     targets: tuple[str, ...] = ()
@@ -41,33 +41,33 @@ class ToldIncident:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldProblem:
+class NotifiedProblem:
     """A problem of the monitor's own that was told."""
 
     kind: str
     began_at: float
-    told_at: float
+    notified_at: float
     text: str
     count: int = 1
     clear_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ToldExpiry:
+class NotifiedExpiry:
     """An end that was told. `stage`: 1 near, 2 within a day, 3 over."""
 
     at: float
     stage: int
-    told_at: float
+    notified_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """Of one channel. `waiting`, since when what is not told yet is seen, ends with the process."""
 
-    incidents: Mapping[str, ToldIncident] = field(default_factory=dict)
-    problems: Mapping[str, ToldProblem] = field(default_factory=dict)
-    expiries: Mapping[str, ToldExpiry] = field(default_factory=dict)
+    incidents: Mapping[str, NotifiedIncident] = field(default_factory=dict)
+    problems: Mapping[str, NotifiedProblem] = field(default_factory=dict)
+    expiries: Mapping[str, NotifiedExpiry] = field(default_factory=dict)
     held: tuple[Notice, ...] = ()
     held_dropped: int = 0
     waiting: Mapping[str, float] = field(default_factory=dict)
@@ -108,9 +108,9 @@ def ledger_changes(before: Ledger, after: Ledger) -> tuple[dict[str, Any], list[
 
 def ledger_from_rows(rows: Mapping[str, Any]) -> Ledger:
     """What cannot be read is passed over: it is told again, rather than never."""
-    incidents: dict[str, ToldIncident] = {}
-    problems: dict[str, ToldProblem] = {}
-    expiries: dict[str, ToldExpiry] = {}
+    incidents: dict[str, NotifiedIncident] = {}
+    problems: dict[str, NotifiedProblem] = {}
+    expiries: dict[str, NotifiedExpiry] = {}
     held: list[Notice] = []
     dropped = 0
     for row, body in rows.items():
@@ -120,9 +120,11 @@ def ledger_from_rows(rows: Mapping[str, Any]) -> Ledger:
                 case "incident":
                     incidents[key] = _incident(body)
                 case "problem":
-                    problems[key] = ToldProblem(**body)
+                    problems[key] = NotifiedProblem(**body)
                 case "expiry":
-                    expiries[key] = ToldExpiry(float(body["at"]), int(body["stage"]), float(body["told_at"]))
+                    expiries[key] = NotifiedExpiry(
+                        float(body["at"]), int(body["stage"]), float(body["notified_at"])
+                    )
                 case "held":
                     dropped = int(body["dropped"])
                     found = (notice_from_json(each) for each in body["notices"])
@@ -132,12 +134,12 @@ def ledger_from_rows(rows: Mapping[str, Any]) -> Ledger:
     return Ledger(incidents, problems, expiries, tuple(held), dropped)
 
 
-def _incident(body: Any) -> ToldIncident:
-    told = ToldIncident(**body)
+def _incident(body: Any) -> NotifiedIncident:
+    notified = NotifiedIncident(**body)
     return replace(
-        told,
-        level=HealthStatus(told.level),
-        open=tuple(map(str, told.open)),
-        targets=tuple(map(str, told.targets)),
-        became=tuple(map(str, told.became)),
+        notified,
+        level=HealthStatus(notified.level),
+        open=tuple(map(str, notified.open)),
+        targets=tuple(map(str, notified.targets)),
+        became=tuple(map(str, notified.became)),
     )

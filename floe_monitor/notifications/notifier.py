@@ -120,14 +120,14 @@ class Notifier:
             seen = observe(self._state, self._clock(), now, self._verdict, with_expiries=with_expiries)
             for channel in self._channels:
                 try:
-                    self._tell(channel, seen, now)
+                    self._notify(channel, seen, now)
                 except Exception as error:  # a fault of ours in one channel must not silence the others
                     log.warning("channel %s failed: %s", channel.rule.channel, type(error).__name__)
                     log.debug("a channel failed", exc_info=error)
         self._state.notifications = self._outbox.counts()
         self._state.notification_problem = self._outbox.problem or self._lacking
 
-    def _tell(self, channel: Channel, seen: Observation, now: float) -> None:
+    def _notify(self, channel: Channel, seen: Observation, now: float) -> None:
         name = channel.rule.channel
         pending = self._outbox.pending(name)
         if pending >= MOST_PENDING:
@@ -156,7 +156,7 @@ def compare(rule: Rule, ledger: Ledger, seen: Observation, *, behind: bool) -> L
     expiries, of_expiries = expiry_notices(rule, ledger, seen)
     after = replace(
         ledger,
-        incidents=incidents.told,
+        incidents=incidents.notified,
         problems=problems,
         expiries=expiries,
         waiting={**incidents.waiting, **waiting},

@@ -36,7 +36,7 @@ class OutboxFile:
         self._inode: tuple[int, int] | None = None
 
     def open(self) -> dict[str, Any]:
-        with self._told():
+        with self._store_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self._lock.take():
                 raise StoreTakenError(f"{self.path}: another floe-monitor has it, and sends")
@@ -53,16 +53,16 @@ class OutboxFile:
             return self._opened()
 
     def check(self) -> None:
-        with self._told():
+        with self._store_errors():
             self._refuse_replaced()
 
     def write(self, put: Mapping[str, Any], gone: Collection[str]) -> None:
-        with self._told(), self._transaction() as connection:
+        with self._store_errors(), self._transaction() as connection:
             connection.executemany("DELETE FROM rows WHERE key = ?", [(key,) for key in gone])
             self._put(connection, put)
 
     def replace(self, rows: Mapping[str, Any]) -> None:
-        with self._told(), self._transaction() as connection:
+        with self._store_errors(), self._transaction() as connection:
             connection.execute("DELETE FROM rows")
             self._put(connection, rows)
 
@@ -117,7 +117,7 @@ class OutboxFile:
         )
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:

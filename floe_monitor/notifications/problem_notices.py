@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from floe_monitor.notifications.ledger import ToldProblem
+from floe_monitor.notifications.ledger import NotifiedProblem
 from floe_monitor.notifications.notice import MESSAGE_KEPT, Notice, key_of
 
 if TYPE_CHECKING:
@@ -25,44 +25,44 @@ _HEADLINES = {
 
 def problem_notices(
     rule: Rule, ledger: Ledger, seen: Observation, *, behind: bool
-) -> tuple[Mapping[str, ToldProblem], Mapping[str, float], list[Notice]]:
+) -> tuple[Mapping[str, NotifiedProblem], Mapping[str, float], list[Notice]]:
     """What is told now, since when what is not told yet is seen, and the notices."""
     if "monitor" not in rule.events:
         return {}, {}, []
-    told: dict[str, ToldProblem] = dict(ledger.problems)
+    notified: dict[str, NotifiedProblem] = dict(ledger.problems)
     waiting: dict[str, float] = {}
     notices: list[Notice] = []
     for kind, text in seen.problems.items():
-        known = told.get(kind)
+        known = notified.get(kind)
         if known is not None:
             known = replace(known, clear_since=None, text=text)
-            due = rule.repeat is not None and not behind and seen.at - known.told_at >= rule.repeat
+            due = rule.repeat is not None and not behind and seen.at - known.notified_at >= rule.repeat
             if due:
                 notices.append(_notice(rule, known, seen.at))
-                known = replace(known, told_at=seen.at, count=known.count + 1)
-            told[kind] = known
+                known = replace(known, notified_at=seen.at, count=known.count + 1)
+            notified[kind] = known
             continue
         mark = f"problem/{kind}"
         since = min(ledger.waiting.get(mark, seen.at), seen.at)
         if seen.at - since < rule.group_wait:
             waiting[mark] = since
             continue
-        begun = ToldProblem(kind, since, seen.at, text[:MESSAGE_KEPT], count=0)
+        begun = NotifiedProblem(kind, since, seen.at, text[:MESSAGE_KEPT], count=0)
         notices.append(_notice(rule, begun, seen.at))
-        told[kind] = replace(begun, count=1)
-    for kind in told.keys() - seen.problems.keys():
-        known = told[kind]
+        notified[kind] = replace(begun, count=1)
+    for kind in notified.keys() - seen.problems.keys():
+        known = notified[kind]
         since = seen.at if known.clear_since is None else min(known.clear_since, seen.at)
         if seen.at - since < rule.recovery_wait:
-            told[kind] = replace(known, clear_since=since)
+            notified[kind] = replace(known, clear_since=since)
             continue
-        del told[kind]
+        del notified[kind]
         if "recovered" in rule.events:
             notices.append(_over(rule, known, seen.at, since))
-    return told, waiting, notices
+    return notified, waiting, notices
 
 
-def _notice(rule: Rule, problem: ToldProblem, at: float) -> Notice:
+def _notice(rule: Rule, problem: NotifiedProblem, at: float) -> Notice:
     headline = _HEADLINES.get(problem.kind, f"the monitor has a problem: {problem.kind}")
     return Notice(
         key=_key(rule, problem, "monitor"),
@@ -76,7 +76,7 @@ def _notice(rule: Rule, problem: ToldProblem, at: float) -> Notice:
     )
 
 
-def _over(rule: Rule, problem: ToldProblem, at: float, since: float) -> Notice:
+def _over(rule: Rule, problem: NotifiedProblem, at: float, since: float) -> Notice:
     headline = _HEADLINES.get(problem.kind, f"the monitor has a problem: {problem.kind}")
     return Notice(
         key=_key(rule, problem, "recovered"),
@@ -90,6 +90,6 @@ def _over(rule: Rule, problem: ToldProblem, at: float, since: float) -> Notice:
     )
 
 
-def _key(rule: Rule, problem: ToldProblem, event: str) -> str:
+def _key(rule: Rule, problem: NotifiedProblem, event: str) -> str:
     """A kind may come again: when it began tells one time from another."""
     return key_of(rule.channel, f"monitor/{problem.kind}@{problem.began_at:.3f}", event, problem.count)

@@ -63,7 +63,7 @@ def show(
             f"# output {name!r}: {why}" for name, why in rendered.problems.items()
         ]
         try:
-            value, notes = _shown(profile.path, rendered)
+            value, notes = _preview(profile.path, rendered)
             head += [f"# {note}" for note in notes]
             body = dump_block({profile.name: value})
         except OutputError:
@@ -72,7 +72,7 @@ def show(
     return "\n".join(parts)
 
 
-def _shown(path: str, rendered: Rendered) -> tuple[dict[str, Any], list[str]]:
+def _preview(path: str, rendered: Rendered) -> tuple[dict[str, Any], list[str]]:
     """The configuration's part of the profile, with the default output that the file will have."""
     alone = rendered.over(None)
     try:

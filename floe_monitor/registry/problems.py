@@ -21,11 +21,17 @@ def dotted(path: Sequence[str | int]) -> str:
     """
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" if text else _shown(part)
+        text += (
+            f"[{part}]"
+            if isinstance(part, int)
+            else f".{_without_secrets(part)}"
+            if text
+            else _without_secrets(part)
+        )
     return text
 
 
-def _shown(key: str) -> str:
+def _without_secrets(key: str) -> str:
     for secret in secrets_in(key):
         key = key.replace(secret, MASK)
     return key

@@ -18,7 +18,7 @@ import watchfiles
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.headroom import require_threads
 from floe_monitor.settings.files import digest_of, is_pattern, matches
-from floe_monitor.settings.loading import watched_by
+from floe_monitor.settings.loader import watched_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping

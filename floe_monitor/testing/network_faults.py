@@ -38,7 +38,7 @@ WARM_SECONDS = 60.0
 SILENT_HOST = "db.floe-monitor.example"
 _SILENT_SECONDS = 30
 """Until the system's resolver gives up (its greatest): on no machine a probe's deadline and its margin."""
-_TOLD_SECONDS = 10.0
+_REPORTED_SECONDS = 10.0
 """The deadline, at least, at which a fault that the plugin is told of must not be called a timeout: it is
 told at once, but a busy machine may take longer than the deadline of a silent fault."""
 _HEALTHY_PROBES_IN_A_DEADLINE = 6
@@ -61,13 +61,13 @@ class NetworkFault:
     @property
     def silent(self) -> bool:
         """Whether the plugin learns of it by the passing of time alone."""
-        return self.kind not in _TOLD
+        return self.kind not in _REPORTED
 
     def __str__(self) -> str:
         return self.name
 
 
-_TOLD = frozenset({Fault.REFUSE, Fault.RESET, Fault.HALF_CLOSE})
+_REPORTED = frozenset({Fault.REFUSE, Fault.RESET, Fault.HALF_CLOSE})
 _SHARES = {
     "the first byte": 0.0,
     "a quarter of its answers": 0.25,
@@ -312,7 +312,7 @@ class NetworkConformance(Kit):
         try:
             conversation = await self._conversation(setting)
             deadline_seconds = self._deadline(conversation)
-            timeout = deadline_seconds if wanted.silent else max(deadline_seconds, _TOLD_SECONDS)
+            timeout = deadline_seconds if wanted.silent else max(deadline_seconds, _REPORTED_SECONDS)
             if keys.get("connection_reuse"):
                 # The deadline may be a part of what a kept connection was made with.
                 await healthy_probe(prober, keys, timeout)

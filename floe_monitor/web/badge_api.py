@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.web.badge import LONGEST, render_badge
+from floe_monitor.web.formatters import milliseconds, percent, span
 from floe_monitor.web.responses import ProblemError, conditional_response, represent
 from floe_monitor.web.target_query import unknown_word
-from floe_monitor.web.wording import milliseconds, percent, span
 
 if TYPE_CHECKING:
     from starlette.requests import Request

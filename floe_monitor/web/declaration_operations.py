@@ -7,7 +7,7 @@ from typing import Any
 
 from floe_monitor.domain import declaration_json as json
 from floe_monitor.web.declaration_request import AnnouncementRequest, MaintenanceRequest
-from floe_monitor.web.operation import JSON, Answer, Operation, Parameter, told
+from floe_monitor.web.operation import JSON, Answer, Operation, Parameter, plain_answers
 
 _ID = Parameter("id", str, "As the list has it", required=True)
 _BACK = (HTTPStatus.SEE_OTHER, Answer("To the page, for a form", (), ("Location",)))
@@ -19,7 +19,7 @@ def _made(type_: Any) -> tuple[tuple[HTTPStatus, Answer], ...]:
 
 
 def _ended(type_: Any) -> tuple[tuple[HTTPStatus, Answer], ...]:
-    return (*told(type_, "It has ended"), _BACK)
+    return (*plain_answers(type_, "It has ended"), _BACK)
 
 
 DECLARATION_OPERATIONS: tuple[Operation, ...] = (
@@ -29,7 +29,7 @@ DECLARATION_OPERATIONS: tuple[Operation, ...] = (
         "maintenance",
         "One-off maintenance that is planned or in force",
         "maintenance",
-        told(json.MaintenanceListJson),
+        plain_answers(json.MaintenanceListJson),
     ),
     Operation(
         "post",
@@ -57,7 +57,7 @@ DECLARATION_OPERATIONS: tuple[Operation, ...] = (
         "announcements",
         "Announcements that stand",
         "maintenance",
-        told(json.AnnouncementListJson),
+        plain_answers(json.AnnouncementListJson),
     ),
     Operation(
         "post",

@@ -101,7 +101,9 @@ async def read_body(request: Request, model: type[B]) -> B:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        problems = [_told(each) for each in error.errors(include_url=False, include_context=False)[:20]]
+        problems = [
+            _describe_error(each) for each in error.errors(include_url=False, include_context=False)[:20]
+        ]
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"this was not understood: {problems[0]}", problems=problems
         ) from None
@@ -134,7 +136,7 @@ def _from_form(body: bytes) -> bytes:
     return json.dumps(values).encode()
 
 
-def _told(error: Any) -> str:
+def _describe_error(error: Any) -> str:
     where = ".".join(map(str, error["loc"]))[:100]
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.plurals import counted
+from floe_monitor.web.formatters import span
 from floe_monitor.web.incident_api import IncidentQuery
-from floe_monitor.web.wording import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_monitor.domain.uptime import LENGTHS
-from floe_monitor.web.wording import milliseconds
+from floe_monitor.web.formatters import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -28,6 +28,9 @@ class Answer:
     headers: tuple[str, ...] = ()
 
 
+Answers = tuple[tuple[HTTPStatus, Answer], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`problems` are the statuses that it may answer with a problem object, those of every route apart."""
@@ -37,7 +40,7 @@ class Operation:
     name: str
     summary: str
     tag: str
-    answers: tuple[tuple[HTTPStatus, Answer], ...]
+    answers: Answers
     parameters: tuple[Parameter, ...] = ()
     problems: tuple[HTTPStatus, ...] = ()
     body: Any = None
@@ -45,7 +48,7 @@ class Operation:
     """Whether it never wants a credential."""
 
 
-def found(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
+def resource_answers(type_: Any, description: str = "What was asked for") -> Answers:
     """Of a resource with an ETag."""
     return (
         (HTTPStatus.OK, Answer(description, ((JSON, type_),), ("ETag",))),
@@ -53,6 +56,6 @@ def found(type_: Any, description: str = "What was asked for") -> tuple[tuple[HT
     )
 
 
-def told(type_: Any, description: str = "What was asked for") -> tuple[tuple[HTTPStatus, Answer], ...]:
+def plain_answers(type_: Any, description: str = "What was asked for") -> Answers:
     """Of what holds at this moment, or came of an act."""
     return ((HTTPStatus.OK, Answer(description, ((JSON, type_),))),)

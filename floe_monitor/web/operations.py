@@ -15,7 +15,17 @@ from floe_monitor.domain import json_types as json
 from floe_monitor.domain.health import StatusWord
 from floe_monitor.web.declaration_operations import DECLARATION_OPERATIONS
 from floe_monitor.web.event_stream import EventName
-from floe_monitor.web.operation import JSON, PROBLEM, SVG, TEXT, Answer, Operation, Parameter, found, told
+from floe_monitor.web.operation import (
+    JSON,
+    PROBLEM,
+    SVG,
+    TEXT,
+    Answer,
+    Operation,
+    Parameter,
+    plain_answers,
+    resource_answers,
+)
 from floe_monitor.web.target_query import MOST
 
 DURATION = r"^([0-9]{1,4}(ms|s|m)|[0-9]{1,3}h|[0-9]{1,2}d)$"
@@ -83,16 +93,18 @@ OPERATIONS: tuple[Operation, ...] = (
         "openapi",
         "This document",
         "monitor",
-        found(dict[str, Any]),
+        resource_answers(dict[str, Any]),
     ),
-    Operation("get", "/api/v1/status", "status", "The monitor itself", "monitor", told(json.StatusJson)),
+    Operation(
+        "get", "/api/v1/status", "status", "The monitor itself", "monitor", plain_answers(json.StatusJson)
+    ),
     Operation(
         "post",
         "/-/reload",
         "reload",
         "Load the configuration again",
         "monitor",
-        told(json.ReloadedJson, "The new configuration is in force"),
+        plain_answers(json.ReloadedJson, "The new configuration is in force"),
         problems=(HTTPStatus.UNPROCESSABLE_ENTITY,),
     ),
     Operation(
@@ -101,7 +113,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "targets",
         "Targets and what is known of them now",
         "targets",
-        found(json.TargetListJson),
+        resource_answers(json.TargetListJson),
         (
             Parameter("status", list[StatusWord], "Of these statuses"),
             Parameter("plugin", list[str], "Of these plugins"),
@@ -118,7 +130,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "target",
         "One target in full",
         "targets",
-        found(json.TargetDetailJson),
+        resource_answers(json.TargetDetailJson),
         (_NAME,),
         (_NONE,),
     ),
@@ -166,7 +178,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "incidents",
         "Incidents: open ones, and the last that ended",
         "incidents",
-        found(json.IncidentListJson),
+        resource_answers(json.IncidentListJson),
         (
             Parameter("state", list[Literal["open", "ended"]], "In this state"),
             Parameter("target", list[str], "With one of these members"),
@@ -180,7 +192,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "incident",
         "One incident in full",
         "incidents",
-        found(json.IncidentDetailJson),
+        resource_answers(json.IncidentDetailJson),
         (Parameter("id", str, "As the list has it", required=True),),
         (_NONE,),
     ),
@@ -200,7 +212,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "history",
         "What is kept of a target: results, changes of status, hours or days",
         "history",
-        found(kept.KeptResultsJson | kept.KeptChangesJson | kept.KeptPeriodsJson),
+        resource_answers(kept.KeptResultsJson | kept.KeptChangesJson | kept.KeptPeriodsJson),
         (
             _NAME,
             Parameter("kind", Literal["results", "changes", "hours", "days"], "Of what", required=True),
@@ -214,7 +226,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "history_incidents",
         "Incidents that are kept",
         "history",
-        found(kept.KeptIncidentsJson),
+        resource_answers(kept.KeptIncidentsJson),
         (Parameter("target", list[str], "With one of these members"), *_SPAN),
         (_BAD, HTTPStatus.CONFLICT),
     ),

@@ -13,30 +13,33 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from floe_monitor.web import favicon, fleet, status_bar, target_view, verdict
-from floe_monitor.web.census import take_census
+from floe_monitor.web.rendered_rows import RenderedRows
 from floe_monitor.web.responses import ProblemError, conditional_response, etag_of, is_known, represent
 from floe_monitor.web.single_flight import ThreadedSingleFlight
+from floe_monitor.web.status_summary import summarize
 from floe_monitor.web.templating import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from markupsafe import Markup
     from starlette.requests import Request
 
     from floe_monitor.domain.declarations import Announcement
     from floe_monitor.domain.state import MonitorState, TargetSnapshot
     from floe_monitor.domain.uptime import PastSource, Strip, Unit
     from floe_monitor.web.api import Api
-    from floe_monitor.web.census import Census
     from floe_monitor.web.fleet import FleetPage, FleetQuery
     from floe_monitor.web.health import Health
+    from floe_monitor.web.status_summary import StatusSummary
 
 FEW_DAYS = 4 * 86_400.0
 """A past that is shorter is shown by hours, unless the request says otherwise."""
 
 _ASSETS = Path(__file__).parent / "assets"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_MOMENTARY = re.compile(rb'(<time data-(?:ago|for)[^>]*>)[^<]*|data-now="[^"]*"')
+_AGES = re.compile(rb"(<time data-(?:ago|for)[^>]*>)[^<]*")
+_NOW = re.compile(rb'<body data-now="[^"]*"')
 
 
 class StatusPage:
@@ -58,6 +61,7 @@ class StatusPage:
         self._templates = environment()
         self._templates.globals["announcements"] = self._announcements
         self._drawings = status_bar.Drawings()
+        self._rendered = RenderedRows(self._templates)
         self._known_choices: tuple[tuple[int, int], fleet.Choices] | None = None
         self._renders: ThreadedSingleFlight[tuple[bytes, str]] = ThreadedSingleFlight()
         files = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir())} | favicon.icons()
@@ -105,13 +109,13 @@ class StatusPage:
     async def _index(self, query: FleetQuery) -> tuple[bytes, str]:
         """In two steps, both in a thread: which rows there are, and with what is kept of these, the page."""
 
-        def arrange() -> tuple[Census, FleetPage]:
-            census = take_census(self._state.view())
-            return census, fleet.arrange(census, query)
+        def arrange() -> tuple[StatusSummary, FleetPage]:
+            summary = summarize(self._state.view())
+            return summary, fleet.arrange(summary, query)
 
-        census, page = await self._renders.in_thread(arrange)
+        summary, page = await self._renders.in_thread(arrange)
         unit, strips = await self._strips(query, page)
-        return await self._renders.in_thread(lambda: self._fleet(query, census, page, unit, strips))
+        return await self._renders.in_thread(lambda: self._fleet(query, summary, page, unit, strips))
 
     async def _strips(self, query: FleetQuery, page: FleetPage) -> tuple[Unit, Mapping[str, Strip]]:
         if self._past is None:
@@ -123,7 +127,7 @@ class StatusPage:
     def _fleet(
         self,
         query: FleetQuery,
-        census: Census,
+        summary: StatusSummary,
         page: FleetPage,
         unit: Unit,
         strips: Mapping[str, Strip],
@@ -132,21 +136,27 @@ class StatusPage:
         return self._render(
             "index.html",
             root="",
-            overall=verdict.overall(census, live),
-            changed=census.changed,
-            counts=census.counts,
-            total=census.total,
+            overall=verdict.overall(summary, live),
+            changed=summary.changed,
+            counts=summary.counts,
+            total=summary.total,
             page=page,
             query=query,
             choices=self._choices(),
-            windows=verdict.maintenances(census.in_maintenance),
+            windows=verdict.maintenances(summary.in_maintenance),
             kept=self._past is not None,
             unit=unit,
-            strips={row.target.name: self._drawn(row, strips) for row in page.rows},
+            rows=self._rows(page, strips),
             state=self._state,
             live=live,
             ready=self._health.ready,
         )
+
+    def _rows(self, page: FleetPage, strips: Mapping[str, Strip]) -> dict[str, Markup]:
+        now = time.time()
+        return {
+            row.target.name: self._rendered.render(row, self._drawn(row, strips), now) for row in page.rows
+        }
 
     def _drawn(self, row: TargetSnapshot, strips: Mapping[str, Strip]) -> status_bar.Drawing:
         if self._past is None:
@@ -183,7 +193,9 @@ class StatusPage:
         template = self._templates.get_template(name)
         html = template.render(now=time.time(), assets=self._asset_version, **values)
         body = html.encode("utf-8", "replace")
-        return body, etag_of(_MOMENTARY.sub(rb"\1", body))
+        # Each pattern begins with a text that is searched for as one; with alternatives in one pattern a page
+        # of 100 kB takes ten times as long.
+        return body, etag_of(_AGES.sub(rb"\1", _NOW.sub(b"", body, count=1)))
 
 
 def _answer(request: Request, body: bytes, etag: str) -> Response:

@@ -69,7 +69,7 @@ class PublicPage:
         ]
 
     async def page(self, request: Request) -> Response:
-        settings = self._shown()
+        settings = self._page_settings()
 
         def values() -> dict[str, Any]:
             rows = [_row(public, self._state.targets.get(name)) for name, public in settings.targets.items()]
@@ -90,7 +90,7 @@ class PublicPage:
         return answer
 
     async def badge(self, request: Request) -> Response:
-        settings = self._shown()
+        settings = self._page_settings()
         wanted = request.path_params["name"]
         found = [name for name, public in settings.targets.items() if public == wanted and settings.badges]
         if not found:
@@ -100,7 +100,7 @@ class PublicPage:
         answer.headers["cross-origin-resource-policy"] = "cross-origin"
         return answer
 
-    def _shown(self) -> PublicPageSettings:
+    def _page_settings(self) -> PublicPageSettings:
         settings = self._settings()
         if settings is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, "there is no public page")

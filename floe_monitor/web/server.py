@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskStatus
     from starlette.types import ASGIApp
 
-    from floe_monitor.web.listening import Listener
+    from floe_monitor.web.listeners import Listener
 
 _POLL = 0.02
 

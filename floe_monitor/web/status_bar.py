@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.compute.models import ConnectionStatus as Status
 from floe_monitor.domain.plurals import counted
 from floe_monitor.domain.uptime import LENGTHS, uptime
-from floe_monitor.web.wording import percent, span
+from floe_monitor.web.formatters import percent, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +63,7 @@ def draw_strip(strip: Strip, now: float) -> Drawing:
             bars[place] = _bar(period)
             shown.append(period)
     share = uptime(shown)
-    return Drawing(BARS * STEP - 1, tuple(_paths(bars)), _said(strip, shown, share), share)
+    return Drawing(BARS * STEP - 1, tuple(_paths(bars)), _describe_strip(strip, shown, share), share)
 
 
 class Drawings:
@@ -153,7 +153,7 @@ def _runs(marks: Iterable[bool]) -> Iterator[tuple[int, int]]:
         yield begun, place + 1
 
 
-def _said(strip: Strip, shown: Sequence[Period], share: float | None) -> str:
+def _describe_strip(strip: Strip, shown: Sequence[Period], share: float | None) -> str:
     noun = strip.unit[:-1]
     if not shown:
         return f"the last {BARS} {strip.unit}: nothing was watched"
@@ -163,7 +163,7 @@ def _said(strip: Strip, shown: Sequence[Period], share: float | None) -> str:
     return f"the last {BARS} {strip.unit}{watched}: {percent(share)} usable, {failures}"
 
 
-def said_of(period: Period, unit: Unit) -> str:
+def describe_period(period: Period, unit: Unit) -> str:
     """One bar in words."""
     began = datetime.fromtimestamp(period.start, UTC)
     at = f"{began:%b} {began.day}" + (f", {began:%H:%M} UTC" if unit == "hours" else "")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.domain.cures import cure_for
 from floe_monitor.domain.maintenance import Maintenance, maintenance_at
+from floe_monitor.domain.remediation import remediation_for
 from floe_monitor.domain.uptime import LENGTHS, Strip
 from floe_monitor.web import status_bar
 from floe_monitor.web.latency_chart import Chart, chart_of_periods, chart_of_results
-from floe_monitor.web.what_changed import Difference, changed_before
+from floe_monitor.web.result_comparison import Difference, changed_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +71,7 @@ class TargetView:
     waterfall: tuple[Bar, ...]
     failures: tuple[Failures, ...]
     changes: tuple[PastChange, ...]
-    cure: str | None
+    remediation: str | None
     differences: tuple[Difference, ...]
     planned: Maintenance | None
     incident: Incident | None
@@ -96,7 +96,7 @@ def build(
         waterfall=waterfall(last) if last else (),
         failures=fold(merged(snapshot), snapshot),
         changes=past.changes[:CHANGES] if past is not None else (),
-        cure=cure_for(last) if last else None,
+        remediation=remediation_for(last) if last else None,
         differences=changed_before(snapshot, state.config.loaded_at, state.config.generation),
         planned=next_maintenance(snapshot, [each.window for each in state.declared.maintenance], now),
         incident=state.incidents.of(snapshot.target.name),
@@ -108,7 +108,10 @@ def timeline(past: Strip, now: float) -> Timeline:
     length = LENGTHS[past.unit]
     first = (int(now // length) - status_bar.BARS + 1) * length
     marks = tuple(
-        (round((period.start - first) / length) * status_bar.STEP, status_bar.said_of(period, past.unit))
+        (
+            round((period.start - first) / length) * status_bar.STEP,
+            status_bar.describe_period(period, past.unit),
+        )
         for period in past.periods
         if first <= period.start <= now
     )

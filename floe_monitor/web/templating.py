@@ -14,7 +14,7 @@ from floe_monitor import __version__
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.plurals import counted
-from floe_monitor.web import favicon, status_bar, verdict, wording
+from floe_monitor.web import favicon, formatters, status_bar, verdict
 
 if TYPE_CHECKING:
     from floe_monitor.domain.state import TargetSnapshot
@@ -44,13 +44,13 @@ def environment() -> jinja2.Environment:
         "icon": favicon.icon_name,
         "json": _indented,
         "moment": serialization.moment,
-        "ms": wording.milliseconds,
-        "percent": wording.percent,
+        "ms": formatters.milliseconds,
+        "percent": formatters.percent,
         "reason": verdict.reason,
         "results_strip": _results_strip,
-        "sentence": wording.sentence,
-        "span": wording.span,
-        "thousands": wording.thousands,
+        "sentence": formatters.sentence,
+        "span": formatters.span,
+        "thousands": formatters.thousands,
     }
     made.globals |= {
         "symbols": SYMBOLS,
@@ -79,12 +79,12 @@ def _results_strip(snapshot: TargetSnapshot) -> status_bar.Drawing:
 
 @jinja2.pass_context
 def _ago(context: jinja2.runtime.Context, at: float | None) -> str:
-    return wording.ago(at, context["now"])
+    return formatters.ago(at, context["now"])
 
 
 @jinja2.pass_context
 def _lasted(context: jinja2.runtime.Context, at: float) -> str:
-    return wording.span(context["now"] - at)
+    return formatters.span(context["now"] - at)
 
 
 def _configuration(snapshot: TargetSnapshot) -> Any:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.census import WORST_FIRST
-from floe_monitor.web.wording import listed, thousands
+from floe_monitor.web.formatters import listed, thousands
+from floe_monitor.web.status_summary import WORST_FIRST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from floe_monitor.domain.liveness import Verdict as MonitorVerdict
     from floe_monitor.domain.state import TargetSnapshot
-    from floe_monitor.web.census import Census
+    from floe_monitor.web.status_summary import StatusSummary
 
 NAMED = 3
 """Targets that a sentence names; of more it gives the number alone."""
@@ -34,28 +34,27 @@ class Overall:
     rest: str = ""
 
 
-def overall(census: Census, monitor: MonitorVerdict) -> Overall:
+def overall(summary: StatusSummary, monitor: MonitorVerdict) -> Overall:
     """Targets in maintenance are counted apart: they worry nobody."""
-    found = census.alarming
-    maintained = len(census.in_maintenance)
-    rest = _rest(found, maintained)
+    maintained = len(summary.in_maintenance)
+    rest = _rest(summary, maintained)
     if not monitor.ok:
         sentence = "The monitor itself is not well: what it says of targets may be old"
         return Overall(HealthStatus.UNHEALTHY, sentence, "the monitor is not well", rest)
-    if not census.total:
+    if not summary.total:
         return Overall(HealthStatus.UNKNOWN, "No targets are configured", "no targets")
-    worst = next((status for status in WORST_FIRST[:-1] if found[status]), HealthStatus.HEALTHY)
+    worst = next((status for status in WORST_FIRST[:-1] if summary.alarming(status)), HealthStatus.HEALTHY)
     if worst is HealthStatus.HEALTHY:
-        return Overall(worst, _all_healthy(census, maintained), "all healthy", rest)
+        return Overall(worst, _all_healthy(summary, maintained), "all healthy", rest)
     words = {HealthStatus.UNKNOWN: "not known"}.get(worst, worst.word)
-    ill = found[worst]
-    return Overall(worst, _ill(ill, words, census.total), f"{thousands(len(ill))} {words}", rest)
+    short = f"{thousands(summary.alarming(worst))} {words}"
+    return Overall(worst, _ill(summary, worst, words), short, rest)
 
 
-def _all_healthy(census: Census, maintained: int) -> str:
-    total = census.total
+def _all_healthy(summary: StatusSummary, maintained: int) -> str:
+    total = summary.total
     if total == 1:
-        name = census.worst_first()[0].target.name
+        name = summary.snapshots[0].target.name
         return f"{name} is in maintenance" if maintained else f"{name} is healthy"
     if not maintained:
         return f"All {thousands(total)} targets are healthy"
@@ -64,16 +63,18 @@ def _all_healthy(census: Census, maintained: int) -> str:
     return f"All targets are healthy, but for {thousands(maintained)} in maintenance"
 
 
-def _ill(ill: Sequence[TargetSnapshot], words: str, total: int) -> str:
-    names = [snapshot.target.name for snapshot in ill[: NAMED + 1]]
-    verb = "is" if len(ill) == 1 else "are"
-    if len(ill) <= NAMED and all(len(name) <= 40 for name in names):
+def _ill(summary: StatusSummary, status: HealthStatus, words: str) -> str:
+    count = summary.alarming(status)
+    names = [snapshot.target.name for snapshot in summary.first_alarming(status, NAMED)]
+    verb = "is" if count == 1 else "are"
+    if count <= NAMED and all(len(name) <= 40 for name in names):
         return f"{listed(names)} {verb} {words}"
-    return f"{thousands(len(ill))} of {thousands(total)} targets {verb} {words}"
+    return f"{thousands(count)} of {thousands(summary.total)} targets {verb} {words}"
 
 
-def _rest(found: Sequence[Sequence[TargetSnapshot]], maintained: int) -> str:
-    parts = [f"{thousands(len(found[status]))} {status.word}" for status in WORST_FIRST if found[status]]
+def _rest(summary: StatusSummary, maintained: int) -> str:
+    alarming = [(summary.alarming(status), status.word) for status in WORST_FIRST]
+    parts = [f"{thousands(count)} {word}" for count, word in alarming if count]
     if maintained:
         parts.append(f"{thousands(maintained)} in maintenance")
     return ", ".join(parts) if len(parts) > 1 else ""

@@ -97,9 +97,9 @@ def test_the_cure_stands_beside_the_cause(call: Any, configure: Any) -> None:
     (line,) = [line for line in lines if line.startswith("dev")]
     assert "→" not in line
     report = json.loads(call("check", "--format", "json").out)
-    cures = {result["target"]: result["cure"] for result in report["results"]}
-    assert cures["dev"] is None
-    assert cures["file"].startswith("create the directory")
+    remediation = {result["target"]: result["remediation"] for result in report["results"]}
+    assert remediation["dev"] is None
+    assert remediation["file"].startswith("create the directory")
 
 
 PROFILES = """

@@ -11,7 +11,7 @@ from floe_monitor.daemon.http_surface import Listeners
 from floe_monitor.domain.shards import Shard
 from floe_monitor.domain.state import ConfigStatus, MonitorState
 from floe_monitor.settings import Settings
-from floe_monitor.web.listening import Listener, listen
+from floe_monitor.web.listeners import Listener, listen
 
 STATE = MonitorState(started_at=0, config=ConfigStatus(0, 0))
 TOKEN = {"ci": {"hash": token_hash("any"), "scopes": ["act"]}}

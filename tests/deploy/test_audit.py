@@ -100,3 +100,17 @@ def test_where_no_service_answers_it_fails_and_says_so(
     said = capsys.readouterr().out
     assert "some.lock: nothing was audited, for no service of advisories answers from here: " in said
     assert "127.0.0.1" in said
+    assert said.endswith("The audit is incomplete: what was not asked about may have advisories.\n")
+
+
+def test_a_lock_that_no_service_knows_keeps_the_others_from_nothing(
+    lock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = lock.with_name("another.lock")
+    strange.write_text(f"-r {lock.name}.gone\n")
+    lock.write_text(locked("b"))
+    with service() as here:
+        assert audit.main([strange, lock], [here]) == audit.ADVISORIES
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("another.lock: nothing was audited")
+    assert second == "some.lock: 1 asked about, 1 advisories"

@@ -13,7 +13,7 @@ from deploy.chart import CHART
 from floe_monitor.domain.shards import Shard, resolve
 from floe_monitor.registry.config_validation import build_config
 from floe_monitor.registry.discovery import discover
-from floe_monitor.settings.loading import load_http
+from floe_monitor.settings.loader import load_http
 from floe_monitor.settings.models import Settings
 from tests.deploy.chart_variants import ALERTS, TARGET, Manifest
 from tests.deploy.charts import (

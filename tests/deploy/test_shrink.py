@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,33 @@ from deploy.docker.shrink import shrink, without_sections
 def packages(tmp_path: Path) -> Path:
     """PyYAML as it is installed, whose library carries debug information, and what else is looked at."""
     shutil.copytree(
-        Path(yaml.__file__).parent, tmp_path / "yaml", ignore=shutil.ignore_patterns("__pycache__")
+        Path(yaml.__file__).parent, tmp_path / "yaml", ignore=shutil.ignore_patterns("__pycache__", "*.pyi")
     )
-    for name in (
-        "pygments/lexers/python.py",
-        "pygments/lexers/cobol.py",
-        "certifi/tests/a.py",
-        "certifi/b.py",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("")
+    install(tmp_path, "alembic", ["sqlalchemy (>=2)"], "alembic/a.py")
+    install(tmp_path, "SQLAlchemy", [], "sqlalchemy/a.py", *GONE_WITH_ALEMBIC_ALONE)
     return tmp_path
+
+
+GONE_WITH_ALEMBIC_ALONE = {
+    "sqlalchemy/dialects/mysql/base.py",
+    "sqlalchemy/dialects/sqlite/provision.py",
+    "sqlalchemy/orm/session.py",
+}
+
+
+def install(packages: Path, name: str, requires: list[str], *files: str) -> None:
+    """A distribution of empty files, with metadata as wheels have it."""
+    metadata = packages / f"{name.lower()}-1.0.dist-info"
+    metadata.mkdir()
+    fields = [f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {each}" for each in requires)]
+    (metadata / "METADATA").write_text("\n".join([*fields, "", f"# {name}", "", "All about it.", ""]))
+    for each in (f"{metadata.name}/RECORD", *files):
+        (packages / each).parent.mkdir(parents=True, exist_ok=True)
+        (packages / each).write_text("")
+
+
+def files(packages: Path) -> set[str]:
+    return {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
 
 
 @pytest.mark.process
@@ -47,11 +64,28 @@ def test_a_library_is_smaller_and_loads(packages: Path) -> None:
 
 
 def test_what_is_not_read_goes_and_the_rest_stays(packages: Path) -> None:
-    sources = {path: path.read_bytes() for path in packages.rglob("*.py")}
+    install(packages, "b", [], "b/a.py", "b/a.pyi", "b/header/a.h", "b-stubs/__init__.pyi")
+    before = files(packages)
     shrink(packages)
-    gone = [str(path.relative_to(packages)) for path in sources if not path.exists()]
-    assert sorted(gone) == ["certifi/tests/a.py", "pygments/lexers/cobol.py"]
-    assert all(path.read_bytes() == text for path, text in sources.items() if path.exists())
+    records = {name for name in before if name.endswith("RECORD")}
+    gone = {"b/a.pyi", "b/header/a.h", "b-stubs/__init__.pyi", *records, *GONE_WITH_ALEMBIC_ALONE}
+    assert before - files(packages) == gone
+    assert not (packages / "b" / "header").exists()
+
+
+def test_what_an_unknown_distribution_may_need_stays(packages: Path) -> None:
+    """As a plugin of somebody else's in an image of their own, which may need all of SQLAlchemy."""
+    install(packages, "another-plugin", ['SQLAlchemy[asyncio]>=2; extra == "x"'])
+    shrink(packages)
+    assert files(packages) >= GONE_WITH_ALEMBIC_ALONE
+
+
+def test_names_versions_and_requirements_can_still_be_asked_for(packages: Path) -> None:
+    shrink(packages)
+    asked = {each.metadata["Name"]: each for each in distributions(path=[str(packages)])}
+    assert asked["alembic"].version == "1.0"
+    assert asked["alembic"].requires == ["sqlalchemy (>=2)"]
+    assert "All about it" not in str(asked["alembic"].metadata)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_the_thread_writes_each_second_and_the_rest_at_the_end(monitor: Monitor)
     monitor.probe("a", UNHEALTHY)
     monitor.recorder.close(60)
     assert written(monitor) == 2
-    assert monitor.recorder.remembered.done()
+    assert monitor.recorder.saved_state.done()
     assert monitor.dropped == 0
 
 
@@ -81,7 +81,7 @@ def test_a_file_of_somebody_elses_is_left_as_it_is(
     (told,) = said(caplog)
     assert "is no history of floe-monitor, and is left as it is" in told
     assert "history.url another name" in monitor.state.history_problem
-    assert monitor.recorder.remembered.done(), "no probe waits for it"
+    assert monitor.recorder.saved_state.done(), "no probe waits for it"
 
 
 def test_another_programs_database_is_left_as_it_is(monitor: Monitor, file: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_server_keeps_the_history_of_several_monitors(server: Cluster) -> None
     assert here.count("targets") == 1
     assert here.count("monitors") == 2
     store: Any = there.recorder._store
-    states, incidents, _ = store.remembered()
+    states, incidents, _ = store.saved_state()
     assert list(states) == ["a"]
     assert incidents == []
     store.rollups.finish_days(there.at + 2 * DAY)

@@ -10,7 +10,7 @@ from floe_monitor.domain.declarations import Announcement, Declarations, OneOffM
 from floe_monitor.domain.events import DeclarationsChanged
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.maintenance import Maintenance
-from floe_monitor.domain.remembered import restore
+from floe_monitor.domain.saved_state import restore
 from floe_monitor.history import retention
 from floe_monitor.history.rollup import DAY, HOUR, Rollup, merged, start_of
 
@@ -173,7 +173,7 @@ def test_status_and_thresholds_survive_a_restart(monitor: Monitor) -> None:
     later.state.targets["new name"] = later.state.targets["a"]
     later.add("new name")
     later.turn()
-    left = later.recorder.remembered.result(timeout=1)
+    left = later.recorder.saved_state.result(timeout=1)
     ended = restore(later.state, left.states, left.incidents, later.at)
     snapshot = later.state.targets["a"]
     assert (snapshot.status, snapshot.since) == (HealthStatus.UNKNOWN, 0.0), "nothing is known before a probe"
@@ -199,10 +199,10 @@ def test_status_and_thresholds_survive_a_restart(monitor: Monitor) -> None:
 def test_after_a_day_a_target_begins_anew(monitor: Monitor) -> None:
     monitor.probe("a", UNHEALTHY)
     monitor.turn()
-    left = monitor.recorder.remembered.result(timeout=1)
+    left = monitor.recorder.saved_state.result(timeout=1)
     assert left.states == {}
     store: Any = monitor.recorder._store
-    states, *_ = store.remembered()
+    states, *_ = store.saved_state()
     monitor.add("a")
     restore(monitor.state, states, [], monitor.at + 2 * DAY)
     assert monitor.state.targets["a"].health.status is HealthStatus.UNKNOWN
@@ -236,9 +236,9 @@ def test_what_was_declared_goes_on_after_a_restart(monitor: Monitor) -> None:
     monitor.stop()
     monitor.begin_anew()
     monitor.turn()
-    assert monitor.recorder.remembered.result(timeout=1).declared == declared
+    assert monitor.recorder.saved_state.result(timeout=1).declared == declared
     monitor.recorder.handle(DeclarationsChanged(Declarations()))
     monitor.stop()
     monitor.begin_anew()
     monitor.turn()
-    assert monitor.recorder.remembered.result(timeout=1).declared == Declarations()
+    assert monitor.recorder.saved_state.result(timeout=1).declared == Declarations()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from floe_monitor.settings import load
 from floe_monitor.settings.files import digest_of
-from floe_monitor.settings.loading import watched_by
+from floe_monitor.settings.loader import watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable

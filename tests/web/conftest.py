@@ -29,7 +29,7 @@ from floe_monitor.web.authentication import Authenticator
 from floe_monitor.web.change_feed import ChangeFeed
 from floe_monitor.web.health import Health
 from floe_monitor.web.interfaces import ProbeRefusedError
-from floe_monitor.web.listening import listen
+from floe_monitor.web.listeners import listen
 from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import Service, serve
 

@@ -12,9 +12,11 @@ from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.liveness import Verdict
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.uptime import Period, Strip
-from floe_monitor.web import favicon, fleet, status_bar, verdict, wording
-from floe_monitor.web.census import take_census
+from floe_monitor.web import favicon, fleet, formatters, status_bar, verdict
+from floe_monitor.web.rendered_rows import RenderedRows
 from floe_monitor.web.responses import ProblemError
+from floe_monitor.web.status_summary import summarize
+from floe_monitor.web.templating import environment
 from tests.web.conftest import NOW, after_results, make_result, make_target
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
@@ -30,7 +32,7 @@ def target(
 
 
 def arranged(snapshots: list[Any], *items: tuple[str, str]) -> fleet.FleetPage:
-    return fleet.arrange(take_census(snapshots), fleet.FleetQuery.parse(items))
+    return fleet.arrange(summarize(snapshots), fleet.FleetQuery.parse(items))
 
 
 def names(rows: Any) -> list[str]:
@@ -125,15 +127,15 @@ def test_filters_offer_what_there_is() -> None:
     ],
 )  # fmt: skip
 def test_one_sentence_says_how_all_is(snapshots: list[Any], sentence: str, short: str) -> None:
-    overall = verdict.overall(take_census(snapshots), Verdict())
+    overall = verdict.overall(summarize(snapshots), Verdict())
     assert (overall.sentence, overall.short) == (sentence, short)
 
 
 def test_an_ill_monitor_says_so_before_anything_else() -> None:
-    overall = verdict.overall(take_census([target("a")]), Verdict(("stalled",)))
+    overall = verdict.overall(summarize([target("a")]), Verdict(("stalled",)))
     assert overall.status is HealthStatus.UNHEALTHY
     assert overall.sentence.startswith("The monitor itself is not well")
-    assert verdict.overall(take_census(FLEET), Verdict()).rest == (
+    assert verdict.overall(summarize(FLEET), Verdict()).rest == (
         "2 unhealthy, 1 degraded, 1 unknown, 1 healthy, 1 in maintenance"
     )
 
@@ -192,7 +194,7 @@ def test_a_short_failure_is_seen() -> None:
     drawing = status_bar.draw_strip(Strip("days", (Period(0, healthy=86_390, unhealthy=10),)), 10.0)
     assert dict(drawing.paths)["foot"] == "M356 28h3v-8.4h-3z"
     assert drawing.uptime is not None
-    assert wording.percent(drawing.uptime) == "99.98 %"
+    assert formatters.percent(drawing.uptime) == "99.98 %"
 
 
 def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
@@ -207,6 +209,38 @@ def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
     assert len(drawings._known) == 2
 
 
+def test_a_row_is_rendered_anew_when_anything_it_shows_is_another() -> None:
+    rows, other = RenderedRows(environment()), status_bar.draw_strip(Strip("days"), NOW)
+    known = target("a", UNHEALTHY, team="core")
+    drawing = status_bar.draw_results(known, 0.0)
+    first = rows.render(known, drawing, NOW + 60)
+    assert rows.render(replace(known, last_success_at=1.0), replace(drawing), NOW + 60) is first
+    later = [
+        (known, drawing, NOW + 600.0),
+        (known, other, NOW + 600.0),
+        (replace(known, target=make_target("a", labels={"team": "web"})), other, NOW + 600.0),
+        (replace(known, last=make_result("a", UNHEALTHY, message="no route")), other, NOW + 600.0),
+        (known.with_maintenance(Maintenance(NOW, NOW + 60, "disks"), 0.0), other, NOW + 600.0),
+        (known.with_maintenance(Maintenance(NOW, NOW + 90, "disks"), 0.0), other, NOW + 600.0),
+        (known.as_stale(NOW + 30, 0.0), other, NOW + 600.0),
+        (replace(known, awaited=True), other, NOW + 600.0),
+        (replace(known, health=replace(known.health, status=HealthStatus.DEGRADED)), other, NOW + 600.0),
+    ]
+    seen = [first]
+    for shown in later:
+        seen.append(rows.render(*shown))
+        assert seen[-1] == RenderedRows(environment()).render(*shown)
+    assert len(set(seen)) == len(later) + 1
+
+
+def test_of_rows_those_made_longest_ago_are_given_up() -> None:
+    rows = RenderedRows(environment(), kept=2)
+    shown = {name: target(name) for name in "abc"}
+    made = {name: rows.render(each, status_bar.draw_results(each, 0.0), NOW) for name, each in shown.items()}
+    again = [rows.render(shown[name], status_bar.draw_results(shown[name], 0.0), NOW) for name in "cba"]
+    assert [row is made[name] for name, row in zip("cba", again, strict=True)] == [True, True, False]
+
+
 def test_without_a_history_the_results_in_memory_are_the_strip() -> None:
     known = make_target("a")
     snapshot = after_results(known, [make_result("a"), make_result("a", UNHEALTHY, started_at=NOW + 30)])
@@ -217,7 +251,7 @@ def test_without_a_history_the_results_in_memory_are_the_strip() -> None:
 
 def test_numbers_read_at_a_glance() -> None:
     shares = (None, 1.0, 0.99999, 0.9998, 0.9734, 0.0)
-    assert [wording.percent(each) for each in shares] == [
+    assert [formatters.percent(each) for each in shares] == [
         "–",
         "100 %",
         "99.99 %",
@@ -225,8 +259,8 @@ def test_numbers_read_at_a_glance() -> None:
         "97.3 %",
         "0.0 %",
     ]
-    assert wording.listed([]) == ""
-    assert wording.listed(["a"]) == "a"
-    assert wording.thousands(10_000) == "10,000"
-    assert wording.sentence("ask them") == "Ask them."
+    assert formatters.listed([]) == ""
+    assert formatters.listed(["a"]) == "a"
+    assert formatters.thousands(10_000) == "10,000"
+    assert formatters.sentence("ask them") == "Ask them."
     assert len(set(favicon.icons().values())) == len(HealthStatus)

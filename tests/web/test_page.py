@@ -13,7 +13,7 @@ from floe_monitor.domain.declarations import Announcement, Declarations
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import ConfigStatus, WorkerCounts
 from floe_monitor.settings.http_models import HttpSettings
-from floe_monitor.web import wording
+from floe_monitor.web import formatters
 from tests.web.conftest import NOW
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ async def test_probing_without_scripts_returns_to_the_page(client: httpx.AsyncCl
 
 
 def test_durations_and_ages_read_at_a_glance() -> None:
-    durations = [wording.milliseconds(s) for s in (None, 0.0004, 0.012, 1.25)]
+    durations = [formatters.milliseconds(s) for s in (None, 0.0004, 0.012, 1.25)]
     assert durations == ["–", "0.4 ms", "12 ms", "1.25 s"]
-    ages = [wording.ago(at, 1_000_000.0) for at in (None, 999_997.0, 999_000.0, 980_000.0, 500_000.0)]
+    ages = [formatters.ago(at, 1_000_000.0) for at in (None, 999_997.0, 999_000.0, 980_000.0, 500_000.0)]
     assert ages == ["never", "3 s ago", "17 min ago", "6 h ago", "6 d ago"]
 
 

@@ -12,7 +12,7 @@ from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.state import ConfigStatus
 from floe_monitor.settings.http_models import HttpSettings
-from floe_monitor.settings.loading import load
+from floe_monitor.settings.loader import load
 from floe_monitor.settings.problems import ConfigurationError
 from floe_monitor.web.listener_identity import ListenerIdentity
 from floe_monitor.web.rate_limit import RateLimit

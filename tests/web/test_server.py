@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from floe_monitor.web.listening import ListenError, listen
+from floe_monitor.web.listeners import ListenError, listen
 from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import Service, serve
 

@@ -16,7 +16,7 @@ from floe_monitor.domain.uptime import PastChange, Period, TargetPast
 from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.web import target_view
 from floe_monitor.web.latency_chart import HEIGHT, WIDTH, chart_of_periods, chart_of_results
-from floe_monitor.web.what_changed import changed_before
+from floe_monitor.web.result_comparison import changed_before
 from tests.web.conftest import NOW, after_results, make_result, make_target
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ def test_a_page_is_made_of_what_there_is(kept: bool) -> None:
     change = PastChange(NOW, HealthStatus.HEALTHY, HealthStatus.UNHEALTHY, 60.0, "connection", "refused")
     past = TargetPast((Period(int(NOW // HOUR) * HOUR, healthy=60),), (), (change,) * 50) if kept else None
     view = target_view.build(snapshot, past, state, NOW + 60, kept=kept)
-    assert view.cure is not None
-    assert view.cure.startswith("start the engine")
+    assert view.remediation is not None
+    assert view.remediation.startswith("start the engine")
     assert len(view.timelines) == (2 if kept else 0)
     assert len(view.changes) == (target_view.CHANGES if kept else 0)
     assert view.chart is not None

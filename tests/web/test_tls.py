@@ -21,7 +21,7 @@ import trustme
 
 from floe_monitor.web import tls
 from floe_monitor.web.descriptor_reserve import DescriptorReserve
-from floe_monitor.web.listening import listen
+from floe_monitor.web.listeners import listen
 from floe_monitor.web.protocol import Connections, Limits
 from floe_monitor.web.server import Service, serve
 from floe_monitor.web.tls import CertificateError, ServerCertificate

@@ -18,7 +18,7 @@
   let asked = 0;
   let planned = null;
 
-  // As web/wording.py has it.
+  // As web/formatters.py has it.
   function span(seconds) {
     for (const [size, unit, until] of [[1, "s", 120], [60, "min", 7200], [3600, "h", 172800]]) {
       if (seconds < until) return Math.max(0, seconds / size).toFixed(0) + " " + unit;

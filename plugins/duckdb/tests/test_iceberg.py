@@ -420,7 +420,7 @@ class TestPolarisByItsSpecification:
         options: dict[str, Any],
         path: str,
     ) -> None:
-        polaris.told, polaris.listing = told, f"{path}/namespaces"
+        polaris.content, polaris.listing = told, f"{path}/namespaces"
         result = probe(polaris.options(**options), probe_table="shop.nothing")
         assert checks_of(result)["warehouse:lake"] is HEALTHY
         assert any(

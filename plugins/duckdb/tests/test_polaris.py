@@ -10,8 +10,8 @@ from floe_monitor_duckdb import DuckDBComputePlugin
 from floe_monitor_duckdb.iceberg import tokens
 
 from conformance import maven_artifacts
-from conformance.lending_lakehouse import LendingLakehouse
 from conformance.polaris_server import BUCKET, MANAGES, ROOT, PolarisServer
+from conformance.vending_lakehouse import VendingLakehouse
 from floe_monitor.compute import ConnectionResult, ConnectionStatus, Deadline, ErrorType, deadline
 from floe_monitor.registry.config_validation import build_config
 
@@ -31,7 +31,7 @@ START_SECONDS = 180.0
 @pytest.fixture(scope="module")
 def polaris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PolarisServer]:
     folder = tmp_path_factory.mktemp("polaris")
-    with LendingLakehouse(folder / "store") as store:
+    with VendingLakehouse(folder / "store") as store:
         store.add_bucket(BUCKET)
         with PolarisServer(folder / "server", store) as server:
             server.add_catalog("floe")

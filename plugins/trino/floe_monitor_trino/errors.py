@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.toolkit import http_status
 from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class HttpStatusError(TrinoError):
         elif answer.moved_to is not None:
             text = f", a redirect to {answer.moved_to}"
         else:
-            text = f": {said}" if (said := _said(answer)) else f" {answer.reason}".rstrip()
+            text = f": {said}" if (said := _plain_text_line(answer)) else f" {answer.reason}".rstrip()
         super().__init__(f"the server answers {answer.status}{text}")
 
 
@@ -84,14 +85,6 @@ _BY_NAME = {
 _BY_TYPE = {
     "USER_ERROR": ErrorType.CONFIGURATION,  # only configured names and settings can be wrong in a probe's
     "EXTERNAL": ErrorType.CATALOG,  # what lies behind a connector
-}
-_BY_HTTP_STATUS = {
-    401: ErrorType.AUTHENTICATION,
-    403: ErrorType.PERMISSION,
-    407: ErrorType.CONFIGURATION,
-    408: ErrorType.TIMEOUT,
-    429: ErrorType.CONNECTION,
-    504: ErrorType.TIMEOUT,
 }
 _NOT_NOW = frozenset({429, 503})
 
@@ -138,11 +131,10 @@ def one_line(text: str) -> str:
 def _of_status(error: HttpStatusError) -> ErrorType:
     if error.denied:
         return ErrorType.PERMISSION
-    by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
-    return _BY_HTTP_STATUS.get(error.status, by_class)
+    return http_status.error_type_of(error.status)
 
 
-def _said(answer: HttpAnswer) -> str:
+def _plain_text_line(answer: HttpAnswer) -> str:
     """A plain text's first line, as Trino gives one; not the page of a proxy."""
     if not answer.headers.get("content-type", "").startswith("text/plain"):
         return ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TOKEN = "MIXED_TOKEN"  # noqa: S105 - a variable's name
 
 
-def wells(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, Situation]:
+def healthy_situations(stack: ExitStack, folder: Path, *, real_spark: bool) -> dict[str, Situation]:
     """By plugin; their servers run until `stack` ends. Spark is a real server where there is one."""
     from conformance.bigquery_standin import StandIn  # noqa: PLC0415 - needs the libraries of development
 

@@ -1,4 +1,4 @@
-"""A lakehouse whose object store lends keys: for a session, and for no more than its policy allows."""
+"""A lakehouse whose object store vends credentials: for a session, and for no more than its policy allows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import secrets
 from conformance.lakehouse import Lakehouse
 
 ROLE = "arn:aws:iam::000000000000:role/Vended"
-"""What a client assumes to be lent keys."""
+"""What a client assumes to be given credentials."""
 _ASSUMED = {
     "policy": {"defaultEffect": "Deny", "storeType": "memory"},
     "policies": [
@@ -35,7 +35,7 @@ _ASSUMED = {
 }
 
 
-class LendingLakehouse(Lakehouse):
+class VendingLakehouse(Lakehouse):
     """The object store's port answers AssumeRole for `ROLE` too."""
 
     @property

@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from conformance.forked import obey_permissions
+from conformance.dbt_process import obey_permissions
 from floe_monitor.compute import ComputeConfigurationError, ConnectionStatus, Deadline, deadline
 from floe_monitor.credentials.references import Reference
 from floe_monitor.credentials.resolver import CredentialError, Resolver

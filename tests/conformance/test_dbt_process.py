@@ -35,7 +35,7 @@ def test_nothing_that_dbt_starts_takes_the_next_request(tmp_path: Path) -> None:
     work.mkdir()
     (work / "waits").touch()
     request = {"arguments": ["debug"], "folder": str(work), "environment": {}, "ordinary_user": False}
-    script = Path(conformance.__file__).with_name("forked.py")
+    script = Path(conformance.__file__).with_name("dbt_process.py")
     with subprocess.Popen(
         [sys.executable, "-P", str(script)],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What to do about a target: the runbook's tables, and which cure a result gets."""
+"""What to do about a target: the runbook's tables, and which remediation a result gets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from floe_monitor.compute.models import ConnectionStatus, ErrorType
-from floe_monitor.domain.cures import BY_MESSAGE, BY_TYPE, cure_for
 from floe_monitor.domain.events import ProbeResult
+from floe_monitor.domain.remediation import BY_MESSAGE, BY_TYPE, remediation_for
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -40,7 +40,7 @@ def test_every_kind_is_one_that_messages_of_the_verdicts_or_of_the_monitor_have(
 
 
 @pytest.mark.parametrize(
-    ("message", "error_type", "cure"),
+    ("message", "error_type", "remediation"),
     [
         ("127.0.0.1 port 1: Connection refused", ErrorType.CONNECTION, "start the engine"),
         ("connection reset", ErrorType.CONNECTION, "reach it from the same pod"),
@@ -54,14 +54,14 @@ def test_every_kind_is_one_that_messages_of_the_verdicts_or_of_the_monitor_have(
     ],
 )
 def test_a_kind_of_message_goes_before_the_error_type(
-    message: str, error_type: ErrorType | None, cure: str | None
+    message: str, error_type: ErrorType | None, remediation: str | None
 ) -> None:
-    found = cure_for(result(UNHEALTHY, message, error_type))
-    assert found is cure if cure is None else found is not None
-    assert (found or "").startswith(cure or "")
+    found = remediation_for(result(UNHEALTHY, message, error_type))
+    assert found is remediation if remediation is None else found is not None
+    assert (found or "").startswith(remediation or "")
     assert "`" not in (found or "")
-    assert cure_for(result(DEGRADED, message, error_type)) == found
-    assert cure_for(result(HEALTHY, message)) is None
+    assert remediation_for(result(DEGRADED, message, error_type)) == found
+    assert remediation_for(result(HEALTHY, message)) is None
 
 
 def test_no_message_makes_the_search_long() -> None:

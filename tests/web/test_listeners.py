@@ -15,7 +15,7 @@ import pytest
 from floe_monitor.daemon.http_surface import bind
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.web.health import Health, create_health_app
-from floe_monitor.web.listening import ListenError, listen, listen_unix
+from floe_monitor.web.listeners import ListenError, listen, listen_unix
 from floe_monitor.web.protocol import Limits
 from floe_monitor.web.server import Service, serve
 

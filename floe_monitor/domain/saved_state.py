@@ -18,7 +18,7 @@ LONGEST_GAP = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedTarget:
+class SavedTarget:
     """Times are Unix seconds. `fingerprint` is that of the configuration it was probed with."""
 
     fingerprint: str
@@ -28,7 +28,7 @@ class RememberedTarget:
 
 
 def restore(
-    state: MonitorState, targets: Mapping[str, RememberedTarget], incidents: Iterable[Incident], now: float
+    state: MonitorState, targets: Mapping[str, SavedTarget], incidents: Iterable[Incident], now: float
 ) -> list[Incident]:
     """Continue from there; the incidents that have ended meanwhile, because their targets are gone.
 

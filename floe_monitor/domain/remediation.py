@@ -1,6 +1,7 @@
 """What to do about a target that is not healthy: the tables of docs/alerts.md, and what `check` suggests.
 
-A message that is of a known kind has that kind's cure, any other that of its error type. Texts are Markdown.
+A message that is of a known kind has that kind's remediation, any other that of its error type. Texts are
+Markdown.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageCure:
+class MessageRemediation:
     """As `says`, a part of messages shown to people; `pattern` finds it."""
 
     says: str
@@ -24,8 +25,8 @@ class MessageCure:
     do: str
 
 
-def _kind(says: str, pattern: str, do: str) -> MessageCure:
-    return MessageCure(says, re.compile(pattern, re.IGNORECASE), do)
+def _kind(says: str, pattern: str, do: str) -> MessageRemediation:
+    return MessageRemediation(says, re.compile(pattern, re.IGNORECASE), do)
 
 
 BY_TYPE = {
@@ -111,7 +112,7 @@ BY_MESSAGE = (
 )
 
 
-def cure_for(result: ProbeResult) -> str | None:
+def remediation_for(result: ProbeResult) -> str | None:
     """What to do, as plain text; None where nothing is wrong or nobody knows."""
     if result.status is ConnectionStatus.HEALTHY:
         return None
