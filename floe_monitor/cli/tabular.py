@@ -8,7 +8,8 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.cli.terminal import STYLES, CliError, console, write
+from floe_monitor.cli.report_document import lasting, milliseconds, percentage
+from floe_monitor.cli.terminal import STYLES, CliError, console, note, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,9 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    if not rows:
+        note("there is nothing to show")
+        return
     from rich.table import Table  # noqa: PLC0415 - JSON output does without
     from rich.text import Text  # noqa: PLC0415 - as above
 
@@ -72,12 +76,18 @@ def _print_table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     table = Table(box=None, pad_edge=False)
     for name in shown:
         numbers = all(isinstance(row.get(name), int | float | None) for row in rows)
-        table.add_column(name.replace("_", " ").upper(), justify="right" if numbers else "left")
+        heading = name.removesuffix("_seconds").replace("_", " ").upper()
+        table.add_column(heading, justify="right" if numbers else "left")
     for row in rows:
-        cells = ["" if row.get(name) is None else _format(row[name]) for name in shown]
+        cells = ["" if row.get(name) is None else _format(name, row[name]) for name in shown]
         table.add_row(*[Text(cell, style=STYLES.get(cell, "")) for cell in cells])
     console().print(table)
 
 
-def _format(value: Any) -> str:
+def _format(name: str, value: Any) -> str:
+    """For people: with the unit of its own that a program would have to take apart."""
+    if name.endswith("_seconds"):
+        return lasting(value) if value >= 60 else milliseconds(value)
+    if name == "uptime":
+        return percentage(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)

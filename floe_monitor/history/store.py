@@ -29,6 +29,7 @@ from floe_monitor.history.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from sqlalchemy import URL, Connection, Engine, Table
 
@@ -131,8 +132,8 @@ class HistoryStore:
         """One transaction: all of it, or nothing."""
         _ = self.rollups
         with self.connection.begin():
-            self._know(row.target for row in batch.results)
-            self._know([*(row.target for row in batch.transitions), *states])
+            names = {row.target for row in batch.results} | {row.target for row in batch.transitions}
+            self._know(names | states.keys())
             self._insert_results(batch.results)
             if batch.transitions:
                 self.connection.execute(
@@ -207,9 +208,9 @@ class HistoryStore:
         if rows:
             self.connection.execute(tables.upsert(tables.states), rows)
 
-    def _know(self, names: Iterable[str]) -> None:
+    def _know(self, names: AbstractSet[str]) -> None:
         """All that are new at once: at the start of a monitor of ten thousand targets each of them is."""
-        new = sorted({name for name in names if name not in self._targets})
+        new = sorted(names - self._targets.keys())
         for begin in range(0, len(new), _AT_ONCE):
             self._targets.update(self._numbers(tables.targets, new[begin : begin + _AT_ONCE]))
 

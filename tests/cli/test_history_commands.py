@@ -61,6 +61,9 @@ def test_changes_of_status(kept: Monitor, call: Call) -> None:
     assert rows[-1]["before_lasted_seconds"] == "1800.0"
     table = call("history").out
     assert "former" in table
+    assert " 30 min " in table, "for people, in words"
+    none = call("history", "--since", "1ms")
+    assert (none.code, none.out, none.err) == (0, "", "there is nothing to show\n")
     assert "unhealthy" in table
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -230,121 +227,6 @@ def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
     nowhere.turn()
     assert "refused" in nowhere.state.history_problem
     assert "canary" not in nowhere.state.history_problem
-
-
-KILLED = textwrap.dedent(
-    """
-    import os, signal, sqlite3, sys
-    from tests.history.conftest import Monitor
-
-    def write(confirm):
-        monitor = Monitor(f"sqlite:///{sys.argv[1]}")
-        while True:
-            for number in range(200):
-                monitor.probe(f"t{number}", after=0.01)
-            monitor.turn()
-            assert not monitor.state.history_problem, monitor.state.history_problem
-            os.write(confirm, b"%d\\n" % monitor.count("results"))
-
-    for _ in range(100):
-        reading, confirming = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                write(confirming)
-            finally:
-                os._exit(1)
-        os.close(confirming)
-        with os.fdopen(reading) as confirmed:
-            confirmed.readline()
-            at_least = int(confirmed.readline())
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        with sqlite3.connect(sys.argv[1]) as reader:
-            assert reader.execute("PRAGMA quick_check").fetchone() == ("ok",)
-            (found,) = reader.execute("SELECT count(*) FROM results").fetchone()
-            assert found >= at_least, (found, at_least)
-            assert found % 200 == 0, "a batch is there as a whole or not at all"
-        reader.close()
-    print("opened every time", found)
-    """
-)
-
-
-@pytest.mark.process
-@pytest.mark.gate
-@pytest.mark.timeout(600)
-def test_killed_a_hundred_times_under_load_it_opens_and_has_lost_nothing(file: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(file)],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        check=False,
-        timeout=580,
-    )
-    assert done.stdout.startswith("opened every time"), done.stdout + done.stderr
-
-
-FULL = textwrap.dedent(
-    """
-    import os, pathlib, sys
-    from tests.history.conftest import Monitor
-    folder = pathlib.Path(sys.argv[1])
-    monitor = Monitor(f"sqlite:///{folder}/history.db")
-    for hour in range(8):
-        for number in range(6000):
-            monitor.probe(f"t{number % 20}", after=0.6)
-        monitor.turn()
-    assert not monitor.state.history_problem, monitor.state.history_problem
-    assert (folder / "history.db.ballast").exists()
-    before = monitor.count("results")
-    with open(folder / "somebody-elses", "wb", buffering=0) as other:
-        try:
-            while True:
-                other.write(bytes(65536))
-        except OSError:
-            pass
-    told = []
-    for _ in range(200):
-        for number in range(300):
-            monitor.probe(f"t{number % 20}", after=0.1)
-        monitor.turn()
-        if monitor.state.history_problem:
-            told.append(monitor.state.history_problem)
-    assert told and "full" in told[0], told
-    assert not monitor.state.history_problem, monitor.state.history_problem
-    [(oldest, newest)] = monitor.rows("SELECT min(at), max(at) FROM results")
-    assert abs(newest / 1000 - monitor.at) < 1, "it writes again"
-    os.unlink(folder / "somebody-elses")
-    monitor.recorder._looked_at = 0.0
-    monitor.turn()
-    assert (folder / "history.db.ballast").exists(), "and keeps room for the next time"
-    print("recovered", len(told), monitor.dropped)
-    """
-)
-
-
-@pytest.mark.process
-@pytest.mark.gate
-@pytest.mark.timeout(600)
-def test_on_a_full_disk_the_oldest_results_make_room(tmp_path: Path) -> None:
-    """A file system of its own, in a namespace of its own: root alone can make one."""
-    small = tmp_path / "small"
-    small.mkdir()
-    script = tmp_path / "full.py"
-    script.write_text(FULL)
-    mounted = f'mount -t tmpfs -o size=12m none "{small}" && exec "{sys.executable}" "{script}" "{small}"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mounted],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={"PYTHONPATH": ".", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
-        check=False,
-        timeout=580,
-    )
-    assert done.stdout.startswith("recovered"), done.stdout + done.stderr
 
 
 def test_the_ballast_is_larger_than_the_log_can_grow() -> None:
