@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, Phase, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_HARNESS = ("certificates", "distribution", "leftovers", "plugin_targets", "repeats", "selection", "timing")
+_HARNESS = (
+    "certificates",
+    "distribution",
+    "leftovers",
+    "plugin_targets",
+    "repeats",
+    "rewriting",
+    "selection",
+    "timing",
+)
 pytest_plugins = [f"tests.harness.{name}" for name in _HARNESS]
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)

@@ -175,7 +175,8 @@ def test_docstrings_and_the_seeds_model_may_name_engines() -> None:
 
 def test_modules_stay_small() -> None:
     """One responsibility each. The limit is above the habit (250), so that no line is saved for its sake."""
-    packages = [REPOSITORY / "floe_monitor", REPOSITORY / "conformance", *PLUGINS]
+    rooms = ("floe_monitor", "conformance", "deploy", "benchmarks", "docs")
+    packages = [*(REPOSITORY / room for room in rooms), *PLUGINS]
     sources = [path for package in packages for path in package.rglob("*.py")]
     long = {
         str(p.relative_to(REPOSITORY)): n for p in sources if (n := len(p.read_text().splitlines())) > 350

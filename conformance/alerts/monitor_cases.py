@@ -6,6 +6,7 @@ from conformance.alerts.promtool import Case, Series, firing, quiet, series, sta
 
 DOWN, ALL_DOWN, ABSENT = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonitorAbsent"
 STARTED = "process_start_time_seconds"
+FAILING, MESSAGES = "FloeNotificationsFailing", "floe_monitor_notifications_total"
 BUCKET = "floe_monitor_schedule_lag_seconds_bucket"
 DAY = 86_400
 
@@ -188,6 +189,43 @@ WARNINGS = (
     ),
     warning(
         "FloeSinkDropping", "floe_monitor_sink_dropped_total", "0x20 5x20 5+10x30 305x40", (3360, 4200), 4800, sink="otlp"
+    ),
+    warning("FloeHistoryNotWritten", "floe_monitor_history_up", "1x9 0x5 1x9 0x20 1x20", (2160, 2700), 2820),
+    Case(
+        "FloeNotificationsFailing: a message is given up, and later ones are sent",
+        [
+            up("a", "1x140"),
+            series(MESSAGES, "0x20 1x119", instance="a", channel="team", result="dead"),
+            series(MESSAGES, "0x20 5x119", instance="a", channel="team", result="failed"),
+            series(MESSAGES, "0x21 1+1x118", instance="a", channel="team", result="sent"),
+        ],
+        [
+            quiet(FAILING, 0, 1500, every=60), firing(FAILING, 1920, 4740, every=60), quiet(FAILING, 5040, 8000, every=60),
+        ],
+        interval=60,
+    ),
+    Case(
+        "FloeNotificationsFailing: a receiver is away for forty minutes, attempts are five minutes apart",
+        [
+            up("a", "1x140"),
+            series(MESSAGES, "0x20 " + " ".join(f"{n}x4" for n in range(1, 9)) + " 8x79", instance="a", channel="team", result="failed"),
+            series(MESSAGES, "3x61 4x79", instance="a", channel="team", result="sent"),
+            series(MESSAGES, "0x140", instance="a", channel="team", result="dead"),
+            series(MESSAGES, "0+1x140", instance="a", channel="chat", result="sent"),
+        ],
+        [
+            quiet(FAILING, 0, 1560, every=60), firing(FAILING, 1980, 3660, every=60), quiet(FAILING, 3900, 8000, every=60),
+        ],
+        interval=60,
+    ),
+    Case(
+        "FloeNotificationsFailing: every other attempt fails",
+        [
+            up("a", "1x140"),
+            *(series(MESSAGES, "0+1x140", instance="a", channel="team", result=each) for each in ("failed", "sent")),
+        ],
+        [quiet(FAILING, 0, 8000, every=60)],
+        interval=60,
     ),
 )  # fmt: skip
 

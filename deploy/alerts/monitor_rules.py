@@ -142,7 +142,38 @@ def shortages() -> list[Alert]:
             summary="Sink {{ $labels.sink }} on " + INSTANCE + " loses events",
             description="{{ $value | humanize }} events a second are dropped. Probing is not affected.",
         ),
+        Alert(
+            name="FloeHistoryNotWritten",
+            expr=f"max by ({MONITOR_LABELS}) (floe_monitor_history_up) == 0",
+            wait="10m",
+            severity="warning",
+            summary=f"floe-monitor on {INSTANCE} writes no history",
+            description="What is measured meanwhile waits in memory, and is lost when that is full or it is "
+            "restarted. Probing is not affected.",
+        ),
+        _notifications(),
     ]
+
+
+def _notifications() -> Alert:
+    def increase(result: str, window: str) -> str:
+        counted = f'floe_monitor_notifications_total{{result="{result}"}}'
+        return f"sum by ({MONITOR_LABELS}, channel) (increase({counted}[{window}]))"
+
+    return Alert(
+        name="FloeNotificationsFailing",
+        expr=f"""
+        {increase("dead", "1h")} > 0
+        or
+        {increase("failed", "15m")} > 0
+          unless {increase("sent", "15m")} > 0""",
+        wait="10m",
+        severity="warning",
+        summary="Channel {{ $labels.channel }} on " + INSTANCE + " does not take its messages",
+        description="Messages were given up in the last hour, or every attempt of the last quarter of an "
+        "hour has failed: nobody is told by this channel.",
+        why="Attempts are five minutes apart at most. What is given up is not tried again.",
+    )
 
 
 def differences() -> list[Alert]:

@@ -43,7 +43,7 @@ def monitor(parameters: Parameters) -> Dashboard:
             "Now": now(),
             "Probing": itself(),
             "Configuration and profiles": configuration(),
-            "Messages and requests": messages(),
+            "Messages, requests, history": messages(),
             "Alerts": [(24, 8, alert_list("Alerts", "With what is wrong, and the runbook."))],
         },
         runbook=parameters.runbook_url,
@@ -340,7 +340,16 @@ def messages() -> list[Sized]:
         ("Messages that wait", "Those held in quiet hours included.", "none", waiting, "{{channel}}"),
         ("Requests refused", "Per second, by the reason.", "ops", refused, "{{reason}}"),
     )
+    history = timeline(
+        "History",
+        "Whether it is written, where one is configured; what waits is lost when memory for it is full.",
+        Query(f"min by ({MONITOR_LABELS}) (floe_monitor_history_up{{{MONITORS}}})", "{{instance}}"),
+        mappings=yes_or_no(f"written, {GREEN}", f"not written, {RED}"),
+    )
     return [
-        (8, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
-        for title, description, unit, expr, legend in panels
+        *(
+            (6, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
+            for title, description, unit, expr, legend in panels
+        ),
+        (6, 7, history),
     ]

@@ -260,6 +260,17 @@ def durations() -> list[Sized]:
             12,
             8,
             lines(
+                "Time to wake",
+                "Of engines that rest: from first seen starting to first seen running, when it last did; at "
+                "the monitor that saw it longest.",
+                "s",
+                Query(at_most(of("floe_compute_target_wake_duration_seconds")), "{{target}}"),
+            ),
+        ),
+        (
+            12,
+            8,
+            lines(
                 "Time until something ends",
                 "What is left of certificates, passwords, tokens and keys, and when the warning begins.",
                 "s",

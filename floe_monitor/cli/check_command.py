@@ -39,13 +39,14 @@ def check(
     ] = False,
 ) -> int:
     """Probe targets once. Exit 0: none is UNHEALTHY, 1: some are, 2: usage or configuration."""
-    from floe_monitor.cli.report import failing, maintenance_now, print_json, print_table
+    from floe_monitor.cli.known_maintenance import KnownMaintenance
+    from floe_monitor.cli.report import failing, print_json, print_table
     from floe_monitor.cli.selection import select
 
     chosen = select(targets or [], config, profiles, profile or [])
     with _progress(len(chosen.targets)) as on_result:
         results = probe(chosen.targets, chosen.workers, on_result)
-    maintained = maintenance_now(chosen.targets)
+    maintained = KnownMaintenance(chosen).now()
     # A check of nothing must not pass.
     ok = bool(results) and not any(result.status.value in failing(strict=strict) for result in results)
     ok = ok and not (strict and chosen.unchecked)

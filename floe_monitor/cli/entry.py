@@ -40,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BaseException as error:
         if not _is_interruption(error):
             raise
-        code = INTERRUPTED
-    if code == INTERRUPTED:
-        note("interrupted")
+        code = _interrupted()
     leave(code)
 
 
@@ -68,19 +66,21 @@ def run(arguments: Sequence[str], *, debug: bool = False) -> int:
             sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
         code = app(list(arguments), prog_name="floe-monitor", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # by typer, of an interruption; a status to be handed on comes as SystemExit
+            return _interrupted()
     except CliError as error:
         complain(str(error))
         code = error.code
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = _interrupted()
     except SystemExit as error:
-        # typer ends so after a broken pipe, and after answering a shell's completion.
+        # typer ends so after a broken pipe and after answering a shell's completion, and exec at its end.
         code = BROKEN_PIPE if isinstance(error.__context__, BrokenPipeError) else error.code
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - no traceback unless asked for
         if _is_interruption(error):
-            return INTERRUPTED
+            return _interrupted()
         if isinstance(error, tuple(usage_errors)):
             error.show()  # type: ignore[attr-defined]  # click's, as above
             return USAGE
@@ -119,6 +119,11 @@ def leave(code: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
+
+
+def _interrupted() -> int:
+    note("interrupted")
+    return INTERRUPTED
 
 
 def _is_interruption(error: BaseException | None) -> bool:

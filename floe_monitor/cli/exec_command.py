@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -14,10 +14,11 @@ from floe_monitor.cli.options import ConfigOption, ProfileOption, ProfilesOption
 from floe_monitor.cli.terminal import CliError, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from floe_monitor.cli.selection import Selection
     from floe_monitor.domain.events import ProbeResult
+    from floe_monitor.domain.maintenance import Maintenance
 
 NOT_USABLE = 75
 """EX_TEMPFAIL of sysexits.h: to be tried again later."""
@@ -40,6 +41,7 @@ class _Run:
     waited: float = 0.0
     ran: float | None = None
     results: Sequence[ProbeResult] = ()
+    maintained: Mapping[str, Maintenance] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The arguments of the command stay out: they may hold a secret."""
@@ -55,7 +57,13 @@ class _Run:
             "waited_seconds": round(self.waited, 3),
             "ran_seconds": None if self.ran is None else round(self.ran, 3),
             "engine_status": None if worst is None else worst.status.value,
-            "targets": [serialization.probe(result) for result in self.results],
+            "targets": [
+                {
+                    **serialization.probe(result),
+                    "maintenance": serialization.maintenance(self.maintained.get(result.target)),
+                }
+                for result in self.results
+            ],
         }
 
     def _outcome(self) -> str:
@@ -114,6 +122,7 @@ def exec_(
     done.waited = time.monotonic() - began
     if waiting:
         done.results = [result for result in waiting.values() if result is not None]
+        _note_maintenance(done, log, chosen, waiting)
         names = ", ".join(sorted(waiting))
         _say(done, log, f"not usable after {done.waited:.1f} s, {done.program} was not run: {names}")
         return done.exit_code
@@ -126,15 +135,28 @@ def exec_(
         _say(done, log, f"{done.program} was told to stop, and ended with {done.exit_code}")
     else:
         done.results = _probe(chosen)
+        unwell = [result.target for result in done.results if result.status.value != "healthy"]
+        _note_maintenance(done, log, chosen, unwell)
         fault = _verdict(done.results)
         _say(done, log, f"{done.program} ended with {done.exit_code} after {done.ran:.1f} s: {fault}")
-    return done.exit_code
+    # Handed on as it is: 130 as a return value would be this process' own interruption.
+    raise SystemExit(done.exit_code)
 
 
 def _probe(chosen: Selection) -> list[ProbeResult]:
     from floe_monitor.cli.check_command import probe
 
     return probe(chosen.targets, chosen.workers, lambda _: None)
+
+
+def _note_maintenance(done: _Run, log: LogFormat, chosen: Selection, unwell: Iterable[str]) -> None:
+    """Which of the targets that are not well are worked on. In JSON it stands in the one line."""
+    from floe_monitor.cli.known_maintenance import KnownMaintenance, in_maintenance
+
+    done.maintained = KnownMaintenance(chosen).now()
+    for name in unwell if log is LogFormat.TEXT else ():
+        if name in done.maintained:
+            note(in_maintenance(name, done.maintained[name]))
 
 
 def _worst(results: Sequence[ProbeResult]) -> ProbeResult | None:

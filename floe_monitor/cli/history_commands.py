@@ -207,8 +207,9 @@ def _rollups(
     from floe_monitor.domain.serialization import moment
 
     found = reader.hours(names, span) if by is Detail.HOUR else reader.days(names, span)
+    periods = [(start, name, rollup) for name, of_target in found for start, rollup in of_target.items()]
     rows = []
-    for (name, start), rollup in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
+    for start, name, rollup in sorted(periods, key=lambda period: period[:2]):
         healthy, degraded, unhealthy, maintenance = rollup.counts
         rows.append(
             {

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from floe_monitor.cli.known_maintenance import in_maintenance
 from floe_monitor.cli.terminal import STYLES, SYMBOLS, console, write
 from floe_monitor.domain import serialization
-from floe_monitor.domain.maintenance import maintenance_at
 from floe_monitor.domain.plurals import counted
 from floe_monitor.domain.remediation import remediation_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from floe_monitor.cli.profile_import import Lost
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.maintenance import Maintenance
-    from floe_monitor.domain.targets import Target
 
 FORMAT = 1
 """Of the JSON: raised when a key changes its meaning or goes, not when one is added."""
-
-
-def maintenance_now(targets: Iterable[Target]) -> dict[str, Maintenance]:
-    """Of those that are in maintenance, by name."""
-    now = time.time()
-    found = ((target.name, maintenance_at(target.windows, now)) for target in targets)
-    return {name: maintenance for name, maintenance in found if maintenance is not None}
-
-
-def in_maintenance(name: str, known: Maintenance) -> str:
-    reason = f": {known.reason}" if known.reason else ""
-    return f"{name} is in maintenance until {serialization.moment(known.until)}{reason}"
 
 
 def print_json(

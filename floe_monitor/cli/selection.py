@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from floe_monitor.cli.profile_import import Lost
     from floe_monitor.domain.targets import Target
     from floe_monitor.settings import LoadedSettings
+    from floe_monitor.settings.history_models import HistoryUrl
     from floe_monitor.settings.models import WorkerSettings
 
 
@@ -26,6 +27,8 @@ class Selection:
     workers: WorkerSettings
     targets: list[Target]
     unchecked: list[Lost] | None
+    history: HistoryUrl | None = None
+    """Where the configuration has the daemon keep one."""
 
 
 def select(
@@ -36,7 +39,7 @@ def select(
     if profiles is None:
         loaded, configured = load_targets(config)
         wanted = _of_profiles(loaded, configured, profile) if profile else configured
-        return Selection(loaded.settings.workers, pick(wanted, names), None)
+        return Selection(loaded.settings.workers, pick(wanted, names), None, loaded.settings.history.url)
     from floe_monitor.cli.profile_import import targets_of  # noqa: PLC0415 - not in the usual case
 
     workers, outputs, lost = targets_of(profiles, os.environ, profile)

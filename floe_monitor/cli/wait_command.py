@@ -44,9 +44,10 @@ def wait(
         note(f"not checked: {lost}")
     if not chosen.targets or (targets and chosen.unchecked):
         return NO  # what is no target will never be up
-    from floe_monitor.cli.report import in_maintenance, maintenance_now
+    from floe_monitor.cli.known_maintenance import KnownMaintenance, in_maintenance
 
-    for name, maintenance in maintenance_now(chosen.targets).items():
+    known = KnownMaintenance(chosen)
+    for name, maintenance in known.now().items():
         note(in_maintenance(name, maintenance))
     began = time.monotonic()
     waiting = anyio.run(wait_until_usable, chosen.targets, chosen.workers, timeout, interval)
@@ -55,7 +56,7 @@ def wait(
         write(f"up after {took:.1f} s: {', '.join(target.name for target in chosen.targets)}")
         return OK
     note(f"not up after {took:.1f} s: {', '.join(sorted(waiting))}")
-    for name, maintenance in maintenance_now(chosen.targets).items():
+    for name, maintenance in known.now().items():
         if name in waiting:
             note(in_maintenance(name, maintenance))
     return NO

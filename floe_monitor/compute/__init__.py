@@ -12,7 +12,7 @@ from floe_monitor.compute.errors import (
     ComputeTimeoutError,
     MonitorResourceError,
 )
-from floe_monitor.compute.evidence import note_expiry, note_server
+from floe_monitor.compute.evidence import note_engine_state, note_expiry, note_server
 from floe_monitor.compute.models import (
     WORKLOAD_PRESETS,
     CatalogConfig,
@@ -21,9 +21,11 @@ from floe_monitor.compute.models import (
     ConnectionResult,
     ConnectionStatus,
     DuckDBComputeConfig,
+    EngineState,
     ErrorType,
     Expiry,
     ExpiryKind,
+    ObservedState,
     ResourceSpec,
 )
 from floe_monitor.compute.plugin import (
@@ -50,14 +52,17 @@ __all__ = [
     "ConnectionStatus",
     "Deadline",
     "DuckDBComputeConfig",
+    "EngineState",
     "ErrorType",
     "Expiry",
     "ExpiryKind",
     "Failure",
     "MonitorResourceError",
+    "ObservedState",
     "ResourceSpec",
     "Validation",
     "get_resource_requirements",
+    "note_engine_state",
     "note_expiry",
     "note_server",
 ]

@@ -248,6 +248,7 @@ class Validation:
             error_type=None if passed or worst is None else worst.error_type,
             server_address=self._log.evidence.noted.server_address,
             expiries=self._log.evidence.noted.expiries,
+            engine_states=self._log.evidence.noted.engine_states,
         )
 
     def _elapsed_ms(self) -> float:

@@ -1,4 +1,4 @@
-"""What a validation learns besides its verdict: which server answered, and what expires when.
+"""What a validation learns besides its verdict: which server answered, what expires when, whether it sleeps.
 
     note_expiry(ExpiryKind.PASSWORD, valid_until, "the password of role 'dbt'")
 
@@ -10,11 +10,12 @@ a call of `BlockingCalls`, which may serve several at once, nothing either: what
 from __future__ import annotations
 
 import math
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
-from floe_monitor.compute.models import Expiry, ExpiryKind
+from floe_monitor.compute.models import EngineState, Expiry, ExpiryKind, ObservedState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,11 @@ class Noted(NamedTuple):
 
     server_address: str = ""
     expiries: tuple[Expiry, ...] = ()
+    engine_states: tuple[ObservedState, ...] = ()
+
+
+MOST_STATES = 16
+"""Of one validation: a few are all that there is to see."""
 
 
 class Evidence:
@@ -42,6 +48,11 @@ class Evidence:
 
     def note_expiries(self, expiries: Iterable[Expiry]) -> None:
         self.noted = self.noted._replace(expiries=earliest((*self.noted.expiries, *expiries)))
+
+    def note_engine_state(self, observed: ObservedState) -> None:
+        seen = self.noted.engine_states
+        if len(seen) < MOST_STATES:
+            self.noted = self.noted._replace(engine_states=(*seen, observed))
 
 
 def earliest(expiries: Iterable[Expiry]) -> tuple[Expiry, ...]:
@@ -84,6 +95,17 @@ def note_expiry(what: ExpiryKind, at: float | None, of: str = "") -> None:
         evidence.note_expiries([Expiry(what, at, of)])
 
 
+def note_engine_state(state: EngineState) -> None:
+    """Of an engine that rests while nobody uses it: as it is now.
+
+    Whoever is about to wake it, where a target allows that, notes STARTING then, and RUNNING when it works:
+    the monitor measures from the first STARTING to RUNNING, over several validations where it takes so long.
+    """
+    evidence = _current.get()
+    if evidence is not None:
+        evidence.note_engine_state(ObservedState(state, time.time()))
+
+
 def noted() -> Noted:
     """What the validation under way has learned so far."""
     evidence = _current.get()
@@ -91,7 +113,10 @@ def noted() -> Noted:
 
 
 def repeat(before: Noted) -> None:
-    """Note again what an earlier validation learned, where what it learned that from serves this one too."""
+    """Note again what an earlier validation learned, where what it learned that from serves this one too.
+
+    A state of the engine was one of that time.
+    """
     evidence = _current.get()
     if evidence is not None:
         if before.server_address:

@@ -60,6 +60,22 @@ class Expiry:
     of: str = ""
 
 
+class EngineState(StrEnum):
+    """Of compute that rests while nobody uses it."""
+
+    SUSPENDED = "suspended"
+    STARTING = "starting"
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """In what state the engine was at `at`, in Unix time."""
+
+    state: EngineState
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One step inside a validation.
@@ -83,7 +99,8 @@ class ConnectionResult:
     `latency_ms` is the plugin's own measurement; `error_type` names the first reason for a status other than
     HEALTHY, and may stay None where nothing is wrong with the engine (a database file in use).
     `server_address` is the name of the server that was asked, and `expiries` what it or the login will end
-    with; `evidence.note_server` and `note_expiry` fill both.
+    with; `evidence.note_server` and `note_expiry` fill both. `engine_states` are those of an engine that
+    rests, in the order in which they were seen, as `note_engine_state` notes them.
     """
 
     status: ConnectionStatus
@@ -94,6 +111,7 @@ class ConnectionResult:
     error_type: ErrorType | None = None
     server_address: str = ""
     expiries: tuple[Expiry, ...] = ()
+    engine_states: tuple[ObservedState, ...] = ()
 
 
 class ResourceSpec(BaseModel):

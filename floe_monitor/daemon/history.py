@@ -49,6 +49,7 @@ def build_history(
     """None where none is configured, or what it needs is not installed. Imports it otherwise."""
     if settings.url is None:
         return None
+    state.keeps_history = True
     try:
         from floe_monitor.history.recorder import HistoryRecorder  # noqa: PLC0415 - 35 MB, for those who keep one
     except ImportError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType
 
 if TYPE_CHECKING:
+    from floe_monitor.compute.models import ObservedState
     from floe_monitor.domain.declarations import Declarations
     from floe_monitor.domain.expiry import WatchedExpiry
     from floe_monitor.domain.health import Health, Transition
@@ -54,6 +55,8 @@ class ProbeResult:
     server_address: str = ""
     """The name of the server that was asked; empty where none was, or nobody said."""
     expiries: tuple[WatchedExpiry, ...] = ()
+    engine_states: tuple[ObservedState, ...] = ()
+    """Of an engine that rests while nobody uses it: as it was seen, in that order."""
 
     @property
     def finished_at(self) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from floe_monitor.settings.maintenance_models import MaintenanceSettings, WindowSettings
     from floe_monitor.settings.recurrence import Recurrence
@@ -73,6 +73,10 @@ class WindowChoice:
         if self.targets is not None:
             return name in self.targets
         return self.labels is None or self.labels.items() <= labels.items()
+
+
+def windows_for(choices: Iterable[WindowChoice], name: str, labels: Mapping[str, str]) -> tuple[Window, ...]:
+    return tuple(choice.window for choice in choices if choice.applies(name, labels))
 
 
 def maintenance_at(windows: Sequence[Window], at: float) -> Maintenance | None:

@@ -13,6 +13,7 @@ from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.availability import Availability
 from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.declarations import Declarations
+from floe_monitor.domain.engine_start import NEVER_SEEN, EngineStart
 from floe_monitor.domain.expiry import WatchedExpiry, known_after
 from floe_monitor.domain.health import Health, HealthStatus
 from floe_monitor.domain.incident_log import IncidentLog
@@ -45,6 +46,7 @@ class TargetSnapshot:
     server_address: str = ""
     """As the last validation that knew it said."""
     expiries: tuple[WatchedExpiry, ...] = ()
+    engine_start: EngineStart = NEVER_SEEN
     stale: bool = False
     """No probe could run for so long that the former verdict says nothing any more."""
     maintenance: Maintenance | None = None
@@ -73,7 +75,13 @@ class TargetSnapshot:
             recent=(),
             status_changes=health.status_changes + known,
         )
-        return replace(self, health=health, stale=True, availability=self.availability.stopped(now))
+        return replace(
+            self,
+            health=health,
+            stale=True,
+            availability=self.availability.stopped(now),
+            engine_start=self.engine_start.forgotten(),
+        )
 
     def with_maintenance(self, maintenance: Maintenance | None, now: float) -> TargetSnapshot:
         """`now` by `time.monotonic`."""
@@ -94,6 +102,7 @@ class TargetSnapshot:
             availability=self.availability.after(result.status, now),
             server_address=result.server_address or self.server_address,
             expiries=known_after(self.expiries, result.expiries, whole=whole),
+            engine_start=self.engine_start.after(result.engine_states),
             stale=False,
             awaited=False,
         )
@@ -168,6 +177,8 @@ class MonitorState:
     """How many of the targets on the network are reached."""
     first_round_done: bool = False
     """Every target has had a result."""
+    keeps_history: bool = False
+    """Whether one is configured."""
     history_problem: str = ""
     """Why the history is not written now, where one is kept."""
     notifications: Mapping[str, ChannelCounts] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.compute.toolkit.env_references import ExpressionError
 from floe_monitor.credentials.resolver import CredentialError, Resolved, Resolver
-from floe_monitor.domain.maintenance import Window, WindowChoice
+from floe_monitor.domain.maintenance import Window, WindowChoice, windows_for
 from floe_monitor.domain.probe_policy import ProbePolicy, policy_of
 from floe_monitor.domain.resources import Resource, shared_resources
 from floe_monitor.registry import foreign_plugin
@@ -233,7 +233,7 @@ class _Builder:
         )
 
     def _windows_of(self, name: str, settings: TargetSettings) -> tuple[Window, ...]:
-        common = (choice.window for choice in self._windows if choice.applies(name, settings.labels))
+        common = windows_for(self._windows, name, settings.labels)
         return (*common, *map(Window.of, settings.maintenance))
 
     def _checked(self, name: str, plugin: ComputePlugin[Any], resolver: Resolver) -> ComputeConfig | None:

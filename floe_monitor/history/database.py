@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from floe_monitor.compute.toolkit.env_references import UnresolvedError
 from floe_monitor.credentials.references import Reference
-from floe_monitor.history.errors import HistoryUnavailableError
+from floe_monitor.history.errors import HistoryMissingError, HistoryUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,8 +94,12 @@ def reading(url: URL, seconds: float | None = None) -> Engine:
         return _server(
             url, {} if seconds is None else {"options": f"-c statement_timeout={seconds * 1000:.0f}"}
         )
-    if not path.is_file():
-        raise HistoryUnavailableError(f"{path}: there is no history yet: the daemon makes it")
+    try:
+        found = path.is_file()
+    except OSError as error:  # what leads there may be closed to this user
+        raise HistoryUnavailableError(f"{path}: {error.strerror}") from None
+    if not found:
+        raise HistoryMissingError(f"{path}: there is no history yet: the daemon makes it")
     # Without a writer a reader needs to make the index of the log, unless it is told that nobody writes.
     alone = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     query = {"uri": "true", **({"immutable": "1"} if alone else {"mode": "ro"})}

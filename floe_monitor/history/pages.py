@@ -81,8 +81,8 @@ def periods_page(
     newest = start_of(span.end - 0.001, length)
     oldest = max(start_of(span.start, length), newest - (limit - 1) * length)
     part = Span(oldest, span.end)
-    found = (reader.hours if unit == "hours" else reader.days)([name], part)
-    rows = sorted(((start, rollup) for (_, start), rollup in found.items()), key=lambda row: -row[0])
+    [(_, found)] = (reader.hours if unit == "hours" else reader.days)([name], part)
+    rows = sorted(found.items(), key=lambda row: -row[0])
     return {
         "target": name,
         "since": _moment(span.start * 1000),

@@ -113,14 +113,14 @@ def target(
     if name not in reader.targets:
         return TargetPast()
     first = start_of(now, HOUR) - (PERIODS - 1) * HOUR
-    hours = reader.hours([name], Span(first, now + 1))
+    [(_, hours)] = reader.hours([name], Span(first, now + 1))
     span = Span(now - PERIODS * DAY, now + 1)
     changes = [
         PastChange(each.at, each.before, each.after, each.lasted, each.error_type, each.message)
         for each in reader.changes([name], span)
     ]
     return TargetPast(
-        hours=tuple(_period(start, rollup) for (_, start), rollup in sorted(hours.items())),
+        hours=tuple(_period(start, rollup) for start, rollup in sorted(hours.items())),
         days=strips(reader, [name], "days", now, unfinished)[name].periods,
         changes=tuple(reversed(changes)),
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError
 
+from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.span import Span
 from floe_monitor.history import tables
 from floe_monitor.history.database import describe, reading, resolve
-from floe_monitor.history.errors import HistoryUnavailableError
-from floe_monitor.history.json_rows import incident_from_json
+from floe_monitor.history.errors import HistoryMissingError, HistoryUnavailableError
+from floe_monitor.history.json_rows import declarations_from_json, incident_from_json
 from floe_monitor.history.rollup import DAY, HOUR, Accumulator, Rollup, start_of
 from floe_monitor.history.schema import revision_of
 
@@ -28,6 +30,18 @@ if TYPE_CHECKING:
 
 FOREVER = 2**40
 """Unix seconds."""
+Periods = dict[int, Rollup]
+"""Hours or days of one target by their beginning (Unix seconds)."""
+
+_STORED = {
+    table.name: select(table).where(
+        table.c.target == bindparam("of"),
+        table.c.start >= bindparam("first"),
+        table.c.start < bindparam("end"),
+    )
+    for table in (tables.hourly, tables.daily)
+}
+"""Made once: it is asked for each of a thousand targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ def open_history(
     try:
         with engine.connect() as connection:
             if revision_of(connection) is None:
-                raise HistoryUnavailableError("there is no history in it yet: the daemon makes it")
+                raise HistoryMissingError("there is no history in it yet: the daemon makes it")
             yield HistoryReader(connection)
     except DBAPIError as error:
         raise HistoryUnavailableError(describe(error)) from None
@@ -141,6 +155,12 @@ class HistoryReader:
         body = self._connection.execute(select(table.c.body).where(table.c.id == identity)).scalar()
         return None if body is None else incident_from_json(body)
 
+    def declared(self) -> Declarations:
+        """What people have declared at the monitors that write here, of all of them."""
+        bodies = self._connection.execute(select(tables.declarations.c.body)).scalars()
+        found = (declarations_from_json(body) for body in bodies)
+        return reduce(Declarations.joined, (each for each in found if each is not None), Declarations())
+
     def newest(self, table: Table, name: str, span: Span, most: int) -> list[Any]:
         """Rows of `results` or `transitions` as they are stored, newest first."""
         rows = self._connection.execute(
@@ -155,51 +175,45 @@ class HistoryReader:
         )
         return list(rows)
 
-    def hours(self, names: Sequence[str], span: Span) -> dict[tuple[str, int], Rollup]:
-        """By target and start; of all monitors together. The hours that are not over are among them."""
-        found: dict[tuple[str, int], Rollup] = {}
-        for row, start, number in self._stored(tables.hourly, names, span):
-            _merge(found, (self._names[number], start), Rollup.of_row(row))
-        self._add_running(found, names, span)
-        return found
+    def hours(self, names: Sequence[str], span: Span) -> Iterator[tuple[str, Periods]]:
+        """Target by target, of all monitors together: a year of a thousand would not fit in memory at once.
+        The hours that are not over are among them."""
+        running = self._running(names, span)
+        for name in names or self.targets:
+            found = running.get(name, {})
+            for row in self._stored(tables.hourly, name, span):
+                _merge(found, row.start, Rollup.of_row(row))
+            yield name, found
 
-    def days(self, names: Sequence[str], span: Span) -> dict[tuple[str, int], Rollup]:
+    def days(self, names: Sequence[str], span: Span) -> Iterator[tuple[str, Periods]]:
         """As `hours`; the days that are not over are made of their hours."""
-        found: dict[tuple[str, int], Rollup] = {}
-        for row, start, number in self._stored(tables.daily, names, span):
-            _merge(found, (self._names[number], start), Rollup.of_row(row))
+        running = self._running(names, span)
         ended = self._ended()
         first = min((until for _, until in ended.values()), default=0)
-        running: dict[tuple[str, int], Rollup] = {}
-        for row, start, number in self._stored(tables.hourly, names, Span(max(first, span.start), span.end)):
-            if start >= ended[row.monitor][1]:
-                _merge(running, (self._names[number], start), Rollup.of_row(row))
-        self._add_running(running, names, span)
-        for (name, hour), rollup in running.items():
-            _merge(found, (name, start_of(hour, DAY)), rollup)
-        return found
+        for name in names or self.targets:
+            found: Periods = {}
+            for row in self._stored(tables.daily, name, span):
+                _merge(found, row.start, Rollup.of_row(row))
+            for row in self._stored(tables.hourly, name, Span(max(first, span.start), span.end)):
+                if row.start >= ended[row.monitor][1]:
+                    _merge(found, start_of(row.start, DAY), Rollup.of_row(row))
+            for hour, rollup in running.get(name, {}).items():
+                _merge(found, start_of(hour, DAY), rollup)
+            yield name, found
 
-    def _stored(self, table: Table, names: Sequence[str], span: Span) -> Iterator[tuple[Any, int, int]]:
-        """Target by target, as the key has them."""
-        numbers = [self.targets[name] for name in names] if names else list(self.targets.values())
-        length = DAY if table is tables.daily else HOUR
-        for number in numbers:
-            rows = self._connection.execute(
-                select(table).where(
-                    table.c.target == number,
-                    table.c.start >= start_of(span.start, length),
-                    table.c.start < span.end,
-                )
-            )
-            for row in rows:
-                yield row, row.start, number
+    def _stored(self, table: Table, name: str, span: Span) -> Iterable[Any]:
+        first = start_of(span.start, DAY if table is tables.daily else HOUR)
+        values = {"of": self.targets[name], "first": first, "end": span.end}
+        return self._connection.execute(_STORED[table.name], values)
 
     def _ended(self) -> dict[int, tuple[int, int]]:
         """By monitor, until when hours and days are stored."""
         rows = self._connection.execute(select(tables.rollups))
         return {row.monitor: (row.hourly_until, row.daily_until) for row in rows}
 
-    def _add_running(self, found: dict[tuple[str, int], Rollup], names: Sequence[str], span: Span) -> None:
+    def _running(self, names: Sequence[str], span: Span) -> dict[str, Periods]:
+        """By target the hours that are not stored yet, made of results."""
+        found: dict[str, Periods] = {}
         table = tables.results
         for monitor, (until, _) in self._ended().items():
             hours = Accumulator()
@@ -216,16 +230,17 @@ class HistoryReader:
             for target, at, status, duration, maintained in rows:
                 hours.add(target, at / 1000, status, duration / 1e6, maintained)
             for start, target, rollup in hours.take_before(FOREVER):
-                _merge(found, (self._names[target], start), rollup)
+                _merge(found.setdefault(self._names[target], {}), start, rollup)
+        return found
 
     def _chosen(self, table: Table, names: Iterable[str]) -> list[ColumnElement[bool]]:
         numbers = [self.targets[name] for name in names]
         return [table.c.target.in_(numbers)] if numbers else []
 
 
-def _merge(into: dict[tuple[str, int], Rollup], key: tuple[str, int], rollup: Rollup) -> None:
-    known = into.get(key)
+def _merge(into: Periods, start: int, rollup: Rollup) -> None:
+    known = into.get(start)
     if known is None:
-        into[key] = rollup
+        into[start] = rollup
     else:
         known.merge(rollup)

@@ -66,23 +66,20 @@ def build_report(
     """`objective`: the share of a target by name. Hours are kept since `hourly_since` (Unix seconds)."""
     few = len(names or reader.targets) <= BY_HOURS and span.start >= hourly_since
     length = HOUR if few else DAY
-    periods = (reader.hours if few else reader.days)(names, span)
-    of_target: dict[str, dict[int, Rollup]] = {}
-    for (name, start), rollup in periods.items():
-        of_target.setdefault(name, {})[start] = rollup
     incidents = list(reader.incidents(names, span))
     counted: dict[str, int] = {}
     for incident in incidents:
         if incident.end != "merged":
             for name in incident.members:
                 counted[name] = counted.get(name, 0) + 1
-    chosen = names or [name for name in reader.targets if name in of_target]
+    targets = [
+        _of_target(name, periods, length, objective(name), counted.get(name, 0))
+        for name, periods in (reader.hours if few else reader.days)(names, span)
+        if periods or names
+    ]
     return Report(
         span,
-        tuple(
-            _of_target(name, of_target.get(name, {}), length, objective(name), counted.get(name, 0))
-            for name in chosen
-        ),
+        tuple(targets),
         tuple(incident for incident in incidents if incident.end != "merged"),
     )
 

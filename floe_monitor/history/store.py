@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 States = dict[str, "SavedTarget"]
 """By target."""
+_AT_ONCE = 500
+"""Names in one statement: databases bound how many values it may have."""
 
 
 class HistoryStore:
@@ -78,7 +80,7 @@ class HistoryStore:
         self._connection = self._engine.connect()
         with self.connection.begin():
             migrate(self.connection)
-            self._monitor = self._number(tables.monitors, self._name)
+            self._monitor = self._numbers(tables.monitors, [self._name])[self._name]
         if self.file is not None:
             self.file.opened()
 
@@ -129,13 +131,15 @@ class HistoryStore:
         """One transaction: all of it, or nothing."""
         _ = self.rollups
         with self.connection.begin():
+            self._know(row.target for row in batch.results)
+            self._know([*(row.target for row in batch.transitions), *states])
             self._insert_results(batch.results)
             if batch.transitions:
                 self.connection.execute(
                     tables.insert_new(tables.transitions),
                     [
                         {
-                            "target": self._target(row.target),
+                            "target": self._targets[row.target],
                             "at": round(row.at * 1000),
                             "monitor": self._monitor,
                             "status_before": int(row.before),
@@ -156,7 +160,7 @@ class HistoryStore:
     def _insert_results(self, rows: list[ResultRow]) -> None:
         if not rows:
             return
-        known = [(self._target(row.target), row) for row in rows]
+        known = [(self._targets[row.target], row) for row in rows]
         self.connection.execute(
             tables.insert_new(tables.results),
             [
@@ -193,7 +197,7 @@ class HistoryStore:
     def _write_states(self, states: States) -> None:
         rows = [
             {
-                "target": self._target(name),
+                "target": self._targets[name],
                 "monitor": self._monitor,
                 "last_at": round(state.last_at * 1000),
                 "body": state_to_json(state),
@@ -203,13 +207,13 @@ class HistoryStore:
         if rows:
             self.connection.execute(tables.upsert(tables.states), rows)
 
-    def _target(self, name: str) -> int:
-        number = self._targets.get(name)
-        if number is None:
-            number = self._targets[name] = self._number(tables.targets, name)
-        return number
+    def _know(self, names: Iterable[str]) -> None:
+        """All that are new at once: at the start of a monitor of ten thousand targets each of them is."""
+        new = sorted({name for name in names if name not in self._targets})
+        for begin in range(0, len(new), _AT_ONCE):
+            self._targets.update(self._numbers(tables.targets, new[begin : begin + _AT_ONCE]))
 
-    def _number(self, table: Table, name: str) -> int:
-        self.connection.execute(tables.insert_name(table), {"name": name})
-        found = self.connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one()
-        return int(found)
+    def _numbers(self, table: Table, names: list[str]) -> dict[str, int]:
+        self.connection.execute(tables.insert_name(table), [{"name": name} for name in names])
+        found = self.connection.execute(select(table.c.name, table.c.id).where(table.c.name.in_(names)))
+        return {row.name: row.id for row in found}

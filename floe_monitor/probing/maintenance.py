@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from floe_monitor.domain.events import MaintenanceBegan, MaintenanceEnded
-from floe_monitor.domain.maintenance import maintenance_at, next_change
+from floe_monitor.domain.maintenance import maintenance_at, next_change, windows_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class MaintenanceKeeper:
             target = snapshot.target
             windows = target.windows
             if choices:
-                windows += tuple(each.window for each in choices if each.applies(name, target.labels))
+                windows += windows_for(choices, name, target.labels)
             if windows or name in self._announced:
                 alike.setdefault(windows, []).append(name)
         self._alike = alike

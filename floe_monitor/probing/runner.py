@@ -271,6 +271,7 @@ class Runner:
             span_id=span.span_id,
             server_address=found.server_address,
             expiries=expiries,
+            engine_states=found.engine_states,
         )
 
 
@@ -305,7 +306,7 @@ def _own(attempt: Attempt, found: ConnectionResult) -> ConnectionResult:
     """A result of our own making, with what the validation had learned."""
     noted = adapt_noted(attempt.log.evidence.noted, attempt.redactor)
     made = adapt_result(found, attempt.redactor)
-    return replace(made, server_address=noted.server_address, expiries=noted.expiries)
+    return replace(made, **noted._asdict())
 
 
 def _timed_out(attempt: Attempt, duration: float) -> ConnectionResult:

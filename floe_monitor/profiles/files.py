@@ -161,8 +161,8 @@ def opener_than(path: Path, other: Snapshot) -> bool:
 def sweep(real: Path) -> None:
     """Remove what killed writers left. Only under the write lock, where no other writer can be at work."""
     prefix, suffix = f".{real.name}.{_MARK}.", ".tmp"
-    with suppress(OSError):
-        for entry in os.scandir(real.parent):
+    with suppress(OSError), os.scandir(real.parent) as entries:
+        for entry in entries:
             if entry.name.startswith(prefix) and entry.name.endswith(suffix):
                 with suppress(OSError):
                     Path(entry.path).unlink()

@@ -11,18 +11,20 @@ import contextlib
 import math
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar
 
 from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
-from floe_monitor.compute.evidence import Noted, earliest
+from floe_monitor.compute.evidence import MOST_STATES, Noted, earliest
 from floe_monitor.compute.models import (
     CatalogConfig,
     CheckResult,
     ConnectionResult,
     ConnectionStatus,
+    EngineState,
     ErrorType,
     Expiry,
     ExpiryKind,
+    ObservedState,
     ResourceSpec,
 )
 
@@ -115,6 +117,7 @@ def adapt_result(value: object, redact: Callable[[str], str] | None = None) -> C
             error_type=error_type,
             server_address=clean_text(getattr(value, "server_address", ""), redact, MAX_NAME),
             expiries=_expiries(getattr(value, "expiries", ()), redact),
+            engine_states=_engine_states(getattr(value, "engine_states", ())),
         )
     except ContractError:
         raise
@@ -147,7 +150,7 @@ def adapt_checks(value: object, redact: Callable[[str], str] | None = None) -> t
 def adapt_noted(value: Noted, redact: Callable[[str], str] | None = None) -> Noted:
     """What a validation had noted that never returned a result."""
     address = clean_text(value.server_address, redact, MAX_NAME)
-    return Noted(address, _expiries(value.expiries, redact))
+    return Noted(address, _expiries(value.expiries, redact), _engine_states(value.engine_states))
 
 
 def _expiries(value: object, redact: Callable[[str], str] | None) -> tuple[Expiry, ...]:
@@ -157,10 +160,25 @@ def _expiries(value: object, redact: Callable[[str], str] | None) -> tuple[Expir
     found = []
     for item in value[:MAX_ITEMS]:
         what, at = _member(ExpiryKind, getattr(item, "what", None)), getattr(item, "at", None)
-        if what is None or isinstance(at, bool) or not isinstance(at, int | float) or not 0 < at < LATEST:
+        if what is None or not _is_unix_time(at):
             continue
         found.append(Expiry(what, float(at), clean_text(getattr(item, "of", ""), redact, MAX_NAME)))
     return earliest(found)
+
+
+def _engine_states(value: object) -> tuple[ObservedState, ...]:
+    if not isinstance(value, list | tuple):
+        return ()
+    found = []
+    for item in value[:MOST_STATES]:
+        state, at = _member(EngineState, getattr(item, "state", None)), getattr(item, "at", None)
+        if state is not None and _is_unix_time(at):
+            found.append(ObservedState(state, float(at)))
+    return tuple(found)
+
+
+def _is_unix_time(value: object) -> TypeGuard[float]:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 < value < LATEST
 
 
 def _as_text(value: object) -> str:

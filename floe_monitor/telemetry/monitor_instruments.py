@@ -165,6 +165,14 @@ NOTIFICATIONS_PENDING = Instrument(
     labels=("channel",),
     description="Messages to be sent, those held in quiet hours included",
 )
+HISTORY_UP = Instrument(
+    name="floe_monitor_history_up",
+    otlp="floe.monitor.history.up",
+    otlp_unit="{history}",
+    kind=Kind.GAUGE,
+    origin=Origin.MONITOR,
+    description="1 while the history is written, 0 while it cannot be; absent where none is configured",
+)
 REQUESTS_REFUSED = Instrument(
     name="floe_monitor_http_requests_refused_total",
     otlp="floe.monitor.http.requests.refused",
@@ -220,6 +228,7 @@ MONITOR_INSTRUMENTS: tuple[Instrument, ...] = (
     SINK_DROPPED,
     NOTIFICATIONS,
     NOTIFICATIONS_PENDING,
+    HISTORY_UP,
     REQUESTS_REFUSED,
     SHARD_INFO,
     CONFIGURED_TARGETS,

@@ -71,6 +71,7 @@ def monitor_rows(state: MonitorState, version: str, now: float) -> Iterator[tupl
         ],
     )
     yield of_monitor.NOTIFICATIONS_PENDING, [((name,), c.pending + c.held) for name, c in channels]
+    yield of_monitor.HISTORY_UP, [((), int(not state.history_problem))] if state.keeps_history else []
     refused = tuple(state.refused_requests.items())
     yield of_monitor.REQUESTS_REFUSED, [((reason,), count) for reason, count in refused]
     shard = state.shard

@@ -42,6 +42,7 @@ KEPT = (
     of_targets.TARGET_MAINTENANCE_END,
     of_targets.TARGET_EXPIRY,
     of_targets.TARGET_EXPIRY_WARNING,
+    of_targets.TARGET_WAKE_DURATION,
     of_targets.TARGET_INFO,
     of_targets.TARGET_INTERVAL,
     of_targets.TARGET_OBJECTIVE,
@@ -63,6 +64,7 @@ KEPT = (
     _MAINTENANCE_END,
     _EXPIRY,
     _EXPIRY_WARNING,
+    _WAKE_DURATION,
     _INFO,
     _INTERVAL,
     _OBJECTIVE,
@@ -149,6 +151,14 @@ class TargetBlock:
         self._keep(
             _EXPIRY_WARNING,
             [f"{_EXPIRY_WARNING}{block} {each.lead:.12g}\n" for block, each in expiries if each.lead],
+        )
+        self._keep(
+            _WAKE_DURATION,
+            [
+                f"{_WAKE_DURATION}{labels} {each.engine_start.seconds:.3f}\n"
+                for labels, each in self._rows()
+                if each.engine_start.seconds is not None
+            ],
         )
         self._keep(_INFO, [f"{_INFO}{_info_labels(each)} 1\n" for each in self._snapshots])
 
@@ -270,7 +280,11 @@ def _took_by_check(result: ProbeResult, names: int) -> list[float]:
 
 
 def _taught_nothing(before: TargetSnapshot, after: TargetSnapshot) -> bool:
-    return before.expiries is after.expiries and before.server_address == after.server_address
+    return (
+        before.expiries is after.expiries
+        and before.server_address == after.server_address
+        and before.engine_start is after.engine_start
+    )
 
 
 def _is_judged_alike(before: TargetSnapshot, after: TargetSnapshot) -> bool:

@@ -213,6 +213,16 @@ TARGET_EXPIRY_WARNING = Instrument(
     labels=(*_TARGET, "what"),
     description="How long before it expires it is warned of; absent where it is not",
 )
+TARGET_WAKE_DURATION = Instrument(
+    name="floe_compute_target_wake_duration_seconds",
+    otlp="floe.compute.target.wake.duration",
+    otlp_unit="s",
+    kind=Kind.GAUGE,
+    origin=Origin.TARGET,
+    labels=_TARGET,
+    description="How long an engine that rests took to wake, when it last did: from first seen starting to "
+    "first seen running; absent before",
+)
 TARGET_INFO = Instrument(
     name="floe_compute_target_info",
     otlp="floe.compute.target.info",
@@ -245,5 +255,6 @@ TARGET_INSTRUMENTS: tuple[Instrument, ...] = (
     TARGET_CHECK_DURATION,
     TARGET_EXPIRY,
     TARGET_EXPIRY_WARNING,
+    TARGET_WAKE_DURATION,
     TARGET_INFO,
 )

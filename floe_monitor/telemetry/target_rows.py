@@ -115,6 +115,7 @@ _READERS: dict[Instrument, Reader] = {
     of_targets.TARGET_MAINTENANCE_SECONDS: _maintenance_seconds,
     of_targets.TARGET_EXPIRY: _expiries,
     of_targets.TARGET_EXPIRY_WARNING: _warnings,
+    of_targets.TARGET_WAKE_DURATION: _of_snapshot(lambda each: each.engine_start.seconds),
     of_targets.TARGET_INFO: _info,
     of_targets.TARGET_INTERVAL: _of_snapshot(lambda each: each.target.policy.longest_interval),
     of_targets.TARGET_OBJECTIVE: _of_snapshot(lambda each: each.target.objective / 100),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlencode
 
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.web.status_summary import StatusSummary, summarize
+from floe_monitor.web.status_summary import summarize
 from floe_monitor.web.target_query import TargetQuery, unknown_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from floe_monitor.domain.state import TargetSnapshot
+    from floe_monitor.web.status_summary import StatusSummary
 
 ROWS = 100
 """To a page: more cannot be read, and costs the browser at every change."""
@@ -118,32 +119,21 @@ def choices(snapshots: Iterable[TargetSnapshot]) -> Choices:
 def arrange(summary: StatusSummary, query: FleetQuery) -> FleetPage:
     """Worst first; of groups the one first whose worst target is worst."""
     if query.filters:
-        summary = summarize(query.targets.select(summary.worst_first()))
-    named = {"": summary} if not query.group else _grouped(summary, query.group)
+        summary = summarize(query.targets.select(summary.snapshots))
+    named = summary.by_label(query.group, NO_LABEL) if query.group else {"": summary}
     begin = query.targets.offset
     end = begin + min(query.targets.limit or ROWS, ROWS)
     groups: list[Group] = []
     rows: list[TargetSnapshot] = []
     passed = 0
-    for name, each in sorted(named.items(), key=lambda item: (item[1].rank, item[0])):
+    for name, each in sorted(named.items(), key=lambda item: (item[1].worst, item[0])):
         if passed < end and passed + each.total > begin:
-            shown = each.worst_first()[max(0, begin - passed) : end - passed]
+            shown = each.worst_first(max(0, begin - passed), end - passed)
             groups.append(_group(name if query.group else None, len(groups), each, shown))
             rows += shown
         passed += each.total
     healthy = sum(snapshot.status is HealthStatus.HEALTHY for snapshot in rows)
     return FleetPage(tuple(groups), tuple(rows), summary.total, begin, healthy == len(rows))
-
-
-def _grouped(summary: StatusSummary, key: str) -> dict[str, StatusSummary]:
-    named: dict[str, StatusSummary] = {}
-    for snapshot in summary.worst_first():
-        name = snapshot.target.labels.get(key, NO_LABEL)
-        known = named.get(name)
-        if known is None:
-            known = named[name] = StatusSummary()
-        known.add(snapshot)
-    return named
 
 
 def _group(name: str | None, number: int, summary: StatusSummary, shown: Sequence[TargetSnapshot]) -> Group:

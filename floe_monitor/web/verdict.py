@@ -36,26 +36,25 @@ class Overall:
 
 def overall(summary: StatusSummary, monitor: MonitorVerdict) -> Overall:
     """Targets in maintenance are counted apart: they worry nobody."""
-    found = summary.alarming
     maintained = len(summary.in_maintenance)
-    rest = _rest(found, maintained)
+    rest = _rest(summary, maintained)
     if not monitor.ok:
         sentence = "The monitor itself is not well: what it says of targets may be old"
         return Overall(HealthStatus.UNHEALTHY, sentence, "the monitor is not well", rest)
     if not summary.total:
         return Overall(HealthStatus.UNKNOWN, "No targets are configured", "no targets")
-    worst = next((status for status in WORST_FIRST[:-1] if found[status]), HealthStatus.HEALTHY)
+    worst = next((status for status in WORST_FIRST[:-1] if summary.alarming(status)), HealthStatus.HEALTHY)
     if worst is HealthStatus.HEALTHY:
         return Overall(worst, _all_healthy(summary, maintained), "all healthy", rest)
     words = {HealthStatus.UNKNOWN: "not known"}.get(worst, worst.word)
-    ill = found[worst]
-    return Overall(worst, _ill(ill, words, summary.total), f"{thousands(len(ill))} {words}", rest)
+    short = f"{thousands(summary.alarming(worst))} {words}"
+    return Overall(worst, _ill(summary, worst, words), short, rest)
 
 
 def _all_healthy(summary: StatusSummary, maintained: int) -> str:
     total = summary.total
     if total == 1:
-        name = summary.worst_first()[0].target.name
+        name = summary.snapshots[0].target.name
         return f"{name} is in maintenance" if maintained else f"{name} is healthy"
     if not maintained:
         return f"All {thousands(total)} targets are healthy"
@@ -64,16 +63,18 @@ def _all_healthy(summary: StatusSummary, maintained: int) -> str:
     return f"All targets are healthy, but for {thousands(maintained)} in maintenance"
 
 
-def _ill(ill: Sequence[TargetSnapshot], words: str, total: int) -> str:
-    names = [snapshot.target.name for snapshot in ill[: NAMED + 1]]
-    verb = "is" if len(ill) == 1 else "are"
-    if len(ill) <= NAMED and all(len(name) <= 40 for name in names):
+def _ill(summary: StatusSummary, status: HealthStatus, words: str) -> str:
+    count = summary.alarming(status)
+    names = [snapshot.target.name for snapshot in summary.first_alarming(status, NAMED)]
+    verb = "is" if count == 1 else "are"
+    if count <= NAMED and all(len(name) <= 40 for name in names):
         return f"{listed(names)} {verb} {words}"
-    return f"{thousands(len(ill))} of {thousands(total)} targets {verb} {words}"
+    return f"{thousands(count)} of {thousands(summary.total)} targets {verb} {words}"
 
 
-def _rest(found: Sequence[Sequence[TargetSnapshot]], maintained: int) -> str:
-    parts = [f"{thousands(len(found[status]))} {status.word}" for status in WORST_FIRST if found[status]]
+def _rest(summary: StatusSummary, maintained: int) -> str:
+    alarming = [(summary.alarming(status), status.word) for status in WORST_FIRST]
+    parts = [f"{thousands(count)} {word}" for count, word in alarming if count]
     if maintained:
         parts.append(f"{thousands(maintained)} in maintenance")
     return ", ".join(parts) if len(parts) > 1 else ""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 import pickle
 import threading
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floe_monitor.compute import (
     ConnectionStatus,
+    EngineState,
     ErrorType,
     Expiry,
     ExpiryKind,
     Failure,
     Validation,
+    note_engine_state,
     note_expiry,
     note_server,
 )
-from floe_monitor.compute.evidence import Evidence, earliest, gathering, noted, repeat
+from floe_monitor.compute.evidence import MOST_STATES, Evidence, earliest, gathering, noted, repeat
 from floe_monitor.compute.toolkit.worker_thread import WorkerThread
 
 CERTIFICATE, PASSWORD, TOKEN, KEY = ExpiryKind
@@ -99,12 +102,27 @@ def test_what_made_a_connection_holds_while_it_serves() -> None:
     with gathering(first):
         note_server("db")
         note_expiry(CERTIFICATE, 80.0)
+        note_engine_state(EngineState.RUNNING)
         made = noted()
     with gathering(second):
         repeat(made)
         note_expiry(PASSWORD, 70.0)
     assert second.noted.server_address == "db"
     assert [each.what for each in second.noted.expiries] == [CERTIFICATE, PASSWORD]
+    assert second.noted.engine_states == (), "it may sleep by now"
+
+
+def test_states_of_an_engine_are_kept_in_their_order() -> None:
+    note_engine_state(EngineState.SUSPENDED)
+    before = time.time()
+    with Validation(classify) as validation, validation.check("connect"):
+        note_engine_state(EngineState.STARTING)
+        for _ in range(MOST_STATES + 5):
+            note_engine_state(EngineState.RUNNING)
+    states = validation.result().engine_states
+    assert [each.state for each in states[:2]] == [EngineState.STARTING, EngineState.RUNNING]
+    assert len(states) == MOST_STATES
+    assert before <= states[0].at <= states[-1].at <= time.time()
 
 
 @given(st.lists(st.builds(Expiry, st.sampled_from(ExpiryKind), st.floats(0, 1e10)), max_size=20))

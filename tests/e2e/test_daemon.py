@@ -374,6 +374,7 @@ def test_what_was_known_survives_a_process_that_is_killed(start_daemon: Start, t
             return found == [(1,), (1,)]
 
         first.until(lambda: (tmp_path / "kept/history.db").exists() and written())
+        first.until(lambda: first.metric("floe_monitor_history_up") == 1)
         first.stop(signal.SIGKILL)
         second = start_daemon(configuration)
         assert second.until(lambda: known(second)) == before

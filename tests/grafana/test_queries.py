@@ -37,7 +37,8 @@ PLUGIN = '''
 import time
 
 from floe_monitor.compute import (
-    CheckResult, ComputePlugin, ConnectionResult, ConnectionStatus, Expiry, ExpiryKind, ResourceSpec
+    CheckResult, ComputePlugin, ConnectionResult, ConnectionStatus, EngineState, Expiry, ExpiryKind,
+    ObservedState, ResourceSpec,
 )
 
 
@@ -68,7 +69,10 @@ class Moody(ComputePlugin):
         status = ConnectionStatus.DEGRADED if mood == "limited" else ConnectionStatus.HEALTHY
         ends = (Expiry(ExpiryKind.PASSWORD, time.time() + 86400),)
         checks = (CheckResult("query", status),)
-        return ConnectionResult(status=status, latency_ms=1.0, message=mood, checks=checks, expiries=ends)
+        woken = (ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5))
+        return ConnectionResult(
+            status=status, latency_ms=1.0, message=mood, checks=checks, expiries=ends, engine_states=woken
+        )
 '''
 
 CONFIGURATION = """
@@ -80,6 +84,7 @@ shard: {{index: 0, count: 1}}
 otlp: {{endpoint: "http://{collector}", traces: false, export_interval: 1s}}
 maintenance:
   - {{cron: "* * * * *", duration: 1h, reason: move, targets: [limited]}}
+history: {{url: "sqlite:///{home}/history.db"}}
 profiles:
   - {{name: floe_project, path: {home}/profiles.yml, target: well}}
 targets:

@@ -6,15 +6,14 @@ so that what it has then is what `otlp_translation` makes of the requests, stale
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
 from floe_monitor.telemetry.text_format import labels_block
 from tests.harness.otlp_translation import Sample, samples
 
@@ -46,39 +45,28 @@ def _block(labels: frozenset[tuple[str, str]]) -> str:
     return labels_block(*zip(*sorted(labels), strict=True)) if labels else ""
 
 
+class OtlpPrometheus(LoopbackServer):
+    """Takes metrics by OTLP, and has a page of them."""
+
+    def __init__(self) -> None:
+        self.stored = Stored()
+        super().__init__(_Handler)
+        self.stored.address = f"{LOOPBACK}:{self.port}"
+
+
+class _Handler(HttpHandler):
+    owner: OtlpPrometheus
+
+    def do_POST(self) -> None:  # noqa: N802 - a name of http.server
+        found = ExportMetricsServiceRequest.FromString(self.body())
+        self.owner.stored.take(list(samples(found)))
+        self.answer(200, b"", "text/plain; version=0.0.4")
+
+    def do_GET(self) -> None:  # noqa: N802 - a name of http.server
+        self.answer(200, self.owner.stored.page(), "text/plain; version=0.0.4")
+
+
 @contextmanager
 def otlp_prometheus() -> Iterator[Stored]:
-    stored = Stored()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            stored.take(list(samples(ExportMetricsServiceRequest.FromString(body))))
-            self._answer(b"")
-
-        def do_GET(self) -> None:
-            self._answer(stored.page())
-
-        def _answer(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    stored.address = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield stored
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with OtlpPrometheus() as server:
+        yield server.stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -116,6 +117,23 @@ def server() -> Iterator[Cluster]:
 @pytest.fixture
 def monitor(tmp_path: Path) -> Iterator[Monitor]:
     made = Monitor(f"sqlite:///{tmp_path}/history.db")
+    yield made
+    if made.recorder._store is not None:
+        made.recorder._store.release()
+
+
+@pytest.fixture(
+    params=["file", pytest.param("server", marks=[pytest.mark.process, pytest.mark.gate])],
+)
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Monitor]:
+    """A monitor that keeps its history in a file, and one that does on a server, in a database of its own."""
+    url = f"sqlite:///{tmp_path}/history.db"
+    if request.param == "server":
+        cluster: Cluster = request.getfixturevalue("server")
+        name = f"history_{uuid4().hex}"
+        cluster.execute(f"CREATE DATABASE {name}")
+        url = f"postgresql://postgres@127.0.0.1:{cluster.port}/{name}"
+    made = Monitor(url)
     yield made
     if made.recorder._store is not None:
         made.recorder._store.release()

@@ -1,4 +1,5 @@
-"""What the pages are given of the past: beside a writer, before there is one, and of a damaged file."""
+"""What the pages are given of the past: beside a writer of a file or a server, before there is one, and of a
+damaged file."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ from floe_monitor.history.past import HistoryPast
 from floe_monitor.history.rollup import DAY, HOUR, start_of
 from floe_monitor.settings.history_models import HistoryUrl
 
-from .conftest import UNHEALTHY
+from .conftest import UNHEALTHY, Monitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from .conftest import Monitor
+    from conformance.postgres_servers import Cluster
 
 PATIENCE = 60.0
 
@@ -43,22 +44,22 @@ async def reading(monitor: Monitor) -> AsyncIterator[HistoryPast]:
         tasks.cancel_scope.cancel()
 
 
-async def test_hours_and_days_are_what_results_came_to(monitor: Monitor) -> None:
-    begun = monitor.at = start_of(monitor.at, DAY) + 5.0
+async def test_hours_and_days_are_what_results_came_to(anywhere: Monitor) -> None:
+    begun = anywhere.at = start_of(anywhere.at, DAY) + 5.0
     for _ in range(60):
-        monitor.probe("a")
+        anywhere.probe("a")
     for _ in range(30):
-        monitor.probe("a", UNHEALTHY, duration=0.5)
-    monitor.at = begun + HOUR
-    monitor.probe("a")
-    monitor.at = begun + DAY + 10
+        anywhere.probe("a", UNHEALTHY, duration=0.5)
+    anywhere.at = begun + HOUR
+    anywhere.probe("a")
+    anywhere.at = begun + DAY + 10
     for _ in range(40):
-        monitor.probe("a")
-        monitor.probe("b", UNHEALTHY, after=0)
-    monitor.turn()
-    assert monitor.recorder._store is not None
-    monitor.recorder._store.rollups.finish_days(monitor.at)
-    async with reading(monitor) as past:
+        anywhere.probe("a")
+        anywhere.probe("b", UNHEALTHY, after=0)
+    anywhere.turn()
+    assert anywhere.recorder._store is not None
+    anywhere.recorder._store.rollups.finish_days(anywhere.at)
+    async with reading(anywhere) as past:
         found = await past.strips(["a", "b", "never"], "hours")
         assert [period.start for period in found["a"].periods] == [
             start_of(begun, HOUR), start_of(begun, HOUR) + HOUR, start_of(begun, DAY) + DAY,
@@ -86,15 +87,15 @@ async def test_hours_and_days_are_what_results_came_to(monitor: Monitor) -> None
         assert (await past.target("never")) is not None
 
 
-async def test_maintenance_is_neither_up_nor_down(monitor: Monitor) -> None:
-    monitor.at = start_of(monitor.at, HOUR) + 5.0
-    monitor.probe("a")
-    snapshot = monitor.state.targets["a"]
-    monitor.state.targets["a"] = snapshot.with_maintenance(Maintenance(0.0, 2**40, "disks"), 0.0)
+async def test_maintenance_is_neither_up_nor_down(anywhere: Monitor) -> None:
+    anywhere.at = start_of(anywhere.at, HOUR) + 5.0
+    anywhere.probe("a")
+    snapshot = anywhere.state.targets["a"]
+    anywhere.state.targets["a"] = snapshot.with_maintenance(Maintenance(0.0, 2**40, "disks"), 0.0)
     for _ in range(9):
-        monitor.probe("a", UNHEALTHY)
-    monitor.turn()
-    async with reading(monitor) as past:
+        anywhere.probe("a", UNHEALTHY)
+    anywhere.turn()
+    async with reading(anywhere) as past:
         [period] = (await past.strips(["a"], "hours"))["a"].periods
     assert period.unhealthy == 0
     assert period.maintenance > period.healthy > 0
@@ -102,15 +103,15 @@ async def test_maintenance_is_neither_up_nor_down(monitor: Monitor) -> None:
 
 
 async def test_what_was_read_is_shown_while_it_is_read_again(
-    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+    anywhere: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(past_module, "FRESH", 0.0)
-    monitor.probe("a")
-    monitor.turn()
-    async with reading(monitor) as past:
+    anywhere.probe("a")
+    anywhere.turn()
+    async with reading(anywhere) as past:
         first = (await past.strips(["a"], "hours"))["a"]
-        monitor.probe("a", UNHEALTHY, after=90)
-        monitor.turn()
+        anywhere.probe("a", UNHEALTHY, after=90)
+        anywhere.turn()
         assert (await past.strips(["a"], "hours"))["a"] is first, "at once"
         with anyio.fail_after(PATIENCE):
             while (await past.strips(["a"], "hours"))["a"].periods == first.periods:  # noqa: ASYNC110 - as below
@@ -139,12 +140,34 @@ async def test_it_is_tried_again_until_it_can_be_read(monitor: Monitor, tmp_path
                 await anyio.sleep(0.01)
 
 
-async def test_memory_is_bounded(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_is_bounded(anywhere: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past_module, "KEPT", 5)
-    monitor.probe("a")
-    monitor.turn()
-    async with reading(monitor) as past:
+    anywhere.probe("a")
+    anywhere.turn()
+    async with reading(anywhere) as past:
         for number in range(4):
             names = [f"t{number}-{each}" for each in range(3)]
             assert set(await past.strips(names, "hours")) == set(names)
         assert len(past._known) == 5
+
+
+@pytest.mark.process
+@pytest.mark.gate
+async def test_a_server_that_is_not_there_costs_the_pages_their_past_alone(
+    server: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = Monitor(f"postgresql://postgres@127.0.0.1:{server.port}/postgres")
+    monitor.probe("a")
+    monitor.turn()
+    monkeypatch.setattr(past_module, "FRESH", 0.0)
+    async with reading(monitor) as past:
+        first = (await past.strips(["a"], "hours"))["a"]
+        server.tool("pg_ctl", "-w", "-m", "immediate", "stop")
+        assert (await past.strips(["a"], "hours"))["a"] is first
+        server.start()
+        monitor.probe("a", UNHEALTHY, after=90)
+        monitor.turn()  # finds its connection gone
+        monitor.turn()
+        with anyio.fail_after(PATIENCE):
+            while (await past.strips(["a"], "hours"))["a"].periods == first.periods:  # noqa: ASYNC110 - as above
+                await anyio.sleep(0.01)

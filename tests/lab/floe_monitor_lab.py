@@ -32,11 +32,13 @@ from floe_monitor.compute import (
     ComputePlugin,
     ConnectionResult,
     ConnectionStatus,
+    EngineState,
     ErrorType,
     ExpiryKind,
     Failure,
     Validation,
     deadline,
+    note_engine_state,
     note_expiry,
     note_server,
 )
@@ -199,6 +201,7 @@ def _learn(config: ComputeConfig) -> ConnectionResult:
     with validation:
         with validation.check("connect"):
             note_server("db.example.com")
+            note_engine_state(EngineState.STARTING)
             note_expiry(ExpiryKind.PASSWORD, config.connection["ends"], "the password of role 'dbt'")
         with validation.check("query"):
             if config.connection.get("hang"):

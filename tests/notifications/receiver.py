@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+
+from conformance.loopback_server import HttpHandler, LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,43 +41,8 @@ class Receiver:
     taken: list[Taken] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", "0")))
-                found = Taken(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
-                receiver.seen.append(found)
-                if receiver.drip:
-                    self._drip()
-                    return
-                status = receiver.status
-                self.send_response(status)
-                for name, value in receiver.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", "0")
-                if 200 <= status < 300:
-                    receiver.taken.append(found)  # before the other side knows
-                self.end_headers()
-
-            def _drip(self) -> None:
-                """A byte of a header now and then, until the other side has gone."""
-                try:
-                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
-                    while receiver.drip:
-                        self.wfile.write(b"x")
-                        self.wfile.flush()
-                        time.sleep(0.05)
-                except OSError:
-                    pass
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server = _Server(self)
+        self.port = self._server.port
 
     @property
     def url(self) -> str:
@@ -97,8 +62,41 @@ class Receiver:
 
     def close(self) -> None:
         self.drip = False
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
+
+
+class _Server(LoopbackServer):
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        super().__init__(_Handler)
+
+
+class _Handler(HttpHandler):
+    owner: _Server
+
+    def do_POST(self) -> None:  # noqa: N802 - a name of http.server
+        receiver = self.owner.receiver
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        found = Taken(self.path, headers, self.body())
+        receiver.seen.append(found)
+        if receiver.drip:
+            self._drip(receiver)
+            return
+        if 200 <= receiver.status < 300:
+            receiver.taken.append(found)  # before the other side knows
+        self.answer(receiver.status, b"", headers=receiver.headers)
+
+    def _drip(self, receiver: Receiver) -> None:
+        """A byte of a header now and then, until the other side has gone."""
+        self.close_connection = True
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while receiver.drip:
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
+        except OSError:
+            pass
 
 
 class SilentServer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute.models import ConnectionStatus, ErrorType
+from floe_monitor.compute.models import ConnectionStatus, EngineState, ErrorType
 from floe_monitor.probing.runner import Attempt, Runner
 from floe_monitor.probing.workers import WorkerPool
 
@@ -151,6 +151,7 @@ async def test_what_a_validation_learns_is_in_its_result(
         ("password", ends, "the password of role 'dbt'")
     ]
     assert result.warnings[0].startswith("the password of role 'dbt' expires in 23 hours: ")
+    assert [each.state for each in result.engine_states] == [EngineState.STARTING]
 
 
 async def test_web_tokens_of_the_configuration_are_warned_of_in_any_plugin(

@@ -19,9 +19,11 @@ from floe_monitor.compute import (
     ComputeConfigurationError,
     ConnectionResult,
     ConnectionStatus,
+    EngineState,
     ErrorType,
     Expiry,
     ExpiryKind,
+    ObservedState,
 )
 from floe_monitor.compute.redaction.redactor import Redactor
 from floe_monitor.registry import foreign_plugin
@@ -56,8 +58,9 @@ def test_a_result_of_ours_passes_unchanged() -> None:
         CheckResult("extension:iceberg", DEGRADED, 2.0, "missing", ErrorType.EXTENSION, 1.0),
     )
     ends = (Expiry(ExpiryKind.TOKEN, 1_800_000_000.5, "the token in credentials.token"),)
+    states = (ObservedState(EngineState.STARTING, 1_700_000_000.5),)
     result = ConnectionResult(
-        DEGRADED, 3.0, "missing", ["old"], checks, ErrorType.EXTENSION, "db.example.com", ends
+        DEGRADED, 3.0, "missing", ["old"], checks, ErrorType.EXTENSION, "db.example.com", ends, states
     )
     assert adapt_result(result) == result
 
@@ -82,6 +85,20 @@ def test_expiries_are_taken_by_their_shape_or_dropped(given: Any, kept: list[Any
     result = adapt_result(theirs, Redactor(["s3cret-value"]))
     assert [(each.what, each.at, each.of) for each in result.expiries] == kept
     assert result.server_address == "db ***"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (None, ()),
+        ("running", ()),
+        ([SimpleNamespace(state="RUNNING", at=5)], (ObservedState(EngineState.RUNNING, 5.0),)),
+        ([SimpleNamespace(state="dreaming", at=5), object(), None], ()),
+        ([SimpleNamespace(state="running", at=at) for at in NEVER], ()),
+    ],
+)
+def test_states_of_an_engine_are_taken_by_their_shape_or_dropped(given: Any, kept: Any) -> None:
+    assert adapt_result(SimpleNamespace(status="healthy", engine_states=given)).engine_states == kept
 
 
 @pytest.mark.parametrize("status", [TheirStatus.HEALTHY, "healthy", "HEALTHY", HEALTHY])

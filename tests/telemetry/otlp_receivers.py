@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from conformance.loopback_server import LOOPBACK, HttpHandler, LoopbackServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_KINDS: dict[str, tuple[str, Any]] = {
+    "/v1/traces": ("traces", trace_service_pb2.ExportTraceServiceRequest),
+    "/v1/metrics": ("metrics", metrics_service_pb2.ExportMetricsServiceRequest),
+}
 
 
 @dataclass
@@ -49,40 +54,28 @@ class Received:
         }
 
 
+class _HttpReceiver(LoopbackServer):
+    def __init__(self, status: int) -> None:
+        self.received = Received(status=status)
+        super().__init__(_HttpRequests)
+        self.received.endpoint = f"http://{LOOPBACK}:{self.port}"
+
+
+class _HttpRequests(HttpHandler):
+    owner: _HttpReceiver
+
+    def do_POST(self) -> None:  # noqa: N802 - a name of http.server
+        kind, message = _KINDS[self.path]
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        received = self.owner.received
+        received.requests.append((kind, message.FromString(self.body()), headers))
+        self.answer(received.status, b"")
+
+
 @contextmanager
 def http_receiver(status: int = 200) -> Iterator[Received]:
-    received = Received(status=status)
-    kinds: dict[str, tuple[str, Any]] = {
-        "/v1/traces": ("traces", trace_service_pb2.ExportTraceServiceRequest),
-        "/v1/metrics": ("metrics", metrics_service_pb2.ExportMetricsServiceRequest),
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            kind, message = kinds[self.path]
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            received.requests.append((kind, message.FromString(body), headers))
-            self.send_response(received.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    received.endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with _HttpReceiver(status) as server:
+        yield server.received
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 
-from floe_monitor.compute.models import ConnectionStatus, ExpiryKind
+from floe_monitor.compute.models import ConnectionStatus, EngineState, ExpiryKind, ObservedState
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -133,7 +133,10 @@ def test_otlp_is_the_table_and_nothing_else(
 ) -> None:
     with http_receiver() as received:
         ends = WatchedExpiry(ExpiryKind.PASSWORD, 2e9, "", 60.0)
-        limited = make_result(UNHEALTHY, server_address="db.example.com", expiries=(ends,))
+        woken = (ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5))
+        limited = make_result(
+            UNHEALTHY, server_address="db.example.com", expiries=(ends,), engine_states=woken
+        )
         snapshot = world.add(world.target(labels={"team": "core"}), make_result())
         snapshot = snapshot.after(limited, snapshot.health, 3, 1.0)
         world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
@@ -141,7 +144,7 @@ def test_otlp_is_the_table_and_nothing_else(
         world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
         world.state.dropped = {"otlp": 2}
         world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
-        world.state.scheduler_beat = 5.0
+        world.state.scheduler_beat, world.state.keeps_history = 5.0, True
         world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
         sink = build(world, endpoint=received.endpoint, traces=False)
         assert sink.tracing.start(target="", plugin="", db_system="", correlation_id="").trace_id is None

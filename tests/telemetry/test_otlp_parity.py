@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus, ExpiryKind
+from floe_monitor.compute.models import (
+    CheckResult,
+    ConnectionStatus,
+    EngineState,
+    ExpiryKind,
+    ObservedState,
+)
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -58,7 +64,8 @@ def test_prometheus_makes_the_documented_name_of_it(instrument: Instrument) -> N
 def fill(world: World, make_result: MakeResult) -> None:
     """Targets of every kind: well, failing, in maintenance, stale, without any result."""
     ends = (WatchedExpiry(ExpiryKind.KEY, 2e9, "the key", 60.0), WatchedExpiry(ExpiryKind.TOKEN, 3e9, "", 0))
-    well = make_result(server_address="db.example.com", expiries=ends)
+    woken = (ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5))
+    well = make_result(server_address="db.example.com", expiries=ends, engine_states=woken)
     world.add(world.target("well", labels={"team": "core", "tier": "1"}), well)
     twice = (CheckResult("query", HEALTHY, 1.5), CheckResult("query", DEGRADED, 2.0))
     world.add(world.target("failing"), make_result(UNHEALTHY, checks=twice), consecutive_failures=3)
@@ -73,6 +80,7 @@ def fill(world: World, make_result: MakeResult) -> None:
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"log": 2}
     world.state.scheduler_beat = time.monotonic()
+    world.state.keeps_history = True
     world.state.shard, world.state.configured = Shard(1, 3, 2), 7
 
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType, ExpiryKind
+from floe_monitor.compute.models import (
+    CheckResult,
+    ConnectionStatus,
+    EngineState,
+    ErrorType,
+    ExpiryKind,
+    ObservedState,
+)
 from floe_monitor.domain.events import (
     LateReturn,
     ProbeStarted,
@@ -262,7 +269,11 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     sink = PrometheusSink()
     ends = WatchedExpiry(ExpiryKind.PASSWORD, 1_700_086_400.0, "", 86_400.0)
     limited = make_result(
-        DEGRADED, error_type=ErrorType.EXTENSION, server_address="db.example.com", expiries=(ends,)
+        DEGRADED,
+        error_type=ErrorType.EXTENSION,
+        server_address="db.example.com",
+        expiries=(ends,),
+        engine_states=(ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5)),
     )
     snapshot = world.add(world.target(labels={"team": "core"}), limited)
     world.state.targets["dev"] = snapshot.with_maintenance(Maintenance(1.0, 9.0, "upgrade"), 6.0)
@@ -270,6 +281,7 @@ def full(world: World, make_result: MakeResult, make_finished: MakeFinished) -> 
     world.state.profiles["p"] = ProfileReconciled("p", "unchanged", 1.0)
     world.state.dropped = {"otlp": 2}
     world.state.notifications = {"team": ChannelCounts(sent=3, failed=2, dead=1, pending=4, held=1)}
+    world.state.keeps_history = True
     world.state.scheduler_beat = 5.0
     world.state.shard, world.state.configured = Shard(1, 4, 2), 8000
     sink.handle(make_finished())
@@ -348,6 +360,10 @@ def test_what_events_add_up_to(world: World, make_result: MakeResult, make_finis
     assert got[key("floe_monitor_sink_dropped_total", sink="otlp")] == 2
     assert got[key("floe_monitor_notifications_total", channel="team", result="dead")] == 1
     assert got[key("floe_monitor_notifications_pending", channel="team")] == 5
+    assert got[key("floe_compute_target_wake_duration_seconds", target="dev", plugin="duckdb")] == 7.5
+    assert got[key("floe_monitor_history_up")] == 1
+    world.state.history_problem = "the disk is full"
+    assert samples(MetricsPage(world.state, PrometheusSink(), "1"))[key("floe_monitor_history_up")] == 0
     assert got[key("floe_monitor_build_info", version="1.2.3")] == 1
 
 

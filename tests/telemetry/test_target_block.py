@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from floe_monitor.compute.models import CheckResult, ConnectionStatus, ErrorType, ExpiryKind
+from floe_monitor.compute.models import (
+    CheckResult,
+    ConnectionStatus,
+    EngineState,
+    ErrorType,
+    ExpiryKind,
+    ObservedState,
+)
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.health import HealthStatus, Thresholds, advance
 from floe_monitor.domain.maintenance import Maintenance, Window
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.state import TargetSnapshot
 
 HEALTHY, _, UNHEALTHY = ConnectionStatus
+STARTING, RUNNING = ObservedState(EngineState.STARTING, 10.0), ObservedState(EngineState.RUNNING, 17.5)
 WINDOW = Window(Recurrence("0 3 * * *", "UTC"), 3600.0)
 
 RESULTS = st.fixed_dictionaries(
@@ -32,6 +40,7 @@ RESULTS = st.fixed_dictionaries(
         "duration": st.sampled_from([0.25, 1.5]),
         "server_address": st.sampled_from(["", "db.example.com"]),
         "expiries": st.sampled_from([(), (WatchedExpiry(ExpiryKind.KEY, 2e9, "the key", 60.0),)]),
+        "engine_states": st.sampled_from([(), (STARTING,), (RUNNING,)]),
         "checks": st.sampled_from(
             [
                 (),

@@ -13,8 +13,10 @@ from floe_monitor.domain.liveness import Verdict
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.uptime import Period, Strip
 from floe_monitor.web import favicon, fleet, formatters, status_bar, verdict
+from floe_monitor.web.rendered_rows import RenderedRows
 from floe_monitor.web.responses import ProblemError
 from floe_monitor.web.status_summary import summarize
+from floe_monitor.web.templating import environment
 from tests.web.conftest import NOW, after_results, make_result, make_target
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
@@ -205,6 +207,38 @@ def test_a_drawing_is_kept_until_its_past_or_the_hour_is_another() -> None:
     for name in "bcd":
         drawings.draw(name, one, 10.0)
     assert len(drawings._known) == 2
+
+
+def test_a_row_is_rendered_anew_when_anything_it_shows_is_another() -> None:
+    rows, other = RenderedRows(environment()), status_bar.draw_strip(Strip("days"), NOW)
+    known = target("a", UNHEALTHY, team="core")
+    drawing = status_bar.draw_results(known, 0.0)
+    first = rows.render(known, drawing, NOW + 60)
+    assert rows.render(replace(known, last_success_at=1.0), replace(drawing), NOW + 60) is first
+    later = [
+        (known, drawing, NOW + 600.0),
+        (known, other, NOW + 600.0),
+        (replace(known, target=make_target("a", labels={"team": "web"})), other, NOW + 600.0),
+        (replace(known, last=make_result("a", UNHEALTHY, message="no route")), other, NOW + 600.0),
+        (known.with_maintenance(Maintenance(NOW, NOW + 60, "disks"), 0.0), other, NOW + 600.0),
+        (known.with_maintenance(Maintenance(NOW, NOW + 90, "disks"), 0.0), other, NOW + 600.0),
+        (known.as_stale(NOW + 30, 0.0), other, NOW + 600.0),
+        (replace(known, awaited=True), other, NOW + 600.0),
+        (replace(known, health=replace(known.health, status=HealthStatus.DEGRADED)), other, NOW + 600.0),
+    ]
+    seen = [first]
+    for shown in later:
+        seen.append(rows.render(*shown))
+        assert seen[-1] == RenderedRows(environment()).render(*shown)
+    assert len(set(seen)) == len(later) + 1
+
+
+def test_of_rows_those_made_longest_ago_are_given_up() -> None:
+    rows = RenderedRows(environment(), kept=2)
+    shown = {name: target(name) for name in "abc"}
+    made = {name: rows.render(each, status_bar.draw_results(each, 0.0), NOW) for name, each in shown.items()}
+    again = [rows.render(shown[name], status_bar.draw_results(shown[name], 0.0), NOW) for name in "cba"]
+    assert [row is made[name] for name, row in zip("cba", again, strict=True)] == [True, True, False]
 
 
 def test_without_a_history_the_results_in_memory_are_the_strip() -> None:

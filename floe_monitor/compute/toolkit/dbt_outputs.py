@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import model_validator
+
 from floe_monitor.compute.errors import ComputeConfigurationError
 from floe_monitor.compute.models import ComputeConfig
 from floe_monitor.compute.toolkit.env_references import variable_of
@@ -60,6 +62,16 @@ def connection_without(secrets: Iterable[str], data: object) -> dict[str, Any]:
         if key in connection:
             raise ValueError(f"{key} belongs under `credentials`, by reference")
     return connection
+
+
+def secrets_apart(secrets: Iterable[str]) -> Any:
+    """A validator of a configuration model, which refuses literal `secrets` in `connection`."""
+
+    def refuse(data: Any) -> Any:
+        connection_without(secrets, data)
+        return data
+
+    return model_validator(mode="before")(refuse)
 
 
 def require_known(credentials: Iterable[str], known: Collection[str]) -> None:

@@ -13,8 +13,11 @@ from floe_monitor.compute import (
     ComputeConnectionError,
     ComputeTimeoutError,
     ConnectionStatus,
+    EngineState,
     ErrorType,
+    note_engine_state,
 )
+from floe_monitor.compute.toolkit.limitations import degrade_by
 from floe_monitor_clickhouse.cluster import judge_cluster
 from floe_monitor_clickhouse.errors import (
     SYNTAX_ERROR,
@@ -50,14 +53,16 @@ _TOO_OLD = "the server is older than dbt-clickhouse needs"
 def examine(config: ClickHouseConfig, validation: Validation, session: Session) -> None:
     """Ends early where no statement can tell more: at a server that takes none at this moment."""
     if not config.is_native:
-        with validation.check("login") as check, _limited(check):
+        with validation.check("login") as check, degrade_by(limitation, check):
             _ask_version(session)
             check.message = f"version {session.version}"
         if check.status is not ConnectionStatus.HEALTHY:
             return
-    with validation.check("session") as check, _limited(check):
+    with validation.check("session") as check, degrade_by(limitation, check):
         state = _SessionState.of(config, session, check)
     if check.status is ConnectionStatus.HEALTHY:
+        if config.cloud_service_id is not None:
+            note_engine_state(EngineState.RUNNING)
         _Examination(config, validation, session, state).run()
 
 
@@ -67,18 +72,6 @@ def _ask_version(session: Session) -> None:
     if len(rows) != 1 or len(rows[0]) != 1:
         raise UnexpectedAnswerError("`SELECT version()` brought something else than one value")
     session.version = rows[0][0][:100]
-
-
-@contextmanager
-def _limited(check: Check) -> Iterator[None]:
-    """An answer that means `not now` is a limitation, not a failure."""
-    try:
-        yield
-    except Exception as error:
-        found = limitation(error)
-        if found is None:
-            raise
-        check.degrade(found.message, found.error_type)
 
 
 class _SessionState:
@@ -126,7 +119,7 @@ class _Examination:
         self._exists = False
 
     def run(self) -> None:
-        with self._validation.check("database") as check, _limited(check):
+        with self._validation.check("database") as check, degrade_by(limitation, check):
             self._judge_database(check)
         if check.status is not ConnectionStatus.HEALTHY:
             return
@@ -148,7 +141,7 @@ class _Examination:
                 on_failure=ConnectionStatus.UNHEALTHY if debug else ConnectionStatus.DEGRADED,
                 fatal=(ComputeConnectionError, ComputeTimeoutError),
             ) as check,
-            _limited(check),
+            degrade_by(limitation, check),
         ):
             yield check
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeError, ErrorType, note_server
+from floe_monitor.compute import ComputeError, EngineState, ErrorType, note_engine_state, note_server
 from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_client import HttpClient
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 _SERVING = frozenset({"running", "partially_running", "degraded"})
 _COMING = frozenset({"starting", "awaking", "provisioning"})
+_STATES = {
+    "idle": EngineState.SUSPENDED,
+    **dict.fromkeys(_COMING, EngineState.STARTING),
+    **dict.fromkeys(_SERVING, EngineState.RUNNING),
+}
+STATE_SHARE = 0.3
+"""Of the time that a probe has which may wake the service: the state tells how long that takes, no more."""
 ASLEEP = (
     "the service is idle and wakes when it is used: dbt's first statement waits for it, half a minute perhaps"
 )
@@ -47,6 +55,14 @@ def may_connect(
             return False
         return _judge(state, check)
     return False
+
+
+def note_waking(config: ClickHouseConfig, calls: BlockingCalls, until: Deadline) -> None:
+    """Before a connection that wakes an idle service. Where nothing is told, nothing is measured."""
+    note_server(config.server)
+    with suppress(ComputeError):
+        if _state(config, calls, until.share(STATE_SHARE)) == "idle":
+            note_engine_state(EngineState.STARTING)
 
 
 def _judge(state: str, check: Check) -> bool:
@@ -90,4 +106,6 @@ def _state(config: ClickHouseConfig, calls: BlockingCalls, until: Deadline) -> s
         state = None
     if not isinstance(state, str):
         raise ComputeError("ClickHouse Cloud's API answers in a form that is not known")
+    if state in _STATES:
+        note_engine_state(_STATES[state])
     return state[:100]

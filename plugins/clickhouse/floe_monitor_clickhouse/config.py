@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
+from floe_monitor.compute.toolkit.dbt_outputs import require_known, secrets_apart
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
@@ -166,11 +166,7 @@ class ClickHouseConfig(ReusingConfig):
             raise ValueError("true, false, or three numbers: idle seconds, interval, probes")
         return value
 
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_apart(cls, data: Any) -> Any:
-        connection_without(SECRETS, data)
-        return data
+    _secrets_apart = secrets_apart(SECRETS)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

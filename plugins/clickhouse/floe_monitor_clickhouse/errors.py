@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.toolkit import http_status
 from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 if TYPE_CHECKING:
@@ -49,14 +50,6 @@ _BY_CODE = {
     **dict.fromkeys(_CONNECTION, ErrorType.CONNECTION),
     **dict.fromkeys(_KEEPER, ErrorType.CONNECTION),
     **dict.fromkeys(_TIMEOUT, ErrorType.TIMEOUT),
-}
-_BY_HTTP_STATUS = {
-    401: ErrorType.AUTHENTICATION,
-    403: ErrorType.PERMISSION,
-    407: ErrorType.CONFIGURATION,
-    408: ErrorType.TIMEOUT,
-    429: ErrorType.CONNECTION,
-    504: ErrorType.TIMEOUT,
 }
 _NOT_NOW = frozenset({429, 503})
 
@@ -110,8 +103,7 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, ServerError):
         return Failure(_BY_CODE.get(error.code, ErrorType.QUERY), message)
     if isinstance(error, HttpStatusError):
-        by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
-        return Failure(_BY_HTTP_STATUS.get(error.status, by_class), message)
+        return Failure(http_status.error_type_of(error.status), message)
     if isinstance(error, UnexpectedAnswerError):
         return Failure(ErrorType.CONFIGURATION, message)
     if isinstance(error, SettingError):

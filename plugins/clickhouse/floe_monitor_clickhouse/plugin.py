@@ -40,7 +40,7 @@ class ClickHouseComputePlugin(NetworkPlugin[ClickHouseConfig]):
 
     def validate_connection(self, config: ClickHouseConfig) -> ConnectionResult:
         from floe_monitor_clickhouse.checks import examine  # noqa: PLC0415 - loads when it is needed
-        from floe_monitor_clickhouse.cloud import ASLEEP, may_connect  # noqa: PLC0415
+        from floe_monitor_clickhouse.cloud import ASLEEP, may_connect, note_waking  # noqa: PLC0415
         from floe_monitor_clickhouse.connect import Connector  # noqa: PLC0415
 
         connector = Connector(config, self.blocking_calls)
@@ -50,6 +50,9 @@ class ClickHouseComputePlugin(NetworkPlugin[ClickHouseConfig]):
                 awake = may_connect(config, validation, self.blocking_calls, connector.deadline)
             if not awake:
                 return connector.validation.result(ASLEEP)
+        elif config.cloud_service_id is not None:
+            with connector.validation:
+                note_waking(config, self.blocking_calls, connector.deadline)
         return self.validate_by(
             connector,
             config,

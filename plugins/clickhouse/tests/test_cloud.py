@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,5 +147,21 @@ def test_a_service_of_unknown_state_is_not_connected_to(probe: Probe, host: str)
 
 def test_it_is_where_the_target_says_so(service: Probe, api: CloudApi, standin: StandIn) -> None:
     api.state = "idle"
-    assert service(wake_service=True).status is HEALTHY
-    assert (api.asked, standin.state.connections) == ([], 1)
+    result = service(wake_service=True)
+    assert (result.status, len(api.asked), standin.state.connections) == (HEALTHY, 1, 1)
+    states = [each.state for each in result.engine_states]
+    assert states == [EngineState.SUSPENDED, EngineState.STARTING, EngineState.RUNNING]
+
+
+def test_it_is_though_its_state_is_not_told(service: Probe, api: CloudApi) -> None:
+    api.state = "idle"
+    result = service(wake_service=True, cloud_api="http://127.0.0.1:1")
+    assert (result.status, result.warnings) == (HEALTHY, []), result
+    assert EngineState.STARTING not in [each.state for each in result.engine_states]
+
+
+def test_a_service_that_wakes_while_it_is_watched(service: Probe, api: CloudApi) -> None:
+    seen = []
+    for api.state in ("idle", "awaking", "running"):
+        seen += [each.state for each in service().engine_states]
+    assert list(dict.fromkeys(seen)) == [EngineState.SUSPENDED, EngineState.STARTING, EngineState.RUNNING]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import ErrorType
+from floe_monitor.compute import EngineState, ErrorType, note_engine_state
 from floe_monitor_databricks.errors import one_line
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 SERVERLESS_SECONDS, CLASSIC_SECONDS, CLUSTER_SECONDS = 10, 300, 600
 """What a start may take: seconds on serverless compute, minutes where machines have to be had first."""
+_STATES = {
+    EngineState.SUSPENDED: frozenset({"STOPPED", "STOPPING", "TERMINATED", "TERMINATING"}),
+    EngineState.STARTING: frozenset({"STARTING", "PENDING", "RESTARTING"}),
+    EngineState.RUNNING: frozenset({"RUNNING", "RESIZING"}),
+}
 _RESTARTABLE = frozenset({"UI", "API"})
 """Sources of clusters that are people's own; those of a job or a pipeline end with it."""
 
@@ -51,7 +56,7 @@ class Rest:
 
 def judge_warehouse(found: Mapping[str, Any], check: Check) -> Rest | None:
     """What is to be said besides where it rests; else all is said in the check."""
-    state = _text(found, "state")
+    state = _state(found)
     serverless = found.get("enable_serverless_compute") is True
     kind = "serverless SQL warehouse" if serverless else "SQL warehouse"
     name = _text(found, "name")
@@ -78,7 +83,7 @@ def judge_warehouse(found: Mapping[str, Any], check: Check) -> Rest | None:
 
 def judge_cluster(found: Mapping[str, Any], check: Check) -> Rest | None:
     """As `judge_warehouse`."""
-    state, name = _text(found, "state"), _text(found, "cluster_name")
+    state, name = _state(found), _text(found, "cluster_name")
     check.message = f"cluster {name!r} is in state {state or 'unknown'}"
     if state in {"RUNNING", "RESIZING"}:
         return None
@@ -121,6 +126,14 @@ def _termination(found: Mapping[str, Any]) -> str:
     if not isinstance(reason, dict) or _text(reason, "type") in {"", "SUCCESS"}:
         return ""
     return _text(reason, "code") or _text(found, "state_message")
+
+
+def _state(found: Mapping[str, Any]) -> str:
+    state = _text(found, "state")
+    for seen, named in _STATES.items():
+        if state in named:
+            note_engine_state(seen)
+    return state
 
 
 def _text(found: Mapping[str, Any], key: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
+from floe_monitor.compute.toolkit.dbt_outputs import require_known, secrets_apart
 from floe_monitor.compute.toolkit.env_references import is_template
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -187,11 +187,7 @@ class DatabricksConfig(ReusingConfig):
             raise ValueError(f"dbt-databricks sets {reserved[0]} itself and refuses another")
         return parameters
 
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_apart(cls, data: Any) -> Any:
-        connection_without(SECRETS, data)
-        return data
+    _secrets_apart = secrets_apart(SECRETS)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -21,7 +21,7 @@ from conformance.databricks_standin import (
     grant,
     warehouse,
 )
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,22 @@ EVERY_STATE = ["RUNNING", "STARTING", "STOPPED", "STOPPING", "DELETED", "DELETIN
 EVERY_CLUSTER_STATE = [
     "RUNNING", "PENDING", "RESTARTING", "RESIZING", "TERMINATING", "TERMINATED", "ERROR", "UNKNOWN",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        ("STOPPED", EngineState.SUSPENDED),
+        ("STARTING", EngineState.STARTING),
+        ("RUNNING", EngineState.RUNNING),
+        ("DELETED", None),
+    ],
+)
+def test_a_warehouse_that_wakes_is_seen(
+    probe: Probe, standin: StandIn, state: str, seen: EngineState | None
+) -> None:
+    standin.state.warehouses[WAREHOUSE] = warehouse(state)
+    assert [each.state for each in probe().engine_states] == ([] if seen is None else [seen])
 
 
 @pytest.mark.parametrize("state", EVERY_STATE)
@@ -207,6 +223,9 @@ def test_clusters(
     standin.state.clusters[CLUSTER] = cluster(**changes)
     result = probe(http_path=CLUSTER_PATH)
     assert (result.status, names(result)[-1]) == (status, last), result
+    assert (EngineState.STARTING in [each.state for each in result.engine_states]) == (
+        "starting" in result.message
+    )
     assert says in result.message
     assert f"GET /api/2.1/clusters/get?cluster_id={CLUSTER}" in standin.state.requests
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import secrets_apart
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -69,11 +69,7 @@ class PostgresConfig(ReusingConfig):
                 return self.credentials[key].get_secret_value()
         return ""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _password_apart(cls, data: Any) -> Any:
-        connection_without(PASSWORD_KEYS, data)
-        return data
+    _password_apart = secrets_apart(PASSWORD_KEYS)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

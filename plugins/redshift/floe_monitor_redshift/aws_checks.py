@@ -10,7 +10,9 @@ from floe_monitor.compute import (
     ComputeConnectionError,
     ComputeTimeoutError,
     ConnectionStatus,
+    EngineState,
     ErrorType,
+    note_engine_state,
 )
 from floe_monitor_redshift.aws.keys import KeyChain, UnusableProfileError, profile_in_use
 from floe_monitor_redshift.aws.requests import AwsClient, Keys
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 STATE_SHARE = 0.3
 """Of the time that is left: the state explains, and no login waits for it."""
 _UNREPORTED = (RedshiftError, ComputeConnectionError, ComputeTimeoutError)
+_STATES = {
+    "paused": EngineState.SUSPENDED,
+    "resuming": EngineState.STARTING,
+    "available": EngineState.RUNNING,
+}
+"""Of a cluster. Whether a workgroup's compute rests AWS does not tell."""
 _WITHOUT_RA3 = ("dc1.", "dc2.", "ds1.", "ds2.")
 
 
@@ -131,6 +139,8 @@ class AwsChecks:
             if state is not None:
                 self.state_is_known = True
                 check.message = f"{warehouse} is {state.status}"
+                if (seen := _STATES.get(state.status)) is not None:
+                    note_engine_state(seen)
                 if state.readiness is Readiness.LIMITED:
                     check.warn(f"{warehouse} is {state.status}: sessions may be refused, or only read")
                 if self._config.ra3_node and state.node_type.startswith(_WITHOUT_RA3):

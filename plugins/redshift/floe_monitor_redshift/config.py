@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
+from floe_monitor.compute.toolkit.dbt_outputs import require_known, secrets_apart
+from floe_monitor.compute.toolkit.login_methods import LoginMethods
 from floe_monitor_redshift.endpoints import HostParts, parts_of
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -19,21 +20,21 @@ PASSWORD_KEYS = ("password", "pass")
 AWS_KEYS = ("access_key_id", "secret_access_key")
 SECRETS = (*PASSWORD_KEYS, *AWS_KEYS)
 MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"wake_workgroup"}
-NOT_CHECKABLE = {
+_NOT_CHECKABLE = {
     "browser_identity_center": "it opens a browser for a person to sign in, and no one sits at a daemon; use "
     "iam, iam_role or database",
     "oauth_token_identity_center": "it spends the refresh token of its token_endpoint, and where a provider "
     "rotates such tokens, dbt could not use it any more; use iam, iam_role or database",
 }
 """The methods of dbt-redshift that a probe cannot use, each with its reason."""
-OF_METHOD = {
+_OF_METHOD = {
     "database": ("user", *PASSWORD_KEYS, *AWS_KEYS, "iam_profile"),
     "iam": ("user", *AWS_KEYS, "iam_profile", "autocreate", "db_groups"),
     "iam_role": ("iam_profile",),
 }
 """The keys of the login by method; those of AWS beside a password are the monitor's, to ask for the state of
 the cluster: dbt-redshift reads past them."""
-EVERY_METHODS = frozenset(key for keys in OF_METHOD.values() for key in keys)
+LOGIN_METHODS = LoginMethods(_OF_METHOD, _NOT_CHECKABLE)
 _ROLE = re.compile(r'^(?:[^\W\d][\w$]*|"(?:[^"\x00]|"")+")$')
 """dbt writes the role into `set role …` as it stands: an identifier, or a quoted one."""
 
@@ -145,9 +146,8 @@ class RedshiftConfig(ReusingConfig):
 
     @field_validator("method", mode="before")
     @classmethod
-    def _method_of_a_daemon(cls, method: Any) -> Any:
-        if isinstance(method, str) and method in NOT_CHECKABLE:
-            raise ValueError(f"a probe cannot use it: {NOT_CHECKABLE[method]}")
+    def _method_is_usable(cls, method: Any) -> Any:
+        LOGIN_METHODS.require_usable(method)
         return method
 
     @field_validator("host")
@@ -157,11 +157,7 @@ class RedshiftConfig(ReusingConfig):
             raise ValueError("a name or an address alone: port and database have keys of their own")
         return host
 
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_apart(cls, data: Any) -> Any:
-        connection_without(SECRETS, data)
-        return data
+    _secrets_apart = secrets_apart(SECRETS)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -186,8 +182,8 @@ class RedshiftConfig(ReusingConfig):
 
     @model_validator(mode="after")
     def _login_fits_the_method(self) -> Self:
-        given = {key for key in EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
-        without_use = sorted(given - set(OF_METHOD.get(self.method, EVERY_METHODS)))
+        given = LOGIN_METHODS.keys_given(self)
+        without_use = sorted(given & LOGIN_METHODS.keys_of_others(self.method))
         if without_use:
             raise ValueError(f"{', '.join(without_use)}: of no use with method: {self.method}")
         if self.method in {"database", "iam"} and self.user is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
     UnknownKeysError,
     connection_of,
@@ -14,10 +13,8 @@ from floe_monitor.compute.toolkit.dbt_outputs import (
     unknown_keys,
 )
 from floe_monitor_redshift.config import (
-    EVERY_METHODS,
+    LOGIN_METHODS,
     MONITOR_ONLY,
-    NOT_CHECKABLE,
-    OF_METHOD,
     SECRETS,
     RedshiftConfig,
 )
@@ -53,8 +50,7 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     `UnknownKeysError` for keys that dbt-redshift reads past.
     """
     method = output.get("method") or "database"
-    if method in NOT_CHECKABLE:
-        raise ComputeConfigurationError(f"method {method}: a probe cannot use it: {NOT_CHECKABLE[method]}")
+    LOGIN_METHODS.require_importable(method)
     connection = connection_of(output)
     ignored = set(unknown_keys(connection, RedshiftConfig, MONITOR_ONLY)) - set(SECRETS)
     unknown = sorted(ignored | _of_another(method, connection))
@@ -68,5 +64,5 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_another(method: Any, connection: Mapping[str, Any]) -> set[str]:
     """Keys of another method's login that have a value: dbt-redshift reads past them."""
-    login = EVERY_METHODS - set(OF_METHOD.get(method, EVERY_METHODS))
+    login = LOGIN_METHODS.keys_of_others(method)
     return {key for key in login | _OF_IDENTITY_CENTER if connection.get(key)}

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.redshift_aws_standin import CLUSTER, ROLE, TEMPORARY, WORKGROUP, Key
 from conformance.redshift_standin import PASSWORD
-from floe_monitor.compute import ConnectionStatus, ErrorType, ExpiryKind
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType, ExpiryKind
 
 if TYPE_CHECKING:
     import ssl
@@ -130,6 +130,8 @@ def test_states_of_a_cluster(
     assert (result.status, names(result)[-1]) == (verdict, check)
     assert (state in result.message) == (verdict is not HEALTHY)
     assert bool(result.warnings) == (state == "resizing")
+    seen = {"paused": EngineState.SUSPENDED, "resuming": EngineState.STARTING}
+    assert [each.state for each in result.engine_states] == ([seen[state]] if state in seen else [])
     assert set(aws.state.actions) <= READING
     assert ("GetClusterCredentials" in aws.state.actions) == (verdict is HEALTHY)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from floe_monitor.compute import ComputeError, ConnectionStatus, ErrorType
+from floe_monitor.compute import ComputeError, ConnectionStatus, EngineState, ErrorType, note_engine_state
 from floe_monitor_snowflake.errors import classify
 from floe_monitor_snowflake.grants import IN_DATABASE, IN_SCHEMA, grantees, held, lacking
 from floe_monitor_snowflake.identifiers import like, literal, quoted, stored, why_unusable
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _RESTING = frozenset({"SUSPENDED", "SUSPENDING"})
+_STATES = {
+    **dict.fromkeys(_RESTING, EngineState.SUSPENDED),
+    "RESUMING": EngineState.STARTING,
+    "STARTED": EngineState.RUNNING,
+    "RESIZING": EngineState.RUNNING,
+}
 _SESSION_LOST = frozenset({ErrorType.TIMEOUT, ErrorType.CONNECTION, ErrorType.AUTHENTICATION})
 
 
@@ -164,6 +170,8 @@ class _Examination:
         sql = f"SHOW WAREHOUSES LIKE {like(warehouse)}"
         rows = self._show(sql, "the list of warehouses", check)
         row = _named(rows or [], warehouse)
+        if row is not None and (seen := _STATES.get(_state(row))) is not None:
+            note_engine_state(seen)
         if row is not None and _state(row) == "RESUMING":
             check.degrade(f"warehouse {warehouse!r} is starting: dbt's first query waits for it")
         elif row is None and rows is not None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from conformance.snowflake_standin import PASSWORD, TOKEN, StandIn
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType
 
 if TYPE_CHECKING:
     import ssl
@@ -103,21 +103,29 @@ def test_a_suspended_warehouse_is_reported_and_not_resumed(probe: Probe, standin
 
 
 @pytest.mark.parametrize(
-    ("state", "auto_resume", "status", "last"),
+    ("state", "auto_resume", "status", "last", "seen"),
     [
-        ("SUSPENDING", "true", HEALTHY, "asleep"),
-        ("SUSPENDED", "false", UNHEALTHY, "asleep"),
-        ("RESUMING", "true", DEGRADED, "warehouse"),
-        ("RESUMING", "false", DEGRADED, "warehouse"),
-        ("RESIZING", "false", HEALTHY, "warehouse"),
+        ("SUSPENDING", "true", HEALTHY, "asleep", EngineState.SUSPENDED),
+        ("SUSPENDED", "false", UNHEALTHY, "asleep", EngineState.SUSPENDED),
+        ("RESUMING", "true", DEGRADED, "warehouse", EngineState.STARTING),
+        ("RESUMING", "false", DEGRADED, "warehouse", EngineState.STARTING),
+        ("RESIZING", "false", HEALTHY, "warehouse", EngineState.RUNNING),
+        ("STARTED", "true", HEALTHY, "warehouse", EngineState.RUNNING),
     ],
 )
 def test_one_rule_for_what_sleeps(
-    probe: Probe, standin: StandIn, state: str, auto_resume: str, status: ConnectionStatus, last: str
+    probe: Probe,
+    standin: StandIn,
+    state: str,
+    auto_resume: str,
+    status: ConnectionStatus,
+    last: str,
+    seen: EngineState,
 ) -> None:
     standin.account.warehouses["TRANSFORMING"] = {"state": state, "auto_resume": auto_resume}
     result = probe()
     assert (result.status, result.checks[-1].name) == (status, last)
+    assert [each.state for each in result.engine_states] == [seen]
     assert standin.account.warehouses["TRANSFORMING"]["state"] == state
     assert standin.woken == []
 

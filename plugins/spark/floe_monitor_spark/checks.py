@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ComputeConnectionError, ComputeTimeoutError, ConnectionStatus
+from floe_monitor.compute import (
+    ComputeConnectionError,
+    ComputeTimeoutError,
+    ConnectionStatus,
+    EngineState,
+    note_engine_state,
+)
 from floe_monitor.compute.toolkit.connection_cache import HOLDS
 from floe_monitor_spark.cluster import ClusterSession
 from floe_monitor_spark.errors import ServerError, UnexpectedAnswerError
@@ -31,6 +37,8 @@ def examine(config: SparkConfig, user: str, validation: Validation, session: Ses
     with validation.check("query"):
         if session.run("select 1 as id") != [[1]]:
             raise UnexpectedAnswerError("`select 1` brought something else than 1")
+    if isinstance(session, ClusterSession):
+        note_engine_state(EngineState.RUNNING)
     with _limitation(validation, "schema") as check:
         exists = _look_for_schema(session, config.schema_, check)
     if check.status is ConnectionStatus.HEALTHY:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType, note_engine_state
 from floe_monitor.compute.toolkit.responses import json_object
 from floe_monitor_spark.errors import HttpStatusError
 from floe_monitor_spark.session import Session
@@ -72,16 +72,20 @@ class Cluster:
 
     def _judged(self, state: str | None) -> State:
         if state in _AWAKE:
+            note_engine_state(EngineState.RUNNING)
             return State(usable=True, runs=True)
         if state in _ILL:
             return _unusable(
                 f"the cluster is in state {state}", ConnectionStatus.UNHEALTHY, ErrorType.CONNECTION
             )
         if state in _STARTING:
+            note_engine_state(EngineState.STARTING)
             return _unusable(f"the cluster is starting ({state})")
         if state not in _ASLEEP:
             return _NO_STATE
+        note_engine_state(EngineState.SUSPENDED)
         if self._config.wake_cluster:
+            note_engine_state(EngineState.STARTING)  # by the session that is opened next
             return State(usable=True, runs=False)
         return State(
             usable=False,

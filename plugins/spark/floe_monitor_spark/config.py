@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without
+from floe_monitor.compute.toolkit.dbt_outputs import secrets_apart
 
 Auth = Literal["NOSASL", "NONE", "LDAP", "CUSTOM", "KERBEROS"]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
@@ -107,7 +107,7 @@ class SparkConfig(ReusingConfig):
 
     @field_validator("method", mode="before")
     @classmethod
-    def _method_of_a_daemon(cls, method: Any) -> Any:
+    def _method_is_usable(cls, method: Any) -> Any:
         if isinstance(method, str) and method in REFUSED_METHODS:
             raise ValueError(REFUSED_METHODS[method])
         return method
@@ -137,11 +137,7 @@ class SparkConfig(ReusingConfig):
             raise ValueError(f"dbt-spark refuses numbers and booleans: put the value of {odd[0]} in quotes")
         return parameters
 
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_apart(cls, data: Any) -> Any:
-        connection_without(SECRET_KEYS, data)
-        return data
+    _secrets_apart = secrets_apart(SECRET_KEYS)
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:

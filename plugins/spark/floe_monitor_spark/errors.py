@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.toolkit import http_status
 from floe_monitor.compute.toolkit.bounded_socket import ProtocolError
 from floe_monitor.compute.toolkit.proxies import ProxyError
 
@@ -96,14 +97,6 @@ _BY_KIND = {
     LoginRefusedError: ErrorType.AUTHENTICATION,
     UnexpectedAnswerError: ErrorType.CONFIGURATION,
 }
-_BY_HTTP_STATUS = {
-    401: ErrorType.AUTHENTICATION,
-    403: ErrorType.PERMISSION,
-    407: ErrorType.CONFIGURATION,
-    408: ErrorType.TIMEOUT,
-    429: ErrorType.CONNECTION,
-    504: ErrorType.TIMEOUT,
-}
 
 
 @contextmanager
@@ -122,8 +115,7 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, ServerError):
         return Failure(_of_server(error), message)
     if isinstance(error, HttpStatusError):
-        by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
-        return Failure(_BY_HTTP_STATUS.get(error.status, by_class), message)
+        return Failure(http_status.error_type_of(error.status), message)
     for kind, error_type in _BY_KIND.items():
         if isinstance(error, kind):
             return Failure(error_type, message)

@@ -11,7 +11,7 @@ import pytest
 from floe_monitor_spark.connect import system_user
 from floe_monitor_spark.errors import summary
 
-from floe_monitor.compute import ConnectionStatus, ErrorType
+from floe_monitor.compute import ConnectionStatus, EngineState, ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,10 +201,15 @@ def test_a_cluster_is_not_woken(
     assert ("waits for it, minutes as a rule" in result.message) is (status is HEALTHY)
     assert len(server.seen.requests) == 1
     assert server.seen.sessions == []
+    states = {HEALTHY: [EngineState.SUSPENDED], DEGRADED: [EngineState.STARTING], UNHEALTHY: []}
+    assert [each.state for each in result.engine_states] == states[status]
 
 
 def test_a_cluster_may_be_woken(validate: Probe, databricks: Any, http_keys: Any) -> None:
-    assert validate(http_keys(databricks("TERMINATED").port, wake_cluster=True)).status is HEALTHY
+    result = validate(http_keys(databricks("TERMINATED").port, wake_cluster=True))
+    assert result.status is HEALTHY
+    states = [each.state for each in result.engine_states]
+    assert states == [EngineState.SUSPENDED, EngineState.STARTING, EngineState.RUNNING]
 
 
 @pytest.mark.parametrize(

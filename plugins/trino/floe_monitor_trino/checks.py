@@ -16,6 +16,7 @@ from floe_monitor.compute import (
     ConnectionStatus,
     ErrorType,
 )
+from floe_monitor.compute.toolkit.limitations import degrade_by
 from floe_monitor_trino.errors import (
     QueryError,
     TrinoError,
@@ -50,7 +51,7 @@ def examine(config: TrinoConfig, validation: Validation, session: Session) -> No
     if config.may_be_asleep:
         _leave_asleep(validation)
         return
-    with validation.check("query") as check, _limited(check):
+    with validation.check("query") as check, degrade_by(limitation, check):
         if session.run("select 1 as id", "the query") != [[1]]:
             raise UnexpectedAnswerError("`select 1` brought something else than 1")
     if check.status is ConnectionStatus.HEALTHY:
@@ -75,18 +76,6 @@ def _leave_asleep(validation: Validation) -> None:
             "asked; set wake_cluster to have it probed",
             ErrorType.CONFIGURATION,
         )
-
-
-@contextmanager
-def _limited(check: Check) -> Iterator[None]:
-    """An answer that means `not now` is a limitation, not a failure."""
-    try:
-        yield
-    except Exception as error:
-        found = limitation(error)
-        if found is None:
-            raise
-        check.degrade(found.message, found.error_type)
 
 
 class _Examination:
@@ -122,7 +111,7 @@ class _Examination:
                 on_failure=ConnectionStatus.DEGRADED,
                 fatal=(ComputeConnectionError, ComputeTimeoutError, UnfinishedError),
             ) as check,
-            _limited(check),
+            degrade_by(limitation, check),
         ):
             yield check
 

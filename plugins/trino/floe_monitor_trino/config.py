@@ -8,13 +8,14 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from floe_monitor.compute.toolkit import connection_cache
 from floe_monitor.compute.toolkit.connection_cache import ReusingConfig
-from floe_monitor.compute.toolkit.dbt_outputs import connection_without, require_known
+from floe_monitor.compute.toolkit.dbt_outputs import require_known, secrets_apart
+from floe_monitor.compute.toolkit.login_methods import LoginMethods
 
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$", max_length=4096)]
 
 SECRETS = ("password", "jwt_token", "starburst_secret_key")
 MONITOR_ONLY = connection_cache.MONITOR_ONLY | {"wake_cluster"}
-NOT_CHECKABLE = {
+_NOT_CHECKABLE = {
     "kerberos": "its driver waits for the Kerberos library and a key distribution centre, and sets a "
     "variable in the environment of its whole process; use ldap, jwt or certificate",
     "gssapi": "its driver waits for the Kerberos library and a key distribution centre, which nothing "
@@ -24,14 +25,14 @@ NOT_CHECKABLE = {
     "use jwt",
 }
 """The methods of dbt-trino that a probe cannot use, each with its reason."""
-OF_METHOD = {
+_OF_METHOD = {
     "none": ("user", "http_scheme"),
     "ldap": ("user", "password", "impersonation_user"),
     "jwt": ("user", "jwt_token"),
     "certificate": ("user", "client_certificate", "client_private_key"),
 }
 """The keys of the login that dbt-trino reads, by method; it ignores those of another."""
-EVERY_METHODS = frozenset(key for keys in OF_METHOD.values() for key in keys)
+LOGIN_METHODS = LoginMethods(_OF_METHOD, _NOT_CHECKABLE)
 _NEEDED = {
     "none": ("user",),
     "ldap": ("user", "password"),
@@ -141,9 +142,8 @@ class TrinoConfig(ReusingConfig):
 
     @field_validator("method", mode="before")
     @classmethod
-    def _method_of_a_daemon(cls, method: Any) -> Any:
-        if isinstance(method, str) and method in NOT_CHECKABLE:
-            raise ValueError(f"a probe cannot use it: {NOT_CHECKABLE[method]}")
+    def _method_is_usable(cls, method: Any) -> Any:
+        LOGIN_METHODS.require_usable(method)
         return method
 
     @field_validator("host")
@@ -161,11 +161,7 @@ class TrinoConfig(ReusingConfig):
                 raise ValueError(f"dbt's driver sets {name} itself and refuses another: use the key for it")
         return headers
 
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_apart(cls, data: Any) -> Any:
-        connection_without(SECRETS, data)
-        return data
+    _secrets_apart = secrets_apart(SECRETS)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -174,8 +170,8 @@ class TrinoConfig(ReusingConfig):
         if not self.catalog_name:
             raise ValueError("missing: database")
         require_known(self.credentials, SECRETS)
-        given = {key for key in EVERY_METHODS if key in self.credentials or getattr(self, key, None)}
-        without_use = sorted(given - set(OF_METHOD.get(self.method, EVERY_METHODS)))
+        given = LOGIN_METHODS.keys_given(self)
+        without_use = sorted(given & LOGIN_METHODS.keys_of_others(self.method))
         if without_use == ["http_scheme"]:
             # Its value is not repeated in messages, and would be found in the key's name.
             raise ValueError(f"the scheme is of no use with method: {self.method}, which always uses TLS")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ErrorType, Failure
+from floe_monitor.compute.toolkit import http_status
 from floe_monitor.compute.toolkit.responses import protocol_errors_as
 
 if TYPE_CHECKING:
@@ -85,14 +86,6 @@ _BY_TYPE = {
     "USER_ERROR": ErrorType.CONFIGURATION,  # only configured names and settings can be wrong in a probe's
     "EXTERNAL": ErrorType.CATALOG,  # what lies behind a connector
 }
-_BY_HTTP_STATUS = {
-    401: ErrorType.AUTHENTICATION,
-    403: ErrorType.PERMISSION,
-    407: ErrorType.CONFIGURATION,
-    408: ErrorType.TIMEOUT,
-    429: ErrorType.CONNECTION,
-    504: ErrorType.TIMEOUT,
-}
 _NOT_NOW = frozenset({429, 503})
 
 
@@ -138,8 +131,7 @@ def one_line(text: str) -> str:
 def _of_status(error: HttpStatusError) -> ErrorType:
     if error.denied:
         return ErrorType.PERMISSION
-    by_class = ErrorType.CONNECTION if error.status >= 500 else ErrorType.CONFIGURATION
-    return _BY_HTTP_STATUS.get(error.status, by_class)
+    return http_status.error_type_of(error.status)
 
 
 def _plain_text_line(answer: HttpAnswer) -> str:

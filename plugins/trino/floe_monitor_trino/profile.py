@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from floe_monitor.compute import ComputeConfigurationError
 from floe_monitor.compute.toolkit.dbt_outputs import (
     UnknownKeysError,
     connection_of,
@@ -14,10 +13,8 @@ from floe_monitor.compute.toolkit.dbt_outputs import (
     unknown_keys,
 )
 from floe_monitor_trino.config import (
-    EVERY_METHODS,
+    LOGIN_METHODS,
     MONITOR_ONLY,
-    NOT_CHECKABLE,
-    OF_METHOD,
     SECRETS,
     TrinoConfig,
 )
@@ -52,8 +49,7 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
     `UnknownKeysError` for keys that dbt-trino ignores.
     """
     method = output.get("method", "none")
-    if method in NOT_CHECKABLE:
-        raise ComputeConfigurationError(f"method {method}: a probe cannot use it: {NOT_CHECKABLE[method]}")
+    LOGIN_METHODS.require_importable(method)
     connection = connection_of(output)
     ignored = unknown_keys(connection, TrinoConfig, MONITOR_ONLY)
     unknown = sorted({*ignored} - set(SECRETS) | {*_of_another(method, connection)})
@@ -65,4 +61,4 @@ def import_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_another(method: Any, connection: Mapping[str, Any]) -> frozenset[str]:
     """Keys of another method's login: dbt-trino ignores them."""
-    return EVERY_METHODS.intersection(connection) - set(OF_METHOD.get(method, EVERY_METHODS))
+    return LOGIN_METHODS.keys_of_others(method).intersection(connection)
