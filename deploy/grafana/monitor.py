@@ -8,6 +8,7 @@ from deploy.alerts.rule import MONITOR_LABELS
 from deploy.grafana.board import build
 from deploy.grafana.configuration import configuration
 from deploy.grafana.links import MONITOR
+from deploy.grafana.messages import messages
 from deploy.grafana.panels import (
     GREEN,
     GREY,
@@ -228,35 +229,4 @@ def itself() -> list[Sized]:
                 Query(ours(f"process_resident_memory_bytes{{{MONITORS}}}"), "{{instance}}"),
             ),
         ),
-    ]
-
-
-def messages() -> list[Sized]:
-    """Of what does not happen at all there is no series: 0 is shown."""
-    sent = rate("floe_monitor_notifications_total", MONITORS, "channel, result")
-    waiting = f"sum by (channel) (floe_monitor_notifications_pending{{{MONITORS}}})"
-    refused = rate("floe_monitor_http_requests_refused_total", MONITORS, "reason")
-    panels = (
-        (
-            "Messages",
-            "Per second, by channel and by what became of them.",
-            "ops",
-            sent,
-            "{{channel}} {{result}}",
-        ),
-        ("Messages that wait", "Those held in quiet hours included.", "none", waiting, "{{channel}}"),
-        ("Requests refused", "Per second, by the reason.", "ops", refused, "{{reason}}"),
-    )
-    history = timeline(
-        "History",
-        "Whether it is written, where one is configured; what waits is lost when memory for it is full.",
-        Query(f"min by ({MONITOR_LABELS}) (floe_monitor_history_up{{{MONITORS}}})", "{{instance}}"),
-        mappings=yes_or_no(f"written, {GREEN}", f"not written, {RED}"),
-    )
-    return [
-        *(
-            (6, 7, lines(title, description, unit, Query(f"{expr} or vector(0)", legend)))
-            for title, description, unit, expr, legend in panels
-        ),
-        (6, 7, history),
     ]
