@@ -9,6 +9,8 @@ LOCKED := $(PIP) install --no-deps --require-hashes
 
 # Most of a test's time is waiting, so there are more workers than cores.
 PARALLEL := -n 6
+# Those of test-fast wait for little, and each worker first spends seconds on collecting every test.
+PARALLEL_FAST := -n 3
 
 # Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,7 +39,7 @@ test: $(VENV)/dev.done ## run the tests
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-fast: $(VENV)/dev.done ## run those that start no process and no server
-	$(BIN)/python -m pytest $(PARALLEL) --fast $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL_FAST) --fast $(PYTEST_ARGS)
 
 test-lowest: $(VENV)/created ## run the tests against the lowest versions allowed
 	@folder=$$($(BIN)/python -m conformance.environments lowest.txt) && $$folder/bin/python -m pytest $(PYTEST_ARGS)
