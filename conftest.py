@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _HARNESS = (
     "certificates",
     "distribution",
+    "garbage_collection",
     "leftovers",
     "plugin_targets",
     "repeats",
