@@ -95,7 +95,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 check=True,
-                timeout=50,
+                timeout=150,
             )
 
     def start(self) -> None:
