@@ -196,10 +196,13 @@ class SamplePast:
         typical = 0.02 + chance.random() * 0.3
         last = int(self._fleet.now // length)
         begun = chance.choice((0, 0, 0, 12, 30))
+        since = self._fleet.state.targets[name].health.since
         periods = []
         for place in range(begun, 90):
             failed = chance.choice((0.02, 0.08, 0.4, 1.0)) if chance.random() < 0.028 else 0.0
             slow = 0.5 if chance.random() < 0.02 else 0.0
+            if (last - 88 + place) * length > since:  # what a row says of the present holds in its strip
+                failed = slow = 0.0
             p50 = typical * (1 + 0.25 * chance.random()) * (1.6 if place % 24 in (8, 9, 10) else 1.0)
             bad = length * failed * 0.3
             periods.append(
@@ -225,6 +228,15 @@ def all_well() -> Fleet:
     fleet = Fleet()
     for name, plugin, team, checks, typical in FLEET:
         fleet.add(name, plugin, team, checks, typical)
+    return fleet
+
+
+def one_down() -> Fleet:
+    reset = "the server closed the connection while we waited for the answer to the login"
+    fleet = Fleet()
+    for name, plugin, team, checks, typical in FLEET:
+        case = Case(UNHEALTHY, "connect", ErrorType.CONNECTION, reset, 312) if name == "events" else None
+        fleet.add(name, plugin, team, checks, typical, case)
     return fleet
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from docs.sample_fleet import all_well, some_down, ten_thousand
+from docs.sample_fleet import all_well, one_down, some_down, ten_thousand
 from floe_monitor.domain.liveness import LivenessLimits
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.web.access_control import AccessControl
@@ -101,6 +101,7 @@ def main() -> int:
     incident = some_down()
     opened = next(each.id for each in incident.state.incidents.view() if each.members_total > 1)
     asyncio.run(photograph(all_well(), [Shot("all-well", "/")], browser))
+    asyncio.run(photograph(one_down(), [Shot("one-down", "/")], browser))
     asyncio.run(
         photograph(
             incident,

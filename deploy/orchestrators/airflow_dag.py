@@ -44,6 +44,9 @@ def dbt_behind_gate() -> None:
                 raise AirflowFailException(said.get("detail", str(error))) from None
             print("closed:", *said.get("reasons", [said.get("detail")]), sep="\n  ")
             return False
+        except OSError as error:  # the daemon is being replaced: that is no reason to give a day's run up
+            print(f"no answer from {MONITOR}: {error}")
+            return False
 
     @task(retries=3, retry_delay=timedelta(minutes=2))
     def build() -> None:

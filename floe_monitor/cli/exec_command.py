@@ -173,7 +173,7 @@ def _verdict(results: Sequence[ProbeResult]) -> str:
     limited = [one_line(result) for result in results if result.status.value == "degraded"]
     if limited:
         return f"an engine may be at fault: {'; '.join(limited)}"
-    return "every engine is well, the fault is the command's own"
+    return "every engine is well now, the fault seems the command's own"
 
 
 def _say(done: _Run, log: LogFormat, text: str | None) -> None:

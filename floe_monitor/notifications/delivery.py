@@ -26,7 +26,7 @@ log = logging.getLogger("floe_monitor.notifications")
 
 LONGEST_PAUSE = 300.0
 MOST_REFUSALS = 5
-"""Attempts for a message that the receiver refuses for what it is: others wait behind it."""
+"""Of a message for what it is: others wait behind it. What failed for another reason does not count."""
 LOOK_SECONDS = 1.0
 LONGEST_WAIT = 3600.0
 """Before an attempt that a former process has put off, whatever the clock says."""
@@ -111,7 +111,8 @@ class Delivery:
 
     def _failed(self, message: Message, error: SendError) -> None:
         now, attempts = self._clock(), message.attempts + 1
-        refused = error.refused and attempts >= MOST_REFUSALS
+        refusals = message.refusals + error.refused
+        refused = error.refused and refusals >= MOST_REFUSALS
         if refused or now - message.created_at >= self._give_up:
             self._outbox.bury(self.channel, message)
             log.error(
@@ -128,9 +129,8 @@ class Delivery:
         pause = max(self._pause(attempts), error.retry_after or 0.0)
         self._put_off = message.key, self._monotonic() + pause
         due = now + pause
-        self._outbox.postpone(
-            self.channel, replace(message, attempts=attempts, due_at=due, error=str(error)[:300])
-        )
+        later = replace(message, attempts=attempts, refusals=refusals, due_at=due, error=str(error)[:300])
+        self._outbox.postpone(self.channel, later)
 
     def _pause(self, attempts: int) -> float:
         """Twice as long each time, and between half and all of it, so that many monitors do not come at

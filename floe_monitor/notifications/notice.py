@@ -58,6 +58,8 @@ class Message:
     document: Mapping[str, Any] = field(default_factory=dict)
     """As a webhook gets it."""
     attempts: int = 0
+    refusals: int = 0
+    """Of these, those in which the receiver refused the message for what it is."""
     due_at: float = 0.0
     error: str = ""
     """Why the last attempt failed; never a secret."""
@@ -92,7 +94,8 @@ def message_from_json(body: Any) -> Message | None:
         and _is_event(found.event)
         and isinstance(found.document, dict)
         and all(isinstance(each, str) for each in (found.key, found.channel, found.title, found.body))
-        and all(isinstance(each, int | float) for each in (found.created_at, found.due_at, found.attempts))
+        and all(isinstance(each, int | float) for each in (found.created_at, found.due_at))
+        and all(isinstance(each, int) for each in (found.attempts, found.refusals))
     )
     return found if sound else None
 

@@ -100,7 +100,7 @@ class Notifier:
             self._thread.join(timeout)
         for channel in self._channels:
             channel.delivery.join(max(0.0, until - time.monotonic()))
-        self._outbox.close()
+        self._outbox.close(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
         while not self._closing.is_set():

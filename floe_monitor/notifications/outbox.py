@@ -117,11 +117,17 @@ class Outbox:
                 queue[0] = (number, message)
                 self._write({_row(channel, number): to_json(message)}, [])
 
-    def close(self) -> None:
-        with self._lock:
+    def close(self, timeout: float = -1.0) -> None:
+        """Within `timeout` seconds where that is not negative: a call to the store that hangs has the lock,
+        and the end of the process closes what that has open."""
+        if not self._lock.acquire(timeout=timeout):
+            return
+        try:
             if self._store is not None:
                 self._store.close()
                 self._is_open = False
+        finally:
+            self._lock.release()
 
     # ------------------------------------------------------------ under the lock
 

@@ -128,8 +128,8 @@ class Api:
 
     async def gate(self, request: Request) -> Response:
         query = GateQuery.parse(request.query_params.multi_items())
-        targets = dict(self._state.targets)
-        status, body = await anyio.to_thread.run_sync(judge, targets, query)  # of thousands it takes time
+        named = [self.snapshot(name) for name in query.names] or list(self._state.targets.values())
+        status, body = await anyio.to_thread.run_sync(judge, named, query)  # of thousands it takes time
         return json_response(body, status)
 
     async def validate(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute.toolkit.suggestions import nearest, suggestion, with_hint
+from floe_monitor.compute.toolkit.suggestions import suggestion
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.settings.durations import parse_duration
@@ -15,7 +15,7 @@ from floe_monitor.web.responses import ProblemError
 from floe_monitor.web.target_query import has_labels, parse_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from floe_monitor.domain.json_types import GateJson, GateTargetJson
     from floe_monitor.domain.state import TargetSnapshot
@@ -55,14 +55,8 @@ class GateQuery:
             strict=_flag(values["strict"][-1]) if "strict" in values else False,
         )
 
-    def select(self, targets: Mapping[str, TargetSnapshot]) -> list[TargetSnapshot]:
-        """`ProblemError` 404 where a name is no target's, or nothing is selected."""
-        for name in self.names:
-            if name not in targets:
-                near = nearest(name, targets)
-                problem = with_hint(f"no target {name[:128]!r}", near)
-                raise ProblemError(HTTPStatus.NOT_FOUND, problem, nearest=near)
-        named = [targets[name] for name in self.names] if self.names else list(targets.values())
+    def select(self, named: Sequence[TargetSnapshot]) -> list[TargetSnapshot]:
+        """`ProblemError` 404 where none has the labels."""
         selected = [snapshot for snapshot in named if has_labels(snapshot.target.labels, self.labels)]
         if not selected:
             problem = "no target is selected; a gate of nothing is not open"
@@ -84,12 +78,12 @@ class GateQuery:
         return None
 
 
-def judge(targets: Mapping[str, TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus, GateJson]:
-    """200 where every selected target can be used, else 503, and the answer's body."""
+def judge(named: Sequence[TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus, GateJson]:
+    """200 where every one of these that has the labels can be used, else 503, and the answer's body."""
     now = time.time()
     rows: list[GateTargetJson] = []
     closed: list[str] = []
-    for snapshot in query.select(targets):
+    for snapshot in query.select(named):
         obstacle = query.obstacle(snapshot, now)
         last = snapshot.last
         row: GateTargetJson = {

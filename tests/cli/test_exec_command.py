@@ -41,13 +41,19 @@ def start(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_runs_once_the_target_is_up_and_hands_its_status_on(configure: Any, start: Any) -> None:
-    configure({"dev": MEMORY, "other": FILE})
-    process = start("--target", "dev", "--", "sh", "-c", 'cat; echo "ran $1"; exit 7', "sh", "--debug")
+def test_runs_once_the_target_is_up_and_hands_its_status_on(configure: Any, start: Any, place: Path) -> None:
+    import duckdb
+
+    configure({"dev": FILE, "other": {**FILE, "connection": {"path": "none.duckdb", "must_exist": True}}})
+    options = ("--target", "dev", "--interval", "100ms")
+    process = start(*options, "--", "sh", "-c", 'cat; echo "ran $1"; exit 7', "sh", "--debug")
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("dev: unhealthy"), "it is waited for"
+    duckdb.connect(str(place / "x.duckdb")).close()
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (7, "ran --debug\n")
     assert err.splitlines()[-1].startswith("sh ended with 7 after ")
-    assert err.splitlines()[-1].endswith(": every engine is well, the fault is the command's own")
+    assert err.splitlines()[-1].endswith(": every engine is well now, the fault seems the command's own")
 
 
 def test_is_not_run_where_the_target_stays_down(configure: Any, call: Any, place: Path) -> None:

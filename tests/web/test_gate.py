@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from floe_monitor.compute.models import ConnectionStatus
+from floe_monitor.domain.shards import Shard, assigned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -83,6 +84,14 @@ async def test_what_was_never_probed_closes_it(client: httpx.AsyncClient, add: A
     add("new", None)
     answer = await client.get("/api/v1/gate?targets=new")
     assert (answer.status_code, answer.json()["reasons"]) == (503, ["new: not probed yet"])
+
+
+async def test_a_shard_says_which_one_to_ask(client: httpx.AsyncClient, surface: Any) -> None:
+    surface.state.shard = Shard(0, 2, 1)
+    other = next(name for name in map(str, range(50)) if assigned(name, 2, 1) == (1,))
+    answer = await client.get(f"/api/v1/gate?targets={other}")
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith("one of that name would be on 1")
 
 
 @pytest.mark.parametrize(
