@@ -101,9 +101,12 @@ def made_up(locks: Iterable[Path], index: Path) -> dict[str, str]:
     """The locks' texts over wheels made up for them; the index has a newer release of each too.
 
     Each wheel requires those that are locked with extras, but plainly: that is what has pip, when it resolves
-    a lock again, take the newer release, of which the lock has no hash.
+    a lock again, take the newer release, of which the lock has no hash. A lock without any gets one.
     """
     pins = {lock: [pin for pin in pins_of(lock) if pin.applies] for lock in locks}
+    for found in pins.values():
+        if not any(pin.extras for pin in found):
+            found[0] = found[0]._replace(extras="[extra]")
     everything = {(pin.name, pin.version) for found in pins.values() for pin in found}
     extended = sorted({pin.name for found in pins.values() for pin in found if pin.extras})
     digests = {}
@@ -199,6 +202,16 @@ def test_the_makefile_installs_what_is_locked_whatever_is_newer(tmp_path: Path) 
     wanted = wanted_of(*locks)
     found = installed(project / ".venv" / "bin" / "python")
     assert {name: found.get(name) for name in wanted} == wanted
+    for lock in locks:
+        assert_tempts(sys.executable, index, project / "requirements" / lock.name)
+
+
+def assert_tempts(python: Path | str, index: Path, lock: Path) -> None:
+    """Resolved again, the lock is refused: the newer releases would break an installation that resolves."""
+    options = ["--dry-run", "--ignore-installed", "--require-hashes"]
+    resolved = pip(python, index, "install", *options, "--requirement", str(lock))
+    assert resolved.returncode != 0
+    assert "--require-hashes mode" in resolved.stderr
 
 
 @pytest.mark.gate
@@ -212,10 +225,7 @@ def test_an_environment_gets_what_is_locked_whatever_is_newer(tmp_path: Path) ->
     (tmp_path / "pins.txt").write_text(made_up([lock], index)[lock.name])
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, timeout=120)
     python = tmp_path / "venv" / "bin" / "python"
-    # The index does tempt: resolved again, the lock is refused.
-    resolved = pip(python, index, "install", "--require-hashes", "--requirement", str(tmp_path / "pins.txt"))
-    assert resolved.returncode != 0
-    assert "--require-hashes mode" in resolved.stderr
+    assert_tempts(python, index, tmp_path / "pins.txt")
     done = pip(python, index, *environments.INSTALL, str(tmp_path / "pins.txt"))
     assert done.returncode == 0, done.stderr
     wanted = wanted_of(lock)

@@ -38,7 +38,7 @@ def test_a_page_survives_a_restart_of_the_daemon(start_daemon: Callable[..., Dae
     with Browser(str(BROWSER), tmp_path / "profile") as browser:
         browser.open(daemon.url + "/")
         browser.wait_for("document.querySelector('h1').textContent === 'All 2 targets are healthy'")
-        browser.wait_for("document.body.innerText.includes('the last 90 hours')")
+        browser.wait_for("document.body.innerText.includes('The last 90 hours')")
         browser.wait_for("document.querySelector('.uptime').textContent.includes('100 %')")
         browser.value("window.same = true; document.getElementById('search').value = 'typed'")
         dev = "document.getElementById('t-dev')?.closest('.row').querySelector('time[data-for]')?.dateTime"

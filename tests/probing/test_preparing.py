@@ -15,7 +15,6 @@ from floe_monitor.probing.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from floe_monitor.domain.events import ProbeResult
     from floe_monitor.domain.targets import Target
@@ -95,11 +94,11 @@ async def test_one_that_does_not_end_is_told_and_bounded(
 
 
 async def test_a_credential_file_that_hangs_is_within_the_deadline(
-    probe: Probe, make_target: MakeTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, within: Any
+    probe: Probe, make_target: MakeTarget, lab: Any, monkeypatch: pytest.MonkeyPatch, within: Any
 ) -> None:
     """What is read before the preparation is the target's own: it does not get the time of an import."""
     target = make_target("healthy", timeout=0.3)
-    monkeypatch.setattr(type(target), "resolve", lambda _: time.sleep(1))
+    monkeypatch.setattr(type(target), "resolve", lambda _: lab.FOREVER.wait())
     with within(0.3):
         result = await probe(target)
     assert (result.error_type, result.worker) == (ErrorType.TIMEOUT, "stuck")

@@ -113,9 +113,9 @@ async def test_a_hang_is_a_timeout_on_time_and_stays_stuck(
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 async def test_a_timeout_names_the_check_it_hangs_in(
-    probe: Probe, make_target: MakeTarget, isolation: str
+    probe: Probe, make_target: MakeTarget, isolation: str, unhurried: Callable[[float], float]
 ) -> None:
-    result = await probe(make_target("hang_in_a_check", timeout=0.3, isolation=isolation))
+    result = await probe(make_target("hang_in_a_check", timeout=unhurried(0.3), isolation=isolation))
     assert "check 'query' did not return" in result.message
     assert [(check.name, check.status.value, check.error_type) for check in result.checks] == [
         ("connect", "healthy", None),
@@ -125,9 +125,9 @@ async def test_a_timeout_names_the_check_it_hangs_in(
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 async def test_a_timeout_has_the_status_that_its_check_names(
-    probe: Probe, make_target: MakeTarget, isolation: str
+    probe: Probe, make_target: MakeTarget, isolation: str, unhurried: Callable[[float], float]
 ) -> None:
-    result = await probe(make_target("hang_in_an_extension", timeout=0.3, isolation=isolation))
+    result = await probe(make_target("hang_in_an_extension", timeout=unhurried(0.3), isolation=isolation))
     assert (result.status, result.error_type) == (ConnectionStatus.DEGRADED, ErrorType.TIMEOUT)
     assert "check 'extension:x' did not return" in result.message
     assert [(check.name, check.status.value) for check in result.checks] == [

@@ -16,7 +16,7 @@ from floe_monitor.probing.workers import Slot, WorkerPool
 async def run_in(pool: WorkerPool, slot: Slot, call: Any) -> Call[Any]:
     ended: asyncio.Future[Call[Any]] = asyncio.get_running_loop().create_future()
     pool.submit(slot, call, ended.set_result)
-    return await asyncio.wait_for(ended, 5)
+    return await asyncio.wait_for(ended, 60)
 
 
 async def test_a_call_runs_on_another_thread_and_frees_its_slot() -> None:
@@ -55,9 +55,9 @@ async def test_a_slot_stays_taken_until_the_worker_really_ends() -> None:
         await asyncio.wait_for(pool.acquire("p"), 0.1)
     assert (pool.counts["p"].busy, pool.counts["p"].stuck) == (1, 1)
     release.set()
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 60)
     assert (pool.counts["p"].busy, pool.counts["p"].stuck) == (0, 0)
-    await asyncio.wait_for(pool.acquire("p"), 5)
+    await asyncio.wait_for(pool.acquire("p"), 60)
     pool.close()
 
 
@@ -66,10 +66,10 @@ async def test_one_plugin_cannot_take_every_slot() -> None:
     held = [await pool.acquire("ill"), await pool.acquire("ill")]
     waiting = asyncio.create_task(pool.acquire("ill"))
     await asyncio.sleep(0)
-    well = await asyncio.wait_for(pool.acquire("well"), 1)
+    well = await asyncio.wait_for(pool.acquire("well"), 60)
     assert not waiting.done()
     pool.release(held[0])
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)
     assert pool.counts["ill"].busy == 2
     pool.release(well)
 
@@ -89,7 +89,7 @@ async def test_the_first_to_ask_is_the_first_served() -> None:
         tasks.append(asyncio.create_task(ask(name, plugin)))
         await asyncio.sleep(0)
     pool.release(held)
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await asyncio.wait_for(asyncio.gather(*tasks), 60)
     assert order == ["1", "2", "3", "4"]
 
 
@@ -107,7 +107,7 @@ async def test_one_who_gives_up_waiting_takes_nothing_with_him() -> None:
     unlucky.cancel()
     await asyncio.gather(unlucky, return_exceptions=True)
     assert pool.taken == 0
-    await asyncio.wait_for(pool.acquire("p"), 1)
+    await asyncio.wait_for(pool.acquire("p"), 60)
 
 
 async def test_limits_can_grow_and_shrink_while_slots_are_taken() -> None:
@@ -116,14 +116,14 @@ async def test_limits_can_grow_and_shrink_while_slots_are_taken() -> None:
     waiting = asyncio.create_task(pool.acquire("p"))
     await asyncio.sleep(0)
     pool.resize(2, 2)
-    second = await asyncio.wait_for(waiting, 1)
+    second = await asyncio.wait_for(waiting, 60)
     pool.resize(1, 1)
     pool.release(first)
     again = asyncio.create_task(pool.acquire("p"))
     await asyncio.sleep(0.01)
     assert not again.done()
     pool.release(second)
-    await asyncio.wait_for(again, 1)
+    await asyncio.wait_for(again, 60)
 
 
 async def test_threads_are_reused_and_never_exceed_the_limit() -> None:
@@ -156,7 +156,7 @@ async def test_a_plugin_that_forks_leaves_no_second_monitor() -> None:
 
     outcome = await run_in(pool, await pool.acquire("p"), fork)
     assert outcome.result == children[0]
-    _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, children[0], 0), 5)
+    _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, children[0], 0), 60)
     assert os.waitstatus_to_exitcode(status) == 0
     assert (await run_in(pool, await pool.acquire("p"), lambda: "well")).result == "well"
     pool.close()

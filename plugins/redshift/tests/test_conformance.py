@@ -15,6 +15,7 @@ from floe_monitor.testing import (
     NetworkConformance,
     ValidationConformance,
 )
+from floe_monitor.testing.fault_proxy import LOOPBACK
 
 if TYPE_CHECKING:
     import ssl
@@ -69,7 +70,9 @@ class Tls(Redshift):
 class TestFaultsOfTls(Tls, NetworkConformance):
     """Faults before, in and after the handshake."""
 
-    host_key = None
+    def pointed_at(self, keys: Mapping[str, Any], host: str, port: int) -> dict[str, Any]:
+        """The certificate is for localhost."""
+        return super().pointed_at(keys, "localhost" if host == LOOPBACK else host, port)
 
 
 class TestIam(Redshift, ValidationConformance):

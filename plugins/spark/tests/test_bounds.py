@@ -82,8 +82,6 @@ def test_in_the_middle_of_a_statement(
         result = validate(keys_of(way, proxy.port), timeout)
     assert (result.status, result.error_type) == (ConnectionStatus.UNHEALTHY, kind), result
     assert result.checks[-1].name == check
-    if fault is Fault.RESET:
-        assert result.latency_ms < UNREACHED * 500, "it was told at once"
 
 
 def test_a_look_at_the_schema_that_never_ends_is_a_limitation(
