@@ -66,6 +66,7 @@ def test_check_knows_what_was_declared(declare: Any, call: Any) -> None:
     }
 
 
+@pytest.mark.process
 def test_wait_and_exec_say_what_was_declared(declare: Any, call: Any) -> None:
     declare(one_off("new disks"))
     said = call("wait", "file", *IMPATIENT)
@@ -76,6 +77,7 @@ def test_wait_and_exec_say_what_was_declared(declare: Any, call: Any) -> None:
     [line] = told(said.err)
     assert line.startswith("file is in maintenance until 2")
     said = call("exec", "--target", "dev", "--log-format", "json", "--", "false")
+    assert said.code == 1, said.err
     [target] = json.loads(said.err.splitlines()[-1])["targets"]
     assert target["maintenance"]["reason"] == "new disks"
 
