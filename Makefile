@@ -9,8 +9,8 @@ LOCKED := $(PIP) install --no-deps --require-hashes
 
 # Most of a test's time is waiting, so there are more workers than cores.
 PARALLEL := -n 6
-# Those of test-fast wait for little, and each worker first spends seconds on collecting every test.
-PARALLEL_FAST := -n 3
+# Those of test-fast wait for less, and each worker first spends seconds on collecting every test.
+PARALLEL_FAST := -n 5
 
 # Where it is set, each of the hundreds of processes that the tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -20,6 +20,8 @@ from floe_monitor.registry.discovery import discover
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.gate
+
 CORPUS = sorted((Path(__file__).parents[1] / "profiles" / "corpus").glob("*.yml"))
 NO_TARGETS = {
     "bigquery-workload-identity": {"entra"},

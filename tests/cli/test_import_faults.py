@@ -20,7 +20,7 @@ SNOWFLAKE = "type: snowflake, account: acme, user: u, database: d, warehouse: w,
 BROWSER = f"{SNOWFLAKE}, authenticator: externalbrowser"
 KEY = base64.b64encode(b'{"private_key": "-----BEGIN PRIVATE KEY-----\\ncanary77aa"}').decode()
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.gate, pytest.mark.slow]
 
 
 @pytest.fixture

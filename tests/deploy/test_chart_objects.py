@@ -27,6 +27,8 @@ from tests.deploy.charts import (
     render,
 )
 
+pytestmark = pytest.mark.gate
+
 ROOT = Path(__file__).parents[2]
 
 

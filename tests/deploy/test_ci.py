@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.gate, pytest.mark.process]
 
 ROOT = Path(__file__).parents[2]
 CLOSING = re.compile(r"[0-9]+ (passed|failed|skipped|deselected|errors?)\b.* in [0-9.]+s")

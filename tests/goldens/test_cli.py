@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]  # many commands, on a machine that may be busy
+pytestmark = [
+    pytest.mark.gate,
+    pytest.mark.e2e,
+    pytest.mark.timeout(240),  # many commands, on a machine that may be busy
+]
 
 MANY_COMMANDS = {
     "catalog-sql",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     WaitUntil = Callable[[Callable[[], Any], float, str], Any]
 
+pytestmark = pytest.mark.gate
+
 PLUGIN = '''
 """An engine with moods: answers well, with a limitation, late, or never."""
 

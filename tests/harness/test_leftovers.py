@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.gate, pytest.mark.process]
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.harness.repeats import TOLERATED
 
+pytestmark = pytest.mark.gate
+
 pytest_plugins = ("pytester",)
 
 CONFTEST = 'pytest_plugins = ["tests.harness.repeats"]\n'

@@ -22,7 +22,7 @@ from floe_monitor.profiles.record import read_record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.gate, pytest.mark.process]
 
 WRITER = Path(__file__).with_name("writer.py")
 FOREIGN = "# a neighbour\nshop: {target: prod, outputs: {prod: {type: postgres}}}  # kept\n"

@@ -322,6 +322,7 @@ class TestStatements:
             connection.execute('DETACH "' + name.replace('"', '""') + '"')
 
 
+@pytest.mark.gate
 class TestPolarisByItsSpecification:
     def test_a_catalog_is_only_read(
         self, polaris: PolarisStandIn, probe: Callable[..., ConnectionResult]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from conformance.lakehouse import Lakehouse
 
+pytestmark = pytest.mark.gate
+
 ROOT = Path(__file__).resolve().parents[3]
 ROUNDS = int(os.environ.get("FLOE_MONITOR_ICEBERG_ROUNDS", "8"))
 """Probes of the leak test after the first tenth: `FLOE_MONITOR_ICEBERG_ROUNDS=1000` is the full measure."""

@@ -17,7 +17,7 @@ from floe_monitor.testing import silent_names
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.gate, pytest.mark.process]
 
 _SWITCH = "SNOWFLAKE_DISABLE_PLATFORM_DETECTION"
 

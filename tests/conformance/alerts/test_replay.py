@@ -12,6 +12,8 @@ from conformance.alerts.replay import Outcome, judge, play, story_of
 from conformance.alerts.scenarios import SCENARIOS
 from conformance.alerts.servers import DEPLOY, Notified, missing_programs
 
+pytestmark = pytest.mark.gate
+
 GATE_SPEED = 4.0
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 SPOILT = BY_NAME["File replaced by junk and restored"]
