@@ -25,7 +25,6 @@ from floe_monitor.daemon.history import KeptHistory, build_history, build_past, 
 from floe_monitor.daemon.http_surface import HttpSurface, bind
 from floe_monitor.daemon.notifications import build_notifier
 from floe_monitor.daemon.service_manager import ServiceManager
-from floe_monitor.daemon.thread_switching import quick_thread_switches
 from floe_monitor.daemon.watchdog import Watchdog
 from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.liveness import BEAT_AGE_LIMIT, LivenessLimits, Verdict, liveness
@@ -83,7 +82,7 @@ def run(
     when it returns: the caller ends the process with `os._exit`.
     """
     raise_descriptor_limit()
-    with process_state.kept(), full_collections_withheld(), quick_thread_switches():
+    with process_state.kept(), full_collections_withheld():
         read = read_configuration(config, environ)
         listeners = bind(read.loaded.settings.http)
         try:

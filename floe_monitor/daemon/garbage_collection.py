@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHARE = 0.0002
 """Of the time, what full collections may take: one of 5 ms every 25 seconds."""
 
-GROWTH = 1.5
+GROWTH = 1.25
 """Of the allocated memory since the last one, at which it is not waited for."""
 
 PERIOD = 5.0
