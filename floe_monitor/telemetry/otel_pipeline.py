@@ -57,6 +57,10 @@ CARDINALITY = 1_000_000
 """Series per instrument: the SDK merges what goes beyond its default of 2,000."""
 POINTS_PER_REQUEST = 10_000
 """Well under the 4 MB that gRPC servers take."""
+TARGET_POINTS_PER_REQUEST = 500
+"""What is encoded within about the time, 5 ms, after which a thread must hand the interpreter on anyway."""
+SPREAD = 1 / 6
+"""The share of the interval over which an export's requests are spread, where there are many."""
 REPORT_EVERY = 60.0
 TEXT_LIMIT = 500
 
@@ -74,6 +78,7 @@ class OtelSink:
         self.tracing: SpanTracing | NoSpans = NoSpans()
         self._recorder: Recorder | None = None
         self._closers: list[tuple[WorkerThread, Callable[[float], object]]] = []
+        self._pausing: TargetsExporter | None = None
         if plan.traces is not None:
             spans = BoundedSpanProcessor(_span_exporter(plan), drops)
             tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -89,8 +94,10 @@ class OtelSink:
                 state,
                 resource,
                 InstrumentationScope(SCOPE, version),
-                POINTS_PER_REQUEST,
+                TARGET_POINTS_PER_REQUEST,
+                plan.metric_interval * SPREAD,
             )
+            self._pausing = exporter
             limits: CardinalityLimits = dict.fromkeys(kinds, CARDINALITY)
             meter = self._open_meters(plan, exporter, resource, limits).get_meter(SCOPE, version)
             self._recorder = Recorder(meter)
@@ -124,6 +131,8 @@ class OtelSink:
     def shutdown(self, timeout: float) -> bool:
         """Flush, for at most `timeout` seconds. False if the collector did not take it all in time."""
         deadline = time.monotonic() + timeout
+        if self._pausing is not None:
+            self._pausing.stop_pausing()
         # The SDK exceeds its own timeouts where a collector hangs; the threads it hangs in are abandoned.
         calls = [thread.submit(partial(close, timeout)) for thread, close in self._closers]
         for thread, _ in self._closers:

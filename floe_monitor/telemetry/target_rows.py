@@ -120,3 +120,6 @@ _READERS: dict[Instrument, Reader] = {
     of_targets.TARGET_INTERVAL: _of_snapshot(lambda each: each.target.policy.longest_interval),
     of_targets.TARGET_OBJECTIVE: _of_snapshot(lambda each: each.target.objective / 100),
 }
+
+METRICS_PER_TARGET = len(_READERS)
+"""About as many points a target has: of some metrics none, of some several."""

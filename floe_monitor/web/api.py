@@ -21,6 +21,7 @@ from floe_monitor.web.interfaces import ProbeRefusedError
 from floe_monitor.web.responses import (
     ProblemError,
     Representation,
+    compress,
     conditional_response,
     json_response,
     represent,
@@ -54,7 +55,7 @@ class Api:
         self._metrics_page = metrics_page
         self._controller = controller
         self._health = health
-        self._scrapes: ThreadedSingleFlight[tuple[Representation, str]] = ThreadedSingleFlight()
+        self._scrapes: ThreadedSingleFlight[tuple[bytes, bool, str]] = ThreadedSingleFlight()
         self._lists: ThreadedSingleFlight[Representation] = ThreadedSingleFlight()
         self._validations: SingleFlight[ProbeResult] = SingleFlight()
 
@@ -87,19 +88,19 @@ class Api:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))
         gzip_accepted = wants_gzip(request)
 
-        def render() -> tuple[Representation, str]:
+        def render() -> tuple[bytes, bool, str]:
             body, content_type = self._metrics_page.render(openmetrics=openmetrics)
-            return represent(body, gzip_accepted=gzip_accepted), content_type
+            return (*compress(body, gzip_accepted=gzip_accepted), content_type)
 
-        found, content_type = await self._scrapes.run_blocking((openmetrics, gzip_accepted), render)
+        body, gzipped, content_type = await self._scrapes.run_blocking((openmetrics, gzip_accepted), render)
         headers = {
             "cache-control": "no-store",
             "vary": "accept, accept-encoding",
             "content-type": content_type,
         }
-        if found.gzipped:
+        if gzipped:
             headers["content-encoding"] = "gzip"
-        return Response(found.body, headers=headers)
+        return Response(body, headers=headers)
 
     async def status(self, _request: Request) -> Response:
         return json_response(serialization.status(self._state, self._health.live, self._health.ready))
