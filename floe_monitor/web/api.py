@@ -55,7 +55,7 @@ class Api:
         self._metrics_page = metrics_page
         self._controller = controller
         self._health = health
-        self._scrapes: ThreadedSingleFlight[tuple[bytes, bool, str]] = ThreadedSingleFlight()
+        self._scrapes: ThreadedSingleFlight[tuple[bytes | bytearray, bool, str]] = ThreadedSingleFlight()
         self._lists: ThreadedSingleFlight[Representation] = ThreadedSingleFlight()
         self._validations: SingleFlight[ProbeResult] = SingleFlight()
 
@@ -88,7 +88,7 @@ class Api:
         openmetrics = accepts_openmetrics(request.headers.get("accept"))
         gzip_accepted = wants_gzip(request)
 
-        def render() -> tuple[bytes, bool, str]:
+        def render() -> tuple[bytes | bytearray, bool, str]:
             body, content_type = self._metrics_page.render(openmetrics=openmetrics)
             return (*compress(body, gzip_accepted=gzip_accepted), content_type)
 
@@ -100,7 +100,7 @@ class Api:
         }
         if gzipped:
             headers["content-encoding"] = "gzip"
-        return Response(body, headers=headers)
+        return Response(memoryview(body), headers=headers)
 
     async def status(self, _request: Request) -> Response:
         return json_response(serialization.status(self._state, self._health.live, self._health.ready))

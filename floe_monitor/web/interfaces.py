@@ -36,8 +36,8 @@ class ControllerProtocol(Protocol):
 class MetricsPageProtocol(Protocol):
     """`telemetry.exposition.MetricsPage` implements it."""
 
-    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
-        """The page and its content type. Blocking: it is called in a thread."""
+    def render(self, *, openmetrics: bool = False) -> tuple[bytearray, str]:
+        """The page, which nobody else changes, and its content type. Blocking: it is called in a thread."""
 
 
 class HistoryReadError(Exception):

@@ -15,13 +15,14 @@ import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from floe_monitor.domain import forked_child
+from floe_monitor.web.sliced_writes import SlicedTransport
 from floe_monitor.web.tls import READ, Handshakes
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._outgoing = SlicedTransport(transport, self.loop, self._hold, self._release)
+        super().connection_made(cast("asyncio.Transport", self._outgoing))
         self.flow = _PacedFlow(transport, self._unparsed)
         _hold_little(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
@@ -160,6 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._unparsed.clear()
+        self._outgoing.forget()
         super().connection_lost(exc)
         # The transport closes its socket after this call.
         self.loop.call_soon(self.server_state.descriptors.restore)
@@ -168,13 +171,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed += data
         self._parse()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether to keep it open
+        """True where a client that sends no more is still to be sent what waits; TLS has no such state."""
+        waits = self._outgoing.waits and self.scheme == "http"
+        if waits:
+            self._outgoing.close()
+        return waits
+
     def pause_writing(self) -> None:
+        self._outgoing.pause()
+
+    def resume_writing(self) -> None:
+        self._outgoing.resume()
+
+    def _hold(self) -> None:
         super().pause_writing()
         self.server_state.stalled[self] = None
         # An answer without an end, a stream of events, never comes to its departure.
         self._stall = self.loop.call_later(self._limits.answer, self._drop)
 
-    def resume_writing(self) -> None:
+    def _release(self) -> None:
         super().resume_writing()
         self.server_state.stalled.pop(self, None)
         if self._stall is not None:

@@ -75,12 +75,11 @@ def is_known(request: Request, etag: str) -> bool:
 
 def represent(body: bytes, *, gzip_accepted: bool = False) -> Representation:
     """Blocking: for a thread where the body may be large."""
-    etag = etag_of(body)
-    body, gzipped = compress(body, gzip_accepted=gzip_accepted)
-    return Representation(body, etag, gzipped)
+    sent, gzipped = compress(body, gzip_accepted=gzip_accepted)
+    return Representation(bytes(sent), etag_of(body), gzipped)
 
 
-def compress(body: bytes, *, gzip_accepted: bool) -> tuple[bytes, bool]:
+def compress(body: bytes | bytearray, *, gzip_accepted: bool) -> tuple[bytes | bytearray, bool]:
     """The body as sent, and whether that is compressed. Blocking, likewise."""
     if not gzip_accepted or len(body) < _LEAST_GZIPPED:
         return body, False

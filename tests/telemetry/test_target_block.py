@@ -96,7 +96,7 @@ class Watched:
 
 def of_targets(page: MetricsPage) -> list[bytes]:
     body, _ = page.render()
-    return [line for line in body.splitlines() if line.startswith(b"floe_compute_target")]
+    return [line for line in bytes(body).splitlines() if line.startswith(b"floe_compute_target")]
 
 
 def failed(why: ErrorType) -> dict[str, Any]:

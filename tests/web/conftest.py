@@ -82,12 +82,13 @@ class Page:
         self.delay = 0.0
         self.body = b"floe_compute_target_up 1\n"
 
-    def render(self, *, openmetrics: bool = False) -> tuple[bytes, str]:
+    def render(self, *, openmetrics: bool = False) -> tuple[bytearray, str]:
         self.renders += 1
         time.sleep(self.delay)
+        body = bytearray(self.body)
         if openmetrics:
-            return self.body + b"# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        return self.body, "text/plain; version=0.0.4; charset=utf-8"
+            return body + b"# EOF\n", "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return body, "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass
