@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 SHARE = 0.0002
 """Of the time, what full collections may take: one of 5 ms every 25 seconds."""
 
-GROWTH = 1.25
-"""Of the allocated memory since the last one, at which it is not waited for."""
+LITTLE, LONGEST = 0.001, 64
+"""Where one finds fewer objects than that share of the allocated memory, the next waits for twice as long,
+up to so many times."""
+
+GROWTH = 1.4
+"""Of the allocated memory since the last one, at which it is not waited for: the results of the first minutes
+are no reason for one."""
 
 PERIOD = 5.0
 NEVER = 2**31 - 1
@@ -53,6 +58,7 @@ class FullCollections:
         self._settled = -1
         self._not_before = 0.0
         self._most_blocks = 0.0
+        self._patience = 1
 
     async def run(self) -> None:
         while True:
@@ -67,10 +73,12 @@ class FullCollections:
 
     def collect(self) -> None:
         began = self._clock()
-        gc.collect()
+        found = gc.collect()
         ended = self._clock()
-        self._not_before = ended + (ended - began) / SHARE
-        self._most_blocks = sys.getallocatedblocks() * GROWTH
+        blocks = sys.getallocatedblocks()
+        self._not_before = ended + (ended - began) / SHARE * self._patience
+        self._most_blocks = blocks * GROWTH
+        self._patience = 1 if found > blocks * LITTLE else min(2 * self._patience, LONGEST)
 
     def _settle(self) -> None:
         """What there is under a new configuration stays until the next, and is not looked through again.

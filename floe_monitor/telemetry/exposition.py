@@ -14,6 +14,7 @@ from prometheus_client.exposition import generate_latest as generate_text
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from floe_monitor.domain.interpreter_turns import Breaks
 from floe_monitor.telemetry import target_instruments as of_targets
 from floe_monitor.telemetry.state_metrics import Rows, monitor_rows
 from floe_monitor.telemetry.target_block import KEPT, SIZE, TargetBlock
@@ -73,7 +74,8 @@ class MetricsPage:
         return _joined(parts), OPENMETRICS if openmetrics else TEXT
 
     def _target_families(self, *, openmetrics: bool) -> Iterator[bytes]:
-        blocks = self._refresh()
+        breaks = Breaks()
+        blocks = self._refresh(breaks)
         if not blocks:
             return
         for instrument in KEPT:
@@ -81,17 +83,20 @@ class MetricsPage:
             yield from [block.lines[instrument.name] for block in blocks]
         now = self._monotonic()
         yield encode(header(of_targets.TARGET_RESULT_SECONDS, openmetrics=openmetrics))
-        yield from [block.seconds(now) for block in blocks]
+        for block in blocks:
+            yield block.seconds(now)
+            breaks.take_if_due()
         yield encode(header(of_targets.TARGET_MAINTENANCE_SECONDS, openmetrics=openmetrics))
         yield from [block.maintained(now) for block in blocks]
 
-    def _refresh(self) -> list[TargetBlock]:
+    def _refresh(self, breaks: Breaks) -> list[TargetBlock]:
         snapshots = self._state.view()
         starts = range(0, len(snapshots), SIZE)
         blocks = self._blocks[: len(starts)]
         blocks += [TargetBlock() for _ in range(len(starts) - len(blocks))]
         for start, block in zip(starts, blocks, strict=True):
             block.show(snapshots[start : start + SIZE])
+            breaks.take_if_due()
         self._blocks = blocks
         return blocks
 

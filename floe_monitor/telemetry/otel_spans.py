@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.compute.redaction.current import current_redactor
+from floe_monitor.domain.interpreter_turns import TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ KEPT_SECONDS = 300.0
 """For how long a batch is offered to a collector that does not take it."""
 PAUSES = (0.5, 5.0)
 """The first pause between two offers, and the longest, in seconds."""
+PATIENCE = 0.2
+"""Seconds that a batch waits at most for other threads that compute."""
 _EXCEPTION_TEXTS = ("exception.message", "exception.stacktrace")
 DELAY_MS = 1000
 BATCH = 512
@@ -122,7 +125,8 @@ class _Persistent(SpanExporter):
         give_up = time.monotonic() + KEPT_SECONDS
         try:
             while True:
-                result = self._exporter.export(spans)
+                with TURNS.take(0.0 if self._closing.is_set() else PATIENCE):
+                    result = self._exporter.export(spans)
                 if result is SpanExportResult.SUCCESS or time.monotonic() >= give_up:
                     break
                 if self._closing.wait(pause):

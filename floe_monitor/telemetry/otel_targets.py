@@ -25,6 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
+from floe_monitor.domain.interpreter_turns import TURNS
 from floe_monitor.telemetry.instrument import Kind
 from floe_monitor.telemetry.target_rows import METRICS_PER_TARGET, target_rows
 
@@ -44,6 +45,10 @@ FAILED = "otlp_metrics"
 PAUSE = 0.02
 """The longest pause between two requests of an export, in seconds: without one, the thread that encodes
 competes for the interpreter for seconds on end, and beside a scrape ticks start 100 ms late."""
+
+
+PATIENCE = 0.2
+"""Seconds that a request waits at most for other threads that compute: a scrape takes a tenth."""
 
 
 class CountingExporter(MetricExporter):
@@ -111,9 +116,11 @@ class TargetsExporter(CountingExporter):
             if result is not MetricExportResult.SUCCESS:
                 break
             self._stopping.wait(pause)
+            patience = 0.0 if self._stopping.is_set() else PATIENCE
             scoped = ScopeMetrics(scope=self._scope, metrics=metrics, schema_url="")
             whole = ResourceMetrics(resource=self._resource, scope_metrics=[scoped], schema_url="")
-            result = super().export(MetricsData([whole]), timeout_millis, **kwargs)
+            with TURNS.take(patience):
+                result = super().export(MetricsData([whole]), timeout_millis, **kwargs)
         return result
 
     def stop_pausing(self) -> None:

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.domain.interpreter_turns import TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -63,8 +64,13 @@ class ThreadedSingleFlight(SingleFlight[T]):
 
     async def in_thread(self, work: Callable[[], S]) -> S:
         """For what consists of several such steps."""
+
+        def in_turn() -> S:
+            with TURNS.take():
+                return work()
+
         try:
-            return await anyio.to_thread.run_sync(work, limiter=self._one)
+            return await anyio.to_thread.run_sync(in_turn, limiter=self._one)
         except RuntimeError as error:
             if resource_error_in(error) is None:
                 raise

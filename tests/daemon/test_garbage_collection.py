@@ -71,6 +71,28 @@ def test_one_that_took_long_is_not_repeated_soon() -> None:
     assert collections.due()
 
 
+def test_while_they_find_nothing_they_become_rare() -> None:
+    clock = Clock(step=0.5)
+    collections = FullCollections(lambda: 1, clock)
+    waits = []
+    for _ in range(12):
+        collections.collect()
+        ended = clock.now
+        low, high = 0.0, 1e9
+        while high - low > 10:
+            middle = clock.now = ended + (low + high) / 2
+            low, high = (low, middle - ended) if collections.due() else (middle - ended, high)
+        waits.append(round(high * SHARE / 0.5))
+        clock.now = ended
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64, 64, 64]
+    cycles = [Node() for _ in range(int(sys.getallocatedblocks() * 0.01))]
+    del cycles
+    for _ in range(2):
+        collections.collect()
+    clock.now += 0.5 / SHARE
+    assert collections.due(), "rare although the last but one found much"
+
+
 def test_memory_that_has_grown_is_not_waited_for() -> None:
     collections = FullCollections(lambda: 1, Clock(step=1.0))
     collections.collect()

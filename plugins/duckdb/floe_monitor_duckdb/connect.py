@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.compute import ErrorType
+from floe_monitor.compute.toolkit.headroom import require_descriptors
 from floe_monitor_duckdb import extensions
 from floe_monitor_duckdb.errors import MissingExtensionError, classify
 
@@ -46,7 +46,8 @@ def open_engine(config: DuckDBConfig, *, bare: bool = False) -> DuckDBPyConnecti
     """
     import duckdb  # noqa: PLC0415 - the driver is imported only when used
 
-    _require_descriptors()
+    # DuckDB 1.5.5 aborts the whole process where it finds none free as it opens.
+    require_descriptors(_DESCRIPTORS)
     settings = config.settings_in_force()
     options: dict[str, Any] = {
         "threads": 1,
@@ -60,21 +61,6 @@ def open_engine(config: DuckDBConfig, *, bare: bool = False) -> DuckDBPyConnecti
         **({"memory_limit": settings["memory_limit"]} if "memory_limit" in settings else {}),
     }
     return duckdb.connect(":memory:", config=options)
-
-
-def _require_descriptors() -> None:
-    """Raise the system's `OSError` where file descriptors have nearly run out.
-
-    DuckDB 1.5.5 aborts the whole process where it finds none free as it opens; more than it needs, because
-    other threads take some meanwhile.
-    """
-    taken: list[int] = []
-    try:
-        for _ in range(_DESCRIPTORS // 2):
-            taken += os.pipe()
-    finally:
-        for descriptor in taken:
-            os.close(descriptor)
 
 
 def install_extensions(config: DuckDBConfig) -> bool:
