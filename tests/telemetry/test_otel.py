@@ -248,7 +248,7 @@ def test_ten_thousand_targets_and_then_fewer(world: World, make_result: MakeResu
         status = "floe.compute.target.status"
 
         def names() -> set[str]:
-            # A request holds at most ten thousand points: gather those of the latest export.
+            # A request holds some hundred points: gather those of the latest export.
             newest = max((point.time_unix_nano for point in points()), default=0)
             return {attributes(point)["target"] for point in points() if point.time_unix_nano == newest}
 
