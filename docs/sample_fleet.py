@@ -17,9 +17,10 @@ from floe_monitor.domain.incident_recorder import IncidentRecorder
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.probe_policy import ProbePolicy
 from floe_monitor.domain.resources import Resource
-from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot, WorkerCounts
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
 from floe_monitor.domain.targets import Target
 from floe_monitor.domain.uptime import LENGTHS, PastChange, Period, Strip, TargetPast
+from floe_monitor.domain.worker_counts import WorkerCounts
 from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.models import TargetSettings
 from floe_monitor.web.change_feed import ChangeFeed

@@ -168,7 +168,7 @@ def _objective(settings: Settings, name: str) -> float:
 
 
 def _changes(reader: HistoryReader, names: list[str], span: Span) -> tuple[list[dict[str, Any]], list[str]]:
-    from floe_monitor.domain.serialization import moment
+    from floe_monitor.domain.timestamps import moment
 
     rows = [
         {
@@ -186,7 +186,7 @@ def _changes(reader: HistoryReader, names: list[str], span: Span) -> tuple[list[
 
 
 def _results(reader: HistoryReader, names: list[str], span: Span) -> tuple[list[dict[str, Any]], list[str]]:
-    from floe_monitor.domain.serialization import moment
+    from floe_monitor.domain.timestamps import moment
 
     rows = [
         {
@@ -204,7 +204,7 @@ def _results(reader: HistoryReader, names: list[str], span: Span) -> tuple[list[
 def _rollups(
     reader: HistoryReader, names: list[str], span: Span, by: Detail
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    from floe_monitor.domain.serialization import moment
+    from floe_monitor.domain.timestamps import moment
 
     found = reader.hours(names, span) if by is Detail.HOUR else reader.days(names, span)
     periods = [(start, name, rollup) for name, of_target in found for start, rollup in of_target.items()]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from floe_monitor.cli.terminal import note
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.worker_thread import WorkerThread
-from floe_monitor.domain import serialization
 from floe_monitor.domain.declarations import Declarations
 from floe_monitor.domain.maintenance import maintenance_at, windows_for
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from floe_monitor.cli.selection import Selection
@@ -67,7 +67,7 @@ class KnownMaintenance:
 
 def in_maintenance(name: str, known: Maintenance) -> str:
     reason = f": {known.reason}" if known.reason else ""
-    return f"{name} is in maintenance until {serialization.moment(known.until)}{reason}"
+    return f"{name} is in maintenance until {moment(known.until)}{reason}"
 
 
 class _UnreadableError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from floe_monitor.domain import incident_serialization
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from floe_monitor.history.report import Report

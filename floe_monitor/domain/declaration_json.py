@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from floe_monitor.domain.json_types import Moment
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from floe_monitor.domain.declarations import Announcement, OneOffMaintenance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from floe_monitor.domain.incidents import Incident, Member, Reason

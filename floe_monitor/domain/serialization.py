@@ -6,8 +6,6 @@ Times are RFC 3339 in UTC, durations seconds.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import pydantic_core
@@ -16,6 +14,7 @@ from floe_monitor import __version__
 from floe_monitor.credentials.masking import redacted
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.json_types import TargetJson
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,23 +58,6 @@ def _encodable(value: object) -> object:
         case list() | tuple():
             return [_encodable(item) for item in value]
     return value
-
-
-def moment(at: float | None) -> str | None:
-    """Unix seconds as `2026-11-22T10:00:00.000Z`."""
-    if not at:
-        return None
-    try:
-        whole = int(at)
-        return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
-    except (ValueError, OverflowError, OSError):
-        return None  # a clock that is far off, or a plugin's odd value, must not cost the whole answer
-
-
-@lru_cache(maxsize=4096)
-def _second(at: int) -> str:
-    """Thousands of targets share their seconds."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def expiry(known: WatchedExpiry) -> ExpiryJson:

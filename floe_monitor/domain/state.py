@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from floe_monitor.domain.maintenance import Maintenance
     from floe_monitor.domain.shards import Shard
     from floe_monitor.domain.targets import Target
+    from floe_monitor.domain.worker_counts import WorkerCounts
 
 FAILURES_KEPT = 5
 Refusal = Literal["rate_limit", "unauthenticated", "forbidden", "origin", "busy"]
@@ -106,15 +107,6 @@ class TargetSnapshot:
             stale=False,
             awaited=False,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerCounts:
-    """Workers of one plugin: `busy` includes `stuck`."""
-
-    busy: int = 0
-    stuck: int = 0
-    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

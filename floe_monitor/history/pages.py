@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from floe_monitor.domain import incident_serialization, serialization
+from floe_monitor.domain import incident_serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.span import Span
+from floe_monitor.domain.timestamps import moment
 from floe_monitor.history import tables
 from floe_monitor.history.rollup import DAY, HOUR, start_of
 
@@ -133,7 +134,7 @@ def _part(rows: list[T], limit: int, at: Callable[[T], int] = _stored_at) -> tup
 
 def _moment(milliseconds: float) -> str:
     """Exactly that millisecond, as a part's end is compared with it."""
-    return serialization.moment((round(milliseconds) + 0.5) / 1000) or ""
+    return moment((round(milliseconds) + 0.5) / 1000) or ""
 
 
 def _rounded(seconds: float | None) -> float | None:

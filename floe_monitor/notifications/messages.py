@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from floe_monitor import __version__
 from floe_monitor.domain.plurals import counted
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 from floe_monitor.notifications.notice import Message, Notice
 from floe_monitor.settings.message_templates import render
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from floe_monitor.compute.errors import MonitorResourceError
 from floe_monitor.compute.toolkit.worker_thread import Call, WorkerThread
-from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.domain.worker_counts import WorkerCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from floe_monitor.domain import serialization
 from floe_monitor.domain.events import (
     Acted,
     ConfigReloaded,
@@ -25,7 +24,7 @@ from floe_monitor.domain.events import (
     TickSkipped,
 )
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 from floe_monitor.telemetry.logs import get_logger
 from floe_monitor.telemetry.rate_limit import Daily, RateLimit
 
@@ -179,12 +178,12 @@ class LogSink:
 
     def _maintenance_began(self, event: MaintenanceBegan) -> None:
         fields = {"reason": event.reason} if event.reason else {}
-        until = serialization.moment(event.until)
+        until = moment(event.until)
         self._log.info("maintenance began", targets=_some(event.targets), until=until, **fields)
 
     def _maintenance_ended(self, event: MaintenanceEnded) -> None:
         fields = {"reason": event.reason} if event.reason else {}
-        since = serialization.moment(event.since)
+        since = moment(event.since)
         self._log.info("maintenance ended", targets=_some(event.targets), since=since, **fields)
 
     def _reloaded(self, event: ConfigReloaded) -> None:

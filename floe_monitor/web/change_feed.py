@@ -27,6 +27,7 @@ from floe_monitor.domain.events import (
     TargetHung,
     TargetStale,
 )
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +87,7 @@ class ChangeFeed:
                 said = f"no probe could run for {event.silent:.0f} s"
                 self._add("status", _status(event.target, "unknown", message=said), event.target)
             case MaintenanceBegan():
-                until = serialization.moment(event.until)
+                until = moment(event.until)
                 self._add("maintenance", _maintenance(event.targets, event.reason, until))
             case MaintenanceEnded():
                 self._add("maintenance", _maintenance(event.targets, event.reason, None))
@@ -104,7 +105,7 @@ class ChangeFeed:
             target,
             transition.after.word,
             before=transition.before.word,
-            at=serialization.moment(transition.at),
+            at=moment(transition.at),
             error_type=error_type,
             message=message,
         )
@@ -119,8 +120,8 @@ class ChangeFeed:
         body = {
             "id": known.id,
             "state": "open" if known.is_open else "ended",
-            "began_at": serialization.moment(known.began_at),
-            "ended_at": serialization.moment(known.ended_at),
+            "began_at": moment(known.began_at),
+            "ended_at": moment(known.ended_at),
             "worst_status": known.worst.word,
             "targets_total": known.members_total,
         }

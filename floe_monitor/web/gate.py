@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.toolkit.suggestions import suggestion
-from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
+from floe_monitor.domain.timestamps import moment
 from floe_monitor.settings.durations import parse_duration
 from floe_monitor.web.responses import ProblemError
 from floe_monitor.web.target_query import has_labels, parse_label
@@ -89,8 +89,8 @@ def judge(named: Sequence[TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus
         row: GateTargetJson = {
             "name": snapshot.target.name,
             "status": snapshot.status.word,
-            "since": serialization.moment(snapshot.health.since),
-            "last_validation_at": serialization.moment(last.finished_at) if last else None,
+            "since": moment(snapshot.health.since),
+            "last_validation_at": moment(last.finished_at) if last else None,
             "error_type": last.error_type if last else None,
             "obstacle": obstacle,
         }
@@ -98,7 +98,7 @@ def judge(named: Sequence[TargetSnapshot], query: GateQuery) -> tuple[HTTPStatus
         if obstacle is not None:
             closed.append(f"{snapshot.target.name}: {obstacle}")
     status = HTTPStatus.SERVICE_UNAVAILABLE if closed else HTTPStatus.OK
-    return status, {"open": not closed, "at": serialization.moment(now), "reasons": closed, "targets": rows}
+    return status, {"open": not closed, "at": moment(now), "reasons": closed, "targets": rows}
 
 
 def _seconds(text: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from floe_monitor.compute.models import ConnectionStatus
-from floe_monitor.domain.serialization import moment
+from floe_monitor.domain.timestamps import moment
 
 if TYPE_CHECKING:
     from floe_monitor.domain.events import ProbeResult

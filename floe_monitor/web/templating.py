@@ -14,6 +14,7 @@ from floe_monitor import __version__
 from floe_monitor.domain import serialization
 from floe_monitor.domain.health import HealthStatus
 from floe_monitor.domain.plurals import counted
+from floe_monitor.domain.timestamps import moment
 from floe_monitor.web import favicon, formatters, status_bar, verdict
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def environment() -> jinja2.Environment:
         "frozen": frozenset,
         "icon": favicon.icon_name,
         "json": _indented,
-        "moment": serialization.moment,
+        "moment": moment,
         "ms": formatters.milliseconds,
         "percent": formatters.percent,
         "reason": verdict.reason,

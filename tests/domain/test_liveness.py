@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from floe_monitor.domain.connectivity import Reach
 from floe_monitor.domain.liveness import LivenessLimits, liveness, readiness
-from floe_monitor.domain.state import ConfigStatus, MonitorState, WorkerCounts
+from floe_monitor.domain.state import ConfigStatus, MonitorState
+from floe_monitor.domain.worker_counts import WorkerCounts
 
 LIMITS = LivenessLimits(stuck=3, beat_age=15.0)
 

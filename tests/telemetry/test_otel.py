@@ -26,7 +26,8 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance
 from floe_monitor.domain.shards import Shard
-from floe_monitor.domain.state import ChannelCounts, WorkerCounts
+from floe_monitor.domain.state import ChannelCounts
+from floe_monitor.domain.worker_counts import WorkerCounts
 from floe_monitor.settings.models import OtlpSettings
 from floe_monitor.telemetry.fanout import Drops, Fanout
 from floe_monitor.telemetry.instrument import Kind

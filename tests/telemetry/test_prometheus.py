@@ -27,7 +27,8 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.expiry import WatchedExpiry
 from floe_monitor.domain.maintenance import Maintenance, Window
 from floe_monitor.domain.shards import Shard
-from floe_monitor.domain.state import ChannelCounts, WorkerCounts
+from floe_monitor.domain.state import ChannelCounts
+from floe_monitor.domain.worker_counts import WorkerCounts
 from floe_monitor.settings.recurrence import Recurrence
 from floe_monitor.telemetry.exposition import OPENMETRICS, TEXT, MetricsPage
 from floe_monitor.telemetry.instrument import Kind, Origin

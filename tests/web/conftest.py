@@ -18,8 +18,9 @@ from floe_monitor.domain.events import ConfigReloaded, ProbeResult, ProfileRecon
 from floe_monitor.domain.health import Thresholds, advance
 from floe_monitor.domain.liveness import LivenessLimits
 from floe_monitor.domain.probe_policy import ProbePolicy
-from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot, WorkerCounts
+from floe_monitor.domain.state import ConfigStatus, MonitorState, TargetSnapshot
 from floe_monitor.domain.targets import Target
+from floe_monitor.domain.worker_counts import WorkerCounts
 from floe_monitor.registry.discovery import PluginEntry
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.settings.models import TargetSettings

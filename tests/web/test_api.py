@@ -11,7 +11,7 @@ import pytest
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain import serialization
-from floe_monitor.domain.state import WorkerCounts
+from floe_monitor.domain.worker_counts import WorkerCounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,7 +11,8 @@ import pytest
 
 from floe_monitor.domain.declarations import Announcement, Declarations
 from floe_monitor.domain.maintenance import Maintenance
-from floe_monitor.domain.state import ConfigStatus, WorkerCounts
+from floe_monitor.domain.state import ConfigStatus
+from floe_monitor.domain.worker_counts import WorkerCounts
 from floe_monitor.settings.http_models import HttpSettings
 from floe_monitor.web import formatters
 from tests.web.conftest import NOW
