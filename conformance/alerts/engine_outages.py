@@ -7,55 +7,55 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from conformance import postgres_servers
-from conformance.alerts.stage import BURNING, EXPIRING
+from conformance.alerts.scenario_setup import BURNING, EXPIRING
 from conformance.loopback_server import LOOPBACK
 
 if TYPE_CHECKING:
-    from conformance.alerts.stage import Stage
+    from conformance.alerts.scenario_setup import ScenarioSetup
 
 _PASSWORD = "REPLAY_PASSWORD"  # noqa: S105 - a variable's name
 ENVIRONMENT = {_PASSWORD: postgres_servers.PASSWORD}
 
 
-def server_stopped(stage: Stage) -> None:
+def server_stopped(setup: ScenarioSetup) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": postgres_target(cluster.port)}, 2, ENVIRONMENT)
-        stage.fault()
+        setup.watch({"warehouse": postgres_target(cluster.port)}, 2, ENVIRONMENT)
+        setup.fault()
         cluster.tool("pg_ctl", "-w", "-m", "immediate", "stop")
-        stage.until_paged()
-        stage.sleep(60)
+        setup.until_paged()
+        setup.sleep(60)
         cluster.start()
-        stage.mended()
-        stage.until_resolved()
-        stage.settle()
+        setup.mended()
+        setup.until_resolved()
+        setup.settle()
     finally:
         cluster.remove()
 
 
-def password_expired(stage: Stage) -> None:
+def password_expired(setup: ScenarioSetup) -> None:
     cluster = postgres_servers.launch(postgres_servers.embedded(), {})
     try:
-        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
+        setup.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
         cluster.execute(f"ALTER ROLE dbt VALID UNTIL '{_in_days(1).isoformat()}'")
-        stage.until_paged(EXPIRING)
-        stage.fault()
+        setup.until_paged(EXPIRING)
+        setup.fault()
         cluster.execute("ALTER ROLE dbt VALID UNTIL '2001-01-01'")
-        stage.until_paged()
-        [page] = [each for each in stage.notified() if each.firing and each.labels["severity"] == "page"]
+        setup.until_paged()
+        [page] = [each for each in setup.notified() if each.firing and each.labels["severity"] == "page"]
         if "authentication" not in page.annotations["summary"]:
             raise AssertionError(f"the page does not say why: {page.annotations['summary']}")
-        stage.sleep(60)
+        setup.sleep(60)
         cluster.execute("ALTER ROLE dbt VALID UNTIL 'infinity'")
-        stage.mended()
-        stage.until_resolved()
-        stage.until_resolved(EXPIRING)
-        stage.settle()
+        setup.mended()
+        setup.until_resolved()
+        setup.until_resolved(EXPIRING)
+        setup.settle()
     finally:
         cluster.remove()
 
 
-def certificate_near_its_end(stage: Stage) -> None:
+def certificate_near_its_end(setup: ScenarioSetup) -> None:
     import trustme  # noqa: PLC0415 - only where it is used
 
     authority = trustme.CA()
@@ -63,15 +63,15 @@ def certificate_near_its_end(stage: Stage) -> None:
         postgres_servers.system(), postgres_servers.server_files(authority, authority.issue_cert(LOOPBACK))
     )
     try:
-        stage.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
-        stage.fault()
+        setup.watch({"warehouse": postgres_target(cluster.port)}, 1, ENVIRONMENT)
+        setup.fault()
         cluster.certify(authority, authority.issue_cert(LOOPBACK, not_after=_in_days(3)))
-        stage.until_paged(EXPIRING)
-        stage.sleep(60)
+        setup.until_paged(EXPIRING)
+        setup.sleep(60)
         cluster.certify(authority, authority.issue_cert(LOOPBACK))
-        stage.mended()
-        stage.until_resolved(EXPIRING)
-        stage.settle()
+        setup.mended()
+        setup.until_resolved(EXPIRING)
+        setup.settle()
     finally:
         cluster.remove()
 
@@ -85,24 +85,24 @@ def postgres_target(port: int, host: str = "127.0.0.1") -> dict[str, object]:
     return {"plugin": "postgres", "connection": connection, "credentials": {"password": {"env": _PASSWORD}}}
 
 
-def file_spoilt(stage: Stage) -> None:
-    lake = stage.database()
-    stage.watch({"lake": lake.target})
-    stage.fault()
+def file_spoilt(setup: ScenarioSetup) -> None:
+    lake = setup.database()
+    setup.watch({"lake": lake.target})
+    setup.fault()
     lake.spoil()
-    stage.until_paged()
-    stage.sleep(60)
+    setup.until_paged()
+    setup.sleep(60)
     lake.restore()
-    stage.mended()
-    stage.until_resolved()
-    stage.settle()
+    setup.mended()
+    setup.until_resolved()
+    setup.settle()
 
 
-def half_fails(stage: Stage) -> None:
+def half_fails(setup: ScenarioSetup) -> None:
     """Every other probe, from one to the next; the target's threshold of two hides it from its status."""
-    lake = stage.database()
+    lake = setup.database()
     target = {**lake.target, "probe": {"failure_threshold": 2}}
-    [monitor] = stage.watch({"lake": target})
+    [monitor] = setup.watch({"lake": target})
     over = threading.Event()
 
     def alternate() -> None:
@@ -114,11 +114,11 @@ def half_fails(stage: Stage) -> None:
                 last, there = now, not there
 
     thread = threading.Thread(target=alternate, name="alternate")
-    stage.fault()
+    setup.fault()
     thread.start()
     try:
-        stage.until_paged(BURNING)
-        stage.sleep(180)
+        setup.until_paged(BURNING)
+        setup.sleep(180)
     finally:
         over.set()
         thread.join()
@@ -127,35 +127,35 @@ def half_fails(stage: Stage) -> None:
 # ---------------------------------------------------------------- the configuration
 
 
-def removed(stage: Stage) -> None:
-    lake, other = stage.database(), stage.database("other")
-    monitors = stage.watch({"lake": lake.target, "other": other.target}, 2)
-    stage.fault()
+def removed(setup: ScenarioSetup) -> None:
+    lake, other = setup.database(), setup.database("other")
+    monitors = setup.watch({"lake": lake.target, "other": other.target}, 2)
+    setup.fault()
     lake.remove()
-    stage.until_paged()
+    setup.until_paged()
     for monitor in monitors:
         monitor.configure({"other": other.target})
-    stage.mended()
-    stage.until_resolved()
-    stage.settle()
+    setup.mended()
+    setup.until_resolved()
+    setup.settle()
 
 
-def renamed(stage: Stage) -> None:
-    lake = stage.database()
-    [monitor] = stage.watch({"lake": lake.target})
-    stage.fault()
+def renamed(setup: ScenarioSetup) -> None:
+    lake = setup.database()
+    [monitor] = setup.watch({"lake": lake.target})
+    setup.fault()
     lake.remove()
-    stage.until_paged()
-    stage.mended()
+    setup.until_paged()
+    setup.mended()
     monitor.configure({"shore": lake.target})
-    stage.wait_for(
+    setup.wait_for(
         lambda: (
-            {each.labels.get("target"): each.firing for each in stage.notified()}
+            {each.labels.get("target"): each.firing for each in setup.notified()}
             == {"lake": False, "shore": True}
         ),
         "the old name is resolved, the new one paged",
     )
     lake.restore()
-    stage.mended()
-    stage.until_resolved()
-    stage.settle()
+    setup.mended()
+    setup.until_resolved()
+    setup.settle()

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.alerts.monitors import Monitor
-    from conformance.alerts.stage import Stage
+    from conformance.alerts.scenario_setup import ScenarioSetup
 
 NOW = {"cron": "* * * * *", "duration": "1h", "reason": "storage is moved", "labels": {"team": "core"}}
 MAINTAINED = "floe_compute_target_maintenance{JOB} == 1"
@@ -16,54 +16,54 @@ WELL = "floe_compute_target_status{JOB} == 1"
 ILL = "floe_compute_target_status{JOB} == 3"
 
 
-def _begin(stage: Stage, monitors: Sequence[Monitor], targets: Mapping[str, Any]) -> None:
+def _begin(setup: ScenarioSetup, monitors: Sequence[Monitor], targets: Mapping[str, Any]) -> None:
     for monitor in monitors:
         monitor.configure(targets, [NOW])
-    stage.until_scraped(MAINTAINED, len(monitors))
+    setup.until_scraped(MAINTAINED, len(monitors))
 
 
-def outlasted(stage: Stage) -> None:
-    lake = stage.database()
+def outlasted(setup: ScenarioSetup) -> None:
+    lake = setup.database()
     targets = {"lake": lake.target}
-    monitors = stage.watch(targets, 2)
-    _begin(stage, monitors, targets)
+    monitors = setup.watch(targets, 2)
+    _begin(setup, monitors, targets)
     lake.remove()
-    stage.until_scraped(ILL, 2)
-    stage.sleep(120)
+    setup.until_scraped(ILL, 2)
+    setup.sleep(120)
     lake.restore()
-    stage.until_scraped(WELL, 2)
-    stage.sleep(60)
+    setup.until_scraped(WELL, 2)
+    setup.sleep(60)
     lake.remove()
-    stage.until_scraped(ILL, 2)
-    stage.sleep(120)
-    if told := stage.notified():
+    setup.until_scraped(ILL, 2)
+    setup.sleep(120)
+    if told := setup.notified():
         raise AssertionError(f"paged in maintenance: {told}")
-    stage.fault()
+    setup.fault()
     for monitor in monitors:
         monitor.configure(targets)
-    stage.until_paged()
-    stage.sleep(60)
+    setup.until_paged()
+    setup.sleep(60)
     lake.restore()
-    stage.mended()
-    stage.until_resolved()
-    stage.settle()
+    setup.mended()
+    setup.until_resolved()
+    setup.settle()
 
 
-def begun(stage: Stage) -> None:
-    lake = stage.database()
+def begun(setup: ScenarioSetup) -> None:
+    lake = setup.database()
     targets = {"lake": lake.target}
-    monitors = stage.watch(targets)
-    stage.fault()
+    monitors = setup.watch(targets)
+    setup.fault()
     lake.remove()
-    stage.until_paged()
-    _begin(stage, monitors, targets)
-    stage.sleep(180)
+    setup.until_paged()
+    _begin(setup, monitors, targets)
+    setup.sleep(180)
     lake.restore()
-    stage.mended()
-    stage.until_resolved()
+    setup.mended()
+    setup.until_resolved()
     lake.remove()
-    stage.until_scraped(ILL, 1)
-    stage.sleep(120)
+    setup.until_scraped(ILL, 1)
+    setup.sleep(120)
     lake.restore()
-    stage.until_scraped(WELL, 1)
-    stage.settle()
+    setup.until_scraped(WELL, 1)
+    setup.settle()

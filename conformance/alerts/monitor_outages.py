@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from conformance.alerts.stage import ALL_DOWN, DOWN, ISOLATED
+from conformance.alerts.scenario_setup import ALL_DOWN, DOWN, ISOLATED
 
 if TYPE_CHECKING:
     from conformance.alerts.monitors import Monitor
-    from conformance.alerts.stage import Stage
+    from conformance.alerts.scenario_setup import ScenarioSetup
 
 KILLED = 240.0
 """Seconds between the death of a monitor and its return."""
@@ -18,124 +18,124 @@ KILLED = 240.0
 # ---------------------------------------------------------------- monitors that die while a target is ill
 
 
-def killed(stage: Stage, count: int, dying: int, *, recovers: bool) -> None:
-    lake = stage.database()
-    monitors = stage.watch({"lake": lake.target}, count)
-    stage.fault()
+def killed(setup: ScenarioSetup, count: int, dying: int, *, recovers: bool) -> None:
+    lake = setup.database()
+    monitors = setup.watch({"lake": lake.target}, count)
+    setup.fault()
     lake.remove()
-    stage.until_paged()
-    stage.sleep(30)
+    setup.until_paged()
+    setup.sleep(30)
     for monitor in monitors[:dying]:
         monitor.kill()
-    stage.sleep(KILLED)
+    setup.sleep(KILLED)
     if recovers:
         lake.restore()
-        stage.mended()
+        setup.mended()
     for monitor in monitors[:dying]:
         monitor.start()
     if not recovers:
-        stage.sleep(120)
+        setup.sleep(120)
         lake.restore()
-        stage.mended()
-    stage.until_resolved()
+        setup.mended()
+    setup.until_resolved()
     for alert in (DOWN, ALL_DOWN):
-        stage.until_resolved(alert)
-    stage.settle()
+        setup.until_resolved(alert)
+    setup.settle()
 
 
-def rolled(stage: Stage) -> None:
-    lake = stage.database()
-    [old] = stage.watch({"lake": lake.target})
-    stage.fault()
+def rolled(setup: ScenarioSetup) -> None:
+    lake = setup.database()
+    [old] = setup.watch({"lake": lake.target})
+    setup.fault()
     lake.remove()
-    stage.until_paged()
-    stage.sleep(30)
-    stage.discover()
+    setup.until_paged()
+    setup.sleep(30)
+    setup.discover()
     old.stop()
-    stage.sleep(50)
-    new = stage.monitor({"lake": lake.target})
-    stage.replace(new)
-    stage.sleep(120)
+    setup.sleep(50)
+    new = setup.monitor({"lake": lake.target})
+    setup.replace(new)
+    setup.sleep(120)
     lake.restore()
-    stage.mended()
-    stage.until_resolved()
-    stage.settle()
+    setup.mended()
+    setup.until_resolved()
+    setup.settle()
 
 
 # ---------------------------------------------------------------- monitors alone
 
 
-def never_started(stage: Stage) -> None:
-    dead = stage.monitor({"lake": stage.database().target})
-    stage.fault()
-    stage.discover(dead)
-    stage.until_paged(ALL_DOWN)
-    stage.sleep(300)
+def never_started(setup: ScenarioSetup) -> None:
+    dead = setup.monitor({"lake": setup.database().target})
+    setup.fault()
+    setup.discover(dead)
+    setup.until_paged(ALL_DOWN)
+    setup.sleep(300)
 
 
-def never_started_beside_another(stage: Stage) -> None:
-    target = {"lake": stage.database().target}
-    [living] = stage.watch(target)
-    dead = stage.monitor(target)
-    stage.fault()
-    stage.discover(living, dead)
-    stage.until_paged(DOWN)
-    stage.sleep(300)
+def never_started_beside_another(setup: ScenarioSetup) -> None:
+    target = {"lake": setup.database().target}
+    [living] = setup.watch(target)
+    dead = setup.monitor(target)
+    setup.fault()
+    setup.discover(living, dead)
+    setup.until_paged(DOWN)
+    setup.sleep(300)
 
 
-def crash_loop(stage: Stage) -> None:
+def crash_loop(setup: ScenarioSetup) -> None:
     """Up for 14 seconds, down for 14, from its start on; then it stays up."""
-    target = {"lake": stage.database().target}
-    [living] = stage.watch(target)
-    looping = stage.monitor(target)
-    stage.fault()
-    stage.discover(living, looping)
+    target = {"lake": setup.database().target}
+    [living] = setup.watch(target)
+    looping = setup.monitor(target)
+    setup.fault()
+    setup.discover(living, looping)
     began = time.monotonic()
-    while time.monotonic() - began < stage.clock.seconds(420):
+    while time.monotonic() - began < setup.clock.seconds(420):
         looping.start()
-        stage.sleep(14)
+        setup.sleep(14)
         looping.kill()
-        stage.sleep(14)
-    stage.until_paged(DOWN)
+        setup.sleep(14)
+    setup.until_paged(DOWN)
     looping.start()
-    stage.mended()
-    stage.until_resolved(DOWN)
-    stage.settle()
+    setup.mended()
+    setup.until_resolved(DOWN)
+    setup.settle()
 
 
-def one_after_the_other(stage: Stage) -> None:
-    monitors = stage.watch({"lake": stage.database().target}, 2)
-    stage.fault()
+def one_after_the_other(setup: ScenarioSetup) -> None:
+    monitors = setup.watch({"lake": setup.database().target}, 2)
+    setup.fault()
     for monitor in monitors:
         monitor.kill()
-        stage.sleep(90)
-    stage.until_paged(ALL_DOWN)
-    stage.sleep(60)
+        setup.sleep(90)
+    setup.until_paged(ALL_DOWN)
+    setup.sleep(60)
     for monitor in monitors:
         monitor.start()
-    stage.mended()
+    setup.mended()
     for alert in (ALL_DOWN, DOWN):
-        stage.until_resolved(alert)
-    stage.settle()
+        setup.until_resolved(alert)
+    setup.settle()
 
 
-def cut_off(stage: Stage) -> None:
+def cut_off(setup: ScenarioSetup) -> None:
     """The third node has its own way to the four engines, and that is cut."""
     names = ("north", "east", "south", "west")
-    common = [stage.database(name) for name in names]
-    own = [stage.database(f"{name}-by-the-third") for name in names]
+    common = [setup.database(name) for name in names]
+    own = [setup.database(f"{name}-by-the-third") for name in names]
     views = [common, common, own]
     monitors: list[Monitor] = [
-        stage.monitor({name: lake.target for name, lake in zip(names, view, strict=True)}) for view in views
+        setup.monitor({name: lake.target for name, lake in zip(names, view, strict=True)}) for view in views
     ]
-    stage.begin(*monitors)
-    stage.fault()
+    setup.begin(*monitors)
+    setup.fault()
     for lake in own:
         lake.remove()
-    stage.until_paged(ISOLATED)
-    stage.sleep(180)
+    setup.until_paged(ISOLATED)
+    setup.sleep(180)
     for lake in own:
         lake.restore()
-    stage.mended()
-    stage.until_resolved(ISOLATED)
-    stage.settle()
+    setup.mended()
+    setup.until_resolved(ISOLATED)
+    setup.settle()

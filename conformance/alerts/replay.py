@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from conformance import postgres_servers
 from conformance.alerts.clocks import STEP
+from conformance.alerts.scenario_setup import ScenarioSetup
 from conformance.alerts.servers import Servers
-from conformance.alerts.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _Identity = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
-class Story:
+class AlertHistory:
     """What the notifications come to: for each alert the times at which it was told firing and resolved."""
 
     pages: Counter[str] = field(default_factory=Counter)
@@ -36,21 +36,21 @@ class Story:
     left: set[str] = field(default_factory=set)
 
 
-def story_of(notified: Iterable[Notified]) -> Story:
+def alert_history_of(notified: Iterable[Notified]) -> AlertHistory:
     """A notification that repeats an alert which is open is no page of its own."""
-    story, now_open = Story(), set[_Identity]()
+    history, now_open = AlertHistory(), set[_Identity]()
     for each in notified:
         alert = each.labels["alertname"]
         if each.firing and each.identity not in now_open:
             now_open.add(each.identity)
-            counted = story.warnings if each.labels["severity"] == "warning" else story.pages
+            counted = history.warnings if each.labels["severity"] == "warning" else history.pages
             counted[alert] += 1
-            story.begun.setdefault(alert, []).append(each.at)
+            history.begun.setdefault(alert, []).append(each.at)
         elif not each.firing and each.identity in now_open:
             now_open.remove(each.identity)
-            story.ended.setdefault(alert, []).append(each.at)
-    story.left = {dict(identity)["alertname"] for identity in now_open}
-    return story
+            history.ended.setdefault(alert, []).append(each.at)
+    history.left = {dict(identity)["alertname"] for identity in now_open}
+    return history
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +58,22 @@ class Outcome:
     """Times are seconds of the shipped clocks; None where there is none."""
 
     scenario: Scenario
-    story: Story
+    history: AlertHistory
     to_page: float | None
     to_resolve: float | None
     problems: tuple[str, ...]
 
 
-def judge(scenario: Scenario, story: Story, marks: dict[str, float], clock: Clock) -> Outcome:
+def judge(scenario: Scenario, history: AlertHistory, marks: dict[str, float], clock: Clock) -> Outcome:
     """Times are held to their bounds on real clocks alone: shorter ones show the machine's own delays."""
     problems = []
-    if story.pages != Counter(scenario.pages):
-        problems.append(f"pages were {dict(story.pages)}, not {dict(scenario.pages)}")
-    if story.warnings != Counter(scenario.warnings):
-        problems.append(f"warnings were {dict(story.warnings)}, not {dict(scenario.warnings)}")
-    if story.left != scenario.left:
-        problems.append(f"open at the end were {sorted(story.left)}, not {sorted(scenario.left)}")
-    begun, ended = story.begun.get(scenario.timed, []), story.ended.get(scenario.timed, [])
+    if history.pages != Counter(scenario.pages):
+        problems.append(f"pages were {dict(history.pages)}, not {dict(scenario.pages)}")
+    if history.warnings != Counter(scenario.warnings):
+        problems.append(f"warnings were {dict(history.warnings)}, not {dict(scenario.warnings)}")
+    if history.left != scenario.left:
+        problems.append(f"open at the end were {sorted(history.left)}, not {sorted(scenario.left)}")
+    begun, ended = history.begun.get(scenario.timed, []), history.ended.get(scenario.timed, [])
     to_page = _between(marks.get("fault"), begun[:1], clock)
     to_resolve = _between(marks.get("end"), ended[-1:], clock)
     if to_resolve is not None and to_resolve < 0:
@@ -85,7 +85,7 @@ def judge(scenario: Scenario, story: Story, marks: dict[str, float], clock: Cloc
         ):
             if seconds is not None and bound is not None and seconds > bound:
                 problems.append(f"{what} were {seconds:.0f} s, more than {bound:.0f}")
-    return Outcome(scenario, story, to_page, to_resolve, tuple(problems))
+    return Outcome(scenario, history, to_page, to_resolve, tuple(problems))
 
 
 def _between(begin: float | None, times: list[float], clock: Clock) -> float | None:
@@ -115,17 +115,17 @@ def play(scenarios: Sequence[Scenario], clock: Clock) -> list[Outcome]:
 def _play(
     scenario: Scenario, folder: Path, clock: Clock, servers: Servers, outcomes: dict[str, Outcome]
 ) -> None:
-    stage = Stage(scenario.job, folder / scenario.job, clock, servers, STEP)
+    setup = ScenarioSetup(scenario.job, folder / scenario.job, clock, servers, STEP)
     failed: tuple[str, ...] = ()
     try:
-        scenario.play(stage)
+        scenario.play(setup)
     except Exception:  # noqa: BLE001 - whatever it is, it is this scenario's outcome, and the others go on
         failed = (traceback.format_exc(),)
     finally:
-        outcome = judge(scenario, story_of(stage.notified()), stage.marks, clock)
+        outcome = judge(scenario, alert_history_of(setup.notified()), setup.marks, clock)
         if failed or outcome.problems:
-            failed = (*failed, *(monitor.last_words() for monitor in stage.monitors))
-        stage.close()
+            failed = (*failed, *(monitor.last_words() for monitor in setup.monitors))
+        setup.close()
     outcomes[scenario.job] = Outcome(
-        scenario, outcome.story, outcome.to_page, outcome.to_resolve, (*failed, *outcome.problems)
+        scenario, outcome.history, outcome.to_page, outcome.to_resolve, (*failed, *outcome.problems)
     )

@@ -21,10 +21,10 @@ _PLACE = re.compile(r"(?<=<!-- replay -->\n).*?(?=<!-- end of replay -->)", re.D
 def table(outcomes: Iterable[Outcome]) -> str:
     lines = ["| Scenario | Pages | Fault to page | End to resolve |", "|---|---|---|---|"]
     for each in outcomes:
-        told = [f"{count} × {alert}" for alert, count in each.story.pages.items()]
-        told += [f"{count} × {alert} (warning)" for alert, count in each.story.warnings.items()]
+        told = [f"{count} × {alert}" for alert, count in each.history.pages.items()]
+        told += [f"{count} × {alert} (warning)" for alert, count in each.history.warnings.items()]
         pages = ", ".join(told)
-        still = ", still firing at the end" if each.story.left else ""
+        still = ", still firing at the end" if each.history.left else ""
         cells = (each.scenario.name, pages + still, _seconds(each.to_page), _seconds(each.to_resolve))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

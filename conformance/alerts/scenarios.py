@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.alerts import engine_outages as engines
 from conformance.alerts import maintenance, network_outages
 from conformance.alerts import monitor_outages as monitors
-from conformance.alerts.stage import (
+from conformance.alerts.scenario_setup import (
     ALL_DOWN,
     BURNING,
     CONNECTIVITY,
@@ -22,7 +22,7 @@ from conformance.alerts.stage import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from conformance.alerts.stage import Stage
+    from conformance.alerts.scenario_setup import ScenarioSetup
 
 TARGETS_RESOLVE, MONITORS_RESOLVE = 60.0, 360.0
 
@@ -35,7 +35,7 @@ class Scenario:
     """
 
     name: str
-    play: Callable[[Stage], None]
+    play: Callable[[ScenarioSetup], None]
     pages: Mapping[str, int]
     timed: str = UNHEALTHY
     left: frozenset[str] = frozenset()
@@ -82,22 +82,22 @@ SCENARIOS = (
     ),
     Scenario(
         "Lone monitor killed for 4 minutes while it fires",
-        lambda stage: monitors.killed(stage, 1, 1, recovers=False),
+        lambda setup: monitors.killed(setup, 1, 1, recovers=False),
         {UNHEALTHY: 1, ALL_DOWN: 1},
     ),
     Scenario(
         "The same, and the engine recovers meanwhile",
-        lambda stage: monitors.killed(stage, 1, 1, recovers=True),
+        lambda setup: monitors.killed(setup, 1, 1, recovers=True),
         {UNHEALTHY: 1, ALL_DOWN: 1},
     ),
     Scenario(
         "One of two monitors killed for 4 minutes while it fires",
-        lambda stage: monitors.killed(stage, 2, 1, recovers=False),
+        lambda setup: monitors.killed(setup, 2, 1, recovers=False),
         {UNHEALTHY: 1, DOWN: 1},
     ),
     Scenario(
         "Both killed for 4 minutes while it fires",
-        lambda stage: monitors.killed(stage, 2, 2, recovers=False),
+        lambda setup: monitors.killed(setup, 2, 2, recovers=False),
         {UNHEALTHY: 1, ALL_DOWN: 1},
     ),
     Scenario("Pod rolled while it fires, nobody for 50 s", monitors.rolled, {UNHEALTHY: 1}),

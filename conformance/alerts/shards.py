@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.alerts.clocks import STEP, Clock
 from conformance.alerts.monitor_outages import KILLED
-from conformance.alerts.replay import story_of
+from conformance.alerts.replay import alert_history_of
+from conformance.alerts.scenario_setup import DOWN, ScenarioSetup
 from conformance.alerts.servers import Servers, missing_programs
-from conformance.alerts.stage import DOWN, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from conformance.alerts.replay import Story
+    from conformance.alerts.replay import AlertHistory
 
 LAB = Path(__file__).parents[2] / "tests" / "lab"
 PAGE = Path(__file__).parents[2] / "docs" / "shards.md"
@@ -48,52 +48,54 @@ class Outcome:
     targets: int
     most: int
     least: int
-    story: Story
+    history: AlertHistory
 
     @property
     def problems(self) -> list[str]:
         found = []
         expected = {} if self.replicas > 1 else {DOWN: 1}
-        if dict(self.story.pages) != expected:
-            found.append(f"pages were {dict(self.story.pages)}, not {expected}")
-        if self.story.warnings or self.story.left:
-            found.append(f"warnings: {dict(self.story.warnings)}, open at the end: {sorted(self.story.left)}")
+        if dict(self.history.pages) != expected:
+            found.append(f"pages were {dict(self.history.pages)}, not {expected}")
+        if self.history.warnings or self.history.left:
+            found.append(
+                f"warnings: {dict(self.history.warnings)}, open at the end: {sorted(self.history.left)}"
+            )
         if (self.least == self.targets) != (self.replicas > 1):
             found.append(f"{self.least} of {self.targets} targets had a verdict at the worst moment")
         return [f"replicas {self.replicas}: {problem}" for problem in found]
 
 
-def kill_one(stage: Stage, servers: Servers, targets: int, replicas: int) -> Outcome:
+def kill_one(setup: ScenarioSetup, servers: Servers, targets: int, replicas: int) -> Outcome:
     """Monitors up, one killed for four minutes and started again, and time for what may come of it."""
     shard = {"count": COUNT, "replicas": replicas}
     named: dict[str, Any] = {f"target-{number:05d}": {"plugin": "lab"} for number in range(targets)}
     monitors = [
-        stage.monitor(named, {"PYTHONPATH": str(LAB), "POD_NAME": f"floe-{index}"}, shard=shard)
+        setup.monitor(named, {"PYTHONPATH": str(LAB), "POD_NAME": f"floe-{index}"}, shard=shard)
         for index in range(COUNT)
     ]
-    stage.begin(*monitors)
-    status = f'floe_compute_target_status{{job="{stage.job}"}}'
+    setup.begin(*monitors)
+    status = f'floe_compute_target_status{{job="{setup.job}"}}'
     most = _number(servers, f"max(count by (instance) ({status}))")
-    stage.fault()
+    setup.fault()
     monitors[1].kill()
-    with _sampled(stage, servers, f"count(group by (target) ({status} > 0))") as watched:
-        stage.sleep(KILLED)
+    with _sampled(setup, servers, f"count(group by (target) ({status} > 0))") as watched:
+        setup.sleep(KILLED)
         monitors[1].start()
-        stage.mended()
+        setup.mended()
         if replicas == 1:
-            stage.until_resolved(DOWN)
-        stage.settle()
-    return Outcome(replicas, targets, most, min(watched), story_of(stage.notified()))
+            setup.until_resolved(DOWN)
+        setup.settle()
+    return Outcome(replicas, targets, most, min(watched), alert_history_of(setup.notified()))
 
 
 @contextmanager
-def _sampled(stage: Stage, servers: Servers, expression: str) -> Iterator[list[int]]:
+def _sampled(setup: ScenarioSetup, servers: Servers, expression: str) -> Iterator[list[int]]:
     """What the expression is at each step, as long as the block lasts."""
     found: list[int] = []
     over = threading.Event()
 
     def sample() -> None:
-        while not over.wait(stage.clock.seconds(STEP)):
+        while not over.wait(setup.clock.seconds(STEP)):
             found.append(_number(servers, expression))
 
     thread = threading.Thread(target=sample, name="samples")
@@ -116,11 +118,11 @@ def run(targets: int, clock: Clock, replicas: Iterable[int] = (2, 1)) -> list[Ou
         with tempfile.TemporaryDirectory(prefix="fm-shards-") as path:
             job = f"floe-shards-on-{each}"
             with Servers(Path(path), clock, [job], STEP) as servers:
-                stage = Stage(job, Path(path) / job, clock, servers, max(STEP, targets / 100))
+                setup = ScenarioSetup(job, Path(path) / job, clock, servers, max(STEP, targets / 100))
                 try:
-                    outcomes.append(kill_one(stage, servers, targets, each))
+                    outcomes.append(kill_one(setup, servers, targets, each))
                 finally:
-                    stage.close()
+                    setup.close()
     return outcomes
 
 
@@ -130,7 +132,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
         "|---|---|---|---|",
     ]
     for each in outcomes:
-        pages = ", ".join(f"{count} × {alert}" for alert, count in each.story.pages.items()) or "none"
+        pages = ", ".join(f"{count} × {alert}" for alert, count in each.history.pages.items()) or "none"
         lines.append(
             f"| {each.replicas} of {COUNT} | {each.most} | {each.least} of {each.targets} | {pages} |"
         )

@@ -162,7 +162,7 @@ class WorkerProcess:
     """One process with one plugin, started here; `worker_process` is what runs in it.
 
     It serves every target of the plugin, so it starts without the secrets of any, in its environment too
-    (which the system shows, and which whatever a driver starts inherits), and is lent a target's own.
+    (which the system shows, and which whatever a driver starts inherits), and is given a target's own.
     """
 
     def __init__(self, address: PluginAddress, withheld: frozenset[str] = frozenset()) -> None:
@@ -176,7 +176,7 @@ class WorkerProcess:
             ours, theirs = socket.socketpair()
         except OSError as error:
             raise resource_error_in(error) or error from None
-        self._lent: dict[str, str] = {}
+        self._given_environ: dict[str, str] = {}
         with theirs:
             self._channel = Channel(ours)
             forked_child.close_in_child(ours.fileno())
@@ -220,9 +220,9 @@ class WorkerProcess:
         if kind != "ready":
             raise WorkerProcessError(f"the plugin cannot be used in a worker process: {problem}")
 
-    def lend(self, environ: dict[str, str]) -> None:
-        """Have it see these variables, and none of those lent before, from the next request on."""
-        self._lent = environ
+    def set_environ(self, environ: dict[str, str]) -> None:
+        """Have it see these variables, and none of those given before, from the next request on."""
+        self._given_environ = environ
 
     def prepare(self, target: str, resolved: Resolved, ready_by: float) -> None:
         """Have the plugin prepare in the process, once for each target, known by its fingerprint."""
@@ -283,7 +283,7 @@ class WorkerProcess:
     def _ask(self, resolved: Resolved, seconds: float | None, until: float) -> None:
         self._number += 1
         try:
-            self._channel.send((self._number, resolved, seconds, self._lent), until)
+            self._channel.send((self._number, resolved, seconds, self._given_environ), until)
         except TimeoutError:
             raise ReclaimedError("the worker process took no request in time and was ended") from None
         except OSError:

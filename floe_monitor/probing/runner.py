@@ -210,7 +210,7 @@ class Runner:
                     ready_by = time.monotonic() + START_SECONDS
                     address = PluginAddress(entry.name, entry.distribution)
                     process = self._processes.acquire(address, target.withheld, ready_by)
-                    process.lend(target.secret_environ())
+                    process.set_environ(target.secret_environ())
                     process.prepare(target.fingerprint, resolved, ready_by)
                 with span.activate():
                     result = process.call(resolved, attempt.expires_at, attempt.log)

@@ -26,8 +26,8 @@ from floe_monitor.domain.events import (
 from floe_monitor.domain.health import advance
 from floe_monitor.domain.state import Shortage, TargetSnapshot
 from floe_monitor.domain.target_diff import diff
-from floe_monitor.probing.agenda import Agenda, Watched
 from floe_monitor.probing.connectivity import ConnectivityKeeper
+from floe_monitor.probing.due_queue import DueQueue, Watched
 from floe_monitor.probing.maintenance import MaintenanceKeeper
 from floe_monitor.probing.runner import Attempt
 from floe_monitor.probing.schedule import first_delay, fraction
@@ -81,7 +81,7 @@ class Scheduler:
         self._clock = clock
         self._origin = clock()
         self._watched: dict[str, Watched] = {}
-        self._agenda = Agenda()
+        self._due_queue = DueQueue()
         self._wake = asyncio.Event()
         self._awaiting_first: set[str] = set()
         self._probes: asyncio.TaskGroup | None = None
@@ -109,12 +109,12 @@ class Scheduler:
             place = fraction(name, self._salt)
             watched = self._watched[name] = Watched.begin(target, self._origin, place, now)
             snapshots[name] = TargetSnapshot(target)
-            self._agenda.put(watched, now + first_delay(place, target.policy.interval, len(fresh)))
+            self._due_queue.put(watched, now + first_delay(place, target.policy.interval, len(fresh)))
         for name, gone in former.items():
             if self._watched.get(name) is not gone and gone.waiting_for_slot and gone.task is not None:
                 # Its result is not needed, and reloads while slots are short would accumulate such probes.
                 gone.task.cancel()
-        self._agenda.keep(self._is_current)
+        self._due_queue.keep(self._is_current)
         self._state.targets = snapshots
         self._maintenance.apply()
         self._end_shortages([name for name in self._state.shortages if name not in unchanged])
@@ -140,10 +140,10 @@ class Scheduler:
             while True:
                 now = self._clock()
                 self._state.scheduler_beat = time.monotonic()
-                for due, watched in self._agenda.due(now):
+                for due, watched in self._due_queue.due(now):
                     self._tick(watched, due, now)
                 idle = self._maintenance.turn()
-                await self._sleep(self._agenda.pause(now, BEAT_SECONDS) if idle else 0.0)
+                await self._sleep(self._due_queue.pause(now, BEAT_SECONDS) if idle else 0.0)
         finally:
             self._probes = None
 
@@ -198,7 +198,7 @@ class Scheduler:
         table = watched.timetable
         first = watched.result is None and watched.attempt is None
         late = 0 if first else table.missed(due, now)
-        self._agenda.put(watched, table.after_first(due) if first else table.next_after(now))
+        self._due_queue.put(watched, table.after_first(due) if first else table.next_after(now))
         if late:
             self._skip(watched, "late", late)
         if watched.attempt is None:
@@ -284,7 +284,7 @@ class Scheduler:
     def _keep_pace(self, watched: Watched, health: Health, result: ConnectionStatus) -> None:
         due = watched.change_pace(health.status, result, self._clock())
         if due is not None:
-            self._agenda.put(watched, due)
+            self._due_queue.put(watched, due)
             self._wake.set()
 
     def _note_shortage(self, watched: Watched, what: str, trigger: Trigger) -> None:

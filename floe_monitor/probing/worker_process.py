@@ -63,10 +63,10 @@ def main(descriptor: int) -> None:
         channel.send((0, "unusable", entry.problem))
         return
     channel.send((0, "ready", None))
-    lent: dict[str, str] = {}
+    given: dict[str, str] = {}
     while True:
         number, resolved, seconds, environ = channel.receive()
-        lent = _replace_lent(lent, environ)
+        given = _replace_environ(given, environ)
         if seconds is None:
             channel.send((number, *_prepare(entry, resolved)))
         else:
@@ -82,7 +82,7 @@ def _prepare(entry: PluginEntry, resolved: Resolved) -> tuple[str, str | None]:
     return "ready", None
 
 
-def _replace_lent(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+def _replace_environ(former: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
     """Have the environment hold what this target names, and nothing of what the last one did."""
     for name in former.keys() - environ.keys():
         os.environ.pop(name, None)

@@ -26,7 +26,7 @@ class DescriptorReserve:
     def __len__(self) -> int:
         return len(self._held)
 
-    def lend(self) -> bool:
+    def free_one(self) -> bool:
         """Free one for what is opened next. False where none is left."""
         if not self._held:
             return False
@@ -34,14 +34,14 @@ class DescriptorReserve:
         return True
 
     def restore(self) -> None:
-        """Take back what was lent, as far as there are descriptors again."""
+        """Take back what was freed, as far as there are descriptors again."""
         with suppress(OSError):
             while len(self._held) < self._size:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def close(self) -> None:
         self._size = 0
-        while self.lend():
+        while self.free_one():
             pass
 
 
@@ -64,7 +64,7 @@ class ReservingSocket(socket.socket):
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-        if self.reserve is not None and self.reserve.lend():
+        if self.reserve is not None and self.reserve.free_one():
             with suppress(BlockingIOError):  # the client has gone
                 return super().accept()
             raise BlockingIOError

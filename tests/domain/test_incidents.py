@@ -240,10 +240,10 @@ steps = st.lists(
 )
 
 
-def play(story: list[Step]) -> tuple[IncidentLog, set[str]]:
+def play(steps: list[Step]) -> tuple[IncidentLog, set[str]]:
     """What the recorder does, and the targets that fail at the end by a model without any incident."""
     log, failing, at = IncidentLog(kept=1000), set[str](), 1000.0
-    for step in story:
+    for step in steps:
         at += step.pause
         name = f"t{step.target}"
         if step.happens == "is unknown":
@@ -260,8 +260,8 @@ def play(story: list[Step]) -> tuple[IncidentLog, set[str]]:
 
 
 @given(steps)
-def test_every_failing_target_is_in_one_open_incident_and_no_other_is_in_any(story: list[Step]) -> None:
-    log, failing = play(story)
+def test_every_failing_target_is_in_one_open_incident_and_no_other_is_in_any(steps: list[Step]) -> None:
+    log, failing = play(steps)
     lasting = [
         member.target
         for incident in log.view()
@@ -277,8 +277,8 @@ def test_every_failing_target_is_in_one_open_incident_and_no_other_is_in_any(sto
 
 
 @given(steps)
-def test_an_incident_is_consistent_in_itself(story: list[Step]) -> None:
-    log, _ = play(story)
+def test_an_incident_is_consistent_in_itself(steps: list[Step]) -> None:
+    log, _ = play(steps)
     known = log.view()
     assert len({incident.id for incident in known}) == len(known)
     for incident in known:
@@ -297,9 +297,9 @@ def test_an_incident_is_consistent_in_itself(story: list[Step]) -> None:
 
 
 @given(steps)
-def test_members_are_joined_by_what_explains_their_failures(story: list[Step]) -> None:
+def test_members_are_joined_by_what_explains_their_failures(steps: list[Step]) -> None:
     """No incident falls into parts that share nothing: each member fails like another one of its incident."""
-    log, _ = play([step for step in story if step.happens != "worsens"])
+    log, _ = play([step for step in steps if step.happens != "worsens"])
     for incident in log.view():
         reached, waiting = set[str](), [next(iter(incident.members))]
         while waiting:
@@ -317,13 +317,13 @@ def test_members_are_joined_by_what_explains_their_failures(story: list[Step]) -
 
 
 @given(steps)
-def test_the_same_story_gives_the_same_incidents(story: list[Step]) -> None:
-    assert play(story)[0].view() == play(story)[0].view()
+def test_the_same_steps_give_the_same_incidents(steps: list[Step]) -> None:
+    assert play(steps)[0].view() == play(steps)[0].view()
 
 
 @given(steps)
-def test_when_all_is_well_again_nothing_is_open_and_nothing_left(story: list[Step]) -> None:
-    log, failing = play(story)
+def test_when_all_is_well_again_nothing_is_open_and_nothing_left(steps: list[Step]) -> None:
+    log, failing = play(steps)
     for name in sorted(failing):
         log.left(name, 1e6)
     assert len(log) == 0

@@ -285,7 +285,7 @@ async def test_reloads_while_slots_are_short_leave_nothing_behind(
         lab.FOREVER.set()
         await monitor.until(lambda: monitor.results("dev"))
         assert lab.CALLS[0] == "healthy"
-        assert len(monitor.scheduler._agenda) == 2  # only what is watched is still to come
+        assert len(monitor.scheduler._due_queue) == 2  # only what is watched is still to come
 
 
 async def test_a_target_replaced_before_its_probe_has_begun_is_not_probed(
@@ -328,7 +328,7 @@ async def test_every_tick_of_a_hung_target_is_counted_once(make_targets: MakeTar
     names = [f"hung{number}" for number in range(10)]
 
     def counted() -> dict[str, tuple[float, int]]:
-        due = {watched.target.name: moment for moment, _, watched in monitor.scheduler._agenda._entries}
+        due = {watched.target.name: moment for moment, _, watched in monitor.scheduler._due_queue._entries}
         return {name: (due[name], sum(monitor.skips(name).values())) for name in names}
 
     async with monitor.watching(make_targets(dict.fromkeys(names, "hang"), interval=0.1, timeout=0.05)):

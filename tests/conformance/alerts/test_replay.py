@@ -8,7 +8,7 @@ import pytest
 
 from conformance.alerts import report
 from conformance.alerts.clocks import Clock
-from conformance.alerts.replay import Outcome, judge, play, story_of
+from conformance.alerts.replay import Outcome, alert_history_of, judge, play
 from conformance.alerts.scenarios import SCENARIOS
 from conformance.alerts.servers import DEPLOY, Notified, missing_programs
 
@@ -30,7 +30,7 @@ FIRES, RESOLVES = notified(140, firing=True), notified(240, firing=False)
 
 
 def test_one_page_that_ends_after_the_fault_is_as_expected() -> None:
-    outcome = judge(SPOILT, story_of([FIRES, notified(150, firing=True), RESOLVES]), MARKS, Clock())
+    outcome = judge(SPOILT, alert_history_of([FIRES, notified(150, firing=True), RESOLVES]), MARKS, Clock())
     assert outcome.problems == ()
     assert (outcome.to_page, outcome.to_resolve) == (40, 40)
     assert "| 1 × FloeTargetUnhealthy | 40 s | 40 s |" in report.table([outcome])
@@ -53,8 +53,8 @@ def test_one_page_that_ends_after_the_fault_is_as_expected() -> None:
     ids=["silent", "open", "second page", "false resolve", "late page", "late resolve", "warning"],
 )
 def test_whatever_else_is_a_problem(messages: list[Notified], problem: str) -> None:
-    [*_, last] = judge(SPOILT, story_of(messages), MARKS, Clock()).problems
-    assert problem in " ".join(judge(SPOILT, story_of(messages), MARKS, Clock()).problems), last
+    [*_, last] = judge(SPOILT, alert_history_of(messages), MARKS, Clock()).problems
+    assert problem in " ".join(judge(SPOILT, alert_history_of(messages), MARKS, Clock()).problems), last
 
 
 def test_a_shortened_clock_shortens_every_duration_and_nothing_else() -> None:
@@ -84,7 +84,7 @@ def test_an_outage_pages_once_and_resolves() -> None:
     [outcome] = replayed([SPOILT.name], 15)
     assert outcome.to_resolve is not None, outcome.problems
     assert outcome.to_resolve > 0
-    assert outcome.story.pages["FloeTargetUnhealthy"] == 1
+    assert outcome.history.pages["FloeTargetUnhealthy"] == 1
 
 
 @pytest.mark.gate

@@ -7,15 +7,15 @@ import re
 import pytest
 
 from conformance.alerts.clocks import Clock
-from conformance.alerts.replay import Story
+from conformance.alerts.replay import AlertHistory
 from conformance.alerts.servers import missing_programs
 from conformance.alerts.shards import PAGE, TARGETS, Outcome, run, table
 
 GATE_SPEED = 4.0
 
 
-def story(**pages: int) -> Story:
-    made = Story()
+def history(**pages: int) -> AlertHistory:
+    made = AlertHistory()
     made.pages.update(pages)
     return made
 
@@ -23,13 +23,13 @@ def story(**pages: int) -> Story:
 @pytest.mark.parametrize(
     ("outcome", "problem"),
     [
-        (Outcome(2, 100, 50, 100, story()), None),
-        (Outcome(1, 100, 25, 75, story(FloeMonitorDown=1)), None),
-        (Outcome(2, 100, 50, 99, story()), "99 of 100 targets"),
-        (Outcome(2, 100, 50, 100, story(FloeTargetsUnwatched=1)), "pages were"),
-        (Outcome(1, 100, 25, 75, story()), "pages were {}"),
-        (Outcome(1, 100, 25, 100, story(FloeMonitorDown=1)), "100 of 100 targets"),
-        (Outcome(1, 100, 25, 75, story(FloeMonitorDown=1, FloeTargetsUnwatched=1)), "pages were"),
+        (Outcome(2, 100, 50, 100, history()), None),
+        (Outcome(1, 100, 25, 75, history(FloeMonitorDown=1)), None),
+        (Outcome(2, 100, 50, 99, history()), "99 of 100 targets"),
+        (Outcome(2, 100, 50, 100, history(FloeTargetsUnwatched=1)), "pages were"),
+        (Outcome(1, 100, 25, 75, history()), "pages were {}"),
+        (Outcome(1, 100, 25, 100, history(FloeMonitorDown=1)), "100 of 100 targets"),
+        (Outcome(1, 100, 25, 75, history(FloeMonitorDown=1, FloeTargetsUnwatched=1)), "pages were"),
     ],
 )
 def test_what_was_seen_is_judged(outcome: Outcome, problem: str | None) -> None:

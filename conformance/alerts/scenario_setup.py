@@ -21,7 +21,7 @@ DOWN, ALL_DOWN, ISOLATED = "FloeMonitorDown", "FloeMonitorsAllDown", "FloeMonito
 CONNECTIVITY = "FloeMonitorConnectivity"
 
 
-class Stage:
+class ScenarioSetup:
     """For one thread. Times and durations are those of the shipped clocks, except what `marks` holds."""
 
     def __init__(self, job: str, folder: Path, clock: Clock, servers: Servers, step: float) -> None:

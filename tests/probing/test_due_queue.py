@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from floe_monitor.compute.models import ConnectionStatus
 from floe_monitor.domain.health import HealthStatus
-from floe_monitor.probing.agenda import SUPERSEDED_KEPT, Agenda, Watched
+from floe_monitor.probing.due_queue import SUPERSEDED_KEPT, DueQueue, Watched
 from floe_monitor.probing.schedule import Timetable
 
 intervals = st.floats(0.05, 86_400, allow_nan=False)
@@ -34,33 +34,33 @@ def watched(interval: float = 30.0, failing: float | None = None, place: float =
 
 @given(steps)
 def test_each_is_due_once_at_the_time_put_last(walk: list[tuple[str, int, float]]) -> None:
-    agenda, some, now = Agenda(), [watched() for _ in range(10)], 0.0
+    queue, some, now = DueQueue(), [watched() for _ in range(10)], 0.0
     expected: dict[int, float] = {}
     for what, number, amount in walk:
         if what == "put":
-            agenda.put(some[number], now + amount)
+            queue.put(some[number], now + amount)
             expected[number] = now + amount
         elif what == "drop":
-            agenda.keep(lambda each, dropped=some[number]: each is not dropped)  # type: ignore[misc]
+            queue.keep(lambda each, dropped=some[number]: each is not dropped)  # type: ignore[misc]
             some[number] = watched()
             expected.pop(number, None)
         else:
             now += amount
-            came = [(at, some.index(each)) for at, each in agenda.due(now)]
+            came = [(at, some.index(each)) for at, each in queue.due(now)]
             assert [at for at, _ in came] == sorted(at for at, _ in came)
             assert sorted((number, at) for at, number in came) == sorted(
                 (number, at) for number, at in expected.items() if at <= now
             )
             expected = {number: at for number, at in expected.items() if at > now}
-        assert agenda.pause(now, 1e9) <= min(expected.values(), default=1e9 + now) - now
+        assert queue.pause(now, 1e9) <= min(expected.values(), default=1e9 + now) - now
 
 
 @given(st.integers())
 def test_superseded_entries_do_not_accumulate(seed: int) -> None:
-    agenda, some, chance = Agenda(), [watched() for _ in range(3)], random.Random(seed)
+    queue, some, chance = DueQueue(), [watched() for _ in range(3)], random.Random(seed)
     for _ in range(500):
-        agenda.put(chance.choice(some), chance.uniform(1, 1e6))
-        assert len(agenda) <= 2 * (3 + SUPERSEDED_KEPT) + 2
+        queue.put(chance.choice(some), chance.uniform(1, 1e6))
+        assert len(queue) <= 2 * (3 + SUPERSEDED_KEPT) + 2
 
 
 @given(intervals, intervals, places, st.floats(0, 1e6))

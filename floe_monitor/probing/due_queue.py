@@ -68,7 +68,7 @@ class Watched:
         return table.next_after(now + min(self.usual.interval, self.failing.interval) / 2)
 
 
-class Agenda:
+class DueQueue:
     """One entry counts for each target, the last one; superseded ones are dropped when their time comes."""
 
     def __init__(self) -> None:
