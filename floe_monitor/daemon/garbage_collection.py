@@ -76,9 +76,13 @@ class FullCollections:
         found = gc.collect()
         ended = self._clock()
         blocks = sys.getallocatedblocks()
+        much = found > blocks * LITTLE
+        if much:
+            self._patience = 1
         self._not_before = ended + (ended - began) / SHARE * self._patience
         self._most_blocks = blocks * GROWTH
-        self._patience = 1 if found > blocks * LITTLE else min(2 * self._patience, LONGEST)
+        if not much:
+            self._patience = min(2 * self._patience, LONGEST)
 
     def _settle(self) -> None:
         """What there is under a new configuration stays until the next, and is not looked through again.

@@ -95,6 +95,7 @@ class OtelSink:
                 resource,
                 InstrumentationScope(SCOPE, version),
                 TARGET_POINTS_PER_REQUEST,
+                POINTS_PER_REQUEST,
                 plan.metric_interval * SPREAD,
             )
             self._pausing = exporter

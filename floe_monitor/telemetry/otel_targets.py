@@ -82,7 +82,8 @@ class CountingExporter(MetricExporter):
 class TargetsExporter(CountingExporter):
     """Sends the targets after what it is given; not at all where that already fails.
 
-    Between requests it pauses, over all for at most `spread` seconds.
+    Between requests it pauses, over all for about `spread` seconds where there are many. As long it waits at
+    most for others that compute: one of them may be an export that hangs.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class TargetsExporter(CountingExporter):
         resource: Resource,
         scope: InstrumentationScope,
         at_once: int,
+        at_the_stop: int,
         spread: float,
     ) -> None:
         super().__init__(exporter, drops)
@@ -101,6 +103,8 @@ class TargetsExporter(CountingExporter):
         self._scope = scope
         self._at_once = at_once
         """Points in a request."""
+        self._at_the_stop = at_the_stop
+        """The same once there is no time for many requests."""
         self._spread = spread
         self._stopping = threading.Event()
         preferred = self._preferred_temporality or {}
@@ -112,15 +116,22 @@ class TargetsExporter(CountingExporter):
         result = super().export(metrics_data, timeout_millis, **kwargs)
         snapshots = self._state.view()
         pause = self._pause(len(snapshots))
+        left = self._spread
+        if result is not MetricExportResult.SUCCESS:
+            return result
         for metrics in self._requests(snapshots):
-            if result is not MetricExportResult.SUCCESS:
-                break
             self._stopping.wait(pause)
-            patience = 0.0 if self._stopping.is_set() else PATIENCE
+            patience = 0.0 if self._stopping.is_set() else min(PATIENCE, left)
             scoped = ScopeMetrics(scope=self._scope, metrics=metrics, schema_url="")
             whole = ResourceMetrics(resource=self._resource, scope_metrics=[scoped], schema_url="")
+            asked = time.monotonic()
             with TURNS.take(patience):
+                left = max(0.0, left - (time.monotonic() - asked))
                 result = super().export(MetricsData([whole]), timeout_millis, **kwargs)
+            if result is not MetricExportResult.SUCCESS:
+                return result
+            self._counters.taken()
+        self._counters.end_period()
         return result
 
     def stop_pausing(self) -> None:
@@ -134,7 +145,7 @@ class TargetsExporter(CountingExporter):
     def _requests(self, snapshots: Sequence[TargetSnapshot]) -> Iterator[list[Metric]]:
         """Small metrics together, large ones in parts."""
         together: list[Metric] = []
-        room = self._at_once
+        room = self._room()
         began, at = self._counters.next_period(time.time_ns())
         for instrument, rows in target_rows(snapshots, time.monotonic()):
             points = self._points(instrument, rows, began, at)
@@ -143,9 +154,12 @@ class TargetsExporter(CountingExporter):
                 room -= len(part)
                 if not room:
                     yield together
-                    together, room = [], self._at_once
+                    together, room = [], self._room()
         if together:
             yield together
+
+    def _room(self) -> int:
+        return self._at_the_stop if self._stopping.is_set() else self._at_once
 
     def _points(
         self, instrument: Instrument, rows: Iterable[Row], began: int, at: int
@@ -166,26 +180,37 @@ class TargetsExporter(CountingExporter):
 
 
 class _Counters:
-    """Counts since the start, or since the last export where a collector prefers that."""
+    """Counts since the start, or since they were last taken where a collector prefers that."""
 
     def __init__(self, temporality: AggregationTemporality) -> None:
         self.temporality = temporality
         self._began = time.time_ns()
         self._before: dict[tuple[str, ...], float] = {}
         self._after: dict[tuple[str, ...], float] = {}
+        self._sent: dict[tuple[str, ...], float] = {}
 
     def next_period(self, at: int) -> tuple[int, int]:
         """The times between which the counts to come lie, in nanoseconds of Unix time."""
         began = self._began
         if self.temporality is AggregationTemporality.DELTA:
             self._began = at
-            self._before, self._after = self._after, {}
+            self._after, self._sent = {}, {}
         return began, at
+
+    def taken(self) -> None:
+        """The collector has what was asked for since the last call."""
+        self._before.update(self._sent)
+        self._after.update(self._sent)
+        self._sent.clear()
+
+    def end_period(self) -> None:
+        """All was taken: what was not among it is there no more."""
+        self._before = self._after
 
     def value(self, instrument: Instrument, attributes: dict[str, str], count: float) -> float:
         if self.temporality is not AggregationTemporality.DELTA:
             return count
         key = (instrument.name, *attributes.values())
         before = self._before.get(key, 0)
-        self._after[key] = count
+        self._sent[key] = count
         return count - before if count >= before else count

@@ -213,6 +213,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self.server_state.tick()
         self.server_state.occupy(self)
+        if self._departure is not None and not self.transport.get_write_buffer_size():
+            # The answers before were taken; this one's time begins when it is complete.
+            self._departure.cancel()
+            self._departure = None
         if any(
             name == b"content-length" and _number(value) > self._limits.body_bytes
             for name, value in self.headers

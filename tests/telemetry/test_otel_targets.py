@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics import ObservableCounter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    NumberDataPoint,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
@@ -29,6 +37,7 @@ class Collecting(MetricExporter):
     def __init__(self, failing: int = 10**9) -> None:
         super().__init__()
         self.sizes: list[int] = []
+        self.taken: list[tuple[str, str, float]] = []
         self.failing = failing
 
     def export(
@@ -42,8 +51,17 @@ class Collecting(MetricExporter):
                 for metric in scope.metrics
             )
         )
-        failed = len(self.sizes) >= self.failing
-        return MetricExportResult.FAILURE if failed else MetricExportResult.SUCCESS
+        if len(self.sizes) >= self.failing:
+            return MetricExportResult.FAILURE
+        self.taken += [
+            (metric.name, str((point.attributes or {})["target"]), point.value)
+            for resource in metrics_data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.data.data_points
+            if isinstance(point, NumberDataPoint)
+        ]
+        return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         return True
@@ -72,7 +90,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def exporter(world: World, below: Collecting, spread: float = 1.0) -> TargetsExporter:
     scope = InstrumentationScope("scope", "1")
-    return TargetsExporter(below, None, world.state, Resource.get_empty(), scope, AT_ONCE, spread)
+    return TargetsExporter(below, None, world.state, Resource.get_empty(), scope, AT_ONCE, AT_ONCE, spread)
 
 
 @pytest.mark.parametrize("targets", [1, 30, 300])
@@ -115,3 +133,42 @@ def test_a_collector_that_fails_is_asked_no_more(
     assert exporter(world, below).export(NOTHING) is MetricExportResult.FAILURE
     assert len(below.sizes) == 3
     assert len(pauses) == 2
+
+
+def test_what_was_counted_while_a_collector_was_away_comes_with_the_next_export(
+    world: World, make_result: MakeResult, pauses: list[float]
+) -> None:
+    """Also where it took a part of the export."""
+    shown = {name: world.add(world.target(name), make_result()) for name in map("t{}".format, range(40))}
+
+    def validated(results: int) -> None:
+        for name, snapshot in shown.items():
+            counted = replace(snapshot.availability, results=results)
+            world.state.targets[name] = replace(snapshot, availability=counted)
+
+    def counts() -> dict[str, float]:
+        found = dict.fromkeys(shown, 0.0)
+        for name, target, value in below.taken:
+            if name == "floe.compute.target.validations":
+                found[target] += value
+        return found
+
+    below = Collecting()
+    below._preferred_temporality = {ObservableCounter: AggregationTemporality.DELTA}
+    sent = exporter(world, below)
+    validated(5)
+    assert sent.export(NOTHING) is MetricExportResult.SUCCESS
+    requests, in_part = len(below.sizes), 0
+    for failing in range(1, requests + 1):
+        validated(5 + failing)
+        below.sizes.clear()
+        below.failing = failing
+        assert sent.export(NOTHING) is MetricExportResult.FAILURE
+        in_part += len(set(counts().values())) > 1
+    assert in_part, "the case needs an export of which the counts are taken in part"
+    below.failing = 10**9
+    assert sent.export(NOTHING) is MetricExportResult.SUCCESS
+    assert counts() == dict.fromkeys(shown, 5 + requests)
+    validated(50 + requests)
+    assert sent.export(NOTHING) is MetricExportResult.SUCCESS
+    assert counts() == dict.fromkeys(shown, 50 + requests)

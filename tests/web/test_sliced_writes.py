@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import weakref
 from typing import Any
 
 import anyio
@@ -131,6 +132,21 @@ async def test_what_waits_is_dropped_where_the_connection_is_lost(wired: Wired) 
     assert not wired.above.waits
 
 
+async def test_whoever_was_told_is_let_go_of(wired: Wired) -> None:
+    class Protocol:
+        def hold(self) -> None:
+            """Nothing."""
+
+    protocol = Protocol()
+    gone = weakref.ref(protocol)
+    below: Any = wired.below
+    above = SlicedTransport(below, asyncio.get_running_loop(), protocol.hold, protocol.hold)
+    above.write(LARGE)
+    above.forget()
+    del protocol
+    assert gone() is None, "kept until a garbage collection"
+
+
 def connection(client: Any) -> socket.socket:
     found = socket.create_connection(("127.0.0.1", client.base_url.port), timeout=60)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -208,3 +224,22 @@ async def test_a_client_that_takes_a_little_now_and_then_has_no_longer(surface: 
 
             with anyio.fail_after(60):
                 assert await anyio.to_thread.run_sync(trickle) < 5 * len(LARGE)
+
+
+async def test_the_time_of_an_answer_begins_with_it(surface: Any, serving: Any) -> None:
+    """Not with the answer before it on the same connection."""
+    async with serving(surface.app(), limits=Limits(answer=2.0)) as client:
+        with connection(client) as taking:
+            surface.page.body = b"x"
+            taking.sendall(REQUEST)
+            assert await anyio.to_thread.run_sync(taking.recv, 100_000)
+            surface.page.body = LARGE
+            await anyio.sleep(1.5)
+            taking.sendall(REQUEST)
+
+            def read_late() -> bytes:
+                time.sleep(1.0)
+                return read_slowly(taking, pause=0.0)
+
+            whole = await anyio.to_thread.run_sync(read_late)
+            assert whole.partition(b"\r\n\r\n")[2] == LARGE
