@@ -172,8 +172,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parse()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks whether to keep it open
-        """True where a client that sends no more is still to be sent what waits; TLS has no such state."""
-        waits = self._outgoing.waits and self.scheme == "http"
+        """True where a client that sends no more is still to be sent what waits. With TLS asyncio closes the
+        transport in any case, after what it was given."""
+        if self.scheme == "https":
+            self._outgoing.give_all()
+        waits = self._outgoing.waits
         if waits:
             self._outgoing.close()
         return waits
@@ -195,7 +198,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.server_state.stalled.pop(self, None)
         if self._stall is not None:
             self._stall.cancel()
-        self._parse()
+        # Not at once: what is refused closes the transport, which then tells of its end twice.
+        self.loop.call_soon(self._parse)
 
     def on_message_begin(self) -> None:
         self._in_head = True

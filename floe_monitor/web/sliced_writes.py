@@ -59,7 +59,7 @@ class SlicedTransport:
             return
         self._waiting.append(memoryview(data))
         self._tell()
-        if self._next is None:
+        if self._next is None and not self._paused:
             self._give()
 
     def pause(self) -> None:
@@ -78,6 +78,14 @@ class SlicedTransport:
             self._ending = True
         else:
             self._transport.close()
+
+    def give_all(self) -> None:
+        """At once, where the transport ends before its next turn."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for part in waiting:
+            self._transport.write(part)
+        self._tell()
 
     def abort(self) -> None:
         self.forget()

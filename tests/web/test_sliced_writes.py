@@ -125,6 +125,26 @@ async def test_an_abort_drops_what_waits(wired: Wired) -> None:
     assert wired.above.get_write_buffer_size() == 0
 
 
+async def test_all_is_given_where_there_is_no_other_turn(wired: Wired) -> None:
+    wired.above.write(LARGE)
+    wired.above.write(b"end")
+    wired.above.give_all()
+    assert b"".join(wired.below.taken) == LARGE + b"end"
+    assert wired.told == ["hold", "release"]
+    await wired.all_given()
+
+
+async def test_what_is_written_to_a_full_transport_waits(wired: Wired) -> None:
+    wired.above.pause()
+    wired.above.write(LARGE)
+    await asyncio.sleep(0)
+    assert wired.below.taken == []
+    wired.above.resume()
+    await wired.all_given()
+    assert b"".join(wired.below.taken) == LARGE
+    assert wired.told == ["hold", "release"]
+
+
 async def test_what_waits_is_dropped_where_the_connection_is_lost(wired: Wired) -> None:
     wired.above.write(LARGE)
     wired.below.aborted = True
@@ -168,6 +188,8 @@ def read_slowly(taking: socket.socket, pause: float = 0.0005) -> bytes:
 @pytest.mark.parametrize("end", ["kept", "half-closed", "connection: close"])
 async def test_a_slow_client_is_sent_all(surface: Any, serving: Any, end: str) -> None:
     surface.page.body = LARGE
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     async with serving(surface.app()) as client:
         with connection(client) as taking:
             closing = b"Connection: close\r\n" if end == "connection: close" else b""
@@ -179,6 +201,7 @@ async def test_a_slow_client_is_sent_all(surface: Any, serving: Any, end: str) -
             assert whole.partition(b"\r\n\r\n")[2] == LARGE
             if end != "kept":
                 assert await anyio.to_thread.run_sync(taking.recv, 10) == b""
+    assert faults == []
 
 
 async def test_answers_to_pipelined_requests_do_not_mix(surface: Any, serving: Any) -> None:
@@ -228,17 +251,17 @@ async def test_a_client_that_takes_a_little_now_and_then_has_no_longer(surface: 
 
 async def test_the_time_of_an_answer_begins_with_it(surface: Any, serving: Any) -> None:
     """Not with the answer before it on the same connection."""
-    async with serving(surface.app(), limits=Limits(answer=2.0)) as client:
+    async with serving(surface.app(), limits=Limits(answer=5.0)) as client:
         with connection(client) as taking:
             surface.page.body = b"x"
             taking.sendall(REQUEST)
             assert await anyio.to_thread.run_sync(taking.recv, 100_000)
             surface.page.body = LARGE
-            await anyio.sleep(1.5)
+            await anyio.sleep(3.5)
             taking.sendall(REQUEST)
 
             def read_late() -> bytes:
-                time.sleep(1.0)
+                time.sleep(2.0)
                 return read_slowly(taking, pause=0.0)
 
             whole = await anyio.to_thread.run_sync(read_late)

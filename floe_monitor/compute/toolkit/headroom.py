@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import sys
 import threading
 
 from floe_monitor.compute.errors import resource_error_in
@@ -51,6 +52,8 @@ def _seen_free(count: int, limit: int) -> bool:
     By one system call. To open as many takes a hundred, and after each a thread that computes may have the
     interpreter for 5 ms: beside a scrape that kept the event loop, which asks once a second, for 60 ms.
     """
+    if sys.platform != "linux":  # macOS says the same of descriptors that are open
+        return False
     poll = select.poll()
     for descriptor in range(max(0, limit - 4 * count), limit):
         poll.register(descriptor, 0)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _OF_THE_FILE = frozenset({"access_mode"})
 """Options that concern the database file, and that an in-memory database refuses."""
 _DESCRIPTORS = 16
-"""File descriptors that have to be free before DuckDB opens, which takes one or two."""
+"""File descriptors that have to be free before DuckDB opens, which takes one or two; of a limit under 128 an
+eighth of it."""
 
 
 def connect(config: DuckDBConfig, check: Check) -> DuckDBPyConnection:
