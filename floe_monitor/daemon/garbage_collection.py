@@ -27,8 +27,8 @@ LITTLE, LONGEST = 0.001, 64
 up to so many times."""
 
 GROWTH = 2.0
-"""Of the allocated memory since the last one, at which it is not waited for. Until as many results are kept of
-each target as are to be, ten minutes, it grows by three quarters, of which nothing is garbage."""
+"""Of the allocated memory since the last one, at which it is not waited for. In the first ten minutes, until
+of each target as many results are kept as are to be, it grows by three quarters and nothing is garbage."""
 
 PERIOD = 5.0
 NEVER = 2**31 - 1
