@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import yaml
 
@@ -262,7 +263,7 @@ targets:
         outputs[f"validate {name}"] = json.dumps(daemon.post(f"/api/v1/targets/{name}/validate")[1])
     outputs["command line"] = Path(f"/proc/{daemon.process.pid}/cmdline").read_text()
     outputs["title"] = Path(f"/proc/{daemon.process.pid}/comm").read_text()
-    for child in _descendants(daemon.process.pid):
+    for child in [each.pid for each in psutil.Process(daemon.process.pid).children(recursive=True)]:
         outputs[f"environment of child {child}"] = Path(f"/proc/{child}/environ").read_text(errors="replace")
         outputs[f"command line of child {child}"] = Path(f"/proc/{child}/cmdline").read_text()
     outputs["profiles.yml"] = (tmp_path / "profiles.yml").read_text()
@@ -275,14 +276,6 @@ targets:
     assert any("environment of child" in where for where in outputs)
     assert "CANARY_ENV" in outputs["profiles.yml"]
     assert "***" in outputs["raises"]
-
-
-def _descendants(process: int) -> list[int]:
-    children: list[int] = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        found = [int(word) for word in (task / "children").read_text().split()]
-        children += [each for child in found for each in (child, *_descendants(child))]
-    return children
 
 
 def test_a_busy_port_is_one_clear_line(start_daemon: Start) -> None:
