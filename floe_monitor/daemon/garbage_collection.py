@@ -77,12 +77,10 @@ class FullCollections:
         ended = self._clock()
         blocks = sys.getallocatedblocks()
         much = found > blocks * LITTLE
-        if much:
-            self._patience = 1
-        self._not_before = ended + (ended - began) / SHARE * self._patience
+        waits = 1 if much else self._patience
+        self._not_before = ended + (ended - began) / SHARE * waits
         self._most_blocks = blocks * GROWTH
-        if not much:
-            self._patience = min(2 * self._patience, LONGEST)
+        self._patience = 1 if much else min(2 * waits, LONGEST)
 
     def _settle(self) -> None:
         """What there is under a new configuration stays until the next, and is not looked through again.

@@ -45,8 +45,6 @@ FAILED = "otlp_metrics"
 PAUSE = 0.02
 """The longest pause between two requests of an export, in seconds: without one, the thread that encodes
 competes for the interpreter for seconds on end, and beside a scrape ticks start 100 ms late."""
-
-
 PATIENCE = 0.2
 """Seconds that a request waits at most for other threads that compute: a scrape takes a tenth."""
 
@@ -114,11 +112,11 @@ class TargetsExporter(CountingExporter):
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         result = super().export(metrics_data, timeout_millis, **kwargs)
+        if result is not MetricExportResult.SUCCESS:
+            return result
         snapshots = self._state.view()
         pause = self._pause(len(snapshots))
         left = self._spread
-        if result is not MetricExportResult.SUCCESS:
-            return result
         for metrics in self._requests(snapshots):
             self._stopping.wait(pause)
             patience = 0.0 if self._stopping.is_set() else min(PATIENCE, left)
