@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 from benchmarks.report import show
@@ -16,6 +17,8 @@ def main() -> int:
     if unknown:
         print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
         return 2
+    # Where it is set, each process that is measured would compile every module anew, unlike a user's.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in names:
         for row in importlib.import_module(f"benchmarks.{name}").rows():
             show([row])

@@ -16,12 +16,10 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from floe_monitor.compute.plugin import FLOE_API_VERSION
 from floe_monitor.compute.toolkit.suggestions import nearest, with_hint
-from floe_monitor.registry.extras import installable_plugins
 from floe_monitor.registry.foreign_plugin import describe_error
 
 if TYPE_CHECKING:
@@ -72,6 +70,8 @@ class PluginEntry:
 
 def missing_requirements(distribution: str) -> list[str]:
     """By metadata alone: nothing is imported."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - 5 ms, for who asks what is missing
+
     missing = []
     for text in metadata.requires(distribution) or ():
         wanted = Requirement(text)
@@ -130,6 +130,8 @@ class PluginRegistry:
 
     def _missing(self, name: str) -> str:
         problem = f"no plugin {name!r} is installed"
+        from floe_monitor.registry.extras import installable_plugins  # noqa: PLC0415 - as above
+
         installable = installable_plugins()
         if name in installable:
             return f"{problem}: install {installable[name]}"

@@ -30,6 +30,7 @@ HEAVY = (
     "structlog",
     "httptools",
     "sqlalchemy",
+    "packaging.requirements",
     "alembic",
 )
 
@@ -138,6 +139,21 @@ def test_check_imports_nothing_it_does_not_need(place: Path, configure: Any) -> 
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "[]"
+
+
+def test_check_looks_for_no_garbage_among_what_it_imports(place: Path, configure: Any) -> None:
+    configure({"dev": MEMORY})
+    code = (
+        "import gc, sys; began = []; "
+        "gc.callbacks.append(lambda phase, told: began.append(told['generation'])); "
+        "from floe_monitor.cli import entry; "
+        "entry.leave = lambda code: print(code, began.count(2), file=sys.stderr); "
+        "sys.argv[1:] = ['check']; entry.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stderr.strip() == "0 0"
 
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
