@@ -95,7 +95,8 @@ class HistoryRecorder:
         self._reported = ""
         self._pause = FLUSH_SECONDS
         self._checked = False
-        self._looked_at = self._expired_at = 0.0
+        # Not 0: the clock that they are read from begins with the machine, which may have just started.
+        self._looked_at = self._expired_at = float("-inf")
         self._newest = 0.0
         self.saved_state: Future[SavedState] = Future()
 

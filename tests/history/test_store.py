@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,16 @@ def test_a_day_is_made_of_its_hours(monitor: Monitor) -> None:
     days = monitor.rows("SELECT * FROM daily ORDER BY start")
     assert [row.healthy for row in days] == [96, 96] or sum(row.healthy for row in days) == 192
     assert hours(monitor, "daily").seconds[0] == hours(monitor).seconds[0]
+
+
+def test_days_are_finished_by_a_machine_that_has_just_started(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0)
+    for _ in range(48):
+        monitor.probe("a", after=HOUR)
+    monitor.turn()
+    assert monitor.count("daily") > 0
 
 
 def test_retention_frees_what_is_old_and_keeps_what_is_for_good(monitor: Monitor) -> None:
