@@ -67,7 +67,6 @@ INTERNAL = {
     "floe_monitor.compute.redaction.views": "behind the redactor",
     "floe_monitor.compute.toolkit": "has modules alone",
     "floe_monitor.compute.toolkit.expression_sandbox": "behind `env_references`",
-    "floe_monitor.compute.toolkit.headroom": _DAEMON,
     "floe_monitor.compute.toolkit.process_state": _DAEMON,
     "floe_monitor.compute.toolkit.worker_thread": "behind `driver_thread`",
     "floe_monitor.compute.validation_messages": _DAEMON,

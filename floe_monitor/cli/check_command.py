@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from floe_monitor.cli import startup_collections
 from floe_monitor.cli.options import ConfigOption, ProfileOption, ProfilesOption, TargetArguments
 from floe_monitor.cli.terminal import NO, OK, console, write
 
@@ -68,6 +69,7 @@ def probe(
 
     from floe_monitor.probing.oneshot import probe_once
 
+    startup_collections.resume()
     return anyio.run(probe_once, targets, workers, on_result)
 
 

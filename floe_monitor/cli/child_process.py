@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from floe_monitor.cli.terminal import CliError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 """As a shell says it."""
@@ -41,13 +41,13 @@ class Ended:
     stopped: bool
 
 
-def run_command(command: Sequence[str]) -> Ended:
+def run_command(command: Sequence[str], environ: Mapping[str, str]) -> Ended:
     """Return once the command has ended.
 
     For the main thread. Raises `CliError` with a shell's status where there is no such program.
     """
     with _noticing_signals() as noticed:
-        child, stopped = _start(command), False
+        child, stopped = _start(command, environ), False
         while True:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
@@ -58,9 +58,9 @@ def run_command(command: Sequence[str]) -> Ended:
                 _pass_on(number, child)
 
 
-def _start(command: Sequence[str]) -> int:
+def _start(command: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
-        return os.posix_spawnp(command[0], list(command), os.environ, setsigdef=_IGNORED_BY_PYTHON)
+        return os.posix_spawnp(command[0], list(command), environ, setsigdef=_IGNORED_BY_PYTHON)
     except FileNotFoundError:
         raise CliError(f"{command[0]}: there is no such program", code=NOT_FOUND) from None
     except OSError as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from floe_monitor.cli import startup_collections
 from floe_monitor.cli.terminal import (
     BROKEN_PIPE,
     FAULT,
@@ -23,16 +23,12 @@ from floe_monitor.cli.terminal import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COLLECT_AFTER = 200_000
-"""New objects before a collection of garbage, for CPython's 700. Importing makes that many, which stay:
-looking through them again and again took an eighth of `check`. The daemon sets its own."""
-
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process."""
-    gc.set_threshold(COLLECT_AFTER)
+    startup_collections.put_off()
     open_standard_streams()
     if os.getpid() == 1:
         from floe_monitor.daemon.init_process import fork_from_init  # noqa: PLC0415 - only in a container

@@ -111,6 +111,8 @@ def exec_(
     from floe_monitor.cli.selection import select
     from floe_monitor.cli.usable_targets import wait_until_usable
 
+    # Before targets are read: that sets literals of a profiles.yml, and what plugins need of their drivers.
+    environ = dict(os.environ)
     chosen = select(targets or [], config, profiles, profile or [])
     for lost in chosen.unchecked or ():
         note(f"not checked: {lost}")
@@ -127,7 +129,7 @@ def exec_(
         _say(done, log, f"not usable after {done.waited:.1f} s, {done.program} was not run: {names}")
         return done.exit_code
     began = time.monotonic()
-    ended = run_command(command)
+    ended = run_command(command, environ)
     done.exit_code, done.stopped, done.ran = ended.code, ended.stopped, time.monotonic() - began
     if done.exit_code == 0:
         _say(done, log, None)

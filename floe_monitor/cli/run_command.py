@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from floe_monitor import __version__
+from floe_monitor.cli import startup_collections
 from floe_monitor.cli.configuration import find_config, refused
 from floe_monitor.cli.options import ConfigOption
 from floe_monitor.cli.terminal import CliError
@@ -29,6 +30,7 @@ def run(config: ConfigOption = None) -> int:
     from floe_monitor.settings import ConfigurationError
     from floe_monitor.web.listeners import ListenError
 
+    startup_collections.resume()
     path = find_config(config)
 
     def announce(listeners: Listeners, state: MonitorState, settings: Settings) -> list[str]:

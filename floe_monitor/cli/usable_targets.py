@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from floe_monitor.cli import startup_collections
 from floe_monitor.cli.terminal import note
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ async def wait_until_usable(
     from floe_monitor.cli.report import one_line  # noqa: PLC0415 - as above
     from floe_monitor.probing.oneshot import open_prober  # noqa: PLC0415 - as above
 
+    startup_collections.resume()
     waiting: dict[str, ProbeResult | None] = {target.name: None for target in targets}
 
     async def watch(target: Target) -> None:

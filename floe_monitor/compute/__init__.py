@@ -11,6 +11,8 @@ from floe_monitor.compute.errors import (
     ComputeError,
     ComputeTimeoutError,
     MonitorResourceError,
+    resource_error_in,
+    resource_error_in_text,
 )
 from floe_monitor.compute.evidence import note_engine_state, note_expiry, note_server
 from floe_monitor.compute.models import (
@@ -65,4 +67,6 @@ __all__ = [
     "note_engine_state",
     "note_expiry",
     "note_server",
+    "resource_error_in",
+    "resource_error_in_text",
 ]

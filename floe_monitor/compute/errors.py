@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import ClassVar
 
 from floe_monitor.compute.models import ErrorType
@@ -71,3 +72,9 @@ def resource_error_in(error: BaseException) -> MonitorResourceError | None:
             return MonitorResourceError("the monitor can start no more threads")
         current = current.__cause__ or current.__context__
     return None
+
+
+def resource_error_in_text(text: str) -> MonitorResourceError | None:
+    """The same of a library that repeats the system's words, at the end of its own, and drops the number."""
+    code = next((code for code in _SHORT_OF if text.endswith(os.strerror(code))), None)
+    return None if code is None else resource_error_in(OSError(code, text))

@@ -31,9 +31,6 @@ GROWTH = 2.0
 of each target as many results are kept as are to be, it grows by three quarters and nothing is garbage."""
 
 PERIOD = 5.0
-YOUNG = 700, 10
-"""CPython 3.11's thresholds for those of young objects. The command line raises them for what is short."""
-
 NEVER = 2**31 - 1
 
 
@@ -41,7 +38,7 @@ NEVER = 2**31 - 1
 def full_collections_withheld() -> Iterator[None]:
     """None by CPython itself until the block ends. For the whole process."""
     former = gc.get_threshold()
-    gc.set_threshold(*YOUNG, NEVER)
+    gc.set_threshold(former[0], former[1], NEVER)
     try:
         yield
     finally:

@@ -220,9 +220,9 @@ class HistoryRecorder:
                     )
                 store.file.restore_ballast()
         if now - self._expired_at >= EXPIRE_SECONDS and not self._closing.is_set():
-            self._expired_at = now
             store.rollups.finish_days(self._clock())
             retention.expire(store.connection, self._settings, self._clock())
+            self._expired_at = now  # not before: what fails is tried again at the next turn
 
     def _opened(self) -> HistoryStore:
         if self._store is None:

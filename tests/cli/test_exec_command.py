@@ -20,6 +20,7 @@ MEMORY = {"plugin": "duckdb", "connection": {"path": ":memory:"}}
 FILE = {"plugin": "duckdb", "connection": {"path": "x.duckdb", "must_exist": True}}
 DEGRADED = {"plugin": "lab", "connection": {"behave": "degraded"}}
 SECONDS = 60.0
+PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 pytestmark = pytest.mark.process
 
@@ -145,3 +146,25 @@ def _until_there(path: Path, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_the_command_gets_the_environment_as_it_was_given(start: Any, place: Path) -> None:
+    """Literal secrets of a profiles.yml are set for its probes, and what a driver needs by its plugin."""
+    dev = {"type": "duckdb", "path": ":memory:"}
+    prod = {
+        "type": "postgres", "host": "127.0.0.1", "port": 9, "user": "dbt", "dbname": "dbt", "schema": "dbt",
+        "password": "canary-literal",
+    }  # fmt: skip
+    account = {
+        "type": "snowflake", "account": "abc", "user": "dbt", "database": "dbt", "warehouse": "dbt",
+        "schema": "dbt", "password": "canary-literal",
+    }  # fmt: skip
+    outputs = {"dev": dev, "prod": prod, "account": account}
+    (place / "profiles.yml").write_text(json.dumps({"floe": {"target": "dev", "outputs": outputs}}))
+    process = start(
+        "--profiles", "profiles.yml", "--target", "dev", "--", sys.executable, "-c", PRINT_ENVIRONMENT
+    )
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    assert set(json.loads(out)) <= {*os.environ, "PYTHONPATH", "LC_CTYPE"}
+    assert "canary" not in out

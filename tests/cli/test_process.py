@@ -147,13 +147,15 @@ def test_check_looks_for_no_garbage_among_what_it_imports(place: Path, configure
         "import gc, sys; began = []; "
         "gc.callbacks.append(lambda phase, told: began.append(told['generation'])); "
         "from floe_monitor.cli import entry; "
-        "entry.leave = lambda code: print(code, began.count(2), file=sys.stderr); "
+        "usual = gc.get_threshold(); "
+        "entry.leave = lambda code: print("
+        "code, began.count(2), gc.get_threshold() == usual, file=sys.stderr); "
         "sys.argv[1:] = ['check']; entry.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
-    assert done.stderr.strip() == "0 0"
+    assert done.stderr.strip() == "0 0 True", "what drivers leave while they probe is looked for as usual"
 
 
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from contextvars import copy_context
@@ -23,7 +24,7 @@ from floe_monitor.compute import (
     deadline,
 )
 from floe_monitor.compute.checks import CheckLog, recording_into
-from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute.errors import resource_error_in, resource_error_in_text
 
 HEALTHY, DEGRADED, UNHEALTHY = ConnectionStatus
 
@@ -269,6 +270,15 @@ def test_a_shortage_of_the_monitor_is_no_failure_of_a_check(error: Exception, wr
 def test_an_error_of_the_target_is_none_of_the_monitors() -> None:
     for error in (OSError(errno.ECONNREFUSED, "refused"), RuntimeError("x"), ComputeConfigurationError("x")):
         assert resource_error_in(error) is None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
+def test_a_library_that_drops_the_number_repeats_the_systems_words(number: int) -> None:
+    said = f"could not create socket: {os.strerror(number)}"
+    found, same = resource_error_in_text(said), resource_error_in(OSError(number, ""))
+    assert str(found) == str(same)
+    assert found is not None
+    assert resource_error_in_text("could not create socket: Connection refused") is None
 
 
 def test_the_margin_comes_before_the_deadline_and_never_after_it() -> None:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from floe_monitor.cli.entry import COLLECT_AFTER
 from floe_monitor.daemon import garbage_collection
 from floe_monitor.daemon.garbage_collection import (
     GROWTH,
     NEVER,
     SHARE,
-    YOUNG,
     FullCollections,
     full_collections_withheld,
 )
@@ -49,17 +47,6 @@ def collector() -> Iterator[None]:
     with full_collections_withheld():
         yield
     gc.freeze()
-
-
-def test_those_of_young_objects_remain_whatever_the_command_line_put_off() -> None:
-    former = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER)
-    try:
-        with full_collections_withheld():
-            assert gc.get_threshold()[:2] == YOUNG
-        assert gc.get_threshold()[0] == COLLECT_AFTER
-    finally:
-        gc.set_threshold(*former)
 
 
 def test_the_interpreter_begins_none_meanwhile_and_as_before_afterwards() -> None:

@@ -52,13 +52,13 @@ def test_it_holds_over_a_restart_until_it_is_ended(start_daemon: Start) -> None:
 
     daemon.until(lambda: maintained(daemon) == 1)
     assert maintained(daemon, "down") is None
+    daemon.stop()  # which writes what is still to be logged
     audit = [json.loads(line) for line in daemon.log.read_text().splitlines() if '"audit"' in line]
     assert [(each["action"], each["by"]) for each in audit] == [
         ("declare maintenance", "local"),
         ("announce", "local"),
     ]
     assert "new disks" in audit[0]["outcome"]
-    daemon.stop()
 
     again = start_daemon(CONFIGURATION)
     again.until(lambda: maintained(again) == 1)

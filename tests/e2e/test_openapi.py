@@ -77,6 +77,7 @@ def test_no_request_breaks_the_daemon_or_its_word(start_daemon: Start, tmp_path:
     # It leaves out where it has the document from, and the stream of events.
     assert f"Tested: {described - 2}" in done.stdout
     assert daemon.get("/healthz")[0] == 200
+    daemon.stop()  # which writes what is still to be logged
     acts = [json.loads(line) for line in daemon.log.read_text().splitlines() if '"audit"' in line]
     done_acts = {(act["action"], act.get("target")) for act in acts if act["http_status"] == 200}
     assert done_acts >= {("validate", "dev"), ("reload", None)}, "it came no further than the errors"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from floe_monitor.domain.declarations import Announcement, Declarations, OneOffMaintenance
 from floe_monitor.domain.events import DeclarationsChanged
@@ -126,6 +128,27 @@ def test_days_are_finished_by_a_machine_that_has_just_started(
         monitor.probe("a", after=HOUR)
     monitor.turn()
     assert monitor.count("daily") > 0
+
+
+def test_what_failed_while_days_were_finished_is_tried_again(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = retention.expire
+    outcomes = iter([OperationalError("DELETE", {}, sqlite3.OperationalError("database is locked"))])
+
+    def expire(*arguments: Any) -> None:
+        for error in outcomes:
+            raise error
+        usual(*arguments)
+
+    monkeypatch.setattr(retention, "expire", expire)
+    monitor.probe("a")
+    monitor.turn()
+    assert "database is locked" in monitor.state.history_problem
+    monitor.at += 90 * DAY
+    monitor.turn()
+    assert monitor.state.history_problem == ""
+    assert monitor.count("results") == 0, "not an hour later"
 
 
 def test_retention_frees_what_is_old_and_keeps_what_is_for_good(monitor: Monitor) -> None:

@@ -7,7 +7,6 @@ works on memory alone and leaves the waiting to this class, and what a server ma
 
 from __future__ import annotations
 
-import errno
 import io
 import ipaddress
 import socket
@@ -21,6 +20,7 @@ from floe_monitor.compute.errors import (
     ComputeConnectionError,
     ComputeError,
     ComputeTimeoutError,
+    resource_error_in,
 )
 from floe_monitor.compute.evidence import note_expiry
 from floe_monitor.compute.models import ExpiryKind
@@ -38,8 +38,6 @@ _T = TypeVar("_T")
 CHUNK = 65536
 BYTE_LIMIT = 8 * 2**20
 """Bytes that one connection may bring in a validation, whose answers are a few kilobytes."""
-SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""What the monitor lacks, not the target: such an `OSError` is raised as it is, for the caller to name."""
 
 
 class ClosedError(ComputeConnectionError):
@@ -215,8 +213,8 @@ class BoundedSocket:
                 f"the server reset the connection while we waited for {self.waits_for}"
             ) from error
         except OSError as error:
-            if error.errno in SHORTAGES:
-                raise
+            if resource_error_in(error) is not None:
+                raise  # as it is, for the caller to name
             raise ComputeConnectionError(error.strerror or str(error) or "the connection broke") from error
 
     @contextmanager

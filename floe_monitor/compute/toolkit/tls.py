@@ -6,8 +6,7 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
-from floe_monitor.compute.errors import ComputeConfigurationError
-from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
+from floe_monitor.compute.errors import ComputeConfigurationError, resource_error_in
 from floe_monitor.compute.toolkit.certificates import pem_valid_until
 
 Version = tuple[Path, int, int]
@@ -71,8 +70,8 @@ def _trusting_anybody() -> ssl.SSLContext:
 
 
 def _unreadable(place: Path, error: OSError | ValueError) -> Exception:
-    if isinstance(error, OSError) and error.errno in SHORTAGES:
-        return error
+    if isinstance(error, OSError) and resource_error_in(error) is not None:
+        return error  # as it is, for the caller to name
     if isinstance(error, ssl.SSLError):
         reason: str | None = "it holds no certificates in PEM form"
     else:

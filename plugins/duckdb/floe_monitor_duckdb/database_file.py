@@ -14,8 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ErrorType
-from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute import ErrorType, resource_error_in
 from floe_monitor_duckdb import file_locks, storage, wal
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 
-from floe_monitor.compute import ErrorType, Failure
-from floe_monitor.compute.errors import resource_error_in
+from floe_monitor.compute import ErrorType, Failure, resource_error_in_text
 
 _MAX_CHARS = 300
 _PATH = re.compile(r"""(?P<quote>["'])(?P<folder>(?:~|\.{0,2}/)[^"']*/)?(?P<name>[^"'/]*)(?P=quote)""")
@@ -50,7 +47,6 @@ _BY_CLASS = {
 """By the class's name, so that no driver is imported to name its failure."""
 
 
-_SHORTAGES = {os.strerror(code): code for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)}
 _CANNOT_OPEN = re.compile(r'Cannot open file "[^"\n]*": ([^\n]*)')
 """DuckDB's words for a local file: it repeats the system's text and drops the number."""
 
@@ -78,8 +74,9 @@ def classify(error: Exception) -> Failure:
     if isinstance(error, MissingExtensionError):
         return Failure(ErrorType.EXTENSION, text)
     found = _CANNOT_OPEN.search(text)
-    if found is not None and found[1] in _SHORTAGES:
-        raise resource_error_in(OSError(_SHORTAGES[found[1]], found[1])) or error
+    shortage = None if found is None else resource_error_in_text(found[1])
+    if shortage is not None:
+        raise shortage
     for pattern, error_type in _BY_TEXT:
         if pattern.search(text):
             return Failure(error_type, one_line(text))

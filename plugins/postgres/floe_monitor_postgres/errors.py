@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from floe_monitor.compute import ErrorType, Failure, MonitorResourceError
+from floe_monitor.compute import ErrorType, Failure, resource_error_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from floe_monitor.compute import MonitorResourceError
 
 
 class Stage(IntEnum):
@@ -62,7 +62,6 @@ _WAITED_FOR = {
     Stage.DATABASE: "the session to open",
     Stage.OPEN: "the query",
 }
-_SHORTAGES = tuple(os.strerror(code) for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 _BY_SQLSTATE = {
     "42501": ErrorType.PERMISSION,
     "25006": ErrorType.PERMISSION,  # read-only transaction
@@ -97,10 +96,7 @@ def link_error(
     stage: Stage, message: str, *, needs_password: bool = False
 ) -> LinkError | MonitorResourceError:
     """What libpq itself says; it has no more than the system's words for a shortage of this process."""
-    shortage = next((text for text in _SHORTAGES if message.endswith(text)), None)
-    if shortage is not None:
-        return MonitorResourceError(f"the monitor itself is short: {shortage}")
-    return LinkError(stage, message, needs_password=needs_password)
+    return resource_error_in_text(message) or LinkError(stage, message, needs_password=needs_password)
 
 
 def classify(error: Exception, files: Iterable[str] = ()) -> Failure:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from floe_monitor.compute import ErrorType, Failure, MonitorResourceError
-from floe_monitor.compute.toolkit.bounded_socket import SHORTAGES
+from floe_monitor.compute import ErrorType, Failure, resource_error_in
+
+if TYPE_CHECKING:
+    from floe_monitor.compute import MonitorResourceError
 
 ROLE_NUMBERS = frozenset({390186, 390189})
 """The login itself had passed: the role is not there or not the user's."""
@@ -63,9 +64,7 @@ def describe(error: Exception) -> Description:
 def shortage_in(error: Exception) -> MonitorResourceError | None:
     """Where the driver says that this process has no more descriptors or memory: nothing of the account."""
     found = _OS_ERROR.search(str(error))
-    if found is None or int(found[1]) not in SHORTAGES:
-        return None
-    return MonitorResourceError(f"the monitor itself is short: {os.strerror(int(found[1]))}")
+    return None if found is None else resource_error_in(OSError(int(found[1]), ""))
 
 
 def classify(error: Exception) -> Failure:

@@ -233,7 +233,7 @@ def test_no_descriptors_left_is_no_fault_of_the_account(standin: StandIn) -> Non
         timeout=120,
         check=False,
     )
-    short = "the monitor itself is short: Too many open files"
+    short = "the monitor has no more file descriptors (the limit of this process)"
     assert done.stdout.splitlines() == ["healthy", short, "healthy"], done
 
 
