@@ -12,7 +12,7 @@ from floe_monitor.compute.toolkit.dbt_outputs import secret_of
 from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import Origin
 from floe_monitor.compute.toolkit.proxies import open_tunnel
-from floe_monitor_clickhouse.certificates import Certificates
+from floe_monitor_clickhouse.certificates import tls_files, tls_warnings
 from floe_monitor_clickhouse.config import SECRETS
 from floe_monitor_clickhouse.errors import classify
 from floe_monitor_clickhouse.http_session import HttpSession
@@ -39,7 +39,7 @@ class Connector:
         secrets = {key: secret_of(config, key) for key in SECRETS}
         self.validation = Validation(classify, [secret for secret in secrets.values() if secret])
         self._config, self._calls, self._secrets = config, calls, secrets
-        self._certificates = Certificates(config, calls)
+        self._tls_files = tls_files(config, calls)
         scheme = "https" if config.secure else "http"
         self._origin = Origin(scheme, _ascii(config.server), config.server_port)
         self._name = config.server_host_name or self._origin.server_hostname
@@ -51,7 +51,8 @@ class Connector:
             if not self._config.is_native:
                 origin = self._origin
                 self._proxy = driver_proxy(origin.scheme, origin.host, origin.port)
-            self._certificates.read(self.deadline)
+            if self._config.secure:
+                self._tls_files.read(self.deadline)
         except (ComputeError, OSError):
             with self.validation.check("network"):
                 raise
@@ -59,7 +60,7 @@ class Connector:
     @property
     def key(self) -> bytes:
         """Differs wherever anything does that a kept session has: its way, what TLS shows, who asks."""
-        parts = [self._config.model_dump_json(), self._secrets, str(self._proxy), self._certificates.version]
+        parts = [self._config.model_dump_json(), self._secrets, str(self._proxy), self._tls_files.version]
         return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).digest()
 
     @property
@@ -75,8 +76,8 @@ class Connector:
         try:
             if self._config.secure:
                 with self.validation.check("tls") as check:
-                    check.warnings += self._certificates.warnings
-                    connection.encrypt(self._certificates.context(), self._name)
+                    check.warnings += tls_warnings(self._config)
+                    connection.encrypt(self._tls_files.context(), self._name)
             if not self._config.is_native:
                 return HttpSession(connection, self._reopen, self._site, self._headers())
             session = NativeSession(connection)
@@ -92,7 +93,7 @@ class Connector:
         connection = self._dial(until)
         try:
             if self._config.secure:
-                connection.encrypt(self._certificates.context(), self._name)
+                connection.encrypt(self._tls_files.context(), self._name)
         except BaseException:
             connection.close()
             raise
@@ -131,7 +132,7 @@ class Connector:
         connection = dialled.connection
         try:
             if proxy is not None and proxy.scheme == "https":
-                connection.encrypt(self._certificates.context(), proxy.origin.server_hostname)
+                connection.encrypt(self._tls_files.context(), proxy.origin.server_hostname)
             if proxy is not None and self._config.secure:
                 open_tunnel(connection, proxy, origin.host, origin.port)
         except BaseException:

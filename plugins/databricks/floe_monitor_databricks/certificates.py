@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from floe_monitor.compute import ComputeTimeoutError
 from floe_monitor.compute.toolkit.tls import roots_version, tls_context
+from floe_monitor.compute.toolkit.tls_files import LoadedTls, TlsFiles
 
 if TYPE_CHECKING:
-    import ssl
-
-    from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor_databricks.config import DatabricksConfig
 
@@ -21,51 +18,28 @@ SDK_RETRIES_SECONDS = 300
 """For how long dbt's SDK tries to have the host tell of itself before it goes on without."""
 
 
-class Certificates:
-    """Of one target, by the files as they are at one validation."""
+def tls_files(config: DatabricksConfig, calls: BlockingCalls) -> TlsFiles:
+    """Of one target: its roots alone."""
+    trusted = roots(config)
+    return TlsFiles(
+        calls,
+        ("certificates", trusted),
+        lambda: LoadedTls(str(roots_version(trusted)), tls_context(trusted)),
+        otherwise=lambda: tls_context(trusted),
+    )
 
-    def __init__(self, config: DatabricksConfig, calls: BlockingCalls) -> None:
-        self._calls = calls
-        self._config = config
-        self._roots = roots(config)
-        self._version = ""
-        self._context: ssl.SSLContext | None = None
 
-    @property
-    def warnings(self) -> list[str]:
-        given = self._config.connection_parameters or {}
-        found = []
-        if given.get("_tls_no_verify"):
-            found.append(
-                "dbt's driver does not verify the server's certificate (_tls_no_verify); a probe does"
-            )
-        if _of_the_sdk() is None and _of_the_driver(self._config):
-            found.append(
-                f"dbt's SDK does not know the roots of connection_parameters._tls_trusted_ca_file and tries "
-                f"again for {SDK_RETRIES_SECONDS} s before each run: name them in REQUESTS_CA_BUNDLE too"
-            )
-        return found
-
-    @property
-    def version(self) -> str:
-        """Differs wherever the roots do."""
-        return self._version
-
-    def read(self, deadline: Deadline) -> None:
-        """Raises `ComputeConfigurationError` where the roots cannot be read, and `ComputeTimeoutError`."""
-        try:
-            self._version, self._context = self._calls.run(
-                deadline.remaining(), ("certificates", self._roots), self._loaded
-            )
-        except ComputeTimeoutError as error:
-            raise ComputeTimeoutError(f"{error} while reading the files of TLS") from None
-
-    def context(self) -> ssl.SSLContext:
-        """After `read`."""
-        return self._context or tls_context(self._roots)
-
-    def _loaded(self) -> tuple[str, ssl.SSLContext]:
-        return str(roots_version(self._roots)), tls_context(self._roots)
+def tls_warnings(config: DatabricksConfig) -> list[str]:
+    given = config.connection_parameters or {}
+    found = []
+    if given.get("_tls_no_verify"):
+        found.append("dbt's driver does not verify the server's certificate (_tls_no_verify); a probe does")
+    if _of_the_sdk() is None and _of_the_driver(config):
+        found.append(
+            f"dbt's SDK does not know the roots of connection_parameters._tls_trusted_ca_file and tries "
+            f"again for {SDK_RETRIES_SECONDS} s before each run: name them in REQUESTS_CA_BUNDLE too"
+        )
+    return found
 
 
 def roots(config: DatabricksConfig) -> str:

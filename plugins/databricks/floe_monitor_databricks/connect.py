@@ -13,7 +13,7 @@ from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import split_url
 from floe_monitor.compute.toolkit.http_client import HttpClient
 from floe_monitor.compute.toolkit.proxies import open_tunnel, proxy_for
-from floe_monitor_databricks.certificates import Certificates
+from floe_monitor_databricks.certificates import tls_files, tls_warnings
 from floe_monitor_databricks.config import SECRETS
 from floe_monitor_databricks.errors import classify
 from floe_monitor_databricks.oauth import log_in
@@ -45,7 +45,7 @@ class Connector:
         self.validation = Validation(classify, [secret for secret in self._secrets.values() if secret])
         self._config, self._calls = config, calls
         self._dial_first = partial(dial, calls=calls, driver_gives_up=driver_gives_up(config))
-        self._certificates = Certificates(config, calls)
+        self._tls_files = tls_files(config, calls)
         self._origin: Origin
         self._proxy: Proxy | None = None
 
@@ -54,7 +54,7 @@ class Connector:
         try:
             self._origin, _ = split_url(f"https://{self._config.host}")
             self._proxy = proxy_for("https", self._origin.host, self._origin.port)
-            self._certificates.read(self.deadline)
+            self._tls_files.read(self.deadline)
         except (ComputeError, OSError):
             with self.validation.check("network"):
                 raise
@@ -64,7 +64,7 @@ class Connector:
         """Differs wherever anything does that a kept session has: its way, what TLS trusts, who asks."""
         login = None if self._proxy is None else self._proxy.authorization
         parts = [self._config.model_dump_json(), self._secrets, str(self._proxy), login]
-        parts.append(self._certificates.version)
+        parts.append(self._tls_files.version)
         return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).digest()
 
     @property
@@ -77,13 +77,13 @@ class Connector:
             connection = self._dial(check)
         try:
             with self.validation.check("tls") as check:
-                check.warnings += self._certificates.warnings
-                connection.encrypt(self._certificates.context(), self._origin.server_hostname)
+                check.warnings += tls_warnings(self._config)
+                connection.encrypt(self._tls_files.context(), self._origin.server_hostname)
         except BaseException:
             connection.close()
             raise
         client = HttpClient(
-            self._dial_first, context_for=lambda _: self._certificates.context(), deadline=self.deadline
+            self._dial_first, context_for=lambda _: self._tls_files.context(), deadline=self.deadline
         )
         site = str(self._origin)
         client.adopt(site, connection)
@@ -106,7 +106,7 @@ class Connector:
         try:
             if proxy is not None:
                 if proxy.scheme == "https":
-                    connection.encrypt(self._certificates.context(), proxy.origin.server_hostname)
+                    connection.encrypt(self._tls_files.context(), proxy.origin.server_hostname)
                 open_tunnel(connection, proxy, origin.host, origin.port)
         except BaseException:
             connection.close()

@@ -10,77 +10,54 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from floe_monitor.compute import (
-    ComputeTimeoutError,
-    ExpiryKind,
-    note_expiry,
-)
 from floe_monitor.compute.toolkit.tls import (
     end_of_certificate,
     load_client_certificate,
     roots_version,
     tls_context,
 )
+from floe_monitor.compute.toolkit.tls_files import LoadedTls, TlsFiles
 
 if TYPE_CHECKING:
-    from floe_monitor.compute import Deadline
     from floe_monitor.compute.toolkit.blocking_calls import BlockingCalls
     from floe_monitor.compute.toolkit.tls import Version
     from floe_monitor_trino.config import TrinoConfig
 
 
-class Certificates:
-    """Of one target, by the files as they are at one validation."""
+def tls_files(config: TrinoConfig, calls: BlockingCalls) -> TlsFiles:
+    """Of one target that is spoken to in HTTPS."""
+    trusted = roots(config.cert)
+    client = (config.client_certificate, config.client_private_key)
+    return TlsFiles(
+        calls,
+        ("certificates", trusted, client),
+        lambda: _load(trusted, *client),
+        otherwise=lambda: tls_context(roots(cert=True)),
+    )
 
-    def __init__(self, config: TrinoConfig, calls: BlockingCalls) -> None:
-        self._encrypted, self._calls = config.scheme == "https", calls
-        self._cert, self._roots = config.cert, roots(config.cert)
-        self._client = (config.client_certificate, config.client_private_key)
-        self._versions: tuple[Version | None, ...] = ()
-        self._context: ssl.SSLContext | None = None
 
-    @property
-    def warnings(self) -> list[str]:
-        if self._roots is None:
-            return [
-                "neither dbt nor a probe verifies the server's certificate: the login goes to whoever answers"
-            ]
-        if self._cert is not True and self._roots != self._cert:
-            return [f"dbt's driver takes the roots in {self._roots}, of {_variable()}, in place of cert"]
-        return []
+def tls_warnings(config: TrinoConfig) -> list[str]:
+    """Of one target that is spoken to in HTTPS."""
+    trusted = roots(config.cert)
+    if trusted is None:
+        return [
+            "neither dbt nor a probe verifies the server's certificate: the login goes to whoever answers"
+        ]
+    if config.cert is not True and trusted != config.cert:
+        return [f"dbt's driver takes the roots in {trusted}, of {_variable()}, in place of cert"]
+    return []
 
-    @property
-    def version(self) -> str:
-        """Differs wherever the files do."""
-        return str(self._versions)
 
-    def read(self, deadline: Deadline) -> None:
-        """Raises `ComputeConfigurationError` where a file is not what it should be.
-
-        And `ComputeTimeoutError`: a network's file system may never answer.
-        """
-        if not self._encrypted:
-            return
-        try:
-            self._versions, self._context, client_ends = self._calls.run(
-                deadline.remaining(), ("certificates", self._roots, self._client), self._loaded
-            )
-        except ComputeTimeoutError as error:
-            raise ComputeTimeoutError(f"{error} while reading the files of TLS") from None
-        note_expiry(ExpiryKind.KEY, client_ends, "the client's certificate")
-
-    def context(self) -> ssl.SSLContext:
-        """After `read`; of a proxy that is spoken to in TLS, where the server is not, the usual one."""
-        return self._context or tls_context(roots(cert=True))
-
-    def _loaded(self) -> tuple[tuple[Version | None, ...], ssl.SSLContext, float | None]:
-        """Versions and context, and when the client's certificate ends."""
-        trusted = None if self._roots is None else roots_version(self._roots)
-        certificate, key = (None if path is None else roots_version(path) for path in self._client)
-        if certificate is None or key is None:
-            return (trusted,), tls_context(self._roots, verify=trusted is not None), None
-        context = _with_client(trusted, certificate, key)
-        return (trusted, certificate, key), context, end_of_certificate(certificate)
+def _load(trusted_roots: str | None, client_certificate: str | None, client_key: str | None) -> LoadedTls:
+    """Without `trusted_roots` no certificate is verified."""
+    trusted, certificate, key = (
+        None if path is None else roots_version(path)
+        for path in (trusted_roots, client_certificate, client_key)
+    )
+    if certificate is None or key is None:
+        return LoadedTls(str((trusted,)), tls_context(trusted_roots, verify=trusted is not None))
+    context = _with_client(trusted, certificate, key)
+    return LoadedTls(str((trusted, certificate, key)), context, end_of_certificate(certificate))
 
 
 def load_roots(config: TrinoConfig) -> None:

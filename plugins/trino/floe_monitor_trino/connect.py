@@ -15,7 +15,7 @@ from floe_monitor.compute.toolkit.dialling import dial
 from floe_monitor.compute.toolkit.http_address import Origin, split_url
 from floe_monitor.compute.toolkit.http_client import HttpClient
 from floe_monitor.compute.toolkit.proxies import open_tunnel, proxy_for
-from floe_monitor_trino.certificates import Certificates
+from floe_monitor_trino.certificates import tls_files, tls_warnings
 from floe_monitor_trino.config import SECRETS
 from floe_monitor_trino.errors import classify
 from floe_monitor_trino.session import Session
@@ -63,7 +63,7 @@ class Connector:
         self.validation = Validation(classify, [secret for secret in secrets.values() if secret])
         self.validation.hide(*secret_headers(config))
         self._config, self._calls, self._secrets = config, calls, secrets
-        self._certificates = Certificates(config, calls)
+        self._tls_files = tls_files(config, calls)
         self._route: Route
         self._headers: dict[str, str]
 
@@ -73,7 +73,8 @@ class Connector:
             self._route = Route.of(self._config)
             self._headers = session_headers(self._config)
             self.validation.hide(self._headers.get("Authorization", "").rpartition(" ")[2])
-            self._certificates.read(self.deadline)
+            if self._config.scheme == "https":
+                self._tls_files.read(self.deadline)
         except (ComputeError, OSError):
             with self.validation.check("network"):
                 raise
@@ -84,7 +85,7 @@ class Connector:
         proxy = self._route.proxy
         login = None if proxy is None else proxy.authorization
         parts = [self._config.model_dump_json(), self._secrets, self._headers, str(proxy), login]
-        parts.append(self._certificates.version)
+        parts.append(self._tls_files.version)
         return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).digest()
 
     @property
@@ -98,7 +99,7 @@ class Connector:
         try:
             if self._config.scheme == "https":
                 with self.validation.check("tls") as check:
-                    check.warnings += self._certificates.warnings
+                    check.warnings += tls_warnings(self._config)
                     connection.encrypt(self._context(), self._route.origin.server_hostname)
         except BaseException:
             connection.close()
@@ -113,7 +114,7 @@ class Connector:
         return Session(client, site, self._headers, self.deadline)
 
     def _context(self) -> ssl.SSLContext:
-        return self._certificates.context()
+        return self._tls_files.context()
 
     def _dial(self, check: Check) -> BoundedSocket:
         """TCP to the first address that answers, and on through the proxy, if there is one."""
