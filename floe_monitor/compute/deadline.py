@@ -61,7 +61,8 @@ def remaining(default: float = DEFAULT_SECONDS) -> float:
 def with_margin() -> Deadline:
     """The validation's deadline less a margin, so that the plugin itself reports what did not answer.
 
-    For the waits of a validation: what the runner would say at the deadline itself knows only the check.
+    For the waits of a validation: what the runner would say at the deadline itself knows only the check. The
+    margin is of what is left when it is asked for: whoever compares with one moment keeps the answer.
     """
     limit = _current.get() or Deadline.after(DEFAULT_SECONDS)
     return Deadline(limit.expires_at - min(MARGIN, limit.remaining() * MARGIN))

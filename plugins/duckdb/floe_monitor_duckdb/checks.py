@@ -59,9 +59,10 @@ def _examine_session(
 ) -> None:
     """What dbt-duckdb does with a database that it has opened, in dbt-duckdb's order."""
     catalogs = config.catalogs()
-    with interrupted_at(deadline.with_margin(), connection):
+    limit = deadline.with_margin()  # asked again late, it comes later
+    with interrupted_at(limit, connection):
         loaded = _load_extensions(config, connection, validation)
-        if deadline.with_margin().expired and len(loaded) < len(config.extension_names):
+        if limit.expired and len(loaded) < len(config.extension_names):
             validation.warn("nothing after the extensions was checked: loading them took all the time")
             return
         secrets.create(config, connection, validation, but=_made_by_catalogs(catalogs))
